@@ -1,0 +1,95 @@
+"""Results are written whole or not at all."""
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from staf_backend import StafError
+
+_WORDS = {
+    errno.ENOSPC: ("the disk is full", "Free some space or choose another place."),
+    errno.EDQUOT: ("the disk quota is used up", "Free some space or choose another place."),
+    errno.EFBIG: ("the file would be too large for this disk", "Choose another disk."),
+    errno.EACCES: ("permission denied", "Choose a place that you may write to."),
+    errno.EPERM: ("not permitted", "Choose a place that you may write to."),
+    errno.EROFS: ("the disk is read-only", "Choose a place that you may write to."),
+    errno.EISDIR: ("it is a folder", "Give the name of a file."),
+    errno.ENOTEMPTY: ("it is a folder", "Give the name of a file."),
+    errno.ENOTDIR: ("part of the path is a file, not a folder", "Check the path."),
+    errno.ENOENT: ("its folder does not exist", "Create the folder first, or check the path."),
+    errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name."),
+    errno.EIO: ("the disk reported an error", "Check the disk or choose another place."),
+}
+
+
+class OutputError(StafError):
+    """A result cannot be written."""
+
+    kind = "output"
+    exit_code = 5
+
+    @classmethod
+    def from_os(cls, path: Path, error: OSError) -> "OutputError":
+        """The operating system's refusal in words."""
+        default = (error.strerror or str(error) or type(error).__name__, "Choose another place.")
+        reason, advice = _WORDS.get(error.errno or 0, default)
+        return cls(f"cannot write {path}: {reason}.", advice)
+
+
+@contextlib.contextmanager
+def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name in the same folder; rename it to `path` when the block succeeds.
+
+    On any failure, Ctrl-C included, the temporary file is removed and what was at `path` before
+    stays as it was.  The temporary name keeps the suffix, for writers that choose a format by it.
+
+    Yields:
+        the name to write to; the block must create the file.
+
+    Raises:
+        OutputError: the folder is missing or not writable, the disk is full, `path` is a folder.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.stem[:80]}.{uuid.uuid4().hex[:12]}{target.suffix}")
+    try:
+        _refuse_folder(target)
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(target)
+    except OSError as error:
+        _remove(temporary)
+        if _concerns(error, target, temporary):
+            raise OutputError.from_os(target, error) from error
+        raise
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _refuse_folder(target: Path) -> None:
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if not target.parent.is_dir():
+        code = errno.ENOTDIR if target.parent.exists() else errno.ENOENT
+        raise OSError(code, os.strerror(code), str(target.parent))
+
+
+def _flush_to_disk(temporary: Path) -> None:
+    """Data before name: after a power cut the name must not point to an empty file."""
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _concerns(error: OSError, target: Path, temporary: Path) -> bool:
+    """Whether the error is about this output and not about some input read meanwhile."""
+    if error.filename is None:
+        return error.errno in _WORDS
+    return Path(os.fsdecode(error.filename)) in (target, target.parent, temporary)
+
+
+def _remove(temporary: Path) -> None:
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
