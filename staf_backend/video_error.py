@@ -1,0 +1,10 @@
+"""The error of a video that cannot be used; its own room because movies and folders both raise it."""
+
+from staf_backend import StafError
+
+
+class VideoError(StafError):
+    """The input video is missing, is no video, is damaged, or lacks the asked-for time."""
+
+    kind = "video"
+    exit_code = 3
