@@ -33,10 +33,9 @@ KEYPOINTS = (
     "right_ankle",
 )
 # COCO's deviation of human annotators, as a share of the person's size (cocoeval.py: 2 sigma)
-OKS_SPREAD = 2 * np.array(
-    [0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072]
-    + [0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089]
-)
+_HEAD_SPREAD = (0.026, 0.025, 0.025, 0.035, 0.035)
+_LIMB_SPREAD = (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089)
+OKS_SPREAD = 2 * np.array(_HEAD_SPREAD + _LIMB_SPREAD)
 _STRIDE, _MULTIPLE = 4, 32
 _HEADS = ("center", "box_scale", "box_offset", "kpt_heatmap", "kpt_regress", "kpt_offset")
 # Constants of the decoder inside Google's graph (float16 there).
@@ -166,7 +165,8 @@ def _peaks(center: np.ndarray, min_center: float) -> tuple[np.ndarray, np.ndarra
 
     window = np.ones((2 * _PEAK_RADIUS + 1,) * 2, np.uint8)
     largest = cv2.dilate(center, window, borderValue=-np.inf)
-    return np.nonzero((largest - center < _PEAK_TOLERANCE) & (center >= min_center))
+    row, col = np.nonzero((largest - center < _PEAK_TOLERANCE) & (center >= min_center))
+    return row, col
 
 
 def _boxes(heads: Mapping[str, np.ndarray], row: np.ndarray, col: np.ndarray):
@@ -245,7 +245,7 @@ def keypoint_similarity(
 
 
 def extent_px(keypoints_px: np.ndarray) -> np.ndarray:
-    """Size (...,) of people in pixels: 0.7 of the diagonal around all key points, about sqrt(area)."""
+    """Size (...,) in pixels, about sqrt(area): 0.7 of the diagonal around all key points."""
     points = keypoints_px[..., :2]
     span = points.max(-2) - points.min(-2)
     return 0.7 * np.hypot(span[..., 0], span[..., 1])

@@ -20,8 +20,8 @@ def read_exif(data: bytes) -> tuple[int, float | None]:
     """
     tiff = _tiff(data)
     try:
-        tags = dict(_entries(tiff, 0)) if tiff else {}
-    except (struct.error, IndexError):
+        tags = dict(_entries(tiff)) if tiff else {}
+    except struct.error:
         return 1, None
     return tags.get(_ORIENTATION, 1), tags.get(_FOCAL_35MM) or None
 
@@ -54,12 +54,10 @@ def _tiff_in_png(data: bytes) -> bytes | None:
     return None
 
 
-def _entries(tiff: bytes, depth: int, offset: int | None = None) -> Iterator[tuple[int, int]]:
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None:
-        return
-    if offset is None:
-        (offset,) = struct.unpack_from(order + "I", tiff, 4)
+def _entries(tiff: bytes, pointer: int = 4, depth: int = 0) -> Iterator[tuple[int, int]]:
+    """Tag and value of the integers in the directory whose offset stands at `pointer`."""
+    order = ">" if tiff[:2] == b"MM" else "<"
+    (offset,) = struct.unpack_from(order + "I", tiff, pointer)
     (count,) = struct.unpack_from(order + "H", tiff, offset)
     for entry in range(offset + 2, offset + 2 + 12 * count, 12):
         tag, kind = struct.unpack_from(order + "HH", tiff, entry)
@@ -68,4 +66,4 @@ def _entries(tiff: bytes, depth: int, offset: int | None = None) -> Iterator[tup
         (value,) = struct.unpack_from(order + ("H" if kind == _SHORT else "I"), tiff, entry + 8)
         yield tag, value
         if tag == _EXIF_DIRECTORY and depth == 0:
-            yield from _entries(tiff, 1, value)
+            yield from _entries(tiff, entry + 8, 1)

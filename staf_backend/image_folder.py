@@ -16,7 +16,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Pictures of one size and one orientation, in natural order; see `video.Video` for the fields."""
+    """Pictures of one size, in natural order; see `video.Video` for the fields."""
 
     paths: tuple[Path, ...]
     fps: float
@@ -66,7 +66,7 @@ def open_image_folder(folder: Path, fps: float) -> ImageFolder:
 
 
 def _natural(path: Path) -> tuple:
-    """Sorting key by which frame9 comes before frame10, and a name's text parts decide otherwise."""
+    """Sorting key by which frame9 comes before frame10; else the name's text decides."""
     parts = re.split(r"(\d+)", path.name.lower())
     return tuple((int(p), "") if p.isdigit() else (-1, p) for p in parts), path.name
 

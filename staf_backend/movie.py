@@ -89,13 +89,13 @@ class Movie:
         kept, missing = None, 0
         with _open(self.path) as container:
             for index, frame in self._placed(container, first, last):
+                missing = 0 if frame is not None else missing + 1
                 if frame is not None:
-                    kept, missing = self._rgb(frame), 0
+                    kept = self._rgb(frame)
+                elif kept is None:
+                    raise self._damage(index)
                 else:
-                    missing += 1
-                    self._report_loss(index, missing)
-                if kept is None:
-                    self._refuse(index)
+                    self._check_loss(index, missing)
                 yield kept
 
     def _placed(self, container: Any, first: int, last: int) -> Iterator[tuple[int, Any]]:
@@ -148,18 +148,17 @@ class Movie:
     def _rgb(self, frame: Any) -> np.ndarray:
         return self.upright.apply(_to_rgb(frame, self.width_px, self.height_px))
 
-    def _report_loss(self, index: int, missing: int) -> None:
+    def _check_loss(self, index: int, missing: int) -> None:
+        """Warn about a lost frame; too many of them are an error."""
         times_s = self.times_s
-        if times_s[index] - times_s[max(index - missing, 0)] > _LONGEST_LOSS_S:
-            self._refuse(index - missing + 1)
+        if times_s[index] - times_s[index - missing] > _LONGEST_LOSS_S:
+            raise self._damage(index - missing + 1)
         message = "%s: frame %d (%.3f s) is damaged; the frame before it stands in"
         _log.warning(message, self.path.name, index, times_s[index])
 
-    def _refuse(self, index: int) -> None:
-        at_s = self.times_s[index]
-        raise VideoError(
-            f"{self.path} is damaged: frame {index} ({at_s:.3f} s) cannot be decoded.", _REENCODE
-        )
+    def _damage(self, index: int) -> VideoError:
+        at = f"frame {index} ({self.times_s[index]:.3f} s)"
+        return VideoError(f"{self.path} is damaged: {at} cannot be decoded.", _REENCODE)
 
 
 def open_movie(path: Path) -> Movie:
@@ -194,7 +193,7 @@ def open_movie(path: Path) -> Movie:
 
 def decode(container: Any, packets: Iterator[Any]) -> Iterator[Any]:
     """Frames in presentation order; packets that the decoder refuses are left out."""
-    import av
+    from av.error import FFmpegError
 
     context = _video_stream(container).codec_context
     context.thread_type = "AUTO"
@@ -203,9 +202,9 @@ def decode(container: Any, packets: Iterator[Any]) -> Iterator[Any]:
         try:
             packet = next(packets, None)
             frames = context.decode(packet if packet is not None and packet.size else None)
-        except av.error.EOFError:
+        except EOFError:
             return
-        except av.error.FFmpegError as error:
+        except FFmpegError as error:
             _log.debug("the decoder refused a packet: %s", error)
             continue
         yield from frames
@@ -216,10 +215,11 @@ def decode(container: Any, packets: Iterator[Any]) -> Iterator[Any]:
 def _open(path: Path) -> Any:
     """The opened container; a VideoError that says what is wrong with the file otherwise."""
     import av
+    from av.error import FFmpegError
 
     try:
         container = av.open(str(path), options=dict(_OPTIONS))
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise _explain(path, error) from error
     try:
         _check_stream(path, container)
@@ -269,9 +269,9 @@ def _check_stream(path: Path, container: Any) -> None:
 
 def _video_stream(container: Any) -> Any:
     """The first video stream that is no cover picture; None when there is none."""
-    import av
+    from av.stream import Disposition
 
-    cover = av.stream.Disposition.attached_pic
+    cover = Disposition.attached_pic
     return next((s for s in container.streams.video if not s.disposition & cover), None)
 
 
@@ -296,13 +296,13 @@ def _read_clock(path: Path, container: Any, stream: Any) -> Clock:
 
 def _whole_packets(container: Any, stream: Any) -> Iterator[Any]:
     """All packets up to the first that cannot be read: a file that is cut off ends there."""
-    import av
+    from av.error import FFmpegError
 
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):
+        except (StopIteration, FFmpegError):
             return
         if packet.size:
             yield packet

@@ -27,7 +27,7 @@ class Upright:
 
     @property
     def clockwise_deg(self) -> int:
-        """Clockwise turn in degrees (0, 90, 180, 270); a mirrored picture is mirrored in x after it."""
+        """Clockwise turn (0, 90, 180, 270); a mirrored picture is mirrored in x after it."""
         flip_x = self.flip_x ^ self.mirrored
         return {(0, 0): 0, (1, 1): 90, (0, 1): 180, (1, 0): 270}[(self.swap, flip_x)]
 

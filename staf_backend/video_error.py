@@ -1,4 +1,4 @@
-"""The error of a video that cannot be used; its own room because movies and folders both raise it."""
+"""The error of a video that cannot be used; movies and folders of pictures both raise it."""
 
 from staf_backend import StafError
 
