@@ -1,0 +1,123 @@
+"""How the picture as a whole moves from frame to frame, and where the footage is cut.
+
+    corners outside the people --optical flow on a small grey picture--> similarity (RANSAC)
+
+A hand-held camera moves everybody at once; taking that out leaves each person's own motion.  A cut
+is where neither the corners can be followed nor the pictures look alike once aligned.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_LONG_SIDE_PX = 320
+_CORNERS = 160
+# Over cuts between unlike shots both stay below; over shakes, flashes and fast motion one does not
+# (measured: see tests/benchmarks/test_perception.py).
+_CUT_FOLLOWED, _CUT_LIKENESS = 0.3, 0.55
+
+
+@dataclass(frozen=True)
+class Step:
+    """From the previous frame to this one.
+
+    Attributes:
+        similarity: (2, 3) maps image points of the previous frame to where they are now.
+        cut: whether this frame starts another shot.
+    """
+
+    similarity: np.ndarray
+    cut: bool
+
+    def __post_init__(self) -> None:
+        if self.similarity.shape != (2, 3) or not np.isfinite(self.similarity).all():
+            raise ValueError("similarity must be finite (2, 3)")
+
+
+STILL = Step(np.eye(2, 3), False)
+
+
+def move(similarity: np.ndarray, points_px: np.ndarray) -> np.ndarray:
+    """Points (..., 2) after a similarity (2, 3)."""
+    return points_px @ similarity[:, :2].T + similarity[:, 2]
+
+
+def chain(first: np.ndarray, then: np.ndarray) -> np.ndarray:
+    """The similarity (2, 3) that does `first`, and then `then`."""
+    return np.column_stack([then[:, :2] @ first[:, :2], move(then, first[:, 2])])
+
+
+class CameraMotion:
+    """Feed every frame in order; each call compares with the one before."""
+
+    def __init__(self) -> None:
+        self._grey: np.ndarray | None = None
+
+    def step(self, image: np.ndarray, boxes_px: np.ndarray) -> Step:
+        """The motion since the last call.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, the same size at every call.
+            boxes_px: (P, 4) x0, y0, x1, y1 of people in the *previous* frame, to be left out.
+        """
+        import cv2
+
+        factor = min(1.0, _LONG_SIDE_PX / max(image.shape[:2]))
+        size = [max(8, round(n * factor)) for n in image.shape[1::-1]]
+        # resized in colour first: cvtColor of the full picture would cost more than all the rest
+        grey = cv2.cvtColor(
+            cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
+        )
+        before, self._grey = self._grey, grey
+        if before is None:
+            return STILL
+        scale = np.array(size) / image.shape[1::-1]
+        moved, followed = _follow(before, grey, np.asarray(boxes_px).reshape(-1, 4), scale)
+        cut = followed < _CUT_FOLLOWED and likeness(before, grey, moved) < _CUT_LIKENESS
+        return Step(np.eye(2, 3) if cut else _to_image(moved, scale), cut)
+
+
+def _to_image(small: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The motion in image pixels.  cv2 counts pixel middles at integers, we at halves."""
+    factor = float(np.sqrt(scale.prod()))
+    linear = small[:, :2]
+    half = np.full(2, 0.5)
+    return np.column_stack([linear, (small[:, 2] + half - linear @ half) / factor])
+
+
+def _follow(
+    before: np.ndarray, now: np.ndarray, boxes_px: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Similarity in small pixels and the share of corners that move along with it."""
+    import cv2
+
+    mask = np.full(before.shape, 255, np.uint8)
+    for x0, y0, x1, y1 in (boxes_px * np.tile(scale, 2)).astype(int):
+        mask[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1] = 0
+    corners = cv2.goodFeaturesToTrack(before, _CORNERS, 0.01, 5, mask=mask)
+    if corners is None or len(corners) < 8:
+        return np.eye(2, 3), 0.0
+    there, found, _ = cv2.calcOpticalFlowPyrLK(
+        before, now, corners, corners.copy(), winSize=(15, 15)
+    )
+    back, _, _ = cv2.calcOpticalFlowPyrLK(now, before, there, there.copy(), winSize=(15, 15))
+    good = (found[:, 0] == 1) & (np.abs(back - corners).max((1, 2)) < 1)
+    if good.sum() < 6:
+        return np.eye(2, 3), 0.0
+    fit, inliers = cv2.estimateAffinePartial2D(
+        corners[good], there[good], method=cv2.RANSAC, ransacReprojThreshold=1.0
+    )
+    if fit is None or not 0.7 < np.hypot(fit[0, 0], fit[1, 0]) < 1.4:
+        return np.eye(2, 3), 0.0
+    return fit, float(inliers.sum()) / len(corners)
+
+
+def likeness(before: np.ndarray, now: np.ndarray, moved: np.ndarray) -> float:
+    """Correlation -1..1 of two grey pictures after moving the first: brightness does not matter."""
+    import cv2
+
+    size = now.shape[1::-1]
+    shifted = cv2.warpAffine(before, moved, size, borderMode=cv2.BORDER_REPLICATE)
+    small = [cv2.resize(g, (32, 32), interpolation=cv2.INTER_AREA) for g in (shifted, now)]
+    one, other = (s.astype(np.float64) - s.mean() for s in small)
+    return float((one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum() + 1e-9))
