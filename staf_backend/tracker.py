@@ -22,6 +22,8 @@ _KEYPOINTS, _BOXES, _CLOTHES = 0.5, 0.25, 0.25
 _LEAST_SCORE = 0.3
 _START_SCORE = 0.25
 _SURE_HITS, _SURE_SCORE = 3, 0.35
+# A hit below this share of a person's usual score deserves a closer look.
+_WEAK_SHARE = 0.7
 _VELOCITY_S = 0.1
 _TORSO = [5, 6, 11, 12]
 
@@ -201,25 +203,33 @@ class Tracker:
         clothes = [wear(frame.image, keypoints) for keypoints in found.keypoints_px]
         hits = [_hit(frame, found, row, clothes[row]) for row in range(len(found))]
         rows, cols = _match(_scores(self._active, hits, frame.time_s))
-        for row, col in zip(rows, cols, strict=True):
-            self._active[row].add(hits[col])
-        taken = [hits[col] for col in cols]
-        lost = [t for row, t in enumerate(self._active) if row not in set(rows.tolist())]
-        for tracklet in lost:
-            hit = self._look_closer(frame, tracklet, taken)
+        seen = dict(zip(rows.tolist(), (hits[col] for col in cols), strict=True))
+        for row, tracklet in enumerate(self._active):
+            others = [hit for other, hit in seen.items() if other != row]
+            hit = self._better(frame, tracklet, seen.get(row), others)
             if hit is None:
                 tracklet.missed.add(frame.index)
             else:
                 tracklet.add(hit)
-                taken.append(hit)
+                seen[row] = hit
+        taken = list(seen.values())
         for col in sorted(set(range(len(hits))) - set(cols.tolist())):
             if hits[col].score >= _START_SCORE and not _overlaps(hits[col], taken):
                 self._active.append(Tracklet.start(self._shot, hits[col]))
                 taken.append(hits[col])
 
+    def _better(
+        self, frame: Frame, tracklet: Tracklet, hit: Hit | None, others: list[Hit]
+    ) -> Hit | None:
+        """The hit, or that of a closer look where a sure person was not found or only badly."""
+        if not tracklet.sure or (hit and hit.score >= _WEAK_SHARE * tracklet.score):
+            return hit
+        closer = self._look_closer(frame, tracklet, others)
+        return max((h for h in (hit, closer) if h), key=lambda h: h.score, default=None)
+
     def _look_closer(self, frame: Frame, tracklet: Tracklet, taken: list[Hit]) -> Hit | None:
         """The person in an enlarged part of the picture around where he should be."""
-        if self._closer is None or not tracklet.sure:
+        if self._closer is None:
             return None
         window = _window(tracklet.predict(frame.time_s)[1], frame.image.shape)
         if window is None:
