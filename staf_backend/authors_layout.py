@@ -18,7 +18,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from staf_backend.smpl_torch import LANDMARK_VERTICES, BodyTables
+from staf_backend.smpl_torch import LANDMARK_VERTICES
 from staf_backend.weights_error import WeightsError
 
 ENCODER_PREFIX = "feature_extractor."
@@ -50,15 +50,16 @@ _DROPPED = re.compile(
 )
 _BODY = "regressor.0.smpl."
 _SELECTION = "maf_extractor.0.Dmap"
+# SMPL's own names of the checkpoint's tables
 _BODY_TABLES = {
-    "template_m": "v_template",
-    "shape_dirs": "shapedirs",
-    "pose_dirs": "posedirs",
-    "joint_regressor": "J_regressor",
-    "skin_weights": "lbs_weights",
-    "parents": "parents",
-    "faces": "faces_tensor",
-    "extra_regressor": "J_regressor_extra",
+    "v_template": "v_template",
+    "shapedirs": "shapedirs",
+    "posedirs": "posedirs",
+    "J_regressor": "J_regressor",
+    "weights": "lbs_weights",
+    "kintree_table": "parents",
+    "f": "faces_tensor",
+    "J_regressor_extra": "J_regressor_extra",
 }
 
 
@@ -108,14 +109,18 @@ def encoder_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}
 
 
-def body_tables(state: Mapping[str, Tensor], source: str) -> BodyTables | None:
-    """The SMPL body inside an authors' state dict, or None if all of it was stripped.
+def body_arrays(state: Mapping[str, Tensor], source: str) -> dict[str, np.ndarray] | None:
+    """The SMPL body inside an authors' state dict, under SMPL's own names, or None without one.
+
+    Returns:
+        What `smpl_torch.tables_from_smpl` takes, with `vids_431` (431,), the sampled vertices, and
+        `J_regressor_extra` (9, 6890).
 
     Raises:
         WeightsError: only part of the body is there, or it is not SMPL.
     """
     names = {ours: _BODY + theirs for ours, theirs in _BODY_TABLES.items()}
-    names["alignment"] = _SELECTION
+    names["vids_431"] = _SELECTION
     missing = [name for name in names.values() if name not in state]
     if len(missing) == len(names):
         return None
@@ -125,14 +130,17 @@ def body_tables(state: Mapping[str, Tensor], source: str) -> BodyTables | None:
             "Fetch the checkpoint again.",
         )
     arrays = {ours: state[name].numpy() for ours, name in names.items()}
-    selection = _selected_vertices(arrays.pop("alignment"), source)
+    arrays["vids_431"] = _selected_vertices(arrays["vids_431"], source)
+    vertices = len(arrays["v_template"])
+    arrays["posedirs"] = np.ascontiguousarray(arrays["posedirs"].T).reshape(vertices, 3, -1)
+    arrays["kintree_table"] = _kinematic_table(arrays["kintree_table"])
     _check_landmarks(state, source)
-    try:
-        return BodyTables(name="smpl-neutral", alignment_vertices=selection, **arrays)
-    except ValueError as error:
-        raise WeightsError(
-            f"The body in {source} is not SMPL's: {error}.", "Fetch the checkpoint again."
-        ) from error
+    return arrays
+
+
+def _kinematic_table(parents: np.ndarray) -> np.ndarray:
+    """Parents and joint numbers (2, 24) as SMPL's files have them, the root's parent 2^32 - 1."""
+    return np.stack([np.where(parents < 0, 2**32 - 1, parents), np.arange(len(parents))])
 
 
 def _selected_vertices(dense: np.ndarray, source: str) -> np.ndarray:

@@ -8,13 +8,16 @@ fiftieth of the full one and gives the same vertices.  float32 throughout, whate
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from staf_backend.body import Body
 
 JOINTS = 24
 BETAS = 10
@@ -40,7 +43,7 @@ H36M_TO_14 = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10)
 
 @dataclass(frozen=True)
 class BodyTables:
-    """Everything that defines a body, as float32 / int64 numpy arrays; V vertices.
+    """Everything that defines a body, as numpy arrays; V vertices.
 
     `pose_dirs` row p holds coordinate c of vertex v in column 3 v + c.  `pose_dirs` and
     `extra_regressor` may be None: a body without pose corrections, or without SPIN's nine points.
@@ -50,7 +53,8 @@ class BodyTables:
     name: str
     template_m: np.ndarray  # (V, 3)
     shape_dirs: np.ndarray  # (V, 3, 10)
-    joint_regressor: np.ndarray  # (24, V)
+    joint_template_m: np.ndarray  # (24, 3), rest joints of the mean shape
+    joint_shape_dirs: np.ndarray  # (24, 3, 10)
     skin_weights: np.ndarray  # (V, 24)
     parents: np.ndarray  # (24,), -1 first
     faces: np.ndarray  # (F, 3)
@@ -63,7 +67,8 @@ class BodyTables:
         expected = {
             "template_m": (vertices, 3),
             "shape_dirs": (vertices, 3, BETAS),
-            "joint_regressor": (JOINTS, vertices),
+            "joint_template_m": (JOINTS, 3),
+            "joint_shape_dirs": (JOINTS, 3, BETAS),
             "skin_weights": (vertices, JOINTS),
             "parents": (JOINTS,),
             "faces": (len(self.faces), 3),
@@ -86,11 +91,6 @@ class BodyTables:
             if len(indices) and not (indices.min() >= 0 and indices.max() < vertices):
                 raise ValueError(f"{name} must name vertices 0..{vertices - 1}")
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays by field name, without those that are None."""
-        named = ((f.name, getattr(self, f.name)) for f in fields(self) if f.name != "name")
-        return {name: array for name, array in named if array is not None}
-
 
 class BodyPoints(NamedTuple):
     """Posed points in SMPL space, metres: vertices (N, V, 3) and the 24 joints (N, 24, 3)."""
@@ -107,13 +107,12 @@ class SmplBody(nn.Module):
         super().__init__()
         self.tables = tables
         keep = slice(None) if vertices is None else np.asarray(vertices, np.int64)
-        regressor = tables.joint_regressor.astype(np.float64)
         buffers = {
             "template_m": tables.template_m[keep].reshape(-1),
             "shape_dirs": tables.shape_dirs[keep].reshape(-1, BETAS).T,
             "skin_weights": tables.skin_weights[keep],
-            "joint_template_m": regressor @ tables.template_m,
-            "joint_dirs": np.einsum("jv,vck->kjc", regressor, tables.shape_dirs),
+            "joint_template_m": tables.joint_template_m,
+            "joint_dirs": tables.joint_shape_dirs.transpose(2, 0, 1),
         }
         if tables.pose_dirs is not None:
             pose_dirs = tables.pose_dirs.reshape(POSE_BASIS, -1, 3)[:, keep]
@@ -262,20 +261,54 @@ def tables_from_smpl(
     """
     parents = np.asarray(arrays["kintree_table"])[0].astype(np.int64)
     parents[0] = -1
+    regressor = np.asarray(arrays["J_regressor"], np.float64)
+    shape_dirs = np.asarray(arrays["shapedirs"])[..., :BETAS]
     posedirs = np.asarray(arrays["posedirs"], np.float32)
     return BodyTables(
         name=name,
-        template_m=np.asarray(arrays["v_template"], np.float32),
-        shape_dirs=np.asarray(arrays["shapedirs"], np.float32)[..., :BETAS],
-        joint_regressor=np.asarray(arrays["J_regressor"], np.float32),
-        skin_weights=np.asarray(arrays["weights"], np.float32),
+        template_m=np.asarray(arrays["v_template"]),
+        shape_dirs=shape_dirs,
+        joint_template_m=regressor @ arrays["v_template"],
+        joint_shape_dirs=np.tensordot(regressor, shape_dirs, 1),
+        skin_weights=np.asarray(arrays["weights"]),
         parents=parents,
         faces=np.asarray(arrays["f"]).astype(np.int64),
         alignment_vertices=np.asarray(alignment_vertices, np.int64),
         pose_dirs=posedirs.reshape(-1, POSE_BASIS).T if posedirs.any() else None,
-        extra_regressor=None
-        if extra_regressor is None
-        else np.asarray(extra_regressor, np.float32),
+        extra_regressor=None if extra_regressor is None else np.asarray(extra_regressor),
+    )
+
+
+def tables_from_body(body: "Body") -> BodyTables:
+    """Tables of a body of the exporter's kind, for example the open one."""
+    dirs = body.pose_directions
+    return BodyTables(
+        name=body.name,
+        template_m=body.template_m,
+        shape_dirs=body.shape_directions,
+        joint_template_m=body.joint_template_m,
+        joint_shape_dirs=body.joint_shape_directions,
+        skin_weights=body.dense_weights,
+        parents=np.asarray(body.parents, np.int64),
+        faces=body.faces.astype(np.int64),
+        alignment_vertices=body.reduced_vertices,
+        pose_dirs=None if dirs is None else dirs.reshape(-1, POSE_BASIS).T,
+    )
+
+
+def placeholder_tables(points: int) -> BodyTables:
+    """A body of nothing but its shape, to describe a network without owning a body."""
+    chain = np.arange(-1, JOINTS - 1)
+    return BodyTables(
+        name="placeholder",
+        template_m=np.zeros((points, 3)),
+        shape_dirs=np.zeros((points, 3, BETAS)),
+        joint_template_m=np.zeros((JOINTS, 3)),
+        joint_shape_dirs=np.zeros((JOINTS, 3, BETAS)),
+        skin_weights=np.zeros((points, JOINTS)),
+        parents=chain,
+        faces=np.zeros((0, 3), np.int64),
+        alignment_vertices=np.arange(points),
     )
 
 

@@ -27,27 +27,19 @@ def run(request) -> tuple[str, StafOutputs, dict[str, np.ndarray]]:
     seen: dict[str, np.ndarray] = {}
     assert network.tcfm is not None
     assert network.safm is not None
+
+    def keep(module: torch.nn.Module, key: str) -> None:
+        def hook(_module, _args, out) -> None:
+            seen[key] = (out[0] if isinstance(out, tuple) else out).numpy()
+
+        hooks.append(module.register_forward_hook(hook))
+
     for number, block in enumerate(network.deconv, 1):
-        hooks.append(
-            block.register_forward_hook(
-                lambda _m, _i, out, n=number: seen.__setitem__(f"deconv{n}", out.numpy())
-            )
-        )
-    hooks.append(
-        network.tcfm.register_forward_hook(
-            lambda _m, args, out: seen.update(z=args[0].numpy(), z_ref=out[0].numpy())
-        )
-    )
-    hooks.append(
-        network.safm.register_forward_hook(
-            lambda _m, _i, out: seen.__setitem__("safm_out", out[0].numpy())
-        )
-    )
-    hooks.append(
-        network.points[2].register_forward_hook(
-            lambda _m, _i, out: seen.__setitem__("feat3", out.numpy())
-        )
-    )
+        keep(block, f"deconv{number}")
+    keep(network.points[0], "z")
+    keep(network.tcfm, "z_ref")
+    keep(network.safm, "safm_out")
+    keep(network.points[2], "feat3")
     clip, first, step = WINDOWS[request.param]
     with torch.inference_mode():
         outputs = network(parity_network.window(clip, first, step=step))

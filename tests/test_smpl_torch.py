@@ -16,6 +16,7 @@ from staf_backend.smpl_torch import (
     joints_49,
     project,
     rotations_from_6d,
+    tables_from_body,
 )
 
 
@@ -128,3 +129,13 @@ def test_broken_tables_are_refused(field: str, value: np.ndarray, reason: str) -
     tables: BodyTables = parity_network.body().tables
     with pytest.raises(ValueError, match=reason):
         dataclasses.replace(tables, **{field: value})
+
+
+def test_the_open_body_is_the_exporters(pose) -> None:
+    from staf_backend.body import load_body
+
+    whole = load_body("open-neutral")
+    ours = SmplBody(tables_from_body(whole))(*pose)
+    root_m = whole.rest_joints_m(pose[0][0].double().numpy())[0]
+    theirs = whole.vertices_m(pose[1][0].double().numpy(), pose[0][0].double().numpy(), root_m)
+    np.testing.assert_allclose(ours.vertices_m[0], theirs, atol=2e-6)
