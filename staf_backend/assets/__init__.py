@@ -1,0 +1,55 @@
+"""The files that make the embedded default: open networks and open bodies, each with a checksum."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from staf_backend import StafError
+
+_FOLDER = Path(__file__).parent
+_SUMS = _FOLDER / "SHA256SUMS"
+
+
+class AssetError(StafError):
+    """A file of the installation, or weights of the user's, is missing or not what it should be."""
+
+    kind = "weights"
+    exit_code = 6
+
+
+def names() -> tuple[str, ...]:
+    """The names of all embedded files, in order."""
+    return tuple(_checksums())
+
+
+@cache
+def asset_path(name: str) -> Path:
+    """Path of an embedded file, after its checksum was verified (once per process).
+
+    Args:
+        name: as in `names()`, for example "movenet_multipose.onnx".
+
+    Raises:
+        AssetError: the file is missing or its bytes are not the published ones.
+    """
+    advice = "Install the package again: pip install --force-reinstall staf-backend."
+    path = _FOLDER / name
+    try:
+        digest = sha256(path)
+    except OSError as error:
+        raise AssetError(f"The embedded file {name} cannot be read: {error}.", advice) from error
+    if digest != _checksums().get(name):
+        raise AssetError(f"The embedded file {name} is damaged (wrong checksum).", advice)
+    return path
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _checksums() -> dict[str, str]:
+    lines = _SUMS.read_text(encoding="ascii").split("\n")
+    return {name: digest for digest, name in (line.split() for line in lines if line)}

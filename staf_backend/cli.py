@@ -1,0 +1,246 @@
+"""The command `staf`: arguments, progress, exit codes.
+
+Exit codes: 0 done; 1 an error of the program; 2 wrong use; 3 the video cannot be read; 4 nobody was
+found in it; 5 a result cannot be written; 6 weights or networks are missing or damaged; 7 the body
+file is wrong; 8 the motion file is wrong; 130 interrupted; 143 terminated.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from staf_backend import StafError, __version__
+from staf_backend.reporting import JsonLines, Reporter, Terminal
+
+_log = logging.getLogger(__name__)
+
+
+class UsageError(StafError):
+    """The command's words are off."""
+
+    kind = "usage"
+    exit_code = 2
+
+
+class Interrupted(StafError):
+    """Ctrl-C."""
+
+    kind = "interrupted"
+    exit_code = 130
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised where the program stands so that every `finally` runs."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(options.verbose, 2)]
+    logging.basicConfig(level=level, format="%(name)s: %(message)s", stream=sys.stderr)
+    as_json = getattr(options, "progress", "bar") == "json"
+    reporter = JsonLines(options.command) if as_json else Terminal(options.quiet)
+    _listen_for_termination()
+    try:
+        return options.run(options, reporter)
+    except StafError as error:
+        _log.debug("in full:", exc_info=True)
+        reporter.error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        reporter.error(Interrupted("interrupted; nothing half-written is left."))
+        return Interrupted.exit_code
+    except Terminated:
+        reporter.error(Interrupted("terminated; nothing half-written is left."))
+        return 143
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        _log.exception("unexpected")
+        advice = "This is a fault of the program; please report it with the text above."
+        reporter.error(StafError(f"{type(error).__name__}: {error}", advice))
+        return StafError.exit_code
+
+
+def _listen_for_termination() -> None:
+    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="staf", description="Turn video of people into animated SMPL-style characters."
+    )
+    parser.add_argument("--version", action="version", version=f"staf {__version__}")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="more log lines")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_convert, _add_people, _add_info, _add_doctor, _add_body):
+        add(commands)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace, Reporter], int], text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--progress", choices=("bar", "json"), default="bar", help="json: one JSON object a line"
+    )
+    return parser
+
+
+def _add_clip_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--start", type=float, metavar="S", help="first second of the clip")
+    parser.add_argument("--end", type=float, metavar="S", help="last second of the clip")
+    parser.add_argument(
+        "--fps", type=float, default=30.0, help="rate of a folder of pictures (default 30)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... for the networks")
+    parser.add_argument("--threads", type=int, help="threads for the networks (default: all cores)")
+
+
+def _add_convert(commands: Any) -> None:
+    parser = _command(commands, "convert", _convert, "video to animated characters")
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="file or folder")
+    parser.add_argument(
+        "-o", "--output", required=True, help=".glb, motion file .npz, or a folder for .glb files"
+    )
+    _add_clip_options(parser)
+    parser.add_argument(
+        "--person", default="all", help="all, largest, or numbers: 1,3 (default all)"
+    )
+    parser.add_argument(
+        "--largest", dest="person", action="store_const", const="largest", help="the main person"
+    )
+    parser.add_argument("--estimator", default="auto", help="auto or landmarks (default auto)")
+    parser.add_argument("--preset", default="balanced", help="fast, balanced (default) or best")
+    parser.add_argument("--body", default="open-neutral", help="name of a body, see: staf doctor")
+    parser.add_argument("--focal-px", type=float, help="focal length in pixels, where known")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--bone-names", default="smpl", choices=("smpl", "smplx", "mixamo", "vrm", "unreal")
+    )
+    parser.add_argument("--root-motion", default="root", choices=("root", "pelvis", "in-place"))
+    parser.add_argument("--no-mesh", action="store_true", help="skeleton with a thin proxy mesh")
+    parser.add_argument("--together", action="store_true", help="all people in one .glb")
+    parser.add_argument("--motion", metavar="FILE.npz", help="write the motion file too")
+    parser.add_argument("--amass", metavar="FILE.npz", help="write AMASS-style arrays too")
+    parser.add_argument("--overlay", metavar="FILE.mp4", help="draw the body over the footage")
+
+
+def _add_people(commands: Any) -> None:
+    parser = _command(commands, "people", _people, "list who is in a video, to choose from")
+    parser.add_argument("video", type=Path)
+    _add_clip_options(parser)
+    parser.add_argument("--thumbnails", type=Path, metavar="DIR", help="write a picture of each")
+
+
+def _add_info(commands: Any) -> None:
+    parser = _command(commands, "info", _info, "what a video is")
+    parser.add_argument("video", type=Path)
+    parser.add_argument("--fps", type=float, default=30.0, help="rate of a folder of pictures")
+
+
+def _add_doctor(commands: Any) -> None:
+    _command(commands, "doctor", _doctor, "what is installed, and what is missing")
+
+
+def _add_body(commands: Any) -> None:
+    parser = commands.add_parser("body", help="the bodies that can be animated")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = _command(actions, "add", _body_add, "remember your SMPL, SMPL-H or SMPL-X file")
+    add.add_argument("file", type=Path)
+    add.add_argument("--gender", choices=("neutral", "male", "female"))
+    _command(actions, "list", _body_list, "the bodies at hand")
+    export = _command(actions, "export", _body_export, "write a body as plain arrays")
+    export.add_argument("name")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz")
+
+
+def _settings(options: argparse.Namespace) -> Any:
+    from staf_backend.pipeline import Settings
+
+    if options.threads is not None and options.threads < 1:
+        raise UsageError("--threads must be 1 or more.")
+    return Settings(
+        start_s=options.start,
+        end_s=options.end,
+        person=getattr(options, "person", "all"),
+        estimator=getattr(options, "estimator", "auto"),
+        preset=getattr(options, "preset", "balanced"),
+        body=getattr(options, "body", "open-neutral"),
+        focal_px=getattr(options, "focal_px", None),
+        device=options.device,
+        threads=options.threads,
+        seed=getattr(options, "seed", 0),
+        fps=options.fps,
+    )
+
+
+def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.commands import convert
+    from staf_backend.deliver import Wanted, is_folder
+
+    several = len(options.videos) > 1
+    names = ("output", "motion", "amass", "overlay")
+    paths = {name: getattr(options, name) for name in names}
+    for name, path in paths.items():
+        if several and path and not is_folder(path):
+            raise UsageError(f"With several videos, --{name} must be a folder, not {path}.")
+        if path and is_folder(path):
+            Path(path).mkdir(parents=True, exist_ok=True)
+    wanted = Wanted(
+        **{name: Path(path) if path else None for name, path in paths.items()},
+        bone_names=options.bone_names,
+        root_motion=options.root_motion,
+        mesh=not options.no_mesh,
+        together=options.together,
+    )
+    return convert(options.videos, _settings(options), wanted, reporter)
+
+
+def _people(options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.commands import list_people
+
+    return list_people(options.video, _settings(options), options.thumbnails, reporter)
+
+
+def _info(options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.commands import describe_video
+
+    return describe_video(options.video, options.fps, reporter)
+
+
+def _doctor(_options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.doctor import examine
+
+    return examine(reporter)
+
+
+def _body_add(options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.commands import remember_body
+
+    return remember_body(options.file, options.gender, reporter)
+
+
+def _body_list(_options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.commands import list_bodies
+
+    return list_bodies(reporter)
+
+
+def _body_export(options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.commands import export_body
+
+    return export_body(options.name, options.output, reporter)

@@ -1,0 +1,84 @@
+"""`staf doctor`: versions, devices, networks, bodies; what is missing, and how to get it."""
+
+import importlib.metadata
+import platform
+from typing import Any
+
+from staf_backend import StafError, __version__, assets
+from staf_backend.body import known_bodies, load_body
+from staf_backend.reporting import Reporter
+from staf_backend.runtime import devices, usable_cores
+
+_PACKAGES = ("numpy", "scipy", "av", "opencv-python", "onnxruntime", "pygltflib")
+_EXTRAS = {"torch": "staf", "safetensors": "staf", "smplx": "smplx", "bpy": "blender"}
+
+
+def examine(reporter: Reporter) -> int:
+    """Report on this installation; returns 0 when the default estimator can work, else 6."""
+    versions = {"staf": __version__, "python": platform.python_version()}
+    versions |= {name: _version(name) for name in (*_PACKAGES, *_EXTRAS)}
+    problems = [
+        {"message": f"The package {name} is missing.", "advice": f"pip install {name}"}
+        for name in _PACKAGES
+        if versions[name] is None
+    ]
+    weights, broken = _check(assets.names(), assets.asset_path)
+    bodies, lost = _bodies()
+    problems += broken + lost
+    values = {
+        "ok": not problems,
+        "versions": versions,
+        "devices": list(devices()) if versions["onnxruntime"] else [],
+        "cores": usable_cores(),
+        "weights": weights,
+        "bodies": bodies,
+        "problems": problems,
+    }
+    reporter.result(_told(values), values)
+    return 0 if not problems else assets.AssetError.exit_code
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _check(names: tuple[str, ...], load: Any) -> tuple[list[dict], list[dict]]:
+    """What loads, with the status of each, and the problems of what does not."""
+    states, problems = [], []
+    for name in names:
+        try:
+            load(name)
+        except StafError as error:
+            states.append({"name": name, "status": "damaged", "message": error.message})
+            problems.append({"message": error.message, "advice": error.advice})
+        else:
+            states.append({"name": name, "status": "ok", "message": ""})
+    return states, problems
+
+
+def _bodies() -> tuple[list[dict], list[dict]]:
+    found, problems = [], []
+    for name in known_bodies():
+        try:
+            body = load_body(name)
+        except StafError as error:
+            problems.append({"message": error.message, "advice": error.advice})
+        else:
+            found.append({"name": name, "kind": body.kind, "gender": body.gender})
+    return found, problems
+
+
+def _told(values: dict[str, Any]) -> str:
+    lines = []
+    for name, version in values["versions"].items():
+        missing = f"not installed (extra [{_EXTRAS[name]}])" if name in _EXTRAS else "missing"
+        lines.append(f"{name:<16}{version or missing}")
+    lines.append(f"{'devices':<16}{', '.join(values['devices'])}; {values['cores']} cores")
+    lines.append(f"{'bodies':<16}{', '.join(body['name'] for body in values['bodies'])}")
+    lines += [f"{one['name']:<32}{one['status']}" for one in values["weights"]]
+    lines += [f"problem: {one['message']} {one['advice']}" for one in values["problems"]]
+    lines.append("ready" if values["ok"] else "not ready")
+    return "\n".join(lines)

@@ -1,0 +1,143 @@
+"""The embedded default estimator: landmarks of every person, lifted and fitted to the body.
+
+crops ─► landmarks ─► sides ─► lift ─► fit ─► SmplParams
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from staf_backend import camera, markers
+from staf_backend.assets import asset_path
+from staf_backend.fit import FitSettings, Fitter
+from staf_backend.landmarks import NAMES, LandmarkNetwork, Landmarks, landmarks_of
+from staf_backend.lift import Lifter
+from staf_backend.runtime import open_network
+from staf_backend.sides import consistent_sides
+from staf_backend.smpl_params import SmplParams
+
+if TYPE_CHECKING:
+    from staf_backend.body import Body
+    from staf_backend.track import Track
+    from staf_backend.video import Video
+
+Report = Callable[[str, int, int, str], None]
+"""Progress: stage, done, total, message for people."""
+
+NETWORKS = {"fast": "pose_landmark_full.onnx", "balanced": "pose_landmark_heavy.onnx"}
+NETWORKS["best"] = NETWORKS["balanced"]
+PRESETS = tuple(NETWORKS)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One track's answer.
+
+    Attributes:
+        track: whose.
+        params: pose, shape and place of the track's frames, camera axes.
+        keypoints_px: (T, K, 3) x, y, confidence of what was seen, NaN-free (confidence 0 where
+            nothing was).
+        keypoint_names: K names.
+        quality: numbers about this estimate, by name.
+    """
+
+    track: "Track"
+    params: SmplParams
+    keypoints_px: np.ndarray
+    keypoint_names: tuple[str, ...]
+    quality: dict[str, float]
+
+
+def estimate_by_landmarks(
+    video: "Video",
+    tracks: Sequence["Track"],
+    body: "Body",
+    focal_px: float,
+    report: Report,
+    *,
+    preset: str = "balanced",
+    device: str = "auto",
+    threads: int | None = None,
+) -> Iterator[Estimate]:
+    """Estimate all tracks; the parts of one person share one shape.
+
+    Args:
+        video: the footage.
+        tracks: of one or more people.
+        body: what to fit.
+        focal_px: of the camera, principal point at the middle of the picture.
+        report: told about progress.
+        preset: "fast" (a smaller network), "balanced", or "best" (a second, mirrored look).
+        device, threads: see `runtime.open_network`.
+
+    Raises:
+        AssetError: a network is missing or damaged.
+    """
+    session = open_network(asset_path(NETWORKS[preset]), device=device, threads=threads)
+    network = LandmarkNetwork(session, mirrored=preset == "best")
+    total = len(video.times_s)
+    found = landmarks_of(
+        video, tracks, network, lambda done, all_: report("landmarks", done, all_, "reading poses")
+    )
+    del session, network, total
+    lifter = Lifter(open_network(asset_path("lift.onnx"), threads=threads))
+    betas: dict[int, np.ndarray] = {}
+    longest_first = sorted(range(len(tracks)), key=lambda i: -len(tracks[i]))
+    for done, i in enumerate(longest_first):
+        report("fit", done, len(tracks), f"fitting person {tracks[i].person}")
+        estimate = _estimate(video, tracks[i], found[i], body, focal_px, lifter, betas)
+        betas.setdefault(tracks[i].person, estimate.params.betas)
+        yield estimate
+    report("fit", len(tracks), len(tracks), "fitted")
+
+
+def _estimate(
+    video: "Video",
+    track: "Track",
+    landmarks: Landmarks,
+    body: "Body",
+    focal_px: float,
+    lifter: Lifter,
+    betas: dict[int, np.ndarray],
+) -> Estimate:
+    landmarks, swapped = consistent_sides(landmarks, track.keypoints_px)
+    points = landmarks.points_px[:, markers.LANDMARKS].astype(float)
+    visibility = np.nan_to_num(landmarks.visibility[:, markers.LANDMARKS].astype(float))
+    visibility *= track.observed[:, None]
+    size_px = (video.width_px, video.height_px)
+    rays = camera.rays(points, focal_px, size_px)
+    world = landmarks.world_m[:, markers.LANDMARKS].astype(float)
+    lifted = lifter.lift(rays, world, visibility, track.times_s)
+    fitter = Fitter(body, FitSettings())
+    fitted = fitter.fit(rays, visibility, track.times_s, lifted, betas.get(track.person))
+    pitch, roll = _tilt_deg(lifted.up)
+    quality = {
+        "coverage": float(track.observed.mean()),
+        "landmark_distance_mm": _median_mm(fitted.distance_m),
+        "sides_swapped_frames": float(swapped.any(1).sum()),
+        "camera_pitch_deg": pitch,
+        "camera_roll_deg": roll,
+    }
+    return Estimate(track, fitted.params, _keypoints(landmarks, track), NAMES, quality)
+
+
+def _keypoints(landmarks: Landmarks, track: "Track") -> np.ndarray:
+    seen = np.concatenate([landmarks.points_px, landmarks.visibility[..., None]], -1)
+    seen = np.where(np.isfinite(seen).all(-1, keepdims=True), seen, 0)
+    seen[~track.observed, :, 2] = 0
+    return seen
+
+
+def _median_mm(distance_m: np.ndarray) -> float:
+    seen = distance_m[np.isfinite(distance_m)]
+    return float(np.median(seen)) * 1e3 if len(seen) else 0.0
+
+
+def _tilt_deg(up: np.ndarray) -> tuple[float, float]:
+    """How far the camera looks down, and how far it leans clockwise, from the way up it sees."""
+    pitch = np.arcsin(np.clip(-up[2], -1, 1))
+    roll = np.arctan2(-up[0], -up[1])
+    return float(np.degrees(pitch)), float(np.degrees(roll))

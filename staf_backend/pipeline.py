@@ -1,0 +1,178 @@
+"""The whole trip of a video, on one page.
+
+    video ─► people (detect, track) ─► estimate (landmarks, lift, fit) ─► Motion ─► files
+
+Read this first.  Every stage lives in the room of its name; nothing flows back.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+from staf_backend import StafError
+from staf_backend.assets import asset_path
+from staf_backend.body import Body, load_body
+from staf_backend.camera import TO_Y_UP, assumed_focal_px
+from staf_backend.detect import PersonDetector
+from staf_backend.follow import find_people
+from staf_backend.landmark_estimator import PRESETS, Estimate, Report, estimate_by_landmarks
+from staf_backend.motion import Camera, Motion
+from staf_backend.quality import motion_quality
+from staf_backend.rotations import continuous_signs, to_quaternions
+from staf_backend.runtime import open_network
+from staf_backend.track import Track, choose
+from staf_backend.video import Video, open_video
+
+ESTIMATORS = ("auto", "landmarks")
+
+
+class SettingsError(StafError):
+    """An option that means nothing."""
+
+    kind = "usage"
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to turn one video into motions.
+
+    Attributes:
+        start_s, end_s: part of the clip; None is its own start and end.
+        person: "all", "largest", or numbers as "1,3".
+        estimator: one of ESTIMATORS; "auto" takes the best that is installed.
+        preset: one of `landmark_estimator.PRESETS`.
+        body: a body's name.
+        focal_px: of the camera, where the user knows it.
+        device: for the networks, see `runtime.open_network`.
+        threads: for the networks; None is all cores.
+        seed: of whatever draws numbers; the landmark estimator draws none.
+        fps: rate of a folder of pictures.
+    """
+
+    start_s: float | None = None
+    end_s: float | None = None
+    person: str = "all"
+    estimator: str = "auto"
+    preset: str = "balanced"
+    body: str = "open-neutral"
+    focal_px: float | None = None
+    device: str = "auto"
+    threads: int | None = None
+    seed: int = 0
+    fps: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name, known in (("estimator", ESTIMATORS), ("preset", PRESETS)):
+            if getattr(self, name) not in known:
+                raise SettingsError(
+                    f"There is no {name} {getattr(self, name)!r}.", f"Use {', '.join(known)}."
+                )
+        if self.focal_px is not None and not self.focal_px > 0:
+            raise SettingsError("The focal length must be a positive number of pixels.")
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What a video gave: its motions, in order of person and part, and what they stand on."""
+
+    video: Video
+    motions: tuple[Motion, ...]
+    body: Body
+
+
+def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
+    """One video to motions.
+
+    Args:
+        path: a video file, or a folder of pictures.
+        settings: what to do.
+        report: told about progress.
+
+    Raises:
+        StafError: what went wrong, in one line; see the rooms.
+    """
+    video = open_video(path, fps=settings.fps)
+    body = load_body(settings.body)
+    tracks = choose(people_in(video, settings, report), settings.person)
+    known = settings.focal_px or video.focal_px
+    camera = _camera(video, known)
+    estimates = estimate_by_landmarks(
+        video,
+        tracks,
+        body,
+        camera.focal_px,
+        report,
+        preset=settings.preset,
+        device=settings.device,
+        threads=settings.threads,
+    )
+    motions = [to_motion(estimate, video, body, camera, "landmarks") for estimate in estimates]
+    motions.sort(key=lambda motion: (motion.person, motion.times_s[0]))
+    return Solved(video, tuple(_named(motions, video.path.stem)), body)
+
+
+def people_in(video: Video, settings: Settings, report: Report) -> list[Track]:
+    """Everybody in the chosen part of a video, the main person first."""
+    session = open_network(
+        asset_path("movenet_multipose.onnx"), device=settings.device, threads=settings.threads
+    )
+    span = video.span(settings.start_s, settings.end_s)
+    return find_people(
+        video,
+        PersonDetector(session),
+        span,
+        progress=lambda done, total: report("detect", done, total, "finding people"),
+    )
+
+
+def to_motion(
+    estimate: Estimate, video: Video, body: Body, camera: Camera, estimator: str
+) -> Motion:
+    """Camera axes to y up, matrices to quaternions, and everything a file should say."""
+    params, track = estimate.params, estimate.track
+    rotations = params.rotations.copy()
+    rotations[:, 0] = TO_Y_UP @ rotations[:, 0]
+    motion = Motion(
+        times_s=track.times_s,
+        frames=track.frames,
+        rotations_wxyz=continuous_signs(to_quaternions(rotations)),
+        root_m=params.root_m @ TO_Y_UP.T,
+        observed=track.observed,
+        body=body.name,
+        gender=body.gender,
+        betas=params.betas,
+        rest_joints_m=body.rest_joints_m(params.betas),
+        camera=camera,
+        source=video.path.name,
+        source_fps=video.fps,
+        person=track.person,
+        estimator=estimator,
+        keypoints_px=estimate.keypoints_px,
+        keypoint_names=estimate.keypoint_names,
+    )
+    quality = {**estimate.quality, **motion_quality(motion)}
+    return dataclasses.replace(motion, quality=quality)
+
+
+def _camera(video: Video, known_focal_px: float | None) -> Camera:
+    return Camera(
+        focal_px=known_focal_px or assumed_focal_px(video.width_px, video.height_px),
+        width_px=video.width_px,
+        height_px=video.height_px,
+        focal_assumed=known_focal_px is None,
+        rotation_deg=video.rotation_deg,
+    )
+
+
+def _named(motions: Sequence[Motion], stem: str) -> list[Motion]:
+    """ "clip" for one person, else "clip-1", "clip-2"; later parts of a person "clip-1.2"."""
+    several = len({motion.person for motion in motions}) > 1
+    named, parts = [], {}
+    for motion in motions:
+        part = parts[motion.person] = parts.get(motion.person, 0) + 1
+        name = f"{stem}-{motion.person}" if several else stem
+        named.append(dataclasses.replace(motion, name=name if part == 1 else f"{name}.{part}"))
+    return named

@@ -1,0 +1,99 @@
+"""What a command tells while it runs and at its end: for people, or for programs.
+
+For programs (`--progress json`, protocol 1) every line on standard output is one JSON object:
+
+    {"event": "start", "protocol": 1, "version": ..., "command": ...}
+    {"event": "progress", "stage": ..., "done": ..., "total": ..., "message": ...}    any number
+    {"event": "result", ...}  or  {"event": "error", "kind", "message", "advice", "exit_code"}
+"""
+
+import json
+import sys
+import time
+from typing import Any, Protocol, TextIO
+
+from staf_backend import StafError, __version__
+
+PROTOCOL = 1
+_SHORTEST_WAIT_S = 0.1
+
+
+class Reporter(Protocol):
+    """Where a command reports to."""
+
+    def progress(self, stage: str, done: int, total: int, message: str) -> None: ...
+    def result(self, text: str, values: dict[str, Any]) -> None: ...
+    def error(self, error: StafError) -> None: ...
+
+
+class JsonLines:
+    """One JSON object a line, flushed at once."""
+
+    def __init__(self, command: str, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._last = ("", -1.0)
+        self._write(event="start", protocol=PROTOCOL, version=__version__, command=command)
+
+    def progress(self, stage: str, done: int, total: int, message: str) -> None:
+        """Not more often than people can see, but always each stage's first and last step."""
+        now = time.monotonic()
+        same_stage = self._last[0] == stage
+        if same_stage and done < total and now - self._last[1] < _SHORTEST_WAIT_S:
+            return
+        self._last = (stage, now)
+        self._write(event="progress", stage=stage, done=done, total=total, message=message)
+
+    def result(self, text: str, values: dict[str, Any]) -> None:
+        self._write(event="result", message=text, **values)
+
+    def error(self, error: StafError) -> None:
+        self._write(
+            event="error",
+            kind=error.kind,
+            message=error.message,
+            advice=error.advice,
+            exit_code=error.exit_code,
+        )
+
+    def _write(self, **values: Any) -> None:
+        print(json.dumps(values, allow_nan=False), file=self._stream, flush=True)
+
+
+class Terminal:
+    """Text: results to standard output; a bar, when somebody watches, and errors to the other."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._bar = sys.stderr.isatty() and not quiet
+        self._open = False
+        self._last = ("", -1.0)
+
+    def progress(self, stage: str, done: int, total: int, message: str) -> None:
+        """Redraw the bar's line; a finished stage keeps its line."""
+        now = time.monotonic()
+        if not self._bar or (
+            self._last[0] == stage and done < total and now - self._last[1] < _SHORTEST_WAIT_S
+        ):
+            return
+        if self._open and self._last[0] != stage:
+            self._end_line()
+        self._last = (stage, now)
+        filled = 30 * done // max(total, 1)
+        bar = "#" * filled + "-" * (30 - filled)
+        print(f"\r{message:<24.24} [{bar}] {done}/{total}", end="", file=sys.stderr, flush=True)
+        self._open = True
+        if done >= total:
+            self._end_line()
+
+    def result(self, text: str, values: dict[str, Any]) -> None:  # noqa: ARG002 - for programs
+        if self._open:
+            self._end_line()
+        print(text)
+
+    def error(self, error: StafError) -> None:
+        if self._open:
+            self._end_line()
+        print(f"staf: {error}", file=sys.stderr)
+
+    def _end_line(self) -> None:
+        print(file=sys.stderr)
+        self._open = False
