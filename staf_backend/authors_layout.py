@@ -97,7 +97,7 @@ def network_tensors(state: Mapping[str, Tensor], source: str) -> dict[str, Tenso
             translated[ours] = _squeezed(ours, tensor)
     if unknown:
         raise WeightsError(
-            f"{source} holds entries that no STAF network has: {_listed(unknown)}.",
+            f"{source} holds entries that no STAF network has: {listed(unknown)}.",
             "It is a checkpoint of another network or version.",
         )
     return translated
@@ -126,7 +126,7 @@ def body_arrays(state: Mapping[str, Tensor], source: str) -> dict[str, np.ndarra
         return None
     if missing:
         raise WeightsError(
-            f"{source} holds only part of the SMPL body; missing: {_listed(missing)}.",
+            f"{source} holds only part of the SMPL body; missing: {listed(missing)}.",
             "Fetch the checkpoint again.",
         )
     arrays = {ours: state[name].numpy() for ours, name in names.items()}
@@ -182,6 +182,7 @@ def _squeezed(ours: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The first few of many names, in order, for an error message."""
     shown = ", ".join(sorted(names)[:8])
     return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"

@@ -1,0 +1,102 @@
+"""What a stored set of network weights is, and where sets are kept."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from staf_backend import __version__
+from staf_backend.body_registry import data_folder
+from staf_backend.network import StafConfig
+from staf_backend.weights_error import WeightsError
+
+ENCODER_FILE, NETWORK_FILE = "encoder.safetensors", "network.safetensors"
+BODY_FILE, INFO_FILE = "body.npz", "weights.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """What a set of weights is: the content of its `weights.json`.
+
+    `files` maps each file to its SHA-256, `sources` the files it was made from to theirs, `notes`
+    are sentences for the user (what was found out about the weights, whose licence applies).
+    """
+
+    name: str
+    config: StafConfig
+    files: Mapping[str, str]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    software: str = __version__
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        for file, digest in {**self.files, **self.sources}.items():
+            if not re.fullmatch("[0-9a-f]{64}", digest):
+                raise ValueError(f"{file} has no SHA-256")
+        if not {ENCODER_FILE, NETWORK_FILE} <= set(self.files):
+            raise ValueError("files must name the encoder and the network")
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body came with the weights."""
+        return BODY_FILE in self.files
+
+
+def installed_weights(root: Path | None = None) -> tuple[WeightsInfo, ...]:
+    """The stored sets in order of name.
+
+    Raises:
+        WeightsError: the description of a set cannot be read.
+    """
+    files = sorted(weights_folder(root).glob(f"*/{INFO_FILE}"))
+    return tuple(read_info(file.parent.name, root) for file in files)
+
+
+def read_info(name: str, root: Path | None = None) -> WeightsInfo:
+    """The description of one stored set.
+
+    Raises:
+        WeightsError: there is no such set, or its description is damaged.
+    """
+    check_name(name)
+    path = weights_folder(root) / name / INFO_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT:
+            raise ValueError("another version of this software wrote it")
+        config = StafConfig(**content.pop("config"))
+        return WeightsInfo(config=config, notes=tuple(content.pop("notes")), **content)
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"There are no STAF weights called {name}.",
+            "Add them with: staf weights add base_model.pt 3dpw_model_best.pth.tar",
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"{path} cannot be read: {error}.", "Add the weights again with: staf weights add"
+        ) from error
+
+
+def weights_folder(root: Path | None = None) -> Path:
+    """Where sets of weights are kept."""
+    return root if root is not None else data_folder() / "weights"
+
+
+def check_name(name: str) -> None:
+    """Refuses names that are no plain folder names.
+
+    Raises:
+        WeightsError: anything but letters, digits, dot, dash and underscore.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name, re.ASCII):
+        raise WeightsError(f"{name!r} cannot name weights.", "Use letters, digits, '-' and '_'.")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
