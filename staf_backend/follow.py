@@ -20,8 +20,8 @@ from staf_backend.video import Video
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_STRIDE, _LONGEST_STRIDE_S = 4, 0.11
-_TOLERANCE = 0.05
+_LONGEST_STRIDE, _LONGEST_STRIDE_S = 4, 0.134
+_TOLERANCE = 0.08
 _CLOSER_LONG_SIDE_PX = 256
 _THUMBNAIL_PX = 160
 

@@ -24,6 +24,8 @@ _START_SCORE = 0.25
 _SURE_HITS, _SURE_SCORE = 3, 0.35
 # A hit below this share of a person's usual score deserves a closer look.
 _WEAK_SHARE = 0.7
+# Nobody else may be this near, as a share of the size, where a look is skipped.
+_APART = 0.25
 _VELOCITY_S = 0.1
 _TORSO = [5, 6, 11, 12]
 
@@ -317,9 +319,8 @@ def _all_expected(
     weight = predicted[:, None, :, 2] * found.keypoints_px[None, ..., 2] + 1e-6
     off = (gap * weight).sum(-1) / weight.sum(-1) / np.maximum(extent_px(predicted), 1)[:, None]
     nearest = off.argmin(1)
-    if off.min(1).max() > tolerance or len(set(nearest.tolist())) < len(nearest):
+    second = np.sort(off, 1)[:, 1:2]
+    if off.min(1).max() > tolerance or np.any(second < _APART):
         return False
-    boxes = found.boxes_px[nearest]
-    touching = np.triu(box_overlap(boxes, boxes), 1).max() > 0.05
     strangers = set(range(len(clear))) - set(nearest.tolist())
-    return not touching and not strangers
+    return not strangers
