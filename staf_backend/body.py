@@ -186,7 +186,7 @@ def load_body(name: str | os.PathLike[str]) -> Body:
     if known is not None:
         return _remembered_body(known)
     path = Path(text).expanduser()
-    if not path.exists() and path.name == text and not path.suffix:
+    if not text or not (path.exists() or path.suffix or path.name != text):
         names = ", ".join([*OPEN_BODIES, *remembered()])
         advice = f"Known bodies: {names}. Add a file with: staf body add FILE"
         raise BodyError(f"there is no body named {text!r}.", advice)

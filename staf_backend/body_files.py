@@ -110,11 +110,10 @@ def read_body_file(path: Path) -> BodyArrays:
 def _read_arrays(path: Path) -> tuple[Mapping[str, np.ndarray], str]:
     if not path.exists():
         raise BodyError(f"there is no body or file named {path}.", "Check the name or the path.")
-    what = describe_file(path)
     if path.is_dir():
         raise BodyError(f"{path} is a folder.", "Give one model file in it.")
     try:
-        data = path.read_bytes()
+        what, data = describe_file(path), path.read_bytes()
     except OSError as error:
         raise BodyError(f"cannot read {path}: {error.strerror}.") from error
     digest = hashlib.sha256(data).hexdigest()
