@@ -1,0 +1,112 @@
+#!/bin/bash
+# The add-on's test places, made once, outside the checkout, and its tests in them.
+#
+#   .ci/blender.sh setup     install what is missing (about two minutes on a bare machine, else nothing to do)
+#   .ci/blender.sh test      setup, then every step below; ends with a line of counts
+#   .ci/blender.sh run PLACE ARGS...   pytest ARGS in one place: bpy42, bpy45, bpy52, or real
+#
+# BLENDER_CACHE         where Blender, bpy and the node packages are kept (/opt/blender-test)
+# STAF_BACKEND_PYTHON   a Python that has staf-backend installed; its checkout is put on PYTHONPATH
+# STAF_SCREENSHOTS      where the window test leaves its pictures (a temporary folder)
+set -euo pipefail
+REPOSITORY=$(cd "$(dirname "$0")/.." && pwd)
+CACHE=${BLENDER_CACHE:-/opt/blender-test}
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}
+export BLENDER_ROOT=$CACHE/trixie STAF_NODE_MODULES=$CACHE/node/node_modules
+LIBRARIES="libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libxext6 libgl1 libxxf86vm1 libgomp1 libegl1 libgl1-mesa-dri mmdebstrap zstd"
+DEBIAN_PACKAGES=blender,python3-numpy,python3-requests,python3-zstandard,xvfb,xauth,xdotool,scrot,libgl1-mesa-dri,libegl1,libgl1,libglx-mesa0,fonts-dejavu-core,dash,coreutils,libc-bin,bash,ca-certificates
+
+say() { echo "== $1 (${SECONDS} s)"; }
+
+system_libraries() {
+  # shellcheck disable=SC2086
+  dpkg -s $LIBRARIES >/dev/null 2>&1 && return
+  apt-get update -qq
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $LIBRARIES >/dev/null
+}
+
+python_of() {  # python_of 3.13: its path, from the search path or pyenv; nothing when there is none
+  local found
+  for found in "$(command -v "python$1" || true)" "$HOME"/.pyenv/versions/"$1".*/bin/python; do
+    [ -x "$found" ] && "$found" -c "import sys; sys.exit(sys.version_info[:2] != tuple(map(int, '$1'.split('.'))))" \
+      2>/dev/null && { echo "$found"; return; }
+  done
+}
+
+uv() { UV_CACHE_DIR="$CACHE/uv-cache" UV_PYTHON_DOWNLOADS=automatic "$CACHE/uv/bin/uv" "$@"; }
+
+bpy_module() {  # bpy_module NAME PYTHON-VERSION BPY-VERSION NUMPY
+  local stamp="1 $*" python
+  [ "$(cat "$CACHE/$1/.stamp" 2>/dev/null)" = "$stamp" ] && return
+  python=$(python_of "$2")
+  [ -n "$python" ] || { echo "no Python $2: $1 cannot be made" >&2; return 1; }
+  rm -rf "${CACHE:?}/$1"
+  uv venv -q -p "$python" "$CACHE/$1"
+  uv pip install -q -p "$CACHE/$1/bin/python" "bpy==$3" "numpy$4" pytest
+  echo "$stamp" > "$CACHE/$1/.stamp"
+}
+
+real_blender() {  # Debian 13's Blender 4.3.2, unpacked but not configured, in a folder
+  local stamp="1 trixie $DEBIAN_PACKAGES" new=$BLENDER_ROOT.new
+  [ "$(cat "$BLENDER_ROOT/.stamp" 2>/dev/null)" = "$stamp" ] && return
+  rm -rf --one-file-system "$new"
+  mmdebstrap --quiet --mode=root --variant=extract --aptopt='APT::Install-Recommends "false"' \
+    --include="$DEBIAN_PACKAGES" trixie "$new"
+  rm -rf "$new"/usr/share/{doc,man,info,locale}
+  # what the packages' own scripts would have done: the choice of BLAS, the mount table
+  printf '%s\n' /usr/lib/x86_64-linux-gnu/{blas,lapack} > "$new/etc/ld.so.conf.d/blas.conf"
+  chroot "$new" /sbin/ldconfig
+  ln -sfn /proc/self/mounts "$new/etc/mtab"
+  mkdir -p "$new"/{tmp,root,proc,sys,dev,opt,home}
+  chmod 1777 "$new/tmp"
+  chroot "$new" /usr/bin/env -i HOME=/root PATH=/usr/bin:/bin /usr/bin/blender --version | head -1
+  echo "$stamp" > "$new/.stamp"
+  rm -rf --one-file-system "$BLENDER_ROOT"
+  mv "$new" "$BLENDER_ROOT"
+}
+
+node_packages() {
+  local stamp
+  stamp=$(sha256sum < "$REPOSITORY/tests/gltf_checks/package.json")
+  [ "$(cat "$CACHE/node/.stamp" 2>/dev/null)" = "$stamp" ] && return
+  mkdir -p "$CACHE/node"
+  cp "$REPOSITORY/tests/gltf_checks/package.json" "$CACHE/node/"
+  (cd "$CACHE/node" && npm install --silent --no-audit --no-fund >/dev/null)
+  echo "$stamp" > "$CACHE/node/.stamp"
+}
+
+setup() {
+  mkdir -p "$CACHE"
+  exec 9> "$CACHE/.lock"
+  flock 9
+  say "system libraries"; system_libraries
+  say "bpy modules"
+  [ -x "$CACHE/uv/bin/uv" ] || { python3 -m venv "$CACHE/uv"; "$CACHE/uv/bin/pip" install -q uv; }
+  bpy_module bpy45 3.11 4.5.15 '<2'
+  bpy_module bpy52 3.13 5.2.3 '>=2.2'
+  bpy_module bpy42 3.11 4.2.23 '<2'
+  [ -d "$CACHE/pytest" ] || "$CACHE/uv/bin/pip" install -q --target "$CACHE/pytest" pytest
+  say "node packages"; node_packages
+  say "Blender 4.3.2"; real_blender
+  say "ready"
+  exec 9>&-
+}
+
+run() {  # run PLACE ARGS...: pytest in one place, alone
+  local place=$1; shift
+  cd "$REPOSITORY"
+  export STAF_ADDON_PLACE=$place BLENDER_USER_RESOURCES
+  BLENDER_USER_RESOURCES=$(mktemp -d)
+  local code=0
+  if [ "$place" = real ]; then
+    .ci/blender-in-folder --background --factory-startup --python-exit-code 1 \
+      --python tests/addon/pytest_inside.py -- "$CACHE/pytest" "$@" || code=$?
+  else
+    "$CACHE/$place/bin/python" -m pytest -p no:cacheprovider "$@" || code=$?
+  fi
+  rm -rf "$BLENDER_USER_RESOURCES"
+  return $code
+}
+
+"${1:-setup}" "${@:2}"

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bodies: read one, shape it.  A body file is a NumPy archive without pickles, as
+`staf body export NAME -o body.npz` writes it; the open bodies lie in `bodies/` beside this module.
+
+V vertices, F triangles, J joints, B shape numbers, U texture coordinates; y up, metres, T-pose.
+"""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .motion_file import MotionClip
+from .problem import Problem
+
+OPEN_BODIES = ("open-neutral", "open-male", "open-female")
+_SAME_M = 1e-3
+_FIELDS = (
+    *("template_m", "faces", "shape_directions", "joint_template_m", "joint_shape_directions"),
+    *("skin_joints", "skin_weights"),
+)
+
+
+class BodyFileError(Problem):
+    """A body file is missing, damaged, or not the one that a motion was made with."""
+
+
+@dataclass(frozen=True, eq=False)
+class BodyShape:
+    """A body at rest."""
+
+    name: str
+    template_m: np.ndarray
+    """(V, 3)"""
+    faces: np.ndarray
+    """(F, 3) counter-clockwise from outside"""
+    shape_directions: np.ndarray
+    """(V, 3, B) metres for one unit of each shape number"""
+    joint_template_m: np.ndarray
+    """(J, 3)"""
+    joint_shape_directions: np.ndarray
+    """(J, 3, B)"""
+    skin_joints: np.ndarray
+    """(V, 4)"""
+    skin_weights: np.ndarray
+    """(V, 4) rows sum to 1"""
+    joint_names: tuple[str, ...]
+    uvs: np.ndarray | None = None
+    """(U, 2) origin at the lower left"""
+    uv_faces: np.ndarray | None = None
+    """(F, 3) into `uvs`"""
+
+    def __post_init__(self) -> None:
+        vertices, joints = len(self.template_m), len(self.joint_names)
+        shapes = self.shape_directions.shape[-1]
+        expected = {
+            "template_m": (vertices, 3),
+            "faces": (len(self.faces), 3),
+            "shape_directions": (vertices, 3, shapes),
+            "joint_template_m": (joints, 3),
+            "joint_shape_directions": (joints, 3, shapes),
+            "skin_joints": (vertices, 4),
+            "skin_weights": (vertices, 4),
+        }
+        for field, shape in expected.items():
+            array = getattr(self, field)
+            if array.shape != shape or not np.isfinite(array).all():
+                reason = f"{field} must be {shape} and finite, got {array.shape}"
+                raise BodyFileError(f"body {self.name}: {reason}.")
+        if vertices == 0 or self.faces.min() < 0 or self.faces.max() >= vertices:
+            raise BodyFileError(f"body {self.name}: faces name vertices that do not exist.")
+        if self.skin_joints.min() < 0 or self.skin_joints.max() >= joints:
+            raise BodyFileError(f"body {self.name}: skin_joints name joints that do not exist.")
+
+    def rest_vertices_m(self, betas: np.ndarray) -> np.ndarray:
+        """Vertices (V, 3) of shape `betas` (B,)."""
+        return self.template_m + self.shape_directions @ betas
+
+    def rest_joints_m(self, betas: np.ndarray) -> np.ndarray:
+        """Joints (J, 3) of shape `betas` (B,)."""
+        return self.joint_template_m + self.joint_shape_directions @ betas
+
+    def check_fits(self, clip: MotionClip) -> None:
+        """Refuse a body whose joints are not those the motion was made with.
+
+        Raises:
+            BodyFileError: other joints, another count of shape numbers, or over a millimetre off.
+        """
+        advice = "Import the skeleton only, or convert the video again with this body."
+        shapes = self.shape_directions.shape[-1]
+        if clip.joint_names != self.joint_names or clip.betas.shape != (shapes,):
+            raise BodyFileError(f"body {self.name} has another skeleton than {clip.name}.", advice)
+        off_m = np.abs(self.rest_joints_m(clip.betas) - clip.rest_joints_m).max()
+        if off_m > _SAME_M:
+            raise BodyFileError(
+                f"body {self.name} does not fit {clip.name}: joints are {off_m * 1e3:.0f} mm off.",
+                advice,
+            )
+
+
+def open_body_path(name: str) -> Path:
+    """Where an open body lies in the add-on."""
+    return Path(__file__).parent / "bodies" / f"{name}.npz"
+
+
+def read_body(path: str | Path, name: str) -> BodyShape:
+    """Read and check a body file.
+
+    Raises:
+        BodyFileError: there is no such file, or it is not a sound body.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            names = (*_FIELDS, "joint_names", *({"uvs", "uv_faces"} & set(archive.files)))
+            arrays = {field: archive[field] for field in names}
+    except FileNotFoundError:
+        raise BodyFileError(f"body {name} is not at {path}.") from None
+    except KeyError as error:
+        raise BodyFileError(f"{path.name} is not a body file: {error} is missing.") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BodyFileError(f"{path.name} is not a body file: {error}.") from None
+    joints = tuple(str(word) for word in arrays.pop("joint_names"))
+    for field, array in arrays.items():
+        whole = field in ("faces", "skin_joints", "uv_faces")
+        arrays[field] = array.astype(np.int32 if whole else np.float64)
+    return BodyShape(name=name, joint_names=joints, **arrays)

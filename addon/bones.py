@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where bones lie at rest, and the keys that make them move as the motion says.  numpy only.
+
+Two ways to lay bones (`Layout.axes`):
+
+* "limbs": a bone runs from its joint to the next, its z axis to the front (to the ceiling where the
+  bone itself points to the front, as feet do).  A positive turn about x then bends any limb
+  forwards, and left and right bones mirror each other as Blender's mirror tools expect.
+* "smpl": all bones share SMPL's axes (x to the left, y up, z to the front), so that a bone's
+  quaternion is the joint's own.
+
+The soles stand on the ground at rest, and a root bone on the ground carries the travel.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .axes import FRONT, TO_BLENDER, UP, quaternions_in_bones, to_blender
+from .motion_file import MotionClip
+
+AXES = ("limbs", "smpl")
+ROOT_MOTIONS = ("root", "pelvis", "in-place")
+ROOT_LENGTH_M = 0.2
+_SHORTEST_M = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Bones of a skeleton at rest, in Blender's axes, metres.  The root bone is not among them."""
+
+    heads_m: np.ndarray
+    """(J, 3)"""
+    tails_m: np.ndarray
+    """(J, 3)"""
+    z_axes: np.ndarray
+    """(J, 3) where a bone's z axis should point; what is along the bone does not count."""
+    connected: tuple[bool, ...]
+    """(J,) True where a bone starts at its parent's tail."""
+
+    def __post_init__(self) -> None:
+        shapes = {self.heads_m.shape, self.tails_m.shape, self.z_axes.shape}
+        if shapes != {(len(self.connected), 3)}:
+            raise ValueError(f"arrays of a layout must be (J, 3), got {shapes}")
+
+
+def layout(
+    rest_joints_m: np.ndarray, parents: tuple[int, ...], lift_m: float, axes: str = "limbs"
+) -> Layout:
+    """Lay the bones.
+
+    Args:
+        rest_joints_m: (J, 3) joints at rest, the file's axes.
+        parents: (J,)
+        lift_m: how far the body is raised so that its soles touch the ground.
+        axes: one of `AXES`.
+
+    Raises:
+        ValueError: no such axes.
+    """
+    if axes not in AXES:
+        raise ValueError(f"axes must be one of {', '.join(AXES)}, got {axes!r}")
+    heads = to_blender(rest_joints_m) + UP * lift_m
+    follow = [_follower(joint, heads, parents) for joint in range(len(parents))]
+    tails = np.stack([_tail(j, heads, parents, child) for j, child in enumerate(follow)])
+    if axes == "smpl":
+        lengths = np.linalg.norm(tails - heads, axis=1, keepdims=True)
+        z_axes = np.tile(FRONT, (len(heads), 1))
+        return Layout(heads, heads + UP * lengths, z_axes, (False,) * len(heads))
+    along = (tails - heads) / np.linalg.norm(tails - heads, axis=1, keepdims=True)
+    z_axes = np.where((along @ FRONT > 0.6)[:, None], UP, FRONT)
+    joined = [p >= 0 and bool((tails[p] == heads[j]).all()) for j, p in enumerate(parents)]
+    return Layout(heads, tails, z_axes, tuple(joined))
+
+
+def lowest_joint_lift_m(rest_joints_m: np.ndarray) -> float:
+    """Lift for a skeleton whose body is not at hand: the lowest joint goes to the ground."""
+    return -float(rest_joints_m[:, 1].min())
+
+
+@dataclass(frozen=True, eq=False)
+class Keys:
+    """What is written to f-curves.  T keys, J bones."""
+
+    rotations_wxyz: np.ndarray
+    """(T, J, 4) pose-bone quaternions, signs continuous."""
+    root_m: np.ndarray
+    """(T, 3) location of the root bone in its own axes."""
+    pelvis_m: np.ndarray
+    """(T, 3) location of joint 0's bone in its own axes."""
+
+
+def keys_of(
+    clip: MotionClip, heads_m: np.ndarray, rest_axes: np.ndarray, root_axes: np.ndarray, travel: str
+) -> Keys:
+    """Pose-bone keys that put every joint where the motion has it.
+
+    Args:
+        clip: the motion.
+        heads_m: (J, 3) bone heads at rest, Blender's axes.
+        rest_axes: (J, 3, 3) the bones' rest axes as columns, as Blender has them.
+        root_axes: (3, 3) the root bone's.
+        travel: "root": horizontal travel on the root bone, height on the pelvis; "pelvis": all on
+            the pelvis; "in-place": horizontal travel is dropped.
+
+    Raises:
+        ValueError: no such travel.
+    """
+    if travel not in ROOT_MOTIONS:
+        raise ValueError(f"travel must be one of {', '.join(ROOT_MOTIONS)}, got {travel!r}")
+    offset_m = to_blender(clip.root_m) - heads_m[0]
+    ground = offset_m * [1.0, 1.0, 0.0]
+    root_m = ground if travel == "root" else np.zeros_like(ground)
+    pelvis_m = offset_m if travel == "pelvis" else offset_m - ground
+    rotations = quaternions_in_bones(clip.rotations_wxyz, rest_axes)
+    return Keys(rotations, root_m @ root_axes, pelvis_m @ rest_axes[0])
+
+
+def joints_in_blender_m(clip: MotionClip) -> np.ndarray:
+    """Forward kinematics: (T, J, 3) joints in Blender's world, metres.
+
+    The definition that imported characters are held to: p_j = p_i + R_i (rest_j - rest_i), where i
+    is j's parent and R_i the product of all rotations from joint 0 to i.
+    """
+    from .axes import matrix_of
+
+    local = matrix_of(clip.rotations_wxyz)
+    turned, placed = [local[:, 0]], [clip.root_m]
+    for joint, parent in list(enumerate(clip.parents))[1:]:
+        bone = clip.rest_joints_m[joint] - clip.rest_joints_m[parent]
+        placed.append(placed[parent] + turned[parent] @ bone)
+        turned.append(turned[parent] @ local[:, joint])
+    return np.stack(placed, 1) @ TO_BLENDER.T
+
+
+def _follower(joint: int, heads: np.ndarray, parents: tuple[int, ...]) -> int | None:
+    """The child that a bone points to: the one nearest to the middle of the body, else the only."""
+    children = [c for c, parent in enumerate(parents) if parent == joint]
+    if not children:
+        return None
+    middle = [c for c in children if abs(heads[c][0] - heads[joint][0]) < 0.02]
+    if middle or len(children) == 1:
+        return (middle or children)[0]
+    return None
+
+
+def _tail(
+    joint: int, heads: np.ndarray, parents: tuple[int, ...], follower: int | None
+) -> np.ndarray:
+    head = heads[joint]
+    if follower is not None and np.linalg.norm(heads[follower] - head) >= _SHORTEST_M:
+        return heads[follower]
+    parent = parents[joint]
+    step = head - heads[parent] if parent >= 0 else UP * ROOT_LENGTH_M
+    length = np.linalg.norm(step)
+    direction = step / length if length > 1e-6 else UP
+    return head + direction * max(0.6 * length, _SHORTEST_M)

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A motion becomes a character: armature, body, action, camera; all or nothing."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from . import footage, keyframes
+from .armature import (
+    ArmatureError,
+    bone_by_joint,
+    make_armature,
+    refuse_edit_mode,
+    rest_frames,
+)
+from .body import make_body
+from .body_file import OPEN_BODIES, BodyFileError, BodyShape, open_body_path, read_body
+from .bone_names import ROOT_BONE, bone_names
+from .bones import keys_of, layout, lowest_joint_lift_m
+from .motion_file import MotionClip
+from .timing import frame_rate, frames_of, rate_of
+from .transaction import all_or_nothing, focus
+
+ID_KEY, SOURCE_KEY, PERSON_KEY, BODY_KEY = "staf_id", "staf_source", "staf_person", "staf_body"
+_PROPORTIONS_M = 5e-3
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How a motion is brought in."""
+
+    bone_names: str = "smpl"
+    axes: str = "limbs"
+    root_motion: str = "root"
+    mesh: bool = True
+    shape_keys: bool = False
+    nla: bool = False
+    start_frame: int = 1
+    """Scene frame of the video's second 0."""
+    match_scene: bool = True
+    """Take over the video's rate, the motion's range and the picture's size."""
+    camera: bool = True
+    background: bool = True
+    plane: bool = False
+    sound: bool = False
+    onto: str = "AUTO"
+    """"AUTO": the character that this person already has, else a new one; "NEW"; "ACTIVE"."""
+    video: Path | None = None
+    beside: Path | None = None
+    """Folder of the motion file, where the video may be too."""
+    body_folder: Path | None = None
+    """Folder of exported bodies, for users' own."""
+
+    def __post_init__(self) -> None:
+        if self.onto not in ("AUTO", "NEW", "ACTIVE"):
+            raise ValueError(f"onto must be AUTO, NEW or ACTIVE, got {self.onto!r}")
+
+
+@dataclass(eq=False)
+class Character:
+    """What an import made or changed."""
+
+    rig: bpy.types.Object
+    action: bpy.types.Action
+    mesh: bpy.types.Object | None = None
+    camera: bpy.types.Object | None = None
+    notes: list[str] = field(default_factory=list)
+    """What the user should know."""
+
+
+def import_clip(context: bpy.types.Context, clip: MotionClip, options: ImportOptions) -> Character:
+    """Bring a motion into the scene.  On an error the scene is left as it was.
+
+    Raises:
+        Problem: the reason, for the user.
+    """
+    refuse_edit_mode(context)
+    target = _target(context, clip, options)
+    video = footage.find_video(clip, options.video, options.beside)
+    body = _body(clip, options) if options.mesh and target is None else None
+    with all_or_nothing(context):
+        movie = footage.load_movie(video) if video and options.background else None
+        rate, notes = _match_rate(context.scene, clip, movie, options)
+        made = _animate(context, clip, options, target, body, rate)
+        made.notes += notes
+        _match_range(context.scene, made.rig, made.action, options)
+        if options.camera:
+            _film(context, clip, options, made, video, movie)
+        focus(context, made.rig, [made.rig])
+    return made
+
+
+def takes_of(rig: bpy.types.Object) -> list[bpy.types.Action]:
+    """The actions that were imported for a character, oldest name first."""
+    identity = rig.get(ID_KEY)
+    if identity is None:
+        return []
+    return sorted((a for a in bpy.data.actions if a.get(ID_KEY) == identity), key=lambda a: a.name)
+
+
+def characters(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The armatures of a scene that this add-on made."""
+    return [item for item in scene.objects if item.type == "ARMATURE" and ID_KEY in item]
+
+
+def _target(
+    context: bpy.types.Context, clip: MotionClip, options: ImportOptions
+) -> bpy.types.Object | None:
+    if options.onto == "NEW":
+        return None
+    if options.onto == "AUTO":
+        wanted = (clip.source, clip.person, clip.body)
+        same = [
+            rig
+            for rig in characters(context.scene)
+            if tuple(rig.get(key) for key in (SOURCE_KEY, PERSON_KEY, BODY_KEY)) == wanted
+            and rig.library is None
+            and set(clip.joint_names) <= set(bone_by_joint(rig))
+        ]
+        return same[0] if same else None
+    rig = context.view_layer.objects.active
+    if rig is None or rig.type != "ARMATURE":
+        raise ArmatureError("no armature is active.", "Select the character to import onto.")
+    if rig.library is not None:
+        advice = "Make a library override of it first (Object > Library Override)."
+        raise ArmatureError(f"{rig.name} is linked from another file.", advice)
+    missing = sorted(set(clip.joint_names) - set(bone_by_joint(rig)))
+    if missing:
+        words = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+        raise ArmatureError(f"{rig.name} is no character of this add-on: it lacks {words}.")
+    return rig
+
+
+def _body(clip: MotionClip, options: ImportOptions) -> BodyShape:
+    body = read_body(body_path(clip.body, options.body_folder), clip.body)
+    body.check_fits(clip)
+    return body
+
+
+def body_path(name: str, folder: Path | None) -> Path:
+    """Where the arrays of a body lie.
+
+    Raises:
+        BodyFileError: nowhere.
+    """
+    if name in OPEN_BODIES:
+        return open_body_path(name)
+    path = folder / f"{name}.npz" if folder else None
+    if path is None or not path.is_file():
+        advice = "Set up the backend to fetch it, or import the skeleton only."
+        raise BodyFileError(f"the body {name} is not at hand.", advice)
+    return path
+
+
+def _match_rate(
+    scene: bpy.types.Scene,
+    clip: MotionClip,
+    movie: bpy.types.MovieClip | None,
+    options: ImportOptions,
+) -> tuple[float, list[str]]:
+    """Scene frames a second, after taking over the video's rate where that is wanted and safe."""
+    wanted = frame_rate(movie.fps if movie else rate_of(clip.times_s, clip.source_fps))
+    render = scene.render
+    current = render.fps / render.fps_base
+    if abs(current - wanted.rate) < 1e-6 * wanted.rate:
+        return current, []
+    if not options.match_scene:
+        return current, []
+    others = [rig for rig in characters(scene) if rig.get(SOURCE_KEY) != clip.source]
+    if others:
+        note = f"the scene keeps {current:.5g} frames per second, for {others[0].name}; "
+        return current, [note + f"{clip.source or clip.name} has {wanted.rate:.5g}."]
+    render.fps, render.fps_base = wanted.fps, wanted.base
+    return render.fps / render.fps_base, []
+
+
+def _animate(
+    context: bpy.types.Context,
+    clip: MotionClip,
+    options: ImportOptions,
+    target: bpy.types.Object | None,
+    body: BodyShape | None,
+    rate: float,
+) -> Character:
+    mesh, notes = None, []
+    if target is None:
+        rig, mesh, notes = _new_character(context, clip, options, body)
+    else:
+        rig = target
+    names = [bone_by_joint(rig)[joint] for joint in clip.joint_names]
+    heads, axes = rest_frames(rig, [ROOT_BONE, *names])
+    notes += _proportions(clip, rig, heads[1:])
+    keys = keys_of(clip, heads[1:], axes[1:], axes[0], options.root_motion)
+    frames = frames_of(clip.times_s, options.start_frame, rate)
+    channels = [
+        keyframes.bone_channel(ROOT_BONE, "location", keys.root_m),
+        keyframes.bone_channel(names[0], "location", keys.pelvis_m),
+    ]
+    for place, name in enumerate(names):
+        rig.pose.bones[name].rotation_mode = "QUATERNION"
+        values = keys.rotations_wxyz[:, place]
+        channels.append(keyframes.bone_channel(name, "rotation_quaternion", values))
+    rig.pose.bones[ROOT_BONE].location = rig.pose.bones[names[0]].location = (0.0, 0.0, 0.0)
+    action = _action(rig, clip)
+    keyframes.write(rig, action, frames, channels, ~clip.observed)
+    if options.nla:
+        keyframes.push_down(rig, action)
+    return Character(rig, action, mesh, notes=notes)
+
+
+def _new_character(
+    context: bpy.types.Context, clip: MotionClip, options: ImportOptions, body: BodyShape | None
+) -> tuple[bpy.types.Object, bpy.types.Object | None, list[str]]:
+    lift_m = lowest_joint_lift_m(clip.rest_joints_m)
+    if body is not None:
+        lift_m = -float(body.rest_vertices_m(clip.betas)[:, 1].min())
+    bones = layout(clip.rest_joints_m, clip.parents, lift_m, options.axes)
+    names = bone_names(clip.joint_names, options.bone_names)
+    rig = make_armature(context, clip.name, clip.joint_names, names, clip.parents, bones)
+    notes = []
+    if rig.name != clip.name:
+        notes.append(f"the name {clip.name} is taken, so the character is called {rig.name}.")
+    rig[ID_KEY] = uuid.uuid4().hex
+    rig[SOURCE_KEY], rig[PERSON_KEY], rig[BODY_KEY] = clip.source, clip.person, clip.body
+    mesh = None
+    if body is not None:
+        label = f"{rig.name} body"
+        mesh = make_body(context, label, rig, body, clip.betas, lift_m, names, options.shape_keys)
+    return rig, mesh, notes
+
+
+def _proportions(clip: MotionClip, rig: bpy.types.Object, heads_m: np.ndarray) -> list[str]:
+    """A note where the motion was made for a body of other proportions than the character."""
+    from .axes import to_blender
+
+    rest = to_blender(clip.rest_joints_m)
+    off_m = np.abs((heads_m - heads_m[0]) - (rest - rest[0])).max()
+    if off_m < _PROPORTIONS_M:
+        return []
+    return [f"{rig.name} keeps its own proportions, up to {off_m * 100:.0f} cm from the motion's."]
+
+
+def _action(rig: bpy.types.Object, clip: MotionClip) -> bpy.types.Action:
+    """The character's action of this clip, so that strips which play it keep playing it."""
+    identity = rig.get(ID_KEY)
+    if identity is None:
+        identity = rig[ID_KEY] = uuid.uuid4().hex
+    for action in bpy.data.actions:
+        mine = action.library is None and action.get(ID_KEY) == identity
+        if mine and action.get("staf_clip") == clip.name:
+            return action
+    action = keyframes.new_action(clip.name)
+    action[ID_KEY], action["staf_clip"] = identity, clip.name
+    action["staf_estimator"], action["staf_version"] = clip.estimator, clip.version
+    action["staf_source"] = clip.source
+    return action
+
+
+def _match_range(
+    scene: bpy.types.Scene, rig: bpy.types.Object, action: bpy.types.Action, options: ImportOptions
+) -> None:
+    if not options.match_scene:
+        return
+    first, last = (float(frame) for frame in action.frame_range)
+    start, end = math.floor(first), max(math.floor(first), math.ceil(last))
+    if len(characters(scene)) > 1 or len(takes_of(rig)) > 1:
+        start, end = min(start, scene.frame_start), max(end, scene.frame_end)
+    scene.frame_start, scene.frame_end = max(0, start), end
+    scene.frame_set(scene.frame_start)
+
+
+def _film(
+    context: bpy.types.Context,
+    clip: MotionClip,
+    options: ImportOptions,
+    made: Character,
+    video: Path | None,
+    movie: bpy.types.MovieClip | None,
+) -> None:
+    start = options.start_frame
+    resolution = context.scene.render.resolution_x, context.scene.render.resolution_y
+    made.camera = footage.add_camera(context, clip)
+    if not options.match_scene:
+        context.scene.render.resolution_x, context.scene.render.resolution_y = resolution
+    if video is None:
+        if options.background and clip.source:
+            made.notes.append(f"{clip.source} is not beside the motion, so no footage is shown.")
+        return
+    if movie is not None:
+        made.notes += filter(None, [footage.add_background(made.camera, movie, clip.camera, start)])
+    if options.plane:
+        footage.add_plane(context, made.camera, video, clip, start)
+    if options.sound:
+        made.notes += filter(None, [footage.add_sound(context.scene, video, start)])

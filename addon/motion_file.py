@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read a motion file: a NumPy archive without pickles that describes itself.
+
+Axes in the file: y up, metres, seconds; quaternions (w, x, y, z), parent-relative.
+T keys, J joints, B shape numbers, K key points.  This reader shares no code with the software that
+writes the file; one test holds the two together.
+"""
+
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .problem import Problem
+
+FORMAT = 1
+KIND = "staf-motion"
+MAX_JOINTS = 1000
+_AGAIN = "Convert the video again."
+
+
+class MotionFileError(Problem):
+    """A file is not a motion, or not one that can be used."""
+
+
+@dataclass(frozen=True, eq=False)
+class FilmCamera:
+    """The pinhole camera that filmed; looks along its own -z with y up, in the motion's axes."""
+
+    focal_px: float
+    width_px: int
+    height_px: int
+    focal_assumed: bool
+    principal_point_px: np.ndarray
+    """(2,) x right, y down, from the upright image's outer corner."""
+    rotation_wxyz: np.ndarray
+    """(4,) camera axes to the motion's."""
+    position_m: np.ndarray
+    """(3,)"""
+    rotation_deg: int
+    """Clockwise turn that made the stored frames upright."""
+
+    def __post_init__(self) -> None:
+        sizes = (self.focal_px, self.width_px, self.height_px)
+        _require(all(math.isfinite(x) and x > 0 for x in sizes), "camera", "have positive sizes")
+        _require(self.rotation_deg in (0, 90, 180, 270), "rotation_deg", "be 0, 90, 180 or 270")
+        _check(self, "principal_point_px", (2,), "f")
+        _check(self, "rotation_wxyz", (4,), "f")
+        _check(self, "position_m", (3,), "f")
+        _require_unit(self.rotation_wxyz, "camera rotation")
+
+
+@dataclass(frozen=True, eq=False)
+class MotionClip:
+    """One person's movement as the file tells it."""
+
+    name: str
+    person: int
+    source: str
+    """The video's file name."""
+    source_fps: float
+    """The video's nominal rate; 0 where unknown."""
+    estimator: str
+    version: str
+    body: str
+    gender: str
+    quality: Mapping[str, float]
+    camera: FilmCamera
+    times_s: np.ndarray
+    """(T,) seconds in the video, strictly increasing."""
+    frames: np.ndarray
+    """(T,) frame numbers in the video."""
+    rotations_wxyz: np.ndarray
+    """(T, J, 4) unit, parent-relative; joint 0 in the world."""
+    root_m: np.ndarray
+    """(T, 3) world position of joint 0."""
+    observed: np.ndarray
+    """(T,) bool, False where the pose was filled in."""
+    betas: np.ndarray
+    """(B,)"""
+    rest_joints_m: np.ndarray
+    """(J, 3)"""
+    joint_names: tuple[str, ...]
+    parents: tuple[int, ...]
+    keypoints_px: np.ndarray | None = None
+    """(T, K, 3) x, y, confidence in the upright image."""
+    keypoint_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        keys, joints = len(np.atleast_1d(self.times_s)), len(self.joint_names)
+        _require(keys > 0, "times_s", "hold a key")
+        _require(0 < joints <= MAX_JOINTS, "joint_names", f"hold 1 to {MAX_JOINTS} names")
+        _require(len(set(self.joint_names)) == joints, "joint_names", "differ from each other")
+        _check_parents(self.parents, joints)
+        _check(self, "times_s", (keys,), "f")
+        _check(self, "frames", (keys,), "i")
+        _check(self, "rotations_wxyz", (keys, joints, 4), "f")
+        _check(self, "root_m", (keys, 3), "f")
+        _check(self, "observed", (keys,), "b")
+        _check(self, "betas", (np.size(self.betas),), "f")
+        _check(self, "rest_joints_m", (joints, 3), "f")
+        if self.keypoints_px is not None:
+            _check(self, "keypoints_px", (keys, len(self.keypoint_names), 3), "f")
+        _require(bool((np.diff(self.times_s) > 0).all()), "times_s", "increase strictly")
+        _require_unit(self.rotations_wxyz, "rotations_wxyz")
+        _require(math.isfinite(self.source_fps) and self.source_fps >= 0, "source_fps", "be a rate")
+
+
+def read_motion(path: str | Path) -> MotionClip:
+    """Read and check a motion file.
+
+    Raises:
+        MotionFileError: there is no such file; it is not a motion, truncated, of a newer format,
+            holds Python objects, or breaks a rule (not finite, a wrong count, ...).
+    """
+    path = Path(path)
+    members = _members(path)
+    try:
+        _check_kind(members)
+        return _clip(members)
+    except MotionFileError as error:
+        advice = error.advice or _AGAIN
+        raise MotionFileError(f"{path.name}: {error.message}", advice) from None
+    except KeyError as error:
+        raise MotionFileError(f"{path.name} lacks {error}.", _AGAIN) from None
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise MotionFileError(f"{path.name} is not a sound motion: {error}.", _AGAIN) from None
+
+
+def _members(path: Path) -> dict[str, np.ndarray]:
+    if path.is_dir():
+        raise MotionFileError(f"{path} is a folder.", "Choose a motion file (.npz).")
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+        if head[:2] != b"PK":
+            raise MotionFileError(f"{path.name} is not a motion file (.npz).", _kind_advice(head))
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise MotionFileError(f"{path} does not exist.", "Check the path.") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise MotionFileError(f"{path.name} cannot be read: {reason}.") from None
+    except MotionFileError:
+        raise
+    except ValueError as error:
+        if "pickle" in str(error) or "Object arrays" in str(error):
+            reason = "it holds pickled Python objects, which could run code"
+            raise MotionFileError(f"{path.name} is refused: {reason}.", _AGAIN) from None
+        raise MotionFileError(f"{path.name} is damaged: {error}.", _AGAIN) from None
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError):
+        raise MotionFileError(f"{path.name} is damaged or truncated.", _AGAIN) from None
+    except Exception as error:  # zlib, struct and tokenize each have their own word for damage
+        raise MotionFileError(f"{path.name} is damaged: {error}.", _AGAIN) from None
+
+
+def _kind_advice(head: bytes) -> str:
+    if head[:1] == b"\x80":
+        return "It looks like a Python pickle, which is never opened."
+    if head == b"glTF":
+        return "It is a .glb: use Blender's own glTF import."
+    return "Give a file that STAF wrote, or use Video as Motion for a video."
+
+
+def _check_kind(members: Mapping[str, np.ndarray]) -> None:
+    if "kind" not in members or str(members["kind"]) != KIND:
+        what = "SMPL poses (AMASS)" if "poses" in members else "another NumPy archive"
+        raise MotionFileError(f"it is {what}, not a STAF motion.", "Choose a STAF motion file.")
+    number = int(members["format"])
+    if number > FORMAT:
+        raise MotionFileError(
+            f"it has format {number}, and this add-on reads up to {FORMAT}.", "Update the add-on."
+        )
+    if number < 1:
+        raise MotionFileError(f"it has the impossible format number {number}.")
+
+
+def _clip(members: Mapping[str, np.ndarray]) -> MotionClip:
+    header = json.loads(str(members["header"]))
+    arrays = ("times_s", "frames", "rotations_wxyz", "root_m", "observed", "betas")
+    keypoints = members.get("keypoints_px")
+    names = members["keypoint_names"] if keypoints is not None else ()
+    texts = {name: str(header[name]) for name in ("name", "source", "estimator", "version")}
+    return MotionClip(
+        **texts,
+        body=str(header["body"]),
+        gender=str(header["gender"]),
+        person=int(header["person"]),
+        source_fps=float(header["source_fps"]),
+        quality={str(k): float(v) for k, v in header["quality"].items()},
+        camera=_camera(header["camera"]),
+        **{name: members[name] for name in arrays},
+        rest_joints_m=members["rest_joints_m"],
+        joint_names=tuple(str(name) for name in members["joint_names"]),
+        parents=tuple(int(parent) for parent in members["parents"]),
+        keypoints_px=keypoints,
+        keypoint_names=tuple(str(name) for name in names),
+    )
+
+
+def _camera(header: Mapping[str, Any]) -> FilmCamera:
+    return FilmCamera(
+        focal_px=float(header["focal_px"]),
+        width_px=int(header["width_px"]),
+        height_px=int(header["height_px"]),
+        focal_assumed=bool(header["focal_assumed"]),
+        principal_point_px=np.array(header["principal_point_px"], np.float64),
+        rotation_wxyz=np.array(header["rotation_wxyz"], np.float64),
+        position_m=np.array(header["position_m"], np.float64),
+        rotation_deg=int(header["rotation_deg"]),
+    )
+
+
+def _check_parents(parents: tuple[int, ...], joints: int) -> None:
+    _require(len(parents) == joints, "parents", f"hold {joints} numbers, as joint_names do,")
+    good = parents[0] == -1 and all(0 <= p < j for j, p in enumerate(parents[1:], 1))
+    _require(good, "parents", "start with -1 and come before their children")
+
+
+def _check(owner: Any, name: str, shape: tuple[int, ...], kind: str) -> None:
+    """Refuse a wrong shape or type, and what is not finite; keep a read-only array."""
+    array = np.asarray(getattr(owner, name))
+    kinds = {"f": "fiu", "i": "iu", "b": "b"}[kind]
+    _require(array.dtype.kind in kinds, name, f"not be of type {array.dtype}")
+    _require(array.shape == shape, name, f"have shape {shape}, not {array.shape}")
+    if kind == "f":
+        array = array.astype(np.float64)
+        _require(bool(np.isfinite(array).all()), name, "be finite, but holds NaN or infinity")
+    array.setflags(write=False)
+    object.__setattr__(owner, name, array)
+
+
+def _require(good: bool, name: str, rule: str) -> None:
+    if not good:
+        raise MotionFileError(f"{name} must {rule}.")
+
+
+def _require_unit(quaternions: np.ndarray, name: str) -> None:
+    length = np.linalg.norm(quaternions, axis=-1)
+    _require(bool((np.abs(length - 1) < 1e-3).all()), name, "hold unit quaternions")
