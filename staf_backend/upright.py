@@ -43,7 +43,7 @@ class Upright:
             image = cv2.transpose(image)
         if self.flip_x or self.flip_y:
             image = cv2.flip(image, {(1, 0): 1, (0, 1): 0, (1, 1): -1}[(self.flip_x, self.flip_y)])
-        return image
+        return np.ascontiguousarray(image)
 
 
 def from_display_matrix(data: bytes) -> Upright:
