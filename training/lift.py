@@ -1,0 +1,226 @@
+"""Train the lifting network: landmarks of a window to rotations, shape, up and contacts.
+
+    python -m training.lift --mocap MOTION.npz --out FOLDER --minutes 45
+    python -m training.lift --mocap MOTION.npz --out FOLDER --evaluate
+
+Motion capture, varied (`move_variety`), is put before cameras (`lift_scenes`) and seen through a
+landmark network's errors (`landmark_noise`); no image is used.  Beside `lift.onnx` a `lift.json`
+tells the configuration, the seed, the log and the numbers on held-out subjects.
+"""
+
+import argparse
+import copy
+import json
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from staf_backend.body import load_body
+from staf_backend.lift_windows import features, turns
+from staf_backend.markers import markers_of
+
+from . import lift_evaluation
+from .landmark_noise import Noise, observe
+from .lift_losses import Shape, Targets, Weights, losses, targets
+from .lift_network import LiftNetwork, Size, export
+from .lift_scenes import Cameras, Figure, place
+from .mocap import Clip, Sampler, read_clips, split
+from .move_variety import Variety, vary
+
+_log = logging.getLogger(__name__)
+_REPORT_EVERY = 200
+_WARM_UP = 200
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a training run depends on, beside the motion.
+
+    Attributes:
+        seed: of weights and of all draws.
+        steps: optimiser steps.
+        minutes: the run also ends after this long; the learning rate follows whichever is nearer.
+        batch: windows a step.
+        learning_rate, weight_decay: of AdamW; the rate falls as a cosine.
+        averaging: share of the running average of the weights that is kept a step.
+        no_world: chance that a window shows no world points (what "2D only" learns from).
+        held_out: subjects that are not trained on.
+        body: whose joints, markers and betas.
+    """
+
+    seed: int = 0
+    steps: int = 12_000
+    minutes: float = 45.0
+    batch: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    averaging: float = 0.998
+    no_world: float = 0.2
+    held_out: tuple[str, ...] = ("03", "07", "10", "12")
+    body: str = "open-neutral"
+    size: Size = field(default_factory=Size)
+    variety: Variety = field(default_factory=Variety)
+    cameras: Cameras = field(default_factory=Cameras)
+    noise: Noise = field(default_factory=Noise)
+    weights: Weights = field(default_factory=Weights)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "minutes", "batch", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+
+
+def figure_of(body_name: str) -> Figure:
+    """The joints and markers of a body."""
+    body = load_body(body_name)
+    joints_m = np.asarray(body.joint_template_m, np.float32)
+    return Figure(joints_m, np.asarray(body.joint_shape_directions, np.float32), markers_of(body))
+
+
+def open_clips(path: Path, figure: Figure) -> list[Clip]:
+    """The clips of a motion file, contacts found on this figure."""
+    joints_m = figure.joints_m[None]
+    feet_m = figure.rest_feet_m(joints_m, np.zeros((1, 10), np.float32))
+    return read_clips(path, joints_m[0], feet_m[0])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step learns from: input features (N, W, 196) and the truth."""
+
+    features: Tensor
+    truth: Targets
+
+
+def draw_batch(sampler: Sampler, figure: Figure, config: Config, rng: np.random.Generator) -> Batch:
+    """New windows: nobody ever sees the same one twice."""
+    moves = vary(sampler.draw(config.batch, rng), sampler, config.variety, rng)
+    scenes = place(moves, figure, config.cameras, rng)
+    windows = observe(scenes, config.noise, config.cameras.focal_error, rng)
+    with_world = rng.random(config.batch) >= config.no_world
+    turn = turns(windows)
+    seen = windows.observed.any(-1)
+    inputs = torch.from_numpy(features(windows, turn, with_world))
+    return Batch(inputs, targets(scenes, turn, seen))
+
+
+class Training:
+    """A run: the network, its running average, the optimiser and the motion."""
+
+    def __init__(self, clips: list[Clip], figure: Figure, config: Config) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.figure = config, figure
+        self.rng = np.random.default_rng(config.seed)
+        self.sampler, self.shape = Sampler(clips), Shape(figure)
+        self.network = LiftNetwork(config.size)
+        self.average = copy.deepcopy(self.network).eval()
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), weight_decay=config.weight_decay, betas=(0.9, 0.98),
+            fused=True,
+        )  # fmt: skip
+        self.done = 0
+
+    def step(self, progress: float) -> dict[str, float]:
+        """One optimiser step at `progress` 0..1 of the schedule; the losses."""
+        batch = draw_batch(self.sampler, self.figure, self.config, self.rng)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate(progress)
+        with torch.autocast("cpu", torch.bfloat16):
+            lifting = self.network(batch.features)
+        parts = losses(lifting, batch.truth, self.shape, self.config.weights)
+        self.optimizer.zero_grad()
+        torch.stack(list(parts.values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.done += 1
+        self._follow()
+        return {name: float(value.detach()) for name, value in parts.items()}
+
+    def _rate(self, progress: float) -> float:
+        warm = min(1.0, (self.done + 1) / _WARM_UP)
+        return self.config.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * progress) + 0.005)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the running average; quickly at first, when the weights still mean nothing."""
+        share = min(self.config.averaging, self.done / (self.done + 50))
+        for average, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            average.lerp_(now, 1 - share)
+
+    def run(self) -> list[dict[str, float]]:
+        """Train to the end; the log, one entry every 200 steps."""
+        log: list[dict[str, float]] = []
+        recent: list[dict[str, float]] = []
+        begun, progress = time.monotonic(), 0.0
+        while progress < 1:
+            recent.append(self.step(progress))
+            minutes = (time.monotonic() - begun) / 60
+            progress = max(self.done / self.config.steps, minutes / self.config.minutes)
+            if self.done % _REPORT_EVERY == 0 or progress >= 1:
+                log.append(_summary(recent, self.done, minutes))
+                recent.clear()
+                _log.info("%s", json.dumps(log[-1]))
+        return log
+
+
+def _summary(recent: list[dict[str, float]], step: int, minutes: float) -> dict[str, float]:
+    means = {name: float(np.mean([entry[name] for entry in recent])) for name in recent[0]}
+    total = sum(means.values())
+    numbers = {"step": step, "minutes": minutes, "total": total, **means}
+    return {name: round(value, 4) for name, value in numbers.items()}
+
+
+def train(mocap: Path, out: Path, config: Config) -> Path:
+    """Train, export, evaluate; writes lift.onnx and lift.json into `out`, returns the network.
+
+    Raises:
+        MocapError: the motion cannot be read.
+    """
+    figure = figure_of(config.body)
+    clips, held = split(open_clips(mocap, figure), config.held_out)
+    training = Training(clips, figure, config)
+    log = training.run()
+    out.mkdir(parents=True, exist_ok=True)
+    network = out / "lift.onnx"
+    export(training.average, network)
+    report = {
+        "config": asdict(config),
+        "data": {"clips": [clip.name for clip in clips], "held_out": [clip.name for clip in held]},
+        "steps": training.done,
+        "held_out": lift_evaluation.evaluate(network, held, figure),
+        "log": log,
+    }
+    (out / "lift.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return network
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.lift", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--mocap", type=Path, required=True, help="motion capture, .npz")
+    parser.add_argument("--out", type=Path, required=True, help="folder of lift.onnx")
+    parser.add_argument("--minutes", type=float, default=Config.minutes)
+    parser.add_argument("--steps", type=int, default=Config.steps)
+    parser.add_argument("--seed", type=int, default=Config.seed)
+    parser.add_argument("--evaluate", action="store_true", help="only evaluate what is there")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(1)
+    if options.evaluate:
+        figure = figure_of(Config.body)
+        _, held = split(open_clips(options.mocap, figure), Config.held_out)
+        _log.info(json.dumps(lift_evaluation.evaluate(options.out / "lift.onnx", held, figure)))
+        return
+    config = Config(seed=options.seed, steps=options.steps, minutes=options.minutes)
+    train(options.mocap, options.out, config)
+
+
+if __name__ == "__main__":
+    main()
