@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-KEYPOINTS = (
+from staf_backend.runtime import run
+
+KEYPOINTS: tuple[str, ...] = (
     "nose",
     "left_eye",
     "right_eye",
@@ -37,7 +39,6 @@ _HEAD_SPREAD = (0.026, 0.025, 0.025, 0.035, 0.035)
 _LIMB_SPREAD = (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089)
 OKS_SPREAD = 2 * np.array(_HEAD_SPREAD + _LIMB_SPREAD)
 _STRIDE, _MULTIPLE = 4, 32
-_HEADS = ("center", "box_scale", "box_offset", "kpt_heatmap", "kpt_regress", "kpt_offset")
 # Constants of the decoder inside Google's graph (float16 there).
 _GUESS_SPREAD = np.float32(0.300048828125)
 _KEYPOINT_MIN = np.float32(0.126953125)
@@ -98,9 +99,7 @@ class PersonDetector:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"image must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
         blob, scale = letterbox(image, self.long_side_px)
-        names = [output.name for output in self.session.get_outputs()]
-        outputs = self.session.run(names, {"image": blob})
-        heads = {name: output[0] for name, output in zip(names, outputs, strict=True)}
+        heads = {name: output[0] for name, output in run(self.session, image=blob).items()}
         found = decode(heads, min_score=self.min_score)
         return suppress_duplicates(_to_image(found, scale, image.shape), self.same_oks)
 
