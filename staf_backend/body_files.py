@@ -267,9 +267,9 @@ def _texture(
 
 def _gender_in_name(path: Path) -> str:
     """The files do not say; the names of the file and its folder do (SMPL_FEMALE, male/model)."""
-    for part in (path.stem, path.parent.name):
-        found = re.search(r"(?<![a-z])(female|male|neutral|f|m)(?![a-z])", part.lower())
-        if found:
+    words = "female|male|neutral"
+    for part, choice in ((path.stem, f"{words}|f|m"), (path.parent.name, words)):
+        if found := re.search(rf"(?<![a-z])({choice})(?![a-z])", part.lower()):
             return {"f": "female", "m": "male"}.get(found[1], found[1])
     return "neutral"
 

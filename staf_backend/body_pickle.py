@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import numpy as np
 
-_MOST_NUMBERS = 100_000_000
+_MOST_NUMBERS = 50_000_000
 _SPARSE = {f"{form}_{kind}" for form in ("csc", "csr", "coo") for kind in ("matrix", "array")}
 
 
@@ -111,6 +111,8 @@ class _Sparse(_Inert):
         values = _numbers(parts["data"])
         if "indptr" in parts:
             minor, starts = _numbers(parts["indices"]), _numbers(parts["indptr"])
+            if (np.diff(starts) < 0).any() or not starts[0] == 0 < starts[-1] == len(minor):
+                raise ValueError("damaged sparse matrix")
             major = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
             along_columns = len(starts) - 1 == shape[1] and type(self) is _SparseColumns
             rows, columns = (minor, major) if along_columns else (major, minor)
@@ -154,25 +156,30 @@ class _Empty(_Inert):
         """Filled like a dictionary; nothing is kept."""
 
 
-def _rebuilt(kind: Any, *_rest: Any) -> _Inert:
-    """`copyreg._reconstructor` for our stand-ins alone."""
-    if not (isinstance(kind, type) and issubclass(kind, _Inert)):
-        raise ValueError("not a class of a body file")
-    return kind()
+class _Rebuilt(_Inert):
+    """`copyreg._reconstructor`, for our stand-ins alone: gives an instance of its argument."""
+
+    def __new__(cls, kind: Any, *_rest: Any) -> Any:
+        if not (isinstance(kind, type) and issubclass(kind, _Inert)):
+            raise ValueError("not a class of a body file")
+        return kind()
 
 
-def _new_array(*_arguments: Any) -> _Array:
-    return _Array()
+class _NewArray(_Inert):
+    """numpy's `_reconstruct`: an array whose content follows."""
+
+    def __new__(cls, *_arguments: Any) -> Any:
+        return _Array()
 
 
 def _known_names() -> dict[tuple[str, str], Any]:
     names: dict[tuple[str, str], Any] = {("numpy", "ndarray"): _Empty, ("numpy", "dtype"): _DType}
     for core in ("numpy.core", "numpy._core"):
-        names[f"{core}.multiarray", "_reconstruct"] = _new_array
+        names[f"{core}.multiarray", "_reconstruct"] = _NewArray
         names[f"{core}.multiarray", "scalar"] = _Scalar
         names[f"{core}.numeric", "_frombuffer"] = _Buffer
     for module in ("copyreg", "copy_reg"):
-        names[module, "_reconstructor"] = _rebuilt
+        names[module, "_reconstructor"] = _Rebuilt
     for module in ("builtins", "__builtin__"):
         names |= {(module, name): _Empty for name in ("object", "set", "frozenset")}
     names["_codecs", "encode"] = _Encoded
@@ -194,21 +201,27 @@ class _Unpickler(pickle.Unpickler):
         raise RefusedNameError(f"{module}.{name}")
 
 
+_NOT_NUMBERS = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError),
+    *(RecursionError, MemoryError),
+)
+
+
 def _to_numbers(value: Any) -> np.ndarray | None:
     """The array that a value stands for, or None where it is not one of numbers."""
     try:
         return _numbers(value)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError):
+    except _NOT_NUMBERS:
         return None
 
 
 def _numbers(value: Any) -> np.ndarray:
     if isinstance(value, _Inert):
         return value.numpy()  # type: ignore[attr-defined]  # AttributeError for the rest
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
+    # no lists: a few nested ones that share their parts can stand for any amount of memory
+    if not isinstance(value, int | float):
         raise ValueError("not numbers")
-    return array
+    return np.asarray(value)
 
 
 def _from_bytes(raw: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:

@@ -76,7 +76,8 @@ def write_glb(
         bodies: the body of every motion, by name.
         bone_names: a scheme of `bone_names.BONE_NAMES`.
         root_motion: "root": horizontal travel on the root bone, height on the pelvis;
-            "pelvis": all travel on the pelvis; "in-place": the horizontal travel is removed.
+            "pelvis": all travel on the pelvis; "in-place": the horizontal travel is removed, and
+            people who share an animation stay where they were when they first appeared.
         mesh: False writes a thin octahedron per bone instead of the body.
 
     Raises:
@@ -239,8 +240,11 @@ def _add_animations(
         start_s = min(float(motion.times_s[0]) for _, motion in members)
         extras = _animation_extras(members, characters, start_s)
         animation = Animation(name=name, extras=extras | {"root_motion": style.root_motion})
+        first_m = members[0][1].root_m[0] - characters[members[0][0]].rest_m[0]
         for place, motion in members:
-            tracks = _tracks(characters[place], motion, joints[place], style.root_motion)
+            character, root_motion = characters[place], style.root_motion
+            travel = _travel(motion.root_m, character.rest_m[0], root_motion, first_m)
+            tracks = _tracks(character, motion, joints[place], travel)
             times_s = (motion.times_s - start_s).astype(np.float32)
             _add_channels(animation, buffer, times_s, tracks)
         document.animations.append(animation)
@@ -258,15 +262,15 @@ def _animations(characters: Sequence[_Character]) -> dict[str, list[tuple[int, M
 
 
 def _tracks(
-    character: _Character, motion: Motion, joints: Sequence[int], root_motion: RootMotion
+    character: _Character,
+    motion: Motion,
+    joints: Sequence[int],
+    travel_m: tuple[np.ndarray, np.ndarray],
 ) -> list[tuple[int, str, np.ndarray]]:
     """(node, path, values) of all keyed properties; what stays as in the rest pose is left out."""
-    root_m, pelvis_m = _travel(motion.root_m, character.rest_m[0], root_motion)
     tracks: list[tuple[int, str, np.ndarray]] = []
-    for node, values, rest in (
-        (joints[0], root_m, np.zeros(3)),
-        (joints[1], pelvis_m, character.rest_m[0]),
-    ):
+    rest_m = (np.zeros(3), character.rest_m[0])
+    for node, values, rest in zip(joints[:2], travel_m, rest_m, strict=True):
         if (values.astype(np.float32) != rest.astype(np.float32)).any():
             tracks.append((node, "translation", values))
     quaternions = continuous_signs(motion.rotations_wxyz.astype(np.float64))
@@ -276,18 +280,22 @@ def _tracks(
 
 
 def _travel(
-    pelvis_m: np.ndarray, rest_m: np.ndarray, root_motion: RootMotion
+    pelvis_m: np.ndarray, rest_m: np.ndarray, root_motion: RootMotion, first_m: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Keys (T, 3) of the root bone and of the pelvis in it; they add up to `pelvis_m`.
+    """Keys (T, 3) of the root bone and of the pelvis in it; but for "in-place" they add up to
+    `pelvis_m`.
 
-    The root stays on the ground plane y = 0, below where the pelvis' rest place would be.
+    The root stays on the ground plane y = 0, below where the pelvis' rest place would be.  In
+    place, it stands where it began, seen from where the animation's first person began, `first_m`.
     """
     if root_motion == "pelvis":
         return np.zeros_like(pelvis_m), pelvis_m
     ground = np.array([1.0, 0.0, 1.0])
     local_m = np.where(ground > 0, rest_m, pelvis_m)
     travel_m = (pelvis_m - rest_m) * ground
-    return (travel_m if root_motion == "root" else np.zeros_like(pelvis_m)), local_m
+    if root_motion == "in-place":
+        travel_m[:] = travel_m[0] - first_m * ground
+    return travel_m, local_m
 
 
 def _add_channels(

@@ -69,7 +69,7 @@ def write_npz(path: Path, arrays: dict[str, Any]) -> Path:
 
 
 @contextmanager
-def _fake_chumpy() -> Iterator[types.ModuleType]:
+def fake_chumpy() -> Iterator[types.ModuleType]:
     """Classes named as chumpy's, so that a pickle of them looks like one of chumpy's."""
     module = types.ModuleType("chumpy.ch")
     for name in ("Ch", "Select"):
@@ -89,7 +89,7 @@ def write_official_pickle(path: Path, arrays: dict[str, Any], protocol: int = 2)
     from scipy.sparse import csc_matrix
 
     shapes = arrays["shapedirs"]
-    with _fake_chumpy() as chumpy:
+    with fake_chumpy() as chumpy:
         whole, part = chumpy.Ch(), chumpy.Select()
         padded = np.concatenate([shapes, np.zeros_like(shapes[..., :1])], -1)
         whole.__dict__["x"] = padded

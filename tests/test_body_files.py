@@ -1,17 +1,20 @@
 """Users' model files: read by content, refused in words, and nothing in them is ever run."""
 
+import io
 import os
 import pickle
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from body_files_made import SIZES, model_arrays, tree, write_npz, write_official_pickle
+from body_files_made import SIZES, fake_chumpy, model_arrays, tree, write_npz, write_official_pickle
 from sample_motions import swaying
 
 from staf_backend.body import BodyError, add_body, known_bodies, load_body
+from staf_backend.body_registry import data_folder
 from staf_backend.skeleton import forward_kinematics
 
 
@@ -127,6 +130,78 @@ def test_names_near_the_allowed_ones_are_refused(name: bytes, tmp_path: Path):
     path.write_bytes(b"\x80\x02" + name + b".")
     with pytest.raises(BodyError, match="refused: it asks Python for"):
         load_body(path)
+
+
+def test_shared_lists_and_loops_cannot_fill_the_memory(tmp_path: Path):
+    bomb: list[Any] = [1.0] * 100
+    for _ in range(6):
+        bomb = [bomb] * 100  # 10^14 numbers in a few hundred bytes
+    with fake_chumpy() as chumpy:
+        loop = chumpy.Ch()
+        loop.__dict__["x"] = loop
+        content = {"v_template": np.zeros((6890, 3)), "weights": bomb, "f": loop}
+        (tmp_path / "m.pkl").write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(BodyError, match="an SMPL file without f, J_regressor, weights"):
+        load_body(tmp_path / "m.pkl")
+
+
+def test_a_sparse_matrix_whose_starts_lie_is_left_out(tmp_path: Path):
+    arrays = model_arrays() | {"posedirs": np.zeros((6890, 3, 207), np.float16)}
+    path = tmp_path / "m.pkl"
+    from scipy.sparse import csc_matrix
+
+    matrix = csc_matrix(arrays["J_regressor"])
+    matrix.indptr[5] = 2**31 - 1
+    path.write_bytes(pickle.dumps(arrays | {"J_regressor": matrix}, protocol=2))
+    with pytest.raises(BodyError, match="an SMPL file without J_regressor"):
+        load_body(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "gender"),
+    [
+        ("basicmodel_m_lbs_10_207_0_v1.1.0.pkl", "male"),
+        ("basicModel_f_lbs_10_207_0_v1.0.0.pkl", "female"),
+        ("SMPLX_FEMALE.npz", "female"),
+        ("male/model.npz", "male"),
+        ("m/model.npz", "neutral"),
+        ("SMPL_NEUTRAL.npz", "neutral"),
+    ],
+)
+def test_the_gender_comes_from_the_name(name: str, gender: str, tmp_path: Path):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(official_bytes())
+    assert load_body(path).gender == gender
+
+
+@cache
+def official_bytes() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **model_arrays())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "expected"),
+    [
+        ("linux", {"XDG_DATA_HOME": "/data"}, Path("/data/staf")),
+        ("linux", {}, Path("/home/ann/.local/share/staf")),
+        ("darwin", {}, Path("/home/ann/Library/Application Support/staf")),
+        ("win32", {"LOCALAPPDATA": "/local"}, Path("/local/staf")),
+        ("win32", {"STAF_HOME": "/mine"}, Path("/mine")),
+    ],
+)
+def test_where_the_list_is_kept(
+    platform: str, variables: dict[str, str], expected: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("STAF_HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/ann"))
+    monkeypatch.setattr("sys.platform", platform)
+    assert data_folder() == expected
 
 
 @pytest.mark.parametrize("name", ["v_template", "weights", "posedirs", "J_regressor", "f"])

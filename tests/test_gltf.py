@@ -235,6 +235,17 @@ def test_people_together_keep_their_timing_to_each_other(tmp_path: Path):
     assert colours[0] != colours[1]
 
 
+def test_people_in_place_stay_apart(tmp_path: Path):
+    other = dataclasses.replace(SECOND, root_m=SECOND.root_m + np.array([1.5, 0, 0.5]))
+    write_glb(tmp_path / "m.glb", [sample_motion(), other], BODIES, root_motion="in-place")
+    glb = read_glb(tmp_path / "m.glb")
+    roots = [[glb.joints_m(person, "arc", key)[0] for key in (0, 20)] for person in (0, 1)]
+    np.testing.assert_array_equal(roots[0], np.zeros((2, 3)))
+    gap = other.root_m[0] - other.rest_joints_m[0]
+    gap -= sample_motion().root_m[0] - sample_motion().rest_joints_m[0]
+    np.testing.assert_allclose(roots[1], np.tile(gap * [1, 0, 1], (2, 1)), atol=1e-6)
+
+
 def test_extras_say_where_it_comes_from(one: Glb):
     person = one.animation("arc")["extras"]["people"]["person-1"]
     assert person["estimator"] == "landmarks"
