@@ -26,6 +26,8 @@ _SURE_HITS, _SURE_SCORE = 3, 0.35
 _WEAK_SHARE = 0.7
 # Nobody else may be this near, as a share of the size, where a look is skipped.
 _APART = 0.25
+# Boxes that overlap by more are in each other's way.
+_IN_THE_WAY = 0.1
 _VELOCITY_S = 0.1
 _TORSO = [5, 6, 11, 12]
 
@@ -109,15 +111,16 @@ class Tracklet:
         shift = self.shift_px(time_s)
         return self.points_px + np.append(shift, 0), self.box_px + np.tile(shift, 2)
 
-    def add(self, hit: Hit) -> None:
-        """Seen again: state and velocity follow."""
+    def add(self, hit: Hit, apart: bool) -> None:
+        """Seen again: state and velocity follow; clothes only when nobody else is in the way."""
         gap_s = hit.time_s - self.last.time_s
         moved = (hit.keypoints_px - self.points_px)[_TORSO, :2].mean(0)
         share = -np.expm1(-gap_s / _VELOCITY_S)
         self.velocity_px_s = self.velocity_px_s + share * (moved / gap_s - self.velocity_px_s)
         self.points_px, self.box_px = hit.keypoints_px, hit.box_px
         self.score += 0.2 * (hit.score - self.score)
-        self.clothes = self.clothes + 0.1 * (hit.clothes - self.clothes)
+        if apart:
+            self.clothes = self.clothes + 0.1 * (hit.clothes - self.clothes)
         self.hits.append(hit)
 
 
@@ -167,14 +170,11 @@ class Tracker:
             found: the detections.
             tolerance: largest mean distance from the expected key points, as a share of the size.
         """
-        if any(step.cut for step in steps):
+        promising = any(not t.sure and t.score >= _SURE_SCORE for t in self._active)
+        if promising or any(step.cut for step in steps):
             return False
-        sure = [t for t in self._active if t.sure]
         clear = found.take(found.scores >= _SURE_SCORE)
-        if len(sure) != len(self._active) and any(
-            not t.sure and t.score >= _SURE_SCORE for t in self._active
-        ):
-            return False
+        sure = [t for t in self._active if t.sure]
         if not sure:
             return not len(clear)
         way = np.eye(2, 3)
@@ -212,7 +212,7 @@ class Tracker:
             if hit is None:
                 tracklet.missed.add(frame.index)
             else:
-                tracklet.add(hit)
+                tracklet.add(hit, _is_apart(hit, others))
                 seen[row] = hit
         taken = list(seen.values())
         for col in sorted(set(range(len(hits))) - set(cols.tolist())):
@@ -288,6 +288,11 @@ def _overlaps(hit: Hit, taken: list[Hit]) -> bool:
         return False
     others = np.array([other.keypoints_px for other in taken])
     return bool(keypoint_similarity(hit.keypoints_px[None], others).max() > 0.5)
+
+
+def _is_apart(hit: Hit, others: list[Hit]) -> bool:
+    boxes = np.array([other.box_px for other in others]).reshape(-1, 4)
+    return not np.any(box_overlap(hit.box_px[None], boxes) > _IN_THE_WAY)
 
 
 def _window(box_px: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
