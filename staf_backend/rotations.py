@@ -24,7 +24,7 @@ def skew(vectors: np.ndarray) -> np.ndarray:
 
 def from_axis_angle(vectors: np.ndarray) -> np.ndarray:
     """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3): Rodrigues' formula."""
-    vectors = np.asarray(vectors)
+    vectors = np.asarray(vectors) * 1.0  # whole numbers would cut the result
     angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
     cross = skew(vectors)
     # sinc(x / pi) = sin(x) / x, and (1 - cos x) / x^2 = sinc(x / 2 pi)^2 / 2: smooth at zero
