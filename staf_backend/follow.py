@@ -15,7 +15,8 @@ from staf_backend.camera_motion import CameraMotion
 from staf_backend.detect import Detections, PersonDetector
 from staf_backend.link import finish
 from staf_backend.track import Track, TrackSummary, people
-from staf_backend.tracker import Frame, Tracker
+from staf_backend.tracker import Tracker
+from staf_backend.tracklet import Frame
 from staf_backend.video import Video
 
 _log = logging.getLogger(__name__)

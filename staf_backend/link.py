@@ -12,7 +12,8 @@ import numpy as np
 from staf_backend.appearance import likeness
 from staf_backend.detect import extent_px
 from staf_backend.track import LONGEST_GAP_S, SHORTEST_FRAMES, SHORTEST_S, NobodyError, Track
-from staf_backend.tracker import Hit, Tracker, Tracklet
+from staf_backend.tracker import Tracker
+from staf_backend.tracklet import Hit, Tracklet
 
 _LONGEST_ABSENCE_S = 10.0
 _LEAST_CLOTHES = 0.75

@@ -1,127 +1,41 @@
 """Who is who from frame to frame: detections become tracklets, short but of one person only.
 
     every frame: camera step --> predict all tracklets --> assign detections (Hungarian)
-                 --> look closer where a sure person was not seen --> new and lost tracklets
+                 --> look closer where somebody is seen badly --> new and lost tracklets
 
 A tracklet ends at a cut, or when its person was not seen for half a second; `link.py` then joins
 tracklets of one person.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from staf_backend.appearance import likeness, wear
-from staf_backend.camera_motion import STILL, Step, chain, move
+from staf_backend.camera_motion import Step, chain, move
 from staf_backend.detect import Detections, extent_px, keypoint_similarity
 from staf_backend.track import LONGEST_GAP_S
+from staf_backend.tracklet import (
+    SURE_SCORE,
+    Frame,
+    Hit,
+    Tracklet,
+    box_overlap,
+    hits_of,
+    match,
+    scores,
+)
 
-# Of a pair's score: key points, boxes, clothes.  Below the least score a pair is no match.
-_KEYPOINTS, _BOXES, _CLOTHES = 0.5, 0.25, 0.25
-_LEAST_SCORE = 0.3
 _START_SCORE = 0.25
-_SURE_HITS, _SURE_SCORE = 3, 0.35
 # A hit below this share of a person's usual score deserves a closer look.
 _WEAK_SHARE = 0.7
 # Nobody else may be this near, as a share of the size, where a look is skipped.
 _APART = 0.25
 # Boxes that overlap by more are in each other's way.
 _IN_THE_WAY = 0.1
-_VELOCITY_S = 0.1
-_TORSO = [5, 6, 11, 12]
+# Key-point similarity of a badly seen stranger and the same person seen closer.
+_SAME_PLACE = 0.2
 
 Closer = Callable[[np.ndarray, np.ndarray], Detections]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame of the video: number, time, (H, W, 3) uint8 RGB, and the camera's step to it."""
-
-    index: int
-    time_s: float
-    image: np.ndarray
-    step: Step = STILL
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One person on one frame: box (4,) x0, y0, x1, y1, key points (17, 3), score, clothes."""
-
-    frame: int
-    time_s: float
-    box_px: np.ndarray
-    keypoints_px: np.ndarray
-    score: float
-    clothes: np.ndarray
-
-
-@dataclass
-class Tracklet:
-    """One person while he is followed.
-
-    Attributes:
-        shot: number of the shot (cuts so far); people are never joined across shots.
-        hits: where he was seen.
-        missed: frames on which the detector ran and he was not seen.
-        points_px, box_px: of the last hit, carried along with the camera since.
-        velocity_px_s: (2,) of his middle, the camera's motion taken out.
-        carried: (2, 3) the camera's motion since the last hit.
-    """
-
-    shot: int
-    hits: list[Hit]
-    missed: set[int] = field(default_factory=set)
-    points_px: np.ndarray = field(default_factory=lambda: np.zeros((17, 3)))
-    box_px: np.ndarray = field(default_factory=lambda: np.zeros(4))
-    velocity_px_s: np.ndarray = field(default_factory=lambda: np.zeros(2))
-    score: float = 0.0
-    clothes: np.ndarray = field(default_factory=lambda: np.zeros(()))
-
-    @classmethod
-    def start(cls, shot: int, hit: Hit) -> "Tracklet":
-        """A tracklet of one hit."""
-        return cls(
-            shot, [hit], set(), hit.keypoints_px, hit.box_px, np.zeros(2), hit.score, hit.clothes
-        )
-
-    @property
-    def last(self) -> Hit:
-        return self.hits[-1]
-
-    @property
-    def sure(self) -> bool:
-        """Seen often and clearly enough to be a real person."""
-        return len(self.hits) >= _SURE_HITS and self.score >= _SURE_SCORE
-
-    def carry(self, similarity: np.ndarray) -> None:
-        """Take the camera's motion along."""
-        xy = move(similarity, self.points_px[:, :2])
-        self.points_px = np.column_stack([xy, self.points_px[:, 2]])
-        self.box_px = move(similarity, self.box_px.reshape(2, 2)).reshape(4)
-        self.velocity_px_s = similarity[:, :2] @ self.velocity_px_s
-
-    def shift_px(self, time_s: float) -> np.ndarray:
-        """(2,) how far he has probably gone since the last hit; the guess fades out."""
-        gap_s = time_s - self.last.time_s
-        return self.velocity_px_s * (0.3 * -np.expm1(-gap_s / 0.3))
-
-    def predict(self, time_s: float) -> tuple[np.ndarray, np.ndarray]:
-        """Key points (17, 3) and box (4,) expected at a time."""
-        shift = self.shift_px(time_s)
-        return self.points_px + np.append(shift, 0), self.box_px + np.tile(shift, 2)
-
-    def add(self, hit: Hit, apart: bool) -> None:
-        """Seen again: state and velocity follow; clothes only when nobody else is in the way."""
-        gap_s = hit.time_s - self.last.time_s
-        moved = (hit.keypoints_px - self.points_px)[_TORSO, :2].mean(0)
-        share = -np.expm1(-gap_s / _VELOCITY_S)
-        self.velocity_px_s = self.velocity_px_s + share * (moved / gap_s - self.velocity_px_s)
-        self.points_px, self.box_px = hit.keypoints_px, hit.box_px
-        self.score += 0.2 * (hit.score - self.score)
-        if apart:
-            self.clothes = self.clothes + 0.1 * (hit.clothes - self.clothes)
-        self.hits.append(hit)
 
 
 class Tracker:
@@ -170,10 +84,10 @@ class Tracker:
             found: the detections.
             tolerance: largest mean distance from the expected key points, as a share of the size.
         """
-        promising = any(not t.sure and t.score >= _SURE_SCORE for t in self._active)
+        promising = any(not t.sure and t.score >= SURE_SCORE for t in self._active)
         if promising or any(step.cut for step in steps):
             return False
-        clear = found.take(found.scores >= _SURE_SCORE)
+        clear = found.take(found.scores >= SURE_SCORE)
         sure = [t for t in self._active if t.sure]
         if not sure:
             return not len(clear)
@@ -202,9 +116,8 @@ class Tracker:
         self._active = [t for t in self._active if not ended(t)]
 
     def _assign(self, frame: Frame, found: Detections) -> None:
-        clothes = [wear(frame.image, keypoints) for keypoints in found.keypoints_px]
-        hits = [_hit(frame, found, row, clothes[row]) for row in range(len(found))]
-        rows, cols = _match(_scores(self._active, hits, frame.time_s))
+        hits = hits_of(frame, found)
+        rows, cols = match(scores(self._active, hits, frame.time_s))
         seen = dict(zip(rows.tolist(), (hits[col] for col in cols), strict=True))
         for row, tracklet in enumerate(self._active):
             others = [hit for other, hit in seen.items() if other != row]
@@ -214,11 +127,8 @@ class Tracker:
             else:
                 tracklet.add(hit, _is_apart(hit, others))
                 seen[row] = hit
-        taken = list(seen.values())
-        for col in sorted(set(range(len(hits))) - set(cols.tolist())):
-            if hits[col].score >= _START_SCORE and not _overlaps(hits[col], taken):
-                self._active.append(Tracklet.start(self._shot, hits[col]))
-                taken.append(hits[col])
+        strangers = [hit for col, hit in enumerate(hits) if col not in set(cols.tolist())]
+        self._greet(frame, strangers, list(seen.values()))
 
     def _better(
         self, frame: Frame, tracklet: Tracklet, hit: Hit | None, others: list[Hit]
@@ -226,68 +136,40 @@ class Tracker:
         """The hit, or that of a closer look where a sure person was not found or only badly."""
         if not tracklet.sure or (hit and hit.score >= _WEAK_SHARE * tracklet.score):
             return hit
-        closer = self._look_closer(frame, tracklet, others)
-        return max((h for h in (hit, closer) if h), key=lambda h: h.score, default=None)
+        closer = self._look_closer(frame, tracklet.predict(frame.time_s)[1], others)
+        _, cols = match(scores([tracklet], closer, frame.time_s))
+        both = [h for h in (hit, *(closer[col] for col in cols)) if h]
+        return max(both, key=lambda h: h.score, default=None)
 
-    def _look_closer(self, frame: Frame, tracklet: Tracklet, taken: list[Hit]) -> Hit | None:
-        """The person in an enlarged part of the picture around where he should be."""
-        if self._closer is None:
-            return None
-        window = _window(tracklet.predict(frame.time_s)[1], frame.image.shape)
-        if window is None:
-            return None
-        found = self._closer(frame.image, window)
-        hits = [
-            _hit(frame, found, row, wear(frame.image, found.keypoints_px[row]))
-            for row in range(len(found))
-            if found.scores[row] >= _START_SCORE
-        ]
-        hits = [hit for hit in hits if not _overlaps(hit, taken)]
-        _, cols = _match(_scores([tracklet], hits, frame.time_s))
-        return hits[cols[0]] if len(cols) else None
+    def _greet(self, frame: Frame, strangers: list[Hit], taken: list[Hit]) -> None:
+        """New tracklets; of the strangers seen badly, the clearest gets a closer look."""
+        strangers = [hit for hit in strangers if not _overlaps(hit, taken)]
+        weak = [hit for hit in strangers if hit.score < _START_SCORE]
+        new = [hit for hit in strangers if hit.score >= _START_SCORE]
+        if weak:
+            clearest = max(weak, key=lambda hit: hit.score)
+            closer = self._look_closer(frame, clearest.box_px, taken + new)
+            new += [hit for hit in closer if _overlaps(hit, [clearest], _SAME_PLACE)]
+        for hit in new:
+            if not _overlaps(hit, taken):
+                self._active.append(Tracklet.start(self._shot, hit))
+                taken.append(hit)
 
-
-def _hit(frame: Frame, found: Detections, row: int, clothes: np.ndarray) -> Hit:
-    box, keypoints = found.boxes_px[row], found.keypoints_px[row]
-    return Hit(frame.index, frame.time_s, box, keypoints, float(found.scores[row]), clothes)
-
-
-def _scores(tracklets: list[Tracklet], hits: list[Hit], time_s: float) -> np.ndarray:
-    """How well tracklets and hits fit, (N, M), 0..1."""
-    if not tracklets or not hits:
-        return np.zeros((len(tracklets), len(hits)))
-    predicted = [t.predict(time_s) for t in tracklets]
-    points = np.array([keypoints for keypoints, _ in predicted])
-    boxes = np.array([box for _, box in predicted])
-    there = np.array([hit.keypoints_px for hit in hits])
-    # tolerance grows with the time since a person was seen: 2 x COCO's at once, 4 x after 0.5 s
-    spread = np.array([2 + 4 * (time_s - t.last.time_s) for t in tracklets])
-    close = np.concatenate(
-        [keypoint_similarity(p[None], there, s) for p, s in zip(points, spread, strict=True)]
-    )
-    clothes = likeness(
-        np.array([t.clothes for t in tracklets])[:, None], np.array([h.clothes for h in hits])[None]
-    )
-    overlap = box_overlap(boxes, np.array([hit.box_px for hit in hits]))
-    return _KEYPOINTS * close + _BOXES * overlap + _CLOTHES * clothes
+    def _look_closer(self, frame: Frame, box_px: np.ndarray, taken: list[Hit]) -> list[Hit]:
+        """Who is clear in an enlarged part of the picture around a box, and not taken yet."""
+        window = _window(box_px, frame.image.shape)
+        if self._closer is None or window is None:
+            return []
+        hits = hits_of(frame, self._closer(frame.image, window))
+        return [h for h in hits if h.score >= _START_SCORE and not _overlaps(h, taken)]
 
 
-def _match(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the best assignment, pairs that do not fit left out."""
-    from scipy.optimize import linear_sum_assignment
-
-    fit = np.where(scores >= _LEAST_SCORE + _CLOTHES / 2, scores, 0)
-    rows, cols = linear_sum_assignment(-fit)
-    good = fit[rows, cols] > 0
-    return rows[good], cols[good]
-
-
-def _overlaps(hit: Hit, taken: list[Hit]) -> bool:
+def _overlaps(hit: Hit, taken: list[Hit], similarity: float = 0.5) -> bool:
     """Whether the same person was already taken on this frame."""
     if not taken:
         return False
     others = np.array([other.keypoints_px for other in taken])
-    return bool(keypoint_similarity(hit.keypoints_px[None], others).max() > 0.5)
+    return bool(keypoint_similarity(hit.keypoints_px[None], others).max() > similarity)
 
 
 def _is_apart(hit: Hit, others: list[Hit]) -> bool:
@@ -303,15 +185,6 @@ def _window(box_px: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
     low = np.clip(np.floor(middle - half), 0, limit).astype(int)
     high = np.clip(np.ceil(middle + half), 0, limit).astype(int)
     return None if (high - low).min() < 16 else np.concatenate([low, high])
-
-
-def box_overlap(one_px: np.ndarray, other_px: np.ndarray) -> np.ndarray:
-    """Intersection over union (P, Q) of boxes (P, 4) and (Q, 4)."""
-    low = np.maximum(one_px[:, None, :2], other_px[None, :, :2])
-    high = np.minimum(one_px[:, None, 2:], other_px[None, :, 2:])
-    inside = np.clip(high - low, 0, None).prod(-1)
-    area = [(b[:, 2:] - b[:, :2]).prod(-1) for b in (one_px, other_px)]
-    return inside / np.maximum(area[0][:, None] + area[1][None] - inside, 1e-9)
 
 
 def _all_expected(

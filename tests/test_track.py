@@ -13,7 +13,8 @@ from staf_backend.follow import find_people, summarise
 from staf_backend.link import finish, smooth
 from staf_backend.runtime import open_network
 from staf_backend.track import NobodyError, Track, choose
-from staf_backend.tracker import Frame, Tracker, box_overlap
+from staf_backend.tracker import Tracker
+from staf_backend.tracklet import Frame, box_overlap
 from staf_backend.video import open_video
 from tests.clips_made import write_clip
 
@@ -375,13 +376,13 @@ def test_the_man_who_somersaults_off_the_roof_is_followed(detector):
     """Backlit, he is lost for the plain detector; a woman passes below, the exposure jumps."""
     video = open_video(FOOTAGE / "walk_two_sports2d.mp4")
     done = []
-    tracks = find_people(video, detector, range(118, 192), progress=lambda *at: done.append(at))
-    assert done[-1] == (74, 74)
+    tracks = find_people(video, detector, range(108, 192), progress=lambda *at: done.append(at))
+    assert done[-1] == (84, 84)
     assert sorted(done) == done
     assert len(tracks) == 2
     man = min(tracks, key=lambda t: t.boxes_px[0, 1])
     woman = max(tracks, key=lambda t: t.boxes_px[0, 1])
-    assert man.frames[0] == woman.frames[0] == 118
+    assert man.frames[0] == woman.frames[0] == 108
     assert min(man.frames[-1], woman.frames[-1]) >= 190
     assert man.boxes_px[0, 1] < 300
     assert man.boxes_px[-1, 1] > 650
