@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,10 @@ def steps(frames: int, phase: float) -> tuple[np.ndarray, np.ndarray]:
     return poses.reshape(frames, 72), np.zeros((frames, 3))
 
 
+def save(path: Path, arrays: dict[str, Any]) -> None:
+    np.savez(path, **arrays)
+
+
 @pytest.fixture(scope="module")
 def motion(tmp_path_factory) -> Path:
     arrays = {}
@@ -43,7 +48,7 @@ def motion(tmp_path_factory) -> Path:
         poses, trans_m = steps(90, number)
         arrays |= {f"{name}/poses": poses.astype(np.float16), f"{name}/trans_m": trans_m}
     path = tmp_path_factory.mktemp("mocap") / "steps.npz"
-    np.savez(path, **arrays)
+    save(path, arrays)
     return path
 
 
@@ -96,13 +101,13 @@ def test_bad_motion_files_are_named(tmp_path, figure, content):
 
 def test_motion_files_without_translation_or_with_objects_are_refused(tmp_path, figure):
     path = tmp_path / "motion.npz"
-    np.savez(path, **{"a_1/poses": np.zeros((90, 72))})
+    save(path, {"a_1/poses": np.zeros((90, 72))})
     with pytest.raises(mocap.MocapError, match="trans_m"):
         lift.open_clips(path, figure)
-    np.savez(path, **{"a_1/poses": np.array([{}], object)})
+    save(path, {"a_1/poses": np.array([{}], object)})
     with pytest.raises(mocap.MocapError, match="pickle"):
         lift.open_clips(path, figure)
-    np.savez(path, **{"a_1/poses": np.zeros((9, 72)), "a_1/trans_m": np.zeros((9, 3))})
+    save(path, {"a_1/poses": np.zeros((9, 72)), "a_1/trans_m": np.zeros((9, 3))})
     with pytest.raises(mocap.MocapError, match="no clip of 40"):
         lift.open_clips(path, figure)
 

@@ -27,6 +27,20 @@ _OCCLUDERS = (
 )
 
 
+# parts that may be missing throughout, and how often
+_PARTS = (
+    (("nose", "eye", "ear"), 0.15),
+    (("left_ear",), 0.1),
+    (("right_ear",), 0.1),
+    (("index", "pinky", "thumb"), 0.25),
+    (("heel", "foot_index"), 0.25),
+    (("ankle", "heel", "foot_index"), 0.2),
+    (("knee", "ankle", "heel", "foot_index"), 0.3),
+    (("left_elbow", "left_wrist", "left_index", "left_pinky", "left_thumb"), 0.1),
+    (("right_elbow", "right_wrist", "right_index", "right_pinky", "right_thumb"), 0.1),
+)
+
+
 @dataclass(frozen=True)
 class Noise:
     """How the landmark network errs; chances are per window.
@@ -183,18 +197,27 @@ def _seen(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which image and which world points (N, W, K) are there at all."""
     count, frames = len(outside), np.arange(WINDOW)
-    chosen = (rng.random((count, 1)) < noise.gaps) & (rng.random((count, 3)) < [0.45, 0.3, 0.3])
-    first = rng.integers(0, WINDOW, (count, 1))
-    length = rng.integers(1, 13, (count, 1))
-    gap = chosen[:, :1] & (frames >= first) & (frames < first + length)
-    # clips shorter than a window end, or begin, anywhere in it
-    gap |= chosen[:, 1:2] & (frames >= rng.integers(1, WINDOW, (count, 1)))
-    single = chosen[:, 2:] & (rng.random((count, markers.COUNT)) < 0.2)
-    lost = smooth_normals(rng, count, markers.COUNT, 3.0) > 0.8
-    dropped = (outside & chosen[:, :1, None]) | (lost & single[:, None])
-    seen = ~(gap[..., None] | dropped)
+    some = rng.random((count, 1)) < noise.gaps
+    gap, short, flicker, limbs, edge = (some & (rng.random((count, 5)) < 0.3)).T[..., None]
+    first, length = rng.integers(0, WINDOW, (count, 1)), rng.integers(1, 13, (count, 1))
+    lost = gap & (frames >= first) & (frames < first + length)
+    # clips shorter than a window end anywhere in it
+    lost |= short & (frames >= rng.integers(1, WINDOW, (count, 1)))
+    single = flicker & (rng.random((count, markers.COUNT)) < 0.2)
+    absent = limbs & _absent(count, rng)
+    away = smooth_normals(rng, count, markers.COUNT, 3.0) > 0.8
+    seen = ~(lost[..., None] | (away & single[:, None]) | absent[:, None])
+    seen &= ~(outside & edge[..., None])
     seen[:, 0] |= ~seen.any(1)
     return seen, seen.copy()
+
+
+def _absent(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Markers (N, K) of parts of the body, each with some chance."""
+    absent = np.zeros((count, markers.COUNT), bool)
+    for part, chance in _PARTS:
+        absent[:, markers.indices(*part)] |= rng.random((count, 1)) < chance
+    return absent
 
 
 def _swapped(windows: Windows, noise: Noise, rng: np.random.Generator) -> Windows:

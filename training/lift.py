@@ -47,7 +47,7 @@ class Config:
         steps: optimiser steps.
         minutes: the run also ends after this long; the learning rate follows whichever is nearer.
         batch: windows a step.
-        learning_rate, weight_decay: of AdamW; the rate falls as a cosine.
+        learning_rate, weight_decay: of both optimisers; the rate falls as a cosine.
         averaging: share of the running average of the weights that is kept a step.
         no_world: chance that a window shows no world points (what "2D only" learns from).
         held_out: subjects that are not trained on.
@@ -55,12 +55,12 @@ class Config:
     """
 
     seed: int = 0
-    steps: int = 12_000
+    steps: int = 20_000
     minutes: float = 45.0
     batch: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
-    averaging: float = 0.998
+    averaging: float = 0.999
     no_world: float = 0.2
     held_out: tuple[str, ...] = ("03", "07", "10", "12")
     body: str = "open-neutral"
@@ -111,7 +111,7 @@ def draw_batch(sampler: Sampler, figure: Figure, config: Config, rng: np.random.
 
 
 class Training:
-    """A run: the network, its running average, the optimiser and the motion."""
+    """A run: the network, its running average, the optimisers and the motion."""
 
     def __init__(self, clips: list[Clip], figure: Figure, config: Config) -> None:
         torch.manual_seed(config.seed)
@@ -120,24 +120,22 @@ class Training:
         self.sampler, self.shape = Sampler(clips), Shape(figure)
         self.network = LiftNetwork(config.size)
         self.average = copy.deepcopy(self.network).eval()
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), weight_decay=config.weight_decay, betas=(0.9, 0.98),
-            fused=True,
-        )  # fmt: skip
+        self.optimizers = _optimizers(self.network, config)
         self.done = 0
 
     def step(self, progress: float) -> dict[str, float]:
         """One optimiser step at `progress` 0..1 of the schedule; the losses."""
         batch = draw_batch(self.sampler, self.figure, self.config, self.rng)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate(progress)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+            optimizer.param_groups[0]["lr"] = self._rate(progress)
         with torch.autocast("cpu", torch.bfloat16):
             lifting = self.network(batch.features)
         parts = losses(lifting, batch.truth, self.shape, self.config.weights)
-        self.optimizer.zero_grad()
         torch.stack(list(parts.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.done += 1
         self._follow()
         return {name: float(value.detach()) for name, value in parts.items()}
@@ -167,6 +165,21 @@ class Training:
                 recent.clear()
                 _log.info("%s", json.dumps(log[-1]))
         return log
+
+
+def _optimizers(network: LiftNetwork, config: Config) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for all else.
+
+    At equal steps and nearly equal time Muon is 1.5 times as far along as AdamW alone (LOG.md).
+    """
+    inner = [p for name, p in network.named_parameters() if p.ndim == 2 and "blocks" in name]
+    chosen = {id(p) for p in inner}
+    outer = [p for p in network.parameters() if id(p) not in chosen]
+    rate, decay = config.learning_rate, config.weight_decay
+    return [
+        torch.optim.AdamW(outer, rate, (0.9, 0.98), weight_decay=decay, fused=True),
+        torch.optim.Muon(inner, rate, decay, adjust_lr_fn="match_rms_adamw"),
+    ]
 
 
 def _summary(recent: list[dict[str, float]], step: int, minutes: float) -> dict[str, float]:

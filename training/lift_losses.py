@@ -38,8 +38,8 @@ class Weights:
     steps: float = 10.0
     betas: float = 0.005
     deviation: float = 0.05
-    up: float = 0.5
-    contact: float = 0.15
+    up: float = 1.0
+    contact: float = 0.4
 
 
 class Targets(NamedTuple):

@@ -43,7 +43,7 @@ class Cameras:
         roll_deg: deviation of a careful camera's roll, and of a careless one's.
         careless: chance of a careless one.
         off_axis: largest tangent of the person's direction, across and along the picture's height.
-        still: chance that the person stays on the spot.
+        still: chance that the person stays on the spot, as on a treadmill; contact is not told.
         shaken: chance that the camera sways.
         focal_error: deviation of the logarithm of the focal length that is assumed.
         bone_width: factor on the spread of people's proportions beyond the betas; 0 for none.
@@ -55,7 +55,7 @@ class Cameras:
     roll_deg: tuple[float, float] = (2.0, 10.0)
     careless: float = 0.15
     off_axis: tuple[float, float] = (0.45, 0.3)
-    still: float = 0.35
+    still: float = 0.2
     shaken: float = 0.25
     focal_error: float = 0.12
     bone_width: float = 1.0
@@ -127,13 +127,14 @@ def place(moves: Moves, figure: Figure, cameras: Cameras, rng: np.random.Generat
     )
     pelvis_m = _planted(moves, rest_m, figure.rest_feet_m(rest_m, betas))
     view = _views(count, cameras, rng)
-    pelvis_m = _before_camera(pelvis_m, view, cameras, rng)
+    still = rng.random(count) < cameras.still
+    pelvis_m = _before_camera(pelvis_m, view, still, cameras, rng)
     turned = view[:, None, None] @ turned
     joints_m = joints_m @ view[:, None].swapaxes(-1, -2)
     markers_m = _markers(figure.markers, turned, joints_m, betas)
     return Scenes(
         turned, pelvis_m, joints_m, markers_m, bones_m, betas, view[:, :, 1], moves.contact,
-        moves.contact_known,
+        moves.contact_known & ~still,
     )  # fmt: skip
 
 
@@ -185,13 +186,18 @@ def _views(count: int, cameras: Cameras, rng: np.random.Generator) -> np.ndarray
 
 
 def _before_camera(
-    path_m: np.ndarray, view: np.ndarray, cameras: Cameras, rng: np.random.Generator
+    path_m: np.ndarray,
+    view: np.ndarray,
+    still: np.ndarray,
+    cameras: Cameras,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """The path (N, W, 3) in camera axes, somewhere in front of the camera."""
     count = len(path_m)
     about = path_m - path_m.mean(1, keepdims=True)
-    still = (rng.random(count) < cameras.still)[:, None, None]
-    about = np.where(still, about * np.array([0.1, 1, 0.1]), about) @ view.swapaxes(-1, -2)
+    about = np.where(still[:, None, None], about * np.array([0.1, 1, 0.1]), about) @ view.swapaxes(
+        -1, -2
+    )
     nearest, farthest = np.log(cameras.distance_m)
     far = np.exp(rng.uniform(nearest, farthest, count))
     place = rng.uniform(-1, 1, (count, 3)) * (*cameras.off_axis, 0)
