@@ -66,7 +66,8 @@ class Body:
     skin_joints: np.ndarray
     """(V, 4) int32 joints that move a vertex; 0 where unused."""
     skin_weights: np.ndarray
-    """(V, 4) float64, largest first, rows sum to 1; 0 where unused."""
+    """(V, 4) float64, largest first, rows sum to 1; 0 where unused.  Where a file has more than
+    four to a vertex, the strongest four are kept and share the rest: glTF carries no more."""
     reduced_vertices: np.ndarray
     """(431,) int64 well-spread vertices for mesh-aligned sampling."""
     uvs: np.ndarray | None = None

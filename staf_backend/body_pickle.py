@@ -190,7 +190,10 @@ def _known_names() -> dict[tuple[str, str], Any]:
 _KNOWN = _known_names()
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """The reader in Python: the one in C takes as much memory as a single damaged byte asks for
+    (the index of a memo entry), this one keeps its memo in a dictionary."""
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _KNOWN:
             return _KNOWN[module, name]

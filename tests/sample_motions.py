@@ -37,7 +37,6 @@ def sample_motion(
         "observed": np.arange(len(rotations)) % 7 != 3,
         "body": body,
         "betas": betas,
-        "rest_joints_m": load_body(body).rest_joints_m(betas),
         "camera": Camera(focal_px=1200.0, width_px=1280, height_px=720),
         "name": "arc",
         "source": "arc.mp4",
@@ -45,6 +44,8 @@ def sample_motion(
         "estimator": "landmarks",
         "quality": {"coverage": 0.85},
     }
+    if "rest_joints_m" not in changes:
+        fields["rest_joints_m"] = load_body(body).rest_joints_m(betas)
     return Motion(**(fields | changes))
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import tracemalloc
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from body_files_made import SIZES, fake_chumpy, model_arrays, tree, write_npz, w
 from sample_motions import swaying
 
 from staf_backend.body import BodyError, add_body, known_bodies, load_body
+from staf_backend.body_pickle import read_pickled_arrays
 from staf_backend.body_registry import data_folder
 from staf_backend.skeleton import forward_kinematics
 
@@ -143,6 +145,15 @@ def test_shared_lists_and_loops_cannot_fill_the_memory(tmp_path: Path):
         (tmp_path / "m.pkl").write_bytes(pickle.dumps(content, protocol=2))
     with pytest.raises(BodyError, match="an SMPL file without f, J_regressor, weights"):
         load_body(tmp_path / "m.pkl")
+
+
+def test_one_damaged_byte_cannot_fill_the_memory():
+    """A memo index of 2^26: Python's reader in C would take a gigabyte for it."""
+    tracemalloc.start()
+    assert read_pickled_arrays(b"\x80\x02}r\0\0\0\x04.") == {}
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 1_000_000
 
 
 def test_a_sparse_matrix_whose_starts_lie_is_left_out(tmp_path: Path):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from body_files_made import model_arrays, write_npz
 from glb_reader import Glb, read_glb
 from node_checks import run_node
 from sample_motions import raised_left_arm, sample_motion, swaying
@@ -85,6 +86,23 @@ def test_mesh_equals_linear_blend_skinning(one: Glb):
     for key in (0, 17, 39):
         posed = one.vertices_m(0, "arc", key)
         np.testing.assert_allclose(posed, expected[key][vertices], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["smpl", "smplx"])
+def test_a_users_body_is_written_too(kind: str, tmp_path: Path):
+    """No texture, pose blend shapes that glTF cannot carry, more than 24 joints."""
+    body = load_body(write_npz(tmp_path / "SMPL_MALE.npz", model_arrays(kind)))
+    betas = np.linspace(-1, 1, 10)
+    rest_m = body.rest_joints_m(betas)
+    motion = sample_motion(swaying(3), body=body.name, betas=betas, rest_joints_m=rest_m)
+    write_glb(tmp_path / "m.glb", [motion], {body.name: body})
+    bare = dataclasses.replace(body, pose_directions=None)
+    rotations = from_quaternions(motion.rotations_wxyz.astype(float))
+    expected = bare.vertices_m(rotations, betas, motion.root_m)
+    posed = read_glb(tmp_path / "m.glb").vertices_m(0, "arc", 2)
+    np.testing.assert_allclose(posed, expected[2], atol=1e-4)
+    issues = run_node("validate.mjs", str(tmp_path / "m.glb"))[str(tmp_path / "m.glb")]
+    assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues
 
 
 def test_every_triangle_is_where_the_bodys_is(one: Glb):
