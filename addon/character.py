@@ -209,8 +209,9 @@ def _animate(
     rig.pose.bones[ROOT_BONE].location = rig.pose.bones[names[0]].location = (0.0, 0.0, 0.0)
     action = _action(rig, clip)
     keyframes.write(rig, action, frames, channels, ~clip.observed)
-    if options.nla:
-        keyframes.push_down(rig, action)
+    parts = _parts(rig, action)
+    for take in [*parts, action] if options.nla or parts else []:
+        keyframes.push_down(rig, take)
     return Character(rig, action, mesh, notes=notes)
 
 
@@ -258,8 +259,20 @@ def _action(rig: bpy.types.Object, clip: MotionClip) -> bpy.types.Action:
     action = keyframes.new_action(clip.name)
     action[ID_KEY], action["staf_clip"] = identity, clip.name
     action["staf_estimator"], action["staf_version"] = clip.estimator, clip.version
-    action["staf_source"] = clip.source
+    action[SOURCE_KEY] = clip.source
     return action
+
+
+def _parts(rig: bpy.types.Object, action: bpy.types.Action) -> list[bpy.types.Action]:
+    """Other clips of the same video in which this person appears at another time.
+
+    Strips let all of them play; one action at a time would show a single one.
+    """
+    first, last = action.frame_range
+    others = [take for take in takes_of(rig) if take != action]
+    others = [take for take in others if take.get(SOURCE_KEY) == action.get(SOURCE_KEY) != ""]
+    apart = [t for t in others if t.frame_range[0] > last or t.frame_range[1] < first]
+    return apart if len(apart) == len(others) else []
 
 
 def _match_range(

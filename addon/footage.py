@@ -152,9 +152,7 @@ def _existing(
     for item in context.scene.objects:
         if item.type != "CAMERA" or item.get(SOURCE_KEY) != clip.source or item.library:
             continue
-        same = all(
-            abs(item.matrix_world[r][c] - world[r][c]) < 1e-4 for r in range(4) for c in range(4)
-        )
+        same = np.allclose(item.matrix_world, world, atol=1e-4)
         if same and not (item.data.animation_data or item.animation_data):
             return item
     return None

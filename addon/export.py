@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Characters to GLB, FBX and BVH through Blender's own exporters, with the settings that work.
+
+An exporter writes what the scene shows; `staging` arranges the scene for the time of an export.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from .character import takes_of
+from .problem import Problem
+from .staging import ExportOptions, Plan, staged
+from .transaction import focus
+
+FORMATS = (".glb", ".fbx", ".bvh")
+
+
+class ExportError(Problem):
+    """Nothing to export, or the file cannot be written."""
+
+
+def export_clips(
+    context: bpy.types.Context, rigs: list[bpy.types.Object], path: Path, options: ExportOptions
+) -> list[str]:
+    """Write characters to one file, whole or not at all.
+
+    Returns:
+        names of the animations in the file.
+
+    Raises:
+        ExportError: nothing to export, an unknown ending, or a place that cannot be written to.
+    """
+    _check_place(path)
+    plans = [(rig, _takes(rig, options)) for rig in rigs]
+    if not plans or not any(takes for _, takes in plans):
+        raise ExportError("there is no animated character to export.", "Select a character.")
+    if path.suffix.lower() == ".bvh" and (len(plans) > 1 or len(plans[0][1]) > 1):
+        raise ExportError("a BVH file holds one take of one character.", "Export them singly.")
+    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
+    try:
+        with staged(context, plans, options) as shown:
+            _write(context, path.suffix.lower(), temporary, shown)
+        _replace(temporary, path)
+    except RuntimeError as error:
+        reason = str(error).strip().split("\n")[-1]
+        raise ExportError(f"{path.name} cannot be written: {reason}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return sorted({take.name for _, takes in plans for take in takes})
+
+
+def _takes(rig: bpy.types.Object, options: ExportOptions) -> list[bpy.types.Action]:
+    data = rig.animation_data
+    playing = data.action if data else None
+    stripped = [s.action for t in data.nla_tracks for s in t.strips if s.action] if data else []
+    if not options.all_takes:
+        return [playing] if playing else stripped[:1]
+    return list(dict.fromkeys([*([playing] if playing else []), *stripped, *takes_of(rig)]))
+
+
+def _check_place(path: Path) -> None:
+    if path.suffix.lower() not in FORMATS:
+        raise ExportError(f"{path.name} must end in {', '.join(FORMATS)}.")
+    if not path.parent.is_dir():
+        raise ExportError(f"the folder {path.parent} does not exist.", "Create it first.")
+    if path.is_dir():
+        raise ExportError(f"{path} is a folder.", "Give the name of a file.")
+    probe = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ExportError(f"{path.parent} cannot be written to: {reason}.") from None
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    if not temporary.is_file():
+        raise ExportError(f"{path.name} was not written.", "See Blender's console for the reason.")
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        advice = "Close the program that has it open, or choose another name."
+        raise ExportError(f"{path.name} cannot be replaced: {reason}.", advice) from None
+
+
+def _write(context: bpy.types.Context, suffix: str, path: Path, plans: list[Plan]) -> None:
+    write = {".glb": _write_glb, ".fbx": _write_fbx, ".bvh": _write_bvh}[suffix]
+    write(context, path, plans)
+
+
+def _write_glb(_context: bpy.types.Context, path: Path, _plans: list[Plan]) -> None:
+    wanted = {
+        "export_format": "GLB",
+        "use_selection": True,
+        "export_yup": True,
+        "export_apply": False,
+        "export_skins": True,
+        "export_morph": False,
+        "export_animations": True,
+        "export_animation_mode": "ACTIONS",
+        "export_merge_animation": "ACTION",
+        "export_nla_strips": True,
+        "export_force_sampling": True,
+        "export_frame_step": 1,
+        "export_anim_slide_to_zero": True,
+        "export_reset_pose_bones": True,
+        "export_rest_position_armature": True,
+        "export_optimize_animation_size": True,
+        "export_optimize_animation_keep_anim_armature": True,
+        "export_armature_object_remove": True,
+        "export_anim_single_armature": False,
+        "export_leaf_bone": False,
+        "export_extras": False,
+        "export_frame_range": False,
+    }
+    known = bpy.ops.export_scene.gltf.get_rna_type().properties.keys()
+    words = {name: value for name, value in wanted.items() if name in known}
+    bpy.ops.export_scene.gltf(filepath=str(path), **words)
+
+
+def _write_fbx(_context: bpy.types.Context, path: Path, _plans: list[Plan]) -> None:
+    bpy.ops.export_scene.fbx(
+        filepath=str(path),
+        use_selection=True,
+        object_types={"ARMATURE", "MESH"},
+        add_leaf_bones=False,
+        bake_anim=True,
+        bake_anim_use_all_bones=True,
+        bake_anim_use_nla_strips=True,
+        bake_anim_use_all_actions=False,
+        bake_anim_force_startend_keying=True,
+        bake_anim_simplify_factor=0.0,
+        armature_nodetype="NULL",
+        mesh_smooth_type="OFF",
+    )
+
+
+def _write_bvh(context: bpy.types.Context, path: Path, plans: list[Plan]) -> None:
+    rig, takes = plans[0]
+    first, last = takes[0].frame_range
+    focus(context, rig, [rig])
+    bpy.ops.export_anim.bvh(
+        filepath=str(path),
+        global_scale=1.0,
+        frame_start=int(np.floor(first)),
+        frame_end=int(np.ceil(last)),
+        rotate_mode="NATIVE",
+        root_transform_only=False,
+    )

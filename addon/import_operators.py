@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""File > Import > STAF motion (.npz); footage for a character that has none."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    IntProperty,
+    StringProperty,
+)
+from bpy_extras.io_utils import ImportHelper
+
+from . import footage
+from .armature import refuse_edit_mode
+from .character import SOURCE_KEY
+from .motion_file import read_motion
+from .problem import Problem
+from .process import BackendError
+from .reporting import Reporting
+from .settings import (
+    AXES_ITEMS,
+    IMPORT_WORDS,
+    ONTO_ITEMS,
+    ROOT_ITEMS,
+    SCHEME_ITEMS,
+    absolute,
+    backend_python,
+    import_options,
+)
+from .solve import import_motion_file
+from .transaction import all_or_nothing
+
+
+class ImportMotion(Reporting, bpy.types.Operator, ImportHelper):
+    """Import motion files as animated characters"""
+
+    bl_idname = "staf.import_motion"
+    bl_label = "Import STAF Motion"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filename_ext = ".npz"
+    filter_glob: StringProperty(default="*.npz", options={"HIDDEN"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    files: CollectionProperty(
+        type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
+    )
+    video: StringProperty(
+        name="Video",
+        description="The video; empty: the one of the same name beside the motion",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
+    mesh: BoolProperty(name="Mesh", description="Skinned mesh; off: skeleton only", default=True)
+    shape_keys: BoolProperty(name="Shape Keys", description="A key for each shape number")
+    bone_names: EnumProperty(name="Bone Names", items=SCHEME_ITEMS)
+    axes: EnumProperty(name="Bone Axes", items=AXES_ITEMS)
+    root_motion: EnumProperty(name="Root Motion", items=ROOT_ITEMS)
+    nla: BoolProperty(name="Push to NLA", description="An NLA track for each action")
+    start_frame: IntProperty(name="First Frame", description="Frame of second 0", default=1)
+    match_scene: BoolProperty(name="Match Scene", description="Rate, range, size", default=True)
+    camera: BoolProperty(name="Camera", description="The camera that filmed", default=True)
+    background: BoolProperty(name="Footage", description="Video behind the view", default=True)
+    plane: BoolProperty(name="Image Plane", description="The video on a plane")
+    sound: BoolProperty(name="Sound", description="The video's sound in the sequencer")
+    onto: EnumProperty(name="Onto", items=ONTO_ITEMS)
+
+    def perform(self, context: bpy.types.Context) -> Iterable[str]:
+        paths = chosen_paths(self)
+        notes = []
+        video = absolute(self.video)
+        with all_or_nothing(context):
+            for path in paths:
+                options = import_options(self, video, path.parent)
+                made = import_motion_file(context, path, options, python_if_any())
+                notes += made.notes
+        return [*notes, f"imported {', '.join(path.name for path in paths)}"]
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        for name in IMPORT_WORDS:
+            if not self.properties.is_property_set(name):
+                setattr(self, name, getattr(context.scene.staf, name))
+        if self.directory and self.files and any(one.name for one in self.files):
+            return self.execute(context)  # files dropped into the window
+        return ImportHelper.invoke(self, context, event)
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        self.layout.use_property_split = True
+        for name in (*IMPORT_WORDS, "video"):
+            self.layout.prop(self, name)
+
+
+class AddFootage(Reporting, bpy.types.Operator, ImportHelper):
+    """Show the video of a motion behind its camera"""
+
+    bl_idname = "staf.add_footage"
+    bl_label = "Add Footage"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filter_glob: StringProperty(default="*.mp4;*.mov;*.mkv;*.webm;*.avi;*.m4v", options={"HIDDEN"})
+    motion: StringProperty(name="Motion", description="Motion file", subtype="FILE_PATH")
+    start_frame: IntProperty(name="First Frame", description="Frame of second 0", default=1)
+    plane: BoolProperty(name="Image Plane", description="The video on a plane")
+    sound: BoolProperty(name="Sound", description="The video's sound in the sequencer")
+
+    def perform(self, context: bpy.types.Context) -> Iterable[str]:
+        refuse_edit_mode(context)
+        motion = absolute(self.motion)
+        if motion is None:
+            raise Problem("no motion file is named.", "It says what the camera was like.")
+        clip = read_motion(motion)
+        video = footage.find_video(clip, absolute(self.filepath), None)
+        assert video is not None
+        with all_or_nothing(context):
+            movie = footage.load_movie(video)
+            camera = footage.add_camera(context, clip)
+            note = footage.add_background(camera, movie, clip.camera, self.start_frame)
+            if self.plane:
+                footage.add_plane(context, camera, video, clip, self.start_frame)
+            sound = footage.add_sound(context.scene, video, self.start_frame) if self.sound else ""
+            camera[SOURCE_KEY] = clip.source
+        return [text for text in (note, sound) if text]
+
+
+def chosen_paths(operator: bpy.types.Operator) -> list[Path]:
+    """The files of a file browser or a drop; else the one path of a script.
+
+    Raises:
+        Problem: none.
+    """
+    names = [one.name for one in operator.files if one.name]
+    if names:
+        folder = absolute(operator.directory) or Path(operator.filepath).parent
+        return [folder / name for name in names]
+    path = absolute(operator.filepath)
+    if path is None:
+        raise Problem("no file is chosen.")
+    return [path]
+
+
+def python_if_any() -> str:
+    """The backend's Python, or nothing where none is set."""
+    try:
+        return backend_python()
+    except BackendError:
+        return ""
+
+
+CLASSES = (ImportMotion, AddFootage)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preferences: where the backend is, how to get it, whether it works."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import bpy
+from bpy.props import EnumProperty, IntProperty, StringProperty
+
+from .installing import describe_doctor, environment_python, install_commands
+from .job import bodies_of
+from .problem import Problem
+from .process import Cancelled, Process, run
+from .reporting import Reporting, remember_log
+from .settings import OPEN_BODY_ITEMS, SCHEME_ITEMS, backend_python
+from .storage import bodies_folder, package_preferences, user_folder
+
+DEVICE_ITEMS = [
+    ("auto", "Automatic", "The fastest that is there"),
+    ("cpu", "CPU", "The processor"),
+    ("cuda", "CUDA", "An NVIDIA graphics card"),
+]
+
+
+def _use_defaults(self, context) -> None:
+    settings = context.scene.staf
+    settings.body, settings.bone_names = self.default_body, self.default_bone_names
+
+
+class StafPreferences(bpy.types.AddonPreferences):
+    """Preferences of the add-on"""
+
+    bl_idname = __package__ or "addon"
+
+    backend_python: StringProperty(
+        name="Backend Python",
+        description="Python of the environment that has staf-backend installed",
+        subtype="FILE_PATH",
+    )
+    install_source: StringProperty(
+        name="Install From",
+        description="A wheel, a folder of wheels, or an index's address; empty: the usual index",
+    )
+    device: EnumProperty(name="Device", items=DEVICE_ITEMS)
+    threads: IntProperty(name="Threads", description="0: all cores", min=0, max=256)
+    default_body: EnumProperty(name="Default Body", items=OPEN_BODY_ITEMS, update=_use_defaults)
+    default_bone_names: EnumProperty(
+        name="Default Bone Names", items=SCHEME_ITEMS, update=_use_defaults
+    )
+    known_bodies: StringProperty(options={"HIDDEN"})
+    doctor: StringProperty(options={"HIDDEN"})
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.prop(self, "backend_python")
+        layout.prop(self, "install_source")
+        row = layout.row()
+        if SetUpBackend.status:
+            row.label(text=SetUpBackend.status, icon="SORTTIME")
+            row.label(text="Esc cancels")
+        else:
+            row.operator(SetUpBackend.bl_idname, icon="IMPORT")
+            row.operator(CheckBackend.bl_idname, icon="CHECKMARK")
+        row.operator("staf.show_log", icon="TEXT")
+        for line in self.doctor.split("\n") if self.doctor else []:
+            layout.label(text=line)
+        for name in ("device", "threads", "default_body", "default_bone_names"):
+            layout.prop(self, name)
+        layout.operator(AddBody.bl_idname, icon="ARMATURE_DATA")
+
+
+class CheckBackend(Reporting, bpy.types.Operator):
+    """Ask the backend what it has and what is missing"""
+
+    bl_idname = "staf.check_backend"
+    bl_label = "Check"
+
+    def perform(self, _context: bpy.types.Context) -> Iterable[str]:
+        lines = take_doctor(run(backend_python(), ["doctor"]))
+        if lines[-1] != "ready":
+            raise Problem(f"the backend is not ready: {' '.join(lines[-2:-1])}")
+        return lines
+
+
+class SetUpBackend(Reporting, bpy.types.Operator):
+    """Make a virtual environment in the add-on's folder and install the backend into it"""
+
+    bl_idname = "staf.setup_backend"
+    bl_label = "Set Up Backend"
+
+    source: StringProperty(
+        name="Install From", description="See Preferences", options={"SKIP_SAVE"}
+    )
+    status = ""
+    """Of the class: what is going on, for the preferences to show."""
+
+    def perform(self, _context: bpy.types.Context) -> Iterable[str]:
+        try:
+            self.begin()
+            while (result := self.advance(wait=True)) is None:
+                pass
+        except BaseException:
+            self.abandon()
+            raise
+        return self.complete(result)
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        if bpy.app.background:
+            return self.execute(context)
+        if SetUpBackend.status:
+            self.report({"ERROR"}, "already setting up.")
+            return {"CANCELLED"}
+        try:
+            self.begin()
+        except Problem as problem:
+            self.report({"ERROR"}, str(problem))
+            self.abandon()
+            return {"CANCELLED"}
+        self.timer = context.window_manager.event_timer_add(0.2, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if event.type == "ESC" and event.value == "PRESS" and self.process:
+            self.process.cancel()
+            return {"RUNNING_MODAL"}
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        for window in context.window_manager.windows:
+            for area in window.screen.areas:
+                area.tag_redraw()
+        try:
+            result = self.advance(wait=False)
+            if result is None:
+                return {"PASS_THROUGH"}
+            self.report({"INFO"}, "; ".join(self.complete(result)))
+            answer = {"FINISHED"}
+        except Problem as problem:
+            remember_log(problem.log)
+            self.abandon()
+            level = "WARNING" if isinstance(problem, Cancelled) else "ERROR"
+            self.report({level}, str(problem))
+            answer = {"CANCELLED"}
+        context.window_manager.event_timer_remove(self.timer)
+        return answer
+
+    def begin(self) -> None:
+        preferences = package_preferences()
+        source = self.source or (preferences.install_source if preferences else "")
+        source = bpy.path.abspath(source) if not source.startswith("http") else source
+        self.process: Process | None = None
+        self.folder = _unused_folder()
+        self.steps = install_commands(self.folder, source, bpy.app.online_access)
+        self.next()
+
+    def next(self) -> None:
+        SetUpBackend.status, command = self.steps.pop(0)
+        self.process = Process(command)
+
+    def advance(self, wait: bool) -> dict | None:
+        """The last step's result when all are done."""
+        assert self.process is not None
+        result = self.process.wait() if wait else self.process.poll()
+        if result is None:
+            return None
+        remember_log(self.process.log)
+        if not self.steps:
+            return result
+        self.next()
+        return None
+
+    def complete(self, result: dict) -> list[str]:
+        """Take the new environment into use, and remove the ones before it."""
+        SetUpBackend.status = ""
+        for other in self.folder.parent.iterdir():
+            if other != self.folder:
+                shutil.rmtree(other, ignore_errors=True)
+        preferences = package_preferences()
+        if preferences:
+            preferences.backend_python = str(environment_python(self.folder))
+        return [*take_doctor(result), f"installed in {self.folder}"]
+
+    def abandon(self) -> None:
+        SetUpBackend.status = ""
+        if getattr(self, "process", None):
+            self.process.kill()
+        folder = getattr(self, "folder", None)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class AddBody(Reporting, bpy.types.Operator):
+    """Remember your own SMPL, SMPL-H or SMPL-X file, to animate it"""
+
+    bl_idname = "staf.add_body"
+    bl_label = "Add Body File"
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: StringProperty(default="*.npz;*.pkl", options={"HIDDEN"})
+
+    def perform(self, _context: bpy.types.Context) -> Iterable[str]:
+        path = Path(bpy.path.abspath(self.filepath))
+        python = backend_python()
+        name = str(run(python, ["body", "add", str(path)])["name"])
+        target = bodies_folder() / f"{name}.npz"
+        run(python, ["body", "export", name, "-o", str(target)])
+        preferences = package_preferences()
+        if preferences and name not in preferences.known_bodies.split("\n"):
+            preferences.known_bodies = f"{preferences.known_bodies}\n{name}".strip()
+        return [f"added {name}"]
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+
+def take_doctor(result: dict) -> list[str]:
+    """Keep what the doctor said where the preferences show it; returns it in words."""
+    lines = describe_doctor(result)
+    preferences = package_preferences()
+    if preferences:
+        preferences.known_bodies = "\n".join(bodies_of(result))
+        preferences.doctor = "\n".join(lines)
+    return lines
+
+
+def _unused_folder() -> Path:
+    """Environments cannot be moved, so a new one is made in its place beside the one in use."""
+    base = user_folder("backend")
+    return next(base / str(n) for n in range(1, 10_000) if not (base / str(n)).exists())
+
+
+CLASSES = (StafPreferences, CheckBackend, SetUpBackend, AddBody)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that Blender is told on enabling the add-on, and takes back on disabling it."""
+
+import atexit
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import export_operators, import_operators, preferences, settings, solve_operators, ui
+from .solve import SOLVER
+
+_MODULES = (import_operators, solve_operators, export_operators, preferences)
+
+
+@persistent
+def _another_file(*_args) -> None:
+    """The scene that the running solve was for is gone."""
+    shut_down()
+
+
+def shut_down() -> None:
+    """End every child process."""
+    SOLVER.shut_down()
+    running = solve_operators.ScanPeople.running
+    if running:
+        running.kill()
+        solve_operators.ScanPeople.running = None
+
+
+def register() -> None:
+    settings.register()
+    for module in _MODULES:
+        for one in module.CLASSES:
+            bpy.utils.register_class(one)
+    ui.register()
+    bpy.app.handlers.load_pre.append(_another_file)
+    atexit.register(shut_down)
+
+
+def unregister() -> None:
+    shut_down()
+    atexit.unregister(shut_down)
+    bpy.app.handlers.load_pre.remove(_another_file)
+    ui.unregister()
+    for module in reversed(_MODULES):
+        for one in reversed(module.CLASSES):
+            bpy.utils.unregister_class(one)
+    settings.unregister()

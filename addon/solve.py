@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Solving videos one after another, without ever holding the window.
+
+    waiting ─► process ─► motion files ─► characters, one for each tick of the timer
+       └── more videos can join at any time; cancel ends the running one and forgets the others
+
+The state is plain Python, so undo does not touch it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import character
+from .body_file import OPEN_BODIES
+from .job import SolveRequest, discard, job_folder, motions_of
+from .motion_file import MotionClip, read_motion
+from .problem import Problem
+from .process import Cancelled, Process, Progress, run
+from .storage import bodies_folder, user_folder
+
+
+@dataclass(eq=False)
+class Work:
+    """One video on its way."""
+
+    request: SolveRequest
+    options: character.ImportOptions
+    python: str
+    folder: Path | None = None
+    motions: deque[Path] = field(default_factory=deque)
+    """Motion files not yet imported."""
+
+
+@dataclass(eq=False)
+class Solver:
+    """The queue and what is running.  `step` is called from the main thread only."""
+
+    waiting: deque[Work] = field(default_factory=deque)
+    work: Work | None = None
+    process: Process | None = None
+    problem: Problem | None = None
+    """The last failure, until the next start."""
+    told: str = ""
+    """The last good news."""
+    log: str = ""
+    made: list[str] = field(default_factory=list)
+    """Names of the armatures made since the queue was last empty."""
+    stop_asked: bool = False
+    longest_tick_s: float = 0.0
+    """The longest that one step held Blender, without the imports."""
+    longest_import_s: float = 0.0
+
+    @property
+    def busy(self) -> bool:
+        return self.work is not None or bool(self.waiting)
+
+    @property
+    def progress(self) -> Progress:
+        if self.work and self.work.motions:
+            return Progress("import", 0, 1, "making characters")
+        return self.process.progress if self.process else Progress()
+
+    def add(self, work: Work) -> None:
+        """Queue a video."""
+        if not self.busy:
+            self.problem, self.told, self.made = None, "", []
+            self.longest_tick_s = self.longest_import_s = 0.0
+        self.waiting.append(work)
+
+    def step(self, context: bpy.types.Context) -> bool:
+        """Do a little; returns whether there is more to do.  Failures go to `problem`."""
+        began = time.perf_counter()
+        importing = bool(self.work and self.work.motions)
+        try:
+            self._step(context)
+        except Cancelled as end:
+            self._drop(end.message)
+        except Problem as problem:
+            self.problem = problem
+            self.log = problem.log or self.log
+            self._drop("")
+        spent = time.perf_counter() - began
+        if importing:
+            self.longest_import_s = max(self.longest_import_s, spent)
+        else:
+            self.longest_tick_s = max(self.longest_tick_s, spent)
+        return self.busy
+
+    def cancel(self) -> None:
+        """Stop the running video, forget the waiting ones.  The rest happens in later steps."""
+        self.waiting.clear()
+        if self.process:
+            self.stop_asked = True
+            self.process.cancel()
+        elif self.work:
+            self._drop("cancelled.")
+
+    def shut_down(self) -> None:
+        """Blender is closing: end everything now."""
+        self.waiting.clear()
+        if self.process:
+            self.process.kill()
+            self._drop("")
+
+    def _step(self, context: bpy.types.Context) -> None:
+        if self.work is None:
+            self._begin()
+        elif self.process is not None:
+            self._listen()
+        elif self.work.motions:
+            self._bring_in(context, self.work)
+        if self.work and self.process is None and not self.work.motions:
+            self.work = None
+
+    def _begin(self) -> None:
+        if not self.waiting:
+            return
+        self.stop_asked = False
+        self.work = work = self.waiting.popleft()
+        work.folder = job_folder(user_folder("motions"), work.request.video.stem)
+        self.process = Process(work.request.convert(work.python, work.folder))
+
+    def _listen(self) -> None:
+        assert self.process is not None
+        assert self.work is not None
+        result = self.process.poll()
+        if result is not None:
+            self.log = self.process.log
+            self.process = None
+            self.work.motions = deque(motions_of(result))
+
+    def _bring_in(self, context: bpy.types.Context, work: Work) -> None:
+        if context.mode.startswith("EDIT"):
+            self.told = "ready: leave Edit Mode to see the character"
+            return
+        path = work.motions.popleft()
+        made = import_motion_file(context, path, work.options, work.python)
+        self.made.append(made.rig.name)
+        notes = " ".join(made.notes)
+        self.told = f"{made.rig.name}: {made.action.name}. {notes}".strip()
+        if not bpy.app.background:
+            bpy.ops.ed.undo_push(message=f"STAF: {made.action.name}")
+
+    def _drop(self, told: str) -> None:
+        """Forget the running video and what it left on disk."""
+        if self.process is not None:
+            self.log = self.process.log or self.log
+            self.process.kill()
+        if self.work is not None and self.work.folder is not None:
+            discard(self.work.folder)
+        self.process, self.work, self.stop_asked = None, None, False
+        self.told = told or self.told
+
+
+SOLVER = Solver()
+"""The one queue of this Blender."""
+
+
+def import_motion_file(
+    context: bpy.types.Context, path: Path, options: character.ImportOptions, python: str
+) -> character.Character:
+    """Read a motion file and make or change its character.
+
+    Args:
+        python: the backend's, to fetch a user's own body; may be empty.
+
+    Raises:
+        Problem: the reason.
+    """
+    clip = read_motion(path)
+    if options.mesh:
+        fetch_body(clip, python)
+    return character.import_clip(context, clip, options)
+
+
+def fetch_body(clip: MotionClip, python: str) -> None:
+    """Have the backend write a user's own body as plain arrays, unless that was done before.
+
+    Raises:
+        Problem: it cannot.
+    """
+    path = bodies_folder() / f"{clip.body}.npz"
+    if clip.body in OPEN_BODIES or path.is_file() or not python:
+        return
+    temporary = path.with_name(f".{path.stem}-new.npz")
+    run(python, ["body", "export", clip.body, "-o", str(temporary)])
+    shutil.move(temporary, path)
+
+
+def wait_for(context: bpy.types.Context, works: list[Work]) -> list[str]:
+    """Solve to the end, for scripts and background mode.
+
+    Returns:
+        names of the armatures made.
+
+    Raises:
+        Problem: the first failure; later videos are not tried.
+    """
+    if SOLVER.busy:
+        raise Problem("another video is being solved.", "Wait for it, or cancel it.")
+    for work in works:
+        SOLVER.add(work)
+    try:
+        while SOLVER.step(context):
+            if SOLVER.problem:
+                break
+            if not (SOLVER.work and SOLVER.work.motions):
+                time.sleep(0.02)
+    except BaseException:
+        SOLVER.shut_down()
+        raise
+    if SOLVER.problem:
+        SOLVER.waiting.clear()
+        raise SOLVER.problem
+    return list(SOLVER.made)
+
+
+def state() -> dict[str, Any]:
+    """Plain numbers about the queue, for tests and bug reports."""
+    progress = SOLVER.progress
+    return {
+        "busy": SOLVER.busy,
+        "waiting": len(SOLVER.waiting),
+        "stage": progress.stage,
+        "share": progress.share,
+        "told": SOLVER.told,
+        "problem": str(SOLVER.problem) if SOLVER.problem else "",
+        "made": list(SOLVER.made),
+        "longest_tick_s": SOLVER.longest_tick_s,
+        "longest_import_s": SOLVER.longest_import_s,
+        "pid": SOLVER.process.pid if SOLVER.process else 0,
+    }

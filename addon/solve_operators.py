@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Solve, scan, cancel: the backend at work while the window stays free."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import bpy
+from bpy.props import CollectionProperty, StringProperty
+from bpy_extras.io_utils import ImportHelper
+
+from .import_operators import chosen_paths
+from .job import discard, job_folder, people_of
+from .problem import Problem
+from .process import Cancelled, Process
+from .reporting import Reporting, last_log, remember_log
+from .settings import absolute, backend_python, import_options, solve_request
+from .solve import SOLVER, Work, wait_for
+from .storage import user_folder
+
+TICK_S = 0.1
+
+
+def work_of(context: bpy.types.Context, video: Path | None) -> Work:
+    """The scene's settings, as work on a video.
+
+    Raises:
+        Problem: something is missing.
+    """
+    settings = context.scene.staf
+    request = solve_request(settings, video)
+    options = import_options(settings, request.video, None)
+    return Work(request, options, backend_python())
+
+
+class Solving(Reporting):
+    """Mix-in: queue videos, then watch from a timer in a window, or wait in the background."""
+
+    timer: bpy.types.Timer | None = None
+
+    def works(self, context: bpy.types.Context) -> list[Work]:
+        """The videos to queue."""
+        raise NotImplementedError
+
+    def perform(self, context: bpy.types.Context) -> Iterable[str]:
+        made = wait_for(context, self.works(context))
+        return [f"made {', '.join(made)}", SOLVER.told]
+
+    def start(self, context: bpy.types.Context) -> set[str]:
+        """Queue, and watch unless somebody already does."""
+        if bpy.app.background:
+            return self.execute(context)
+        try:
+            works = self.works(context)
+        except Problem as problem:
+            self.report({"ERROR"}, str(problem))  # type: ignore[attr-defined]
+            return {"CANCELLED"}
+        watched = SOLVER.busy
+        for work in works:
+            SOLVER.add(work)
+        if watched:
+            return {"FINISHED"}
+        manager = context.window_manager
+        self.timer = manager.event_timer_add(TICK_S, window=context.window)
+        manager.modal_handler_add(self)  # type: ignore[arg-type]
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if event.type == "ESC" and event.value == "PRESS":
+            SOLVER.cancel()
+            return {"RUNNING_MODAL"}
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        more = SOLVER.step(context)
+        redraw(context)
+        return {"PASS_THROUGH"} if more else self.finish(context)
+
+    def finish(self, context: bpy.types.Context) -> set[str]:
+        if self.timer:
+            context.window_manager.event_timer_remove(self.timer)
+        if SOLVER.problem:
+            remember_log(SOLVER.problem.log)
+            self.report({"ERROR"}, str(SOLVER.problem))  # type: ignore[attr-defined]
+            return {"CANCELLED"}
+        self.report({"INFO"}, SOLVER.told or "done")  # type: ignore[attr-defined]
+        return {"FINISHED"}
+
+
+class Solve(Solving, bpy.types.Operator):
+    """Turn the video into animated characters; press again for the next video while one runs"""
+
+    bl_idname = "staf.solve"
+    bl_label = "Solve"
+    bl_options = {"REGISTER"}
+
+    video: StringProperty(
+        name="Video",
+        description="The video; empty: the one in the panel",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
+
+    def works(self, context: bpy.types.Context) -> list[Work]:
+        return [work_of(context, absolute(self.video))]
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        return self.start(context)
+
+
+class ImportVideo(Solving, bpy.types.Operator, ImportHelper):
+    """Turn videos into animated characters, one after another"""
+
+    bl_idname = "staf.import_video"
+    bl_label = "Video as Motion"
+    bl_options = {"REGISTER"}
+
+    filter_glob: StringProperty(default="*.mp4;*.mov;*.mkv;*.webm;*.avi;*.m4v", options={"HIDDEN"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    files: CollectionProperty(
+        type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
+    )
+
+    def works(self, context: bpy.types.Context) -> list[Work]:
+        return [work_of(context, path) for path in chosen_paths(self)]
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        # the file browser ends in execute, where the window must stay free too
+        if bpy.app.background or not context.window:
+            return Reporting.execute(self, context)
+        return self.start(context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if self.directory and any(one.name for one in self.files):
+            return self.start(context)
+        return ImportHelper.invoke(self, context, event)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.staf
+        layout.use_property_split = True
+        for name in ("person", "estimator", "preset", "body", "mesh", "bone_names", "root_motion"):
+            layout.prop(settings, name)
+
+
+class Cancel(bpy.types.Operator):
+    """Stop the running video and forget the waiting ones"""
+
+    bl_idname = "staf.cancel"
+    bl_label = "Cancel"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        SOLVER.cancel()
+        redraw(context)
+        return {"FINISHED"}
+
+
+class ScanPeople(Reporting, bpy.types.Operator):
+    """List who is in the video, to choose from"""
+
+    bl_idname = "staf.scan_people"
+    bl_label = "Find People"
+    bl_options = {"REGISTER"}
+
+    process: Process | None = None
+    running: Process | None = None
+    """Of the class: the scan of this Blender."""
+
+    def perform(self, context: bpy.types.Context) -> Iterable[str]:
+        self.begin(context)
+        try:
+            assert self.process is not None
+            return self.take(context, self.process.wait())
+        finally:
+            self.end()
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        if bpy.app.background:
+            return self.execute(context)
+        try:
+            self.begin(context)
+        except Problem as problem:
+            self.report({"ERROR"}, str(problem))
+            return {"CANCELLED"}
+        self.timer = context.window_manager.event_timer_add(TICK_S, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        assert self.process is not None
+        if event.type == "ESC" and event.value == "PRESS":
+            self.process.cancel()
+            return {"RUNNING_MODAL"}
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        redraw(context)
+        try:
+            result = self.process.poll()
+            if result is None:
+                return {"PASS_THROUGH"}
+            self.report({"INFO"}, " ".join(self.take(context, result)))
+            answer = {"FINISHED"}
+        except Cancelled:
+            answer = {"CANCELLED"}
+        except Problem as problem:
+            remember_log(problem.log)
+            self.report({"ERROR"}, str(problem))
+            answer = {"CANCELLED"}
+        context.window_manager.event_timer_remove(self.timer)
+        self.end()
+        return answer
+
+    def begin(self, context: bpy.types.Context) -> None:
+        if ScanPeople.running or SOLVER.busy:
+            raise Problem("another video is being worked on.", "Wait for it, or cancel it.")
+        request = solve_request(context.scene.staf)
+        self.folder = job_folder(user_folder("thumbnails"), request.video.stem)
+        self.process = Process(request.people(backend_python(), self.folder))
+        ScanPeople.running = self.process
+
+    def take(self, context: bpy.types.Context, result: dict) -> list[str]:
+        people = context.scene.staf.people
+        people.clear()
+        found = people_of(result)
+        for one in found:
+            line = people.add()
+            line.person = one.person
+            first, last = one.seconds
+            line.label = f"{one.person}: {first:.1f} to {last:.1f} s, seen in {one.coverage:.0%}"
+            line.thumbnail = str(one.thumbnail or "")
+        context.scene.staf.person = "LIST"
+        return [f"found {len(found)} people"]
+
+    def end(self) -> None:
+        if self.process:
+            self.process.kill()
+        ScanPeople.running = None
+        if not len(bpy.context.scene.staf.people):
+            discard(self.folder)
+
+
+class ShowLog(bpy.types.Operator):
+    """Everything the backend said, in the text editor"""
+
+    bl_idname = "staf.show_log"
+    bl_label = "Show Log"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        text = bpy.data.texts.get("STAF log") or bpy.data.texts.new("STAF log")
+        text.from_string(last_log() or SOLVER.log or "Nothing was said.")
+        if not bpy.app.background:
+            bpy.ops.wm.window_new()
+            area = context.window_manager.windows[-1].screen.areas[0]
+            area.type = "TEXT_EDITOR"
+            area.spaces.active.text = text
+        return {"FINISHED"}
+
+
+def redraw(context: bpy.types.Context) -> None:
+    """Draw the places that show progress."""
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in ("VIEW_3D", "STATUSBAR"):
+                area.tag_redraw()
+
+
+CLASSES = (Solve, ImportVideo, Cancel, ScanPeople, ShowLog)

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar tab "STAF", in the order of work; menus; drag and drop; the status bar."""
+
+import bpy
+
+from .character import ID_KEY, takes_of
+from .export_operators import ExportClips
+from .import_operators import ImportMotion
+from .settings import backend_python
+from .solve import SOLVER
+from .solve_operators import Cancel, ImportVideo, ScanPeople, ShowLog, Solve
+
+VIDEO_ENDINGS = ".mp4;.mov;.mkv;.webm;.avi;.m4v"
+_STAGES = {
+    "detect": "finding people",
+    "landmarks": "reading poses",
+    "lift": "guessing poses",
+    "fit": "fitting the body",
+    "write": "writing",
+    "import": "making characters",
+}
+
+
+class _Panel:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "STAF"
+
+
+class VideoPanel(_Panel, bpy.types.Panel):
+    """Which video, which part, whom"""
+
+    bl_idname = "STAF_PT_video"
+    bl_label = "Video"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.staf
+        layout.prop(settings, "video", text="")
+        layout.use_property_split = True
+        column = layout.column(align=True)
+        column.prop(settings, "start_s")
+        column.prop(settings, "end_s")
+        layout.prop(settings, "person")
+        if settings.person == "LIST":
+            _draw_people(layout, settings)
+
+
+class SolvePanel(_Panel, bpy.types.Panel):
+    """From video to motion"""
+
+    bl_idname = "STAF_PT_solve"
+    bl_label = "Solve"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.staf
+        layout.use_property_split = True
+        layout.prop(settings, "estimator")
+        layout.prop(settings, "preset")
+        layout.prop(settings, "body")
+        if SOLVER.busy:
+            _draw_progress(layout)
+        else:
+            row = layout.row()
+            row.scale_y = 1.4
+            row.operator(Solve.bl_idname, icon="PLAY")
+        _draw_outcome(layout)
+
+
+class CharacterPanel(_Panel, bpy.types.Panel):
+    """How motions become characters"""
+
+    bl_idname = "STAF_PT_character"
+    bl_label = "Character"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.staf
+        layout.use_property_split = True
+        for name in ("mesh", "root_motion", "bone_names", "axes", "onto"):
+            layout.prop(settings, name)
+        column = layout.column(heading="Bring In")
+        for name in ("camera", "background", "plane", "sound", "match_scene", "shape_keys", "nla"):
+            column.prop(settings, name)
+        layout.prop(settings, "start_frame")
+        layout.operator(ImportMotion.bl_idname, text="Import Motion File", icon="IMPORT")
+
+
+class CleanUpPanel(_Panel, bpy.types.Panel):
+    """Better motion"""
+
+    bl_idname = "STAF_PT_clean_up"
+    bl_label = "Clean Up"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        rig = context.object
+        if rig is None or ID_KEY not in rig:
+            self.layout.label(text="Select a character")
+            return
+        for take in takes_of(rig):
+            self.layout.label(text=take.name, icon="ACTION")
+
+
+class ExportPanel(_Panel, bpy.types.Panel):
+    """Clips for other programs"""
+
+    bl_idname = "STAF_PT_export"
+    bl_label = "Export"
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        self.layout.operator_context = "INVOKE_DEFAULT"
+        for ending, label in ((".glb", "glTF Clips"), (".fbx", "FBX"), (".bvh", "BVH")):
+            self.layout.operator(
+                ExportClips.bl_idname, text=label, icon="EXPORT"
+            ).file_format = ending
+
+
+class MotionDrop(bpy.types.FileHandler):
+    """A motion file dropped onto the viewport"""
+
+    bl_idname = "STAF_FH_motion"
+    bl_label = "STAF motion"
+    bl_import_operator = ImportMotion.bl_idname
+    bl_file_extensions = ".npz"
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        return bool(context.area and context.area.type == "VIEW_3D")
+
+
+class VideoDrop(bpy.types.FileHandler):
+    """A video dropped onto the viewport"""
+
+    bl_idname = "STAF_FH_video"
+    bl_label = "Video as motion (STAF)"
+    bl_import_operator = ImportVideo.bl_idname
+    bl_file_extensions = VIDEO_ENDINGS
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        return bool(context.area and context.area.type == "VIEW_3D")
+
+
+def _draw_people(layout: bpy.types.UILayout, settings) -> None:
+    layout.operator(ScanPeople.bl_idname, icon="VIEWZOOM")
+    if ScanPeople.running:
+        progress = ScanPeople.running.progress
+        layout.progress(factor=progress.share, text=progress.message)
+    for one in settings.people:
+        row = layout.row()
+        row.use_property_split = False
+        row.prop(one, "use", text="")
+        icon = _thumbnail(one.thumbnail)
+        if icon:
+            row.template_icon(icon_value=icon, scale=3.0)
+        row.label(text=one.label)
+
+
+_pictures: list = []
+
+
+def _thumbnail(path: str) -> int:
+    if not path or not _pictures:
+        return 0
+    pictures = _pictures[0]
+    if path not in pictures:
+        pictures.load(path, path, "IMAGE")
+    return pictures[path].icon_id
+
+
+def progress_text() -> str:
+    """What is being done, in a few words."""
+    if SOLVER.stop_asked:
+        return "cancelling"
+    progress = SOLVER.progress
+    words = progress.message or _STAGES.get(progress.stage, progress.stage)
+    return f"{words} {progress.share:.0%}" if progress.total else words
+
+
+def _draw_progress(layout: bpy.types.UILayout) -> None:
+    work = SOLVER.work or (SOLVER.waiting[0] if SOLVER.waiting else None)
+    if work:
+        layout.label(text=work.request.video.name, icon="FILE_MOVIE")
+    layout.progress(factor=SOLVER.progress.share, text=progress_text())
+    row = layout.row(align=True)
+    row.operator(Cancel.bl_idname, icon="CANCEL")
+    row.operator(Solve.bl_idname, text="Queue", icon="ADD")
+    if SOLVER.waiting:
+        layout.label(text=f"{len(SOLVER.waiting)} waiting")
+
+
+def _draw_outcome(layout: bpy.types.UILayout) -> None:
+    if SOLVER.problem:
+        box = layout.box()
+        box.alert = True
+        for line in (SOLVER.problem.message, SOLVER.problem.advice):
+            if line:
+                box.label(text=line, icon="ERROR" if line == SOLVER.problem.message else "NONE")
+        box.operator(ShowLog.bl_idname, icon="TEXT")
+    elif SOLVER.told:
+        layout.label(text=SOLVER.told, icon="INFO")
+    try:
+        backend_python()
+    except Exception as problem:
+        layout.label(text=str(problem), icon="ERROR")
+
+
+def _draw_status(self, _context: bpy.types.Context) -> None:
+    if SOLVER.busy:
+        self.layout.label(text="STAF")
+        self.layout.progress(factor=SOLVER.progress.share, text=progress_text())
+        self.layout.label(text="Esc: cancel")
+
+
+def _draw_import(self, _context: bpy.types.Context) -> None:
+    self.layout.operator(ImportMotion.bl_idname, text="STAF motion (.npz)")
+    self.layout.operator(ImportVideo.bl_idname, text="Video as motion (STAF)")
+
+
+def _draw_export(self, _context: bpy.types.Context) -> None:
+    self.layout.operator(ExportClips.bl_idname, text="STAF clips (.glb)")
+
+
+CLASSES = (
+    *(VideoPanel, SolvePanel, CharacterPanel, CleanUpPanel, ExportPanel),
+    *(MotionDrop, VideoDrop),
+)
+_PLACES = (
+    ("TOPBAR_MT_file_import", _draw_import),
+    ("TOPBAR_MT_file_export", _draw_export),
+    ("STATUSBAR_HT_header", _draw_status),
+)
+
+
+def register() -> None:
+    import bpy.utils.previews
+
+    for one in CLASSES:
+        bpy.utils.register_class(one)
+    for place, draw in _PLACES:
+        getattr(bpy.types, place).append(draw)
+    _pictures.append(bpy.utils.previews.new())
+
+
+def unregister() -> None:
+    bpy.utils.previews.remove(_pictures.pop())
+    for place, draw in _PLACES:
+        getattr(bpy.types, place).remove(draw)
+    for one in reversed(CLASSES):
+        bpy.utils.unregister_class(one)
