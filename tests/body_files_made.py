@@ -53,13 +53,19 @@ def _made(kind: str, seed: int) -> dict[str, Any]:
         "v_template": rng.normal(size=(vertices, 3)) * [0.4, 0.8, 0.2],
         "f": faces,
         "shapedirs": rng.normal(size=(vertices, 3, shapes)) * 0.01,
-        "posedirs": rng.normal(size=(vertices, 3, 9 * (joints - 1))).astype(np.float32) * 1e-3,
+        "posedirs": _pose_directions(rng, vertices, 9 * (joints - 1)),
         "J_regressor": regressor,
         "weights": weights,
         "kintree_table": np.stack([tree(kind) % 2**32, np.arange(joints)]).astype(np.uint32),
         "bs_style": "lbs",
         "bs_type": "lrotmin",
     }
+
+
+def _pose_directions(rng: np.random.Generator, vertices: int, features: int) -> np.ndarray:
+    """Of rank one: all different and quickly made."""
+    places, weights = rng.normal(size=(vertices, 3, 1)), rng.normal(size=features)
+    return (places * weights * 1e-3).astype(np.float16)
 
 
 def write_npz(path: Path, arrays: dict[str, Any]) -> Path:

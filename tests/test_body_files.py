@@ -15,7 +15,7 @@ from body_files_made import SIZES, fake_chumpy, model_arrays, tree, write_npz, w
 from sample_motions import swaying
 
 from staf_backend.body import BodyError, add_body, known_bodies, load_body
-from staf_backend.body_pickle import read_pickled_arrays
+from staf_backend.body_pickle import RefusedNameError, read_pickled_arrays
 from staf_backend.body_registry import data_folder
 from staf_backend.skeleton import forward_kinematics
 
@@ -26,8 +26,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.mark.parametrize("kind", SIZES)
-@pytest.mark.parametrize("form", ["npz", "pickle", "pickle-5"])
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [*((kind, form) for kind in SIZES for form in ("npz", "pickle")), ("smpl", "pickle-5")],
+)
 def test_kinds_are_told_by_content_not_name(kind: str, form: str, tmp_path: Path):
     path, arrays = tmp_path / "MODEL_FEMALE.dat", model_arrays(kind)
     if form == "npz":
@@ -309,25 +311,30 @@ def test_zips_that_hold_something_else(tmp_path: Path):
             load_body(path)
 
 
-def test_damaged_files_are_refused_or_read_never_crash(tmp_path: Path):
-    arrays = model_arrays()
-    arrays["posedirs"] = np.zeros((6890, 3, 207), np.float16)
-    whole = write_official_pickle(tmp_path / "m.pkl", arrays).read_bytes()
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_damaged_pickles_are_refused_or_read_never_crash(protocol: int, tmp_path: Path):
+    names = ("v_template", "weights", "shapedirs", "J_regressor", "f")
+    small = {name: model_arrays()[name][:3, :8] for name in names}
+    whole = write_official_pickle(tmp_path / "m.pkl", small, protocol).read_bytes()
+    assert len(read_pickled_arrays(whole)) == 5
     rng, refused = np.random.default_rng(0), 0
-    starts = np.flatnonzero(np.diff(np.frombuffer(whole, np.uint8)) != 0)
-    for place in rng.choice(starts[:4000], 25):
+    for _ in range(400):
         broken = bytearray(whole)
-        broken[place] = rng.integers(256)
-        (tmp_path / "m.pkl").write_bytes(broken)
+        broken[rng.integers(len(whole))] = rng.integers(256)
         try:
-            load_body(tmp_path / "m.pkl")
-        except BodyError:
+            read_pickled_arrays(bytes(broken))
+        except (ValueError, RefusedNameError):
             refused += 1
-    for size in (3, 100, len(whole) // 2, len(whole) - 2):
-        (tmp_path / "m.pkl").write_bytes(whole[:size])
-        with pytest.raises(BodyError):
-            load_body(tmp_path / "m.pkl")
-    assert refused > 0
+    assert refused > 50
+
+
+def test_truncated_files_are_refused(tmp_path: Path):
+    for name, write in (("m.pkl", write_official_pickle), ("m.npz", write_npz)):
+        whole = write(tmp_path / name, model_arrays()).read_bytes()
+        for size in (3, 100, len(whole) // 2, len(whole) - 2):
+            (tmp_path / name).write_bytes(whole[:size])
+            with pytest.raises(BodyError):
+                load_body(tmp_path / name)
 
 
 def test_a_body_is_remembered_by_name(tmp_path: Path, home: Path):
