@@ -111,7 +111,7 @@ class _Sparse(_Inert):
         values = _numbers(parts["data"])
         if "indptr" in parts:
             minor, starts = _numbers(parts["indices"]), _numbers(parts["indptr"])
-            if (np.diff(starts) < 0).any() or not starts[0] == 0 < starts[-1] == len(minor):
+            if (np.diff(starts) < 0).any() or starts[0] != 0 or starts[-1] != len(minor):
                 raise ValueError("damaged sparse matrix")
             major = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
             along_columns = len(starts) - 1 == shape[1] and type(self) is _SparseColumns
