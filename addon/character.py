@@ -119,7 +119,8 @@ def _target(
         same = [
             rig
             for rig in characters(context.scene)
-            if tuple(rig.get(key) for key in (SOURCE_KEY, PERSON_KEY, BODY_KEY)) == wanted
+            if clip.source
+            and tuple(rig.get(key) for key in (SOURCE_KEY, PERSON_KEY, BODY_KEY)) == wanted
             and rig.library is None
             and set(clip.joint_names) <= set(bone_by_joint(rig))
         ]
@@ -210,8 +211,9 @@ def _animate(
     action = _action(rig, clip)
     keyframes.write(rig, action, frames, channels, ~clip.observed)
     parts = _parts(rig, action)
-    for take in [*parts, action] if options.nla or parts else []:
-        keyframes.push_down(rig, take)
+    if options.nla or parts or keyframes.strips_of(rig, action):
+        for take in sorted([*parts, action], key=lambda take: take.frame_range[0]):
+            keyframes.push_down(rig, take)
     return Character(rig, action, mesh, notes=notes)
 
 

@@ -84,23 +84,40 @@ def write(
             _fill(_curve(item, action, channel, index), points, linear, types)
 
 
-def push_down(item: bpy.types.Object, action: bpy.types.Action) -> bpy.types.NlaTrack:
-    """Move an action from the top of the stack to an NLA track of its own name."""
+def strips_of(item: bpy.types.Object, action: bpy.types.Action) -> list[bpy.types.NlaStrip]:
+    """The strips of an object that play an action."""
+    tracks = item.animation_data.nla_tracks if item.animation_data else []
+    return [strip for track in tracks for strip in track.strips if strip.action == action]
+
+
+def push_down(item: bpy.types.Object, action: bpy.types.Action) -> None:
+    """Move an action to an NLA track of its own name, above the others.
+
+    The strip holds its last pose but does not reach back, so that clips below play until it starts.
+    A strip that plays the action already keeps its place and only learns of a new end.
+    """
     data = item.animation_data
-    track = next((t for t in data.nla_tracks if t.name == action.name), None)
-    if track is None:
-        track = data.nla_tracks.new()
-        track.name = action.name
-    for strip in list(track.strips):
-        track.strips.remove(strip)
+    start, end = (float(frame) for frame in action.frame_range)
+    existing = strips_of(item, action)
+    for strip in existing:
+        strip.action_frame_start, strip.action_frame_end = start, end
+    if not existing:
+        stash(item, action).extrapolation = "HOLD_FORWARD"
+    if data.action == action:
+        data.action = None
+
+
+def stash(item: bpy.types.Object, action: bpy.types.Action) -> bpy.types.NlaStrip:
+    """A strip of an action on a new track of its name."""
+    data = item.animation_data or item.animation_data_create()
+    track = data.nla_tracks.new()
+    track.name = action.name
     start = float(action.frame_range[0])
     strip = track.strips.new(action.name, int(start), action)
     strip.frame_start = start
     if hasattr(strip, "action_slot") and strip.action_slot is None and len(action.slots):
         strip.action_slot = action.slots[0]
-    if data.action == action:
-        data.action = None
-    return track
+    return strip
 
 
 def curves(action: bpy.types.Action, item: bpy.types.Object | None = None) -> Iterator[Any]:

@@ -170,9 +170,12 @@ def solve_request(settings: StafSettings, video: Path | None = None) -> SolveReq
     Raises:
         Problem: no video, no such video, or settings that mean nothing.
     """
+    chosen = video or absolute(settings.video)
+    if chosen is None:
+        raise Problem("no video is chosen.", "Choose one in the sidebar, tab STAF.")
     preferences = package_preferences()
     return SolveRequest(
-        video=video or absolute(settings.video) or Path(),
+        video=chosen,
         start_s=settings.start_s,
         end_s=settings.end_s,
         person=person_words(settings),

@@ -63,7 +63,8 @@ def staged(
             twin.animation_data_clear()
             played = [_travelling(stack, twin, take, options.travel) for take in takes]
             for take in played[1:]:
-                _stash(twin, take)
+                keyframes.stash(twin, take)
+                twin.animation_data.nla_tracks[-1].mute = True
             keyframes.assign(twin, played[0] if played else None)
             items += [twin, *_meshes(stack, context, rig, twin, options)]
             twins.append((twin, played))
@@ -126,15 +127,6 @@ def _meshes(
             if modifier.type == "ARMATURE" and modifier.object == rig:
                 modifier.object = twin
     return twins
-
-
-def _stash(rig: bpy.types.Object, take: bpy.types.Action) -> None:
-    data = rig.animation_data or rig.animation_data_create()
-    track = data.nla_tracks.new()
-    track.name, track.mute = take.name, True
-    strip = track.strips.new(take.name, int(take.frame_range[0]), take)
-    if hasattr(strip, "action_slot") and strip.action_slot is None and len(take.slots):
-        strip.action_slot = take.slots[0]
 
 
 def _travelling(

@@ -1,0 +1,44 @@
+"""Write a video whose every picture tells its own number: make_clip.py OUT.mp4 NAME=VALUE...
+
+The pictures are black with a white bar of a sixteenth of the width; its place, in sixteenths from
+the left, is the picture's number modulo 16.
+"""
+
+import sys
+from fractions import Fraction
+
+import av
+import numpy as np
+
+BARS = 16
+
+
+def main(path: str, rate: str = "30", count: str = "48", varying: str = "0", size: str = "320x240"):
+    width, height = (int(word) for word in size.split("x"))
+    frames_a_second = Fraction(rate)
+    base = Fraction(1, 90_000)
+    with av.open(path, "w") as container:
+        stream = container.add_stream(
+            "libx264", rate=frames_a_second, options={"crf": "12", "bf": "0"}
+        )
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = base
+        ticks = 0
+        for number in range(int(count)):
+            frame = av.VideoFrame.from_ndarray(picture(number, width, height), format="rgb24")
+            frame.pts, frame.time_base = ticks, base
+            step = 1 + (number // 3) % 2 if int(varying) else 1
+            ticks += round(step / frames_a_second / base)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def picture(number: int, width: int, height: int) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    left = (number % BARS) * width // BARS
+    image[:, left : left + width // BARS] = 255
+    return image
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], **dict(word.split("=") for word in sys.argv[2:]))
