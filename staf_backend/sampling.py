@@ -41,20 +41,23 @@ class Corners(NamedTuple):
 
 def bilinear_corners(points: Tensor, height: int, width: int) -> Corners:
     """Corners of points (N, P, 2) on a map of (height, width) cells, as `sample` weighs them."""
-    size = torch.tensor([width, height], device=points.device)
+    columns, column_weights = _two_cells(points[..., 0], width)
+    rows, row_weights = _two_cells(points[..., 1], height)
+    index = rows[..., :, None] * width + columns[..., None, :]
+    weight = row_weights[..., :, None] * column_weights[..., None, :]
+    return Corners(index.flatten(-2), weight.flatten(-2))
+
+
+def _two_cells(coordinate: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Cells left and right of coordinates (N, P) on a line of `size`, and weights, (N, P, 2)."""
     # A mesh that has flown off reads zeros; the clamp keeps its index arithmetic finite
-    place = ((points + 1) * ((size - 1) / 2)).clamp(-2, max(height, width) + 1).nan_to_num(-2)
+    place = ((coordinate + 1) * ((size - 1) / 2)).nan_to_num(-2).clamp(-2, size + 1)
     low = place.floor()
     fraction = place - low
-    cells = low.long()[..., None, :] + torch.tensor(_CORNERS, device=points.device)
-    weights = torch.stack([1 - fraction, fraction], -2)  # (N, P, 2 sides, 2 axes)
-    weight = (weights[..., None, :, 0] * weights[..., :, None, 1]).flatten(-2)
-    inside = ((cells >= 0) & (cells < size)).all(-1)
-    x, y = cells.clamp(min=0).minimum(size - 1).unbind(-1)
-    return Corners(y * width + x, weight * inside)
-
-
-_CORNERS = [[0, 0], [1, 0], [0, 1], [1, 1]]  # x, y; the order of `weight` above
+    cells = torch.stack([low, low + 1], -1)
+    weights = torch.stack([1 - fraction, fraction], -1)
+    inside = (cells >= 0) & (cells < size)
+    return cells.clamp(0, size - 1).long(), weights * inside
 
 
 class PointMlp(nn.Module):
