@@ -149,6 +149,15 @@ class _Encoded(_Inert):
         return text.encode("latin1")
 
 
+class _NoBytes(_Encoded):
+    """`bytes()`: how Python 3 writes no bytes in protocol 2."""
+
+    def raw(self) -> bytes:
+        if self.arguments:
+            raise ValueError("bytes made of something")
+        return b""
+
+
 class _Empty(_Inert):
     """Stands for `object`, `set` and the like: allowed to be there, never read."""
 
@@ -182,6 +191,7 @@ def _known_names() -> dict[tuple[str, str], Any]:
         names[module, "_reconstructor"] = _Rebuilt
     for module in ("builtins", "__builtin__"):
         names |= {(module, name): _Empty for name in ("object", "set", "frozenset")}
+        names[module, "bytes"] = _NoBytes
     names["_codecs", "encode"] = _Encoded
     names["collections", "OrderedDict"] = _Empty
     return names
