@@ -1,6 +1,8 @@
 """The lifting network's training: motion, scenes, errors, losses, a few steps, and the export."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -326,11 +328,45 @@ def test_impossible_settings_are_refused(make):
         make()
 
 
-def test_the_command_line_trains_and_evaluates(motion, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(lift.Config, "held_out", ("02",))
-    arguments = ["--mocap", str(motion), "--out", str(tmp_path)]
-    small = config(steps=2)
-    lift.train(motion, tmp_path, small)
+def test_a_run_goes_on_from_the_weights_of_another(motion, tmp_path, clips, figure):
+    lift.train(motion, tmp_path, config(steps=2))
+    weights = tmp_path / "lift.safetensors"
+    training = lift.Training(clips, figure, config(seed=9))
+    before = training.network.enter.weight.clone()
+    training.begin_from(weights)
+    assert not torch.equal(training.network.enter.weight, before)
+    assert torch.equal(training.network.enter.weight, training.average.enter.weight)
+    other = lift.Training(clips, figure, config(size=lift_network.Size(16, 1, 2, 16)))
+    for path, made in ((weights, other), (tmp_path / "lift.json", training), (tmp_path, training)):
+        with pytest.raises(lift.TrainingError, match="begun from"):
+            made.begin_from(path)
+
+
+def test_evaluating_again_renews_the_numbers(motion, tmp_path, caplog):
+    lift.train(motion, tmp_path, config(steps=2))
+    report = json.loads((tmp_path / "lift.json").read_text())
+    expected = report.pop("held_out")
+    (tmp_path / "lift.json").write_text(json.dumps(report))
     with caplog.at_level("INFO"):
-        lift.main([*arguments, "--evaluate"])
+        lift.main(["--mocap", str(motion), "--out", str(tmp_path), "--evaluate"])
+    assert json.loads((tmp_path / "lift.json").read_text())["held_out"] == expected
     assert "network_mpjpe_mm" in caplog.text
+
+
+def test_a_folder_without_a_report_is_an_error_with_advice(motion, tmp_path):
+    with pytest.raises(lift.TrainingError, match="Train first"):
+        lift.evaluate_again(motion, tmp_path)
+
+
+def test_errors_of_the_command_line_are_one_line(tmp_path):
+    missing = ["--mocap", str(tmp_path / "none.npz"), "--out", str(tmp_path), "--steps", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "training.lift", *missing],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+        check=False,
+    )
+    assert done.returncode == 6
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "none.npz" in done.stderr

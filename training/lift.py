@@ -13,14 +13,20 @@ import copy
 import json
 import logging
 import math
+import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from staf_backend import StafError
+from staf_backend.assets import sha256
 from staf_backend.body import load_body
 from staf_backend.lift_windows import features, turns
 from staf_backend.markers import markers_of
@@ -38,6 +44,13 @@ _REPORT_EVERY = 200
 _WARM_UP = 200
 
 
+class TrainingError(StafError):
+    """A run's folder does not hold what it should."""
+
+    kind = "training"
+    exit_code = 6
+
+
 @dataclass(frozen=True)
 class Config:
     """Everything a training run depends on, beside the motion.
@@ -52,6 +65,7 @@ class Config:
         no_world: chance that a window shows no world points (what "2D only" learns from).
         held_out: subjects that are not trained on.
         body: whose joints, markers and betas.
+        begun_from: SHA-256 of the weights that the run began from; empty for fresh ones.
     """
 
     seed: int = 0
@@ -64,6 +78,7 @@ class Config:
     no_world: float = 0.2
     held_out: tuple[str, ...] = ("03", "07", "10", "12")
     body: str = "open-neutral"
+    begun_from: str = ""
     size: Size = field(default_factory=Size)
     variety: Variety = field(default_factory=Variety)
     cameras: Cameras = field(default_factory=Cameras)
@@ -122,6 +137,21 @@ class Training:
         self.average = copy.deepcopy(self.network).eval()
         self.optimizers = _optimizers(self.network, config)
         self.done = 0
+
+    def begin_from(self, path: Path) -> None:
+        """Take the weights of an earlier run.
+
+        Raises:
+            TrainingError: they cannot be read or belong to another network.
+        """
+        try:
+            weights = load_file(path)
+            self.network.load_state_dict(weights, strict=True)
+            self.average.load_state_dict(weights, strict=True)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            advice = "Give the lift.safetensors of a run with the same size."
+            message = f"{path} cannot be begun from: {str(error).splitlines()[0]}"
+            raise TrainingError(message, advice) from error
 
     def step(self, progress: float) -> dict[str, float]:
         """One optimiser step at `progress` 0..1 of the schedule; the losses."""
@@ -189,18 +219,31 @@ def _summary(recent: list[dict[str, float]], step: int, minutes: float) -> dict[
     return {name: round(value, 4) for name, value in numbers.items()}
 
 
-def train(mocap: Path, out: Path, config: Config) -> Path:
-    """Train, export, evaluate; writes lift.onnx and lift.json into `out`, returns the network.
+def train(mocap: Path, out: Path, config: Config, begin: Path | None = None) -> Path:
+    """Train, export, evaluate; returns the path of the network.
+
+    Writes `lift.onnx` for the product, `lift.safetensors` to go on from, and `lift.json`.
+
+    Args:
+        mocap: motion capture, see `mocap`.
+        out: folder, made where missing.
+        config: of the run.
+        begin: a `lift.safetensors` to go on from.
 
     Raises:
         MocapError: the motion cannot be read.
+        TrainingError: the weights to begin from cannot be read or do not fit.
     """
     figure = figure_of(config.body)
     clips, held = split(open_clips(mocap, figure), config.held_out)
     training = Training(clips, figure, config)
+    if begin is not None:
+        training.begin_from(begin)
+        config = replace(config, begun_from=sha256(begin))
     log = training.run()
     out.mkdir(parents=True, exist_ok=True)
     network = out / "lift.onnx"
+    save_file(training.average.state_dict(), out / "lift.safetensors")
     export(training.average, network)
     report = {
         "config": asdict(config),
@@ -209,8 +252,33 @@ def train(mocap: Path, out: Path, config: Config) -> Path:
         "held_out": lift_evaluation.evaluate(network, held, figure),
         "log": log,
     }
-    (out / "lift.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    _write(report, out / "lift.json")
     return network
+
+
+def evaluate_again(mocap: Path, out: Path) -> None:
+    """Renew the held-out numbers in the report of a finished run.
+
+    Raises:
+        MocapError: the motion cannot be read.
+        TrainingError: there is no report, or it is not one.
+    """
+    path = out / "lift.json"
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        held_out, body = report["config"]["held_out"], report["config"]["body"]
+    except (OSError, ValueError, KeyError) as error:
+        advice = "Train first: python -m training.lift without --evaluate."
+        raise TrainingError(f"{path} is not the report of a run: {error}.", advice) from error
+    figure = figure_of(body)
+    _, held = split(open_clips(mocap, figure), tuple(held_out))
+    report["held_out"] = lift_evaluation.evaluate(out / "lift.onnx", held, figure)
+    _write(report, path)
+    _log.info(json.dumps(report["held_out"], indent=1))
+
+
+def _write(report: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -222,18 +290,27 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=Config.minutes)
     parser.add_argument("--steps", type=int, default=Config.steps)
     parser.add_argument("--seed", type=int, default=Config.seed)
-    parser.add_argument("--evaluate", action="store_true", help="only evaluate what is there")
+    parser.add_argument("--begin", type=Path, help="lift.safetensors to go on from")
+    parser.add_argument("--evaluate", action="store_true", help="renew the numbers in lift.json")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
     if options.evaluate:
-        figure = figure_of(Config.body)
-        _, held = split(open_clips(options.mocap, figure), Config.held_out)
-        _log.info(json.dumps(lift_evaluation.evaluate(options.out / "lift.onnx", held, figure)))
+        evaluate_again(options.mocap, options.out)
         return
     config = Config(seed=options.seed, steps=options.steps, minutes=options.minutes)
-    train(options.mocap, options.out, config)
+    train(options.mocap, options.out, config, options.begin)
+
+
+def command_line() -> int:
+    """`main` with errors in one line; the exit code."""
+    try:
+        main()
+    except StafError as error:
+        _log.error("%s", error)
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command_line())

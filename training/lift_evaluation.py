@@ -1,5 +1,6 @@
 """Numbers on held-out motion: what the landmarks said, what the network makes of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,13 @@ from .move_variety import NONE, Variety, vary
 _MARKERS = indices("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 _JOINTS = np.array([16, 17, 18, 19, 20, 21, 1, 2, 4, 5, 7, 8])
 _HIPS = [6, 7]
+_GROUPS = {
+    "trunk": [0, 3, 6, 9, 12, 15],
+    "legs": [1, 2, 4, 5],
+    "feet": [7, 8, 10, 11],
+    "arms": [13, 14, 16, 17, 18, 19],
+    "hands": [20, 21, 22, 23],
+}
 _STRIDE = 12
 _SEED = 5
 
@@ -29,8 +37,8 @@ def evaluate(network: Path, clips: list[Clip], figure: Figure) -> dict[str, dict
 
     Returns:
         by test: MPJPE and PA-MPJPE over 12 joints about the hips, millimetres, of landmarks and
-        network, errors of rotations and up in degrees beside what the network expected, F1 of
-        contact.
+        network (also shown no world points), errors of rotations and up in degrees beside what the
+        network expected, F1 of contact.
     """
     lifter = Lifter(open_network(network, threads=1))
     return {
@@ -51,6 +59,9 @@ def _test(
     numbers = {"windows": float(len(scenes.betas))}
     numbers |= _positions("landmarks", windows.world_m[:, :, _MARKERS], scenes)
     numbers |= _positions("network", joints_m(guess, figure)[:, :, _JOINTS], scenes)
+    flat = replace(windows, world_observed=np.zeros_like(windows.world_observed))
+    alone = joints_m(lifter.guess(flat), figure)[:, :, _JOINTS]
+    numbers |= _positions("network_without_world", alone, scenes)
     numbers |= _directions(guess, scenes) | _contacts(guess, scenes)
     return {name: round(float(value), 3) for name, value in numbers.items()}
 
@@ -91,6 +102,7 @@ def _directions(guess: Guess, scenes: Scenes) -> dict[str, float]:
     up = np.degrees(np.arccos(np.clip((guess.up * scenes.up).sum(-1), -1, 1)))
     return {
         "rotation_deg": float(turn.mean()),
+        **{f"{name}_deg": float(turn[:, :, joints].mean()) for name, joints in _GROUPS.items()},
         "rotation_expected_deg": float(np.degrees(guess.deviation_rad).mean()),
         "rotation_correlation": float(np.corrcoef(turn.ravel(), guess.deviation_rad.ravel())[0, 1]),
         "up_deg": float(up.mean()),

@@ -81,17 +81,17 @@ def _tree() -> list[tuple[int, int, str]]:
     return tree
 
 
+def _end_names() -> list[str]:
+    """The marker at the end of each limb; empty for a middle."""
+    return [markers.NAMES[end] if end < markers.COUNT else " " for _, end, _ in _TREE]
+
+
 _TREE = _tree()
 _STARTS, _ENDS = (np.array([limb[k] for limb in _TREE]) for k in (0, 1))
 _TABLE = np.array([_LIMBS[limb[2]] for limb in _TREE], np.float32).T
-_DEPTH_M, _SIDE_M = _TABLE[0:3, None, None] / 1000, _TABLE[3:6, None, None, :, None] / 1000
+_DEPTH_M, _SIDE_M = _TABLE[0:3] / 1000, _TABLE[3:6] / 1000
 _USUAL_M, _DEPTH_KEPT, _DEPTH_SPREAD, _FLIPS = _TABLE[6] / 1000, *_TABLE[7:]
-_SIDES = np.array(
-    [
-        0 if end >= markers.COUNT else (markers.NAMES[end][0] == "l") * 2 - 1
-        for end in _ENDS
-    ]
-)  # fmt: skip
+_SIDES = np.array([{"l": 1, "r": -1}.get(name[0], 0) for name in _end_names()])
 _LEANING = np.array([_ASYMMETRY.get(limb[2], 0) for limb in _TREE]) * _SIDES
 
 
@@ -125,11 +125,8 @@ def world_points(
     trouble = np.concatenate([trouble, np.ones((*trouble.shape[:2], 3))], -1)[..., _ENDS]
     amplitude = amplitude * (0.6 + 0.4 * trouble)
     kinds = np.array([noise.steady, noise.drift, noise.jitter], np.float32)
-    depth = three_kinds(count, len(_TREE), kinds[:, None] * _DEPTH_M[:, 0, 0], 6.0, rng)
-    side = [
-        three_kinds(count, len(_TREE), kinds[:, None] * _SIDE_M[:, 0, 0, :, 0], 6.0, rng)
-        for _ in range(2)
-    ]
+    depth = three_kinds(count, len(_TREE), kinds[:, None] * _DEPTH_M, 6.0, rng)
+    side = [three_kinds(count, len(_TREE), kinds[:, None] * _SIDE_M, 6.0, rng) for _ in range(2)]
     limbs = limbs + np.stack([*side, depth], -1) * amplitude[..., None]
     scale = 1 + 0.05 * rng.standard_normal((count, 1, 1, 1))
     return ((_SUMS @ limbs) * scale).astype(np.float32)
