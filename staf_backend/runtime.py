@@ -50,8 +50,9 @@ def open_network(
     options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    providers = _chosen(device)
     try:
-        return onnxruntime.InferenceSession(path, options, providers=_chosen(device))
+        return onnxruntime.InferenceSession(path, options, providers=providers)
     except Exception as error:  # ONNX Runtime's own errors share no public base class
         raise AssetError(f"{path.name} cannot be opened as a network: {error}.") from error
 
