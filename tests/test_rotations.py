@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from staf_backend import rotations as r
 
 RNG = np.random.default_rng(5)
-RANDOM = Rotation.random(500, random_state=1)
+RANDOM = Rotation.from_quat(RNG.normal(size=(500, 4)))
 # every half turn about an axis, and turns just short of and just past it: where digits are lost
 HARD = np.concatenate(
     [

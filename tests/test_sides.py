@@ -51,7 +51,8 @@ def swapped(landmarks: Landmarks, frames: slice, limb: np.ndarray) -> Landmarks:
         array = getattr(landmarks, name).copy()
         array[frames, limb] = getattr(landmarks, name)[frames][:, MIRROR[limb]]
         arrays.append(array)
-    return Landmarks(*arrays, landmarks.person)
+    points, world, visibility = arrays
+    return Landmarks(points, world, visibility, landmarks.person)
 
 
 def test_what_is_right_is_left_alone():

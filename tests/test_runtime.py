@@ -1,0 +1,53 @@
+"""Opening networks: devices, threads, and files that are none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from staf_backend import runtime
+from staf_backend.assets import AssetError, asset_path
+
+
+def test_the_processor_is_always_there():
+    assert runtime.devices()[-1] == "cpu"
+
+
+def test_a_device_that_is_not_here_is_named_with_those_that_are():
+    with pytest.raises(AssetError, match="'abacus'") as caught:
+        runtime.open_network(asset_path("movenet_multipose.onnx"), device="abacus")
+    assert "auto" in caught.value.advice
+    assert "cpu" in caught.value.advice
+    assert caught.value.exit_code == 6
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network", b"\x08\x07" * 50], ids=len)
+def test_a_file_that_is_no_network_is_named(content: bytes, tmp_path: Path):
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(content)
+    with pytest.raises(AssetError, match=r"odd\.onnx") as caught:
+        runtime.open_network(path, device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(AssetError, match=r"gone\.onnx"):
+        runtime.open_network(tmp_path / "gone.onnx")
+
+
+def test_threads_are_those_asked_for_or_the_cores_of_this_process():
+    path = asset_path("movenet_multipose.onnx")
+    options = runtime.open_network(path, threads=1).get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
+    default = runtime.open_network(path).get_session_options()
+    assert default.intra_op_num_threads == runtime.usable_cores() >= 1
+
+
+def test_outputs_come_by_name_and_do_not_depend_on_threads():
+    path = asset_path("pose_landmark_full.onnx")
+    image = np.random.default_rng(0).uniform(0, 1, (1, 3, 256, 256)).astype(np.float32)
+    one, two = (runtime.run(runtime.open_network(path, threads=n), image=image) for n in (1, 2))
+    assert set(one) == {"landmarks", "presence", "mask", "heatmap", "world"}
+    assert one["world"].shape == (1, 39, 3)
+    for name, value in one.items():
+        assert np.array_equal(value, two[name]), name
