@@ -224,6 +224,13 @@ def suppress_duplicates(found: Detections, same_oks: float) -> Detections:
     return found.take(np.array(keep, int))
 
 
+def merge(one: Detections, other: Detections, same_oks: float) -> Detections:
+    """Everybody in either, the surer one of each pair that is the same person."""
+    pairs = ((one.boxes_px, other.boxes_px), (one.scores, other.scores))
+    joined = [np.concatenate(pair) for pair in (*pairs, (one.keypoints_px, other.keypoints_px))]
+    return suppress_duplicates(Detections(*joined), same_oks)
+
+
 def keypoint_similarity(
     one_px: np.ndarray, other_px: np.ndarray, spread: float = 1.0
 ) -> np.ndarray:

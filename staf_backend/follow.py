@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 
 from staf_backend.camera_motion import CameraMotion
-from staf_backend.detect import Detections, PersonDetector
+from staf_backend.detect import Detections, PersonDetector, merge
 from staf_backend.link import finish
 from staf_backend.track import Track, TrackSummary, people
 from staf_backend.tracker import Tracker
-from staf_backend.tracklet import Frame
+from staf_backend.tracklet import SURE_SCORE, Frame
 from staf_backend.video import Video
 
 _log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ _LONGEST_STRIDE, _LONGEST_STRIDE_S = 4, 0.134
 _TOLERANCE = 0.08
 _CLOSER_LONG_SIDE_PX = 256
 _THUMBNAIL_PX = 160
+_FINE_EVERY_S = 0.25
 
 
 def find_people(
@@ -53,9 +54,10 @@ def find_people(
         raise ValueError(f'every must be "auto" or a positive number, not {every!r}')
     tracker = Tracker(_closer(detector))
     pace = _Pace(video, every)
+    search = _Search(detector)
     looked = 0
     for batch in _batches(video, span, tracker, pace):
-        looked += _look(batch, detector, tracker, pace)
+        looked += _look(batch, search, tracker, pace)
         if progress is not None:
             progress(batch[-1].index + 1 - span.start, len(span))
     _log.info("looked for people on %d of %d frames", looked, len(span))
@@ -89,14 +91,38 @@ def _batches(video: Video, span: range, tracker: Tracker, pace: _Pace) -> Iterat
             batch = []
 
 
-def _look(batch: list[Frame], detector: PersonDetector, tracker: Tracker, pace: _Pace) -> int:
+class _Search:
+    """Detection in whole frames; while nobody is known, now and then twice as fine.
+
+    The plain look finds people from about a tenth of the picture up.  Once somebody is known,
+    closer looks keep even a small person, so the dear fine look is only needed to begin.
+    """
+
+    def __init__(self, detector: PersonDetector) -> None:
+        self._plain = detector
+        self._fine = replace(detector, long_side_px=2 * detector.long_side_px)
+        self._next_fine_s = -np.inf
+
+    def detect(self, frame: Frame, tracker: Tracker) -> Detections:
+        found = self._plain.detect(frame.image)
+        clear = len(found) > 0 and found.scores.max() >= SURE_SCORE
+        small_enough = max(frame.image.shape) > self._plain.long_side_px
+        if clear or tracker.knows_somebody() or not small_enough:
+            return found
+        if frame.time_s < self._next_fine_s:
+            return found
+        self._next_fine_s = frame.time_s + _FINE_EVERY_S
+        return merge(found, self._fine.detect(frame.image), self._plain.same_oks)
+
+
+def _look(batch: list[Frame], search: _Search, tracker: Tracker, pace: _Pace) -> int:
     """Detect on the last frame, and on the others too if it surprises; returns how often."""
-    ahead = detector.detect(batch[-1].image)
+    ahead = search.detect(batch[-1], tracker)
     steps = [frame.step for frame in batch]
     calm = tracker.calm(batch[-1].time_s, steps, ahead, _TOLERANCE)
     each = pace.automatic and not calm
     for frame in batch[:-1]:
-        tracker.update(frame, detector.detect(frame.image) if each else None)
+        tracker.update(frame, search.detect(frame, tracker) if each else None)
     tracker.update(batch[-1], ahead)
     pace.note(calm)
     return len(batch) if each else 1

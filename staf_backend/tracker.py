@@ -58,6 +58,10 @@ class Tracker:
         """(P, 4) where people are believed to be on the last frame."""
         return np.array([t.box_px for t in self._active]).reshape(-1, 4)
 
+    def knows_somebody(self) -> bool:
+        """Whether a sure person is being followed."""
+        return any(tracklet.sure for tracklet in self._active)
+
     def update(self, frame: Frame, detections: Detections | None) -> None:
         """Take the next frame; `detections` is None where the detector did not run."""
         if self._frames and frame.index != self._frames[-1][0] + 1:
@@ -133,8 +137,9 @@ class Tracker:
     def _better(
         self, frame: Frame, tracklet: Tracklet, hit: Hit | None, others: list[Hit]
     ) -> Hit | None:
-        """The hit, or that of a closer look where a sure person was not found or only badly."""
-        if not tracklet.sure or (hit and hit.score >= _WEAK_SHARE * tracklet.score):
+        """The hit, or that of a closer look where a clear person was not found or only badly."""
+        unclear = tracklet.score < SURE_SCORE
+        if unclear or (hit and hit.score >= _WEAK_SHARE * tracklet.score):
             return hit
         closer = self._look_closer(frame, tracklet.predict(frame.time_s)[1], others)
         _, cols = match(scores([tracklet], closer, frame.time_s))

@@ -392,6 +392,22 @@ def test_the_man_who_somersaults_off_the_roof_is_followed(detector):
     assert woman.boxes_px[-1, 0] < 200
 
 
+def test_somebody_small_is_found_from_the_first_frame_on(tmp_path, balance, detector):
+    """The man at a twelfth of the picture's height: too small for the plain look."""
+    for i, image in enumerate(balance.frames(0, 40)):
+        small = cv2.resize(image, None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA)
+        wide = cv2.copyMakeBorder(small, 768, 768, 432, 432, cv2.BORDER_REPLICATE)
+        wide = cv2.GaussianBlur(wide, (0, 0), 8)
+        wide[768:1152, 432:648] = small
+        cv2.imwrite(str(tmp_path / f"{i}.jpg"), wide[..., ::-1])
+    video = open_video(tmp_path, fps=60)
+    assert detector.detect(next(video.frames())).scores.max(initial=0) < 0.35
+    man = find_people(video, detector)[0]
+    assert len(man) == 40
+    assert man.observed.mean() > 0.9
+    assert 0.07 < man.boxes_px[:, 2].mean() / 1920 < 0.1
+
+
 def test_a_cut_between_two_cameras_ends_every_track(tmp_path, balance, detector):
     """The same man in the same room from two cameras, cut together."""
     other = open_video(FOOTAGE / "balance_cam02.mp4")
