@@ -97,7 +97,7 @@ def _cost(before: Tracklet, after: Tracklet, path: np.ndarray, first: int) -> fl
     """How unlikely it is that both are one person, 0..; None: impossible."""
     end, start = before.last, after.hits[0]
     gap_s = start.time_s - end.time_s
-    clothes = float(likeness(_mean_clothes(before.hits), _mean_clothes(after.hits)))
+    clothes = float(likeness(before.clothes, after.clothes))
     sizes = [
         float(np.median(extent_px(np.array([h.keypoints_px for h in t.hits]))))
         for t in (before, after)
@@ -116,10 +116,6 @@ def _still(hit: Hit, path: np.ndarray, first: int) -> np.ndarray:
     linear, shift = path[hit.frame - first][:, :2], path[hit.frame - first][:, 2]
     middle = (hit.box_px[:2] + hit.box_px[2:]) / 2
     return np.linalg.solve(linear, middle - shift)
-
-
-def _mean_clothes(hits: Sequence[Hit]) -> np.ndarray:
-    return np.mean([hit.clothes for hit in hits], axis=0)
 
 
 def _chain(i: int, following: dict[int, int], tracklets: list[Tracklet]) -> list[Tracklet]:

@@ -102,6 +102,31 @@ def test_two_who_meet_and_turn_back_are_not_exchanged():
         assert abs(track.boxes_px[0, 0] - track.boxes_px[-1, 0]) < 20
 
 
+def test_two_alike_who_cross_unseen_keep_their_ways():
+    """Clothes cannot tell; only the speed says who comes out where."""
+    acts = []
+    for i in range(60):
+        left, right = person(150 + 10 * i, 240), person(750 - 10 * i, 240)
+        hidden = 26 <= i < 34
+        acts.append((stage((left, RED), (right, RED)), seen() if hidden else seen(left, right)))
+    tracks = play(acts)
+    assert [len(t) for t in tracks] == [60, 60]
+    for track in tracks:
+        assert abs(track.boxes_px[0, 0] - track.boxes_px[-1, 0]) > 500
+
+
+def test_who_stands_in_front_does_not_lend_the_clothes():
+    red, green = person(300, 240), person(330, 240)
+    acts = [(stage((red, RED)), seen(red))] * 30
+    acts += [(stage((red, RED), (green, GREEN)), seen(red, green))] * 60
+    acts += [(stage(), seen())] * 25
+    acts += [(stage((red, RED)), seen(red))] * 40
+    tracks = play(acts)
+    back = next(t for t in tracks if t.frames[0] == 115)
+    assert back.part == 2
+    assert next(t for t in tracks if t.frames[0] == 0).person == back.person
+
+
 def _walker(i):
     return person(100 + 6 * i, 240)
 

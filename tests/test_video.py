@@ -291,6 +291,12 @@ def _no_index(path):
     path.write_bytes(data[: data.index(b"moov") - 4])
 
 
+def _play_list(path):
+    """A script that FFmpeg would follow to another file."""
+    write_clip(path.with_name("other.mp4"))
+    path.write_text("ffconcat version 1.0\nfile other.mp4\n")
+
+
 def _no_frames(path):
     write_clip(path, ticks=[])
 
@@ -303,10 +309,7 @@ BAD = {
         lambda path: path.write_bytes(np.random.default_rng(1).bytes(50_000)),
         "noise.mp4 is not a video",
     ),
-    "playlist.mp4": (
-        lambda path: path.write_text("#EXTM3U\n#EXTINF:5,\nhttp://192.0.2.1/a.ts\n"),
-        "playlist.mp4 is not a video",
-    ),
+    "playlist.mp4": (_play_list, "playlist.mp4 is not a video"),
     "cut.mp4": (_no_index, r"cut.mp4 is cut off: its index \(moov\) is missing"),
     "song.m4a": (write_sound_only, "song.m4a holds sound but no picture"),
     "song.mp4": (write_sound_only, "song.mp4 holds sound but no picture"),
