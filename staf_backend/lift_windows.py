@@ -35,7 +35,7 @@ JOINT_MIRROR = np.array(
 
 _TORSO = markers.indices("shoulder", "hip")
 _HIPS = markers.indices("hip")
-_LONGEST_BRIDGE_S = 0.1  # a shorter gap counts as seen; so does one frame at a low frame rate
+_LONGEST_BRIDGE_S = 0.11  # a shorter gap counts as seen; so does one frame at a low frame rate
 _CLOSEST_Z = 0.2  # of a unit ray in the virtual camera: markers 78 degrees off its axis
 
 
