@@ -116,9 +116,10 @@ def test_two_alike_who_cross_unseen_keep_their_ways():
 
 
 def test_who_stands_in_front_does_not_lend_the_clothes():
-    red, green = person(300, 240), person(330, 240)
-    acts = [(stage((red, RED)), seen(red))] * 30
-    acts += [(stage((red, RED), (green, GREEN)), seen(red, green))] * 60
+    red, acts = person(300, 240), [(stage((person(300, 240), RED)), seen(person(300, 240)))] * 30
+    for i in range(60):
+        green = person(max(310, 420 - 6 * i), 243)
+        acts.append((stage((red, RED), (green, GREEN)), seen(red, green)))
     acts += [(stage(), seen())] * 25
     acts += [(stage((red, RED)), seen(red))] * 40
     tracks = play(acts)
