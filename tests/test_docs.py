@@ -35,7 +35,7 @@ def test_the_readme_shows_the_main_command():
 def test_every_command_of_the_readme_is_understood(command: str):
     words = shlex.split(command)
     if {"--help", "--version", "-h"} & set(words):
-        with pytest.raises(SystemExit, match="^0$"):
+        with pytest.raises(SystemExit, match=r"^0$"):
             _parser().parse_args(words)
     else:
         _parser().parse_args(words)
