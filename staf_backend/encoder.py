@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from staf_backend.folded_conv import FoldedConv
 
 CROP_PX = 224
 MAP_CHANNELS = 2048
@@ -116,35 +117,34 @@ class FoldedEncoder(nn.Module):
     def __init__(self, encoder: Encoder) -> None:
         """Copies the weights of `encoder`, whose running statistics are used."""
         super().__init__()
-        self.stem = _folded(encoder.conv1, encoder.bn1)
+        self.stem = FoldedConv(encoder.conv1, encoder.bn1)
         self.blocks = nn.ModuleList(FoldedBottleneck(block) for block in encoder.blocks())
-        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps (N, 2048, 7, 7) in channels-last memory of images (N, 3, 224, 224)."""
         check_images(images)
         x = images.to(self.stem.weight.dtype).contiguous(memory_format=torch.channels_last)
-        x = F.max_pool2d(F.relu_(self.stem(x)), 3, stride=2, padding=1)
+        x = F.max_pool2d(self.stem(x), 3, stride=2, padding=1)
         for block in self.blocks:
             x = block(x)
         return x
 
 
 class FoldedBottleneck(nn.Module):
-    """A `Bottleneck` whose convolutions carry their batch norms."""
+    """A `Bottleneck` whose convolutions carry their batch norms, sums and ReLUs."""
 
     def __init__(self, block: Bottleneck) -> None:
         super().__init__()
-        self.conv1 = _folded(block.conv1, block.bn1)
-        self.conv2 = _folded(block.conv2, block.bn2)
-        self.conv3 = _folded(block.conv3, block.bn3)
-        self.skip = None if block.downsample is None else _folded(*block.downsample)
+        self.conv1 = FoldedConv(block.conv1, block.bn1)
+        self.conv2 = FoldedConv(block.conv2, block.bn2)
+        self.conv3 = FoldedConv(block.conv3, block.bn3)
+        self.skip = None if block.downsample is None else FoldedConv(*block.downsample)
 
     def forward(self, x: Tensor) -> Tensor:
-        skip = x if self.skip is None else self.skip(x)
-        y = F.relu_(self.conv2(F.relu_(self.conv1(x))))
-        return self.conv3(y).add_(skip).relu_()
+        """The block's result; may be written over `x`."""
+        skip = x if self.skip is None else self.skip(x, relu=False)
+        return self.conv3(self.conv2(self.conv1(x)), add=skip)
 
 
 def check_images(images: Tensor) -> None:
@@ -167,16 +167,6 @@ def _stage(channels: int, planes: int, blocks: int, stride: int) -> nn.Sequentia
 
 def _projection(channels: int, out: int, stride: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
-
-
-def _folded(conv: nn.Module, norm: nn.Module) -> nn.Conv2d:
-    assert isinstance(conv, nn.Conv2d)
-    assert isinstance(norm, nn.BatchNorm2d)
-    was_training = conv.training
-    fused = fuse_conv_bn_eval(conv.eval(), norm.eval())
-    conv.train(was_training)
-    norm.train(was_training)
-    return fused
 
 
 def _describe(tensor: Tensor) -> str:

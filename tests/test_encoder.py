@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from staf_backend.encoder import Encoder, FoldedEncoder, normalise
+from staf_backend.folded_conv import FoldedConv
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,38 @@ def test_crops_to_mesh_equal_the_authors_end_to_end() -> None:
 def test_folding_changes_nothing_but_rounding(image: torch.Tensor) -> None:
     encoder = parity_network.encoder()
     torch.testing.assert_close(FoldedEncoder(encoder)(image), encoder(image), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("with_sum", [True, False])
+@pytest.mark.parametrize("relu", [True, False])
+def test_a_folded_convolution_is_the_layers_one_by_one(stride, with_sum, relu, monkeypatch) -> None:
+    torch.manual_seed(8)
+    conv = torch.nn.Conv2d(8, 16, 3, stride, padding=1, bias=False)
+    norm = torch.nn.BatchNorm2d(16).eval()
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.running_mean)  # pyright: ignore[reportArgumentType]
+    x = torch.randn(3, 8, 10, 10)
+    expected = norm(conv(x))
+    add = torch.randn_like(expected) if with_sum else None
+    expected = expected if add is None else expected + add
+    expected = expected.relu() if relu else expected
+    folded = FoldedConv(conv, norm)
+    for onednn in (True, False):
+        monkeypatch.setattr("staf_backend.folded_conv._ONEDNN", onednn)
+        ours = folded(x, None if add is None else add.clone(), relu=relu)
+        torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_folded_convolution_may_change_its_type() -> None:
+    conv, norm = torch.nn.Conv2d(4, 4, 1, bias=False), torch.nn.BatchNorm2d(4).eval()
+    folded, x = FoldedConv(conv, norm), torch.rand(2, 4, 5, 5)
+    full = folded(x)
+    half = folded.to(torch.bfloat16)(x.bfloat16())
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), full, atol=0.05, rtol=0.05)
+    torch.testing.assert_close(folded.float()(x), full, atol=0.05, rtol=0.05)
 
 
 def test_folding_leaves_the_original_alone() -> None:
