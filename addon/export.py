@@ -13,6 +13,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from . import keyframes
 from .character import takes_of
 from .problem import Problem
 from .staging import ExportOptions, Plan, staged
@@ -127,7 +128,12 @@ def _write_glb(_context: bpy.types.Context, path: Path, _plans: list[Plan]) -> N
     bpy.ops.export_scene.gltf(filepath=str(path), **words)
 
 
-def _write_fbx(_context: bpy.types.Context, path: Path, _plans: list[Plan]) -> None:
+def _write_fbx(_context: bpy.types.Context, path: Path, plans: list[Plan]) -> None:
+    """Blender's FBX exporter makes one stack of each strip that is not muted."""
+    for rig, takes in plans:
+        rig.animation_data_clear()
+        for take in takes:
+            keyframes.stash(rig, take)
     bpy.ops.export_scene.fbx(
         filepath=str(path),
         use_selection=True,

@@ -29,6 +29,7 @@ from .settings import (
     SCHEME_ITEMS,
     absolute,
     backend_python,
+    bone_names_of,
     import_options,
 )
 from .solve import import_motion_file
@@ -82,7 +83,8 @@ class ImportMotion(Reporting, bpy.types.Operator, ImportHelper):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         for name in IMPORT_WORDS:
             if not self.properties.is_property_set(name):
-                setattr(self, name, getattr(context.scene.staf, name))
+                value = getattr(context.scene.staf, name)
+                setattr(self, name, bone_names_of(value) if name == "bone_names" else value)
         if self.directory and self.files and any(one.name for one in self.files):
             return self.execute(context)  # files dropped into the window
         return ImportHelper.invoke(self, context, event)

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import bpy
-from bpy.props import EnumProperty, IntProperty, StringProperty
+from bpy.props import CollectionProperty, EnumProperty, IntProperty, StringProperty
 
+from .body_file import OPEN_BODIES
 from .installing import describe_doctor, environment_python, install_commands
 from .job import bodies_of
 from .problem import Problem
@@ -23,9 +24,8 @@ DEVICE_ITEMS = [
 ]
 
 
-def _use_defaults(self, context) -> None:
-    settings = context.scene.staf
-    settings.body, settings.bone_names = self.default_body, self.default_bone_names
+class StafBodyName(bpy.types.PropertyGroup):
+    """A body of the user's own; its name is the group's `name`"""
 
 
 class StafPreferences(bpy.types.AddonPreferences):
@@ -44,11 +44,9 @@ class StafPreferences(bpy.types.AddonPreferences):
     )
     device: EnumProperty(name="Device", items=DEVICE_ITEMS)
     threads: IntProperty(name="Threads", description="0: all cores", min=0, max=256)
-    default_body: EnumProperty(name="Default Body", items=OPEN_BODY_ITEMS, update=_use_defaults)
-    default_bone_names: EnumProperty(
-        name="Default Bone Names", items=SCHEME_ITEMS, update=_use_defaults
-    )
-    known_bodies: StringProperty(options={"HIDDEN"})
+    default_body: EnumProperty(name="Default Body", items=OPEN_BODY_ITEMS)
+    default_bone_names: EnumProperty(name="Default Bone Names", items=SCHEME_ITEMS)
+    known_bodies: CollectionProperty(type=StafBodyName)
     doctor: StringProperty(options={"HIDDEN"})
 
     def draw(self, _context: bpy.types.Context) -> None:
@@ -207,8 +205,8 @@ class AddBody(Reporting, bpy.types.Operator):
         target = bodies_folder() / f"{name}.npz"
         run(python, ["body", "export", name, "-o", str(target)])
         preferences = package_preferences()
-        if preferences and name not in preferences.known_bodies.split("\n"):
-            preferences.known_bodies = f"{preferences.known_bodies}\n{name}".strip()
+        if preferences and name not in preferences.known_bodies:
+            preferences.known_bodies.add().name = name
         return [f"added {name}"]
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
@@ -221,7 +219,10 @@ def take_doctor(result: dict) -> list[str]:
     lines = describe_doctor(result)
     preferences = package_preferences()
     if preferences:
-        preferences.known_bodies = "\n".join(bodies_of(result))
+        preferences.known_bodies.clear()
+        for name in bodies_of(result):
+            if name not in OPEN_BODIES:
+                preferences.known_bodies.add().name = name
         preferences.doctor = "\n".join(lines)
     return lines
 
@@ -232,4 +233,4 @@ def _unused_folder() -> Path:
     return next(base / str(n) for n in range(1, 10_000) if not (base / str(n)).exists())
 
 
-CLASSES = (StafPreferences, CheckBackend, SetUpBackend, AddBody)
+CLASSES = (StafBodyName, StafPreferences, CheckBackend, SetUpBackend, AddBody)

@@ -34,12 +34,13 @@ def register() -> None:
             bpy.utils.register_class(one)
     ui.register()
     bpy.app.handlers.load_pre.append(_another_file)
-    atexit.register(shut_down)
+    atexit.register(unregister)
 
 
 def unregister() -> None:
+    """Also at the end of a script in the bpy module, which hangs if classes are still there."""
     shut_down()
-    atexit.unregister(shut_down)
+    atexit.unregister(unregister)
     bpy.app.handlers.load_pre.remove(_another_file)
     ui.unregister()
     for module in reversed(_MODULES):

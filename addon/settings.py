@@ -62,22 +62,13 @@ assert [item[0] for item in ESTIMATOR_ITEMS] == list(ESTIMATORS)
 assert [item[0] for item in PRESET_ITEMS] == list(PRESETS)
 
 OPEN_BODY_ITEMS = [
-    ("open-neutral", "Open, neutral", "The open body that comes with STAF"),
-    ("open-male", "Open, male", "The open body that comes with STAF"),
-    ("open-female", "Open, female", "The open body that comes with STAF"),
+    ("open-neutral", "Open, Neutral", "The open body that comes with STAF"),
+    ("open-male", "Open, Male", "The open body that comes with STAF"),
+    ("open-female", "Open, Female", "The open body that comes with STAF"),
 ]
-# Blender keeps no reference to the words of a dynamic enumeration; this does
-_body_items = list(OPEN_BODY_ITEMS)
-
-
-def body_items(_self, _context) -> list[tuple[str, str, str]]:
-    """The open bodies, and the user's own that the last Check found."""
-    preferences = package_preferences()
-    names = preferences.known_bodies.split("\n") if preferences else []
-    known = [item[0] for item in OPEN_BODY_ITEMS]
-    extra = [(name, name, "Your own body file") for name in names if name and name not in known]
-    _body_items[:] = OPEN_BODY_ITEMS + extra
-    return _body_items
+PREFERRED = ("PREFERRED", "As Preferred", "What Preferences say")
+OWN = ("OWN", "Your Own", "An SMPL, SMPL-H or SMPL-X file that you added in Preferences")
+# No property here has a Python callback (dynamic items, update): bpy 4.2 crashes on exit with one.
 
 
 class StafPerson(bpy.types.PropertyGroup):
@@ -89,31 +80,27 @@ class StafPerson(bpy.types.PropertyGroup):
     thumbnail: StringProperty()
 
 
-def _forget_people(self, _context) -> None:
-    self.people.clear()
-
-
 class StafSettings(bpy.types.PropertyGroup):
     """`scene.staf`"""
 
-    video: StringProperty(
-        name="Video", description="The video to convert", subtype="FILE_PATH", update=_forget_people
-    )
+    video: StringProperty(name="Video", description="The video to convert", subtype="FILE_PATH")
     start_s: FloatProperty(name="Start", description="First second", min=0, unit="TIME_ABSOLUTE")
     end_s: FloatProperty(
         name="End", description="Last second; 0 is the video's end", min=0, unit="TIME_ABSOLUTE"
     )
     person: EnumProperty(name="Person", items=PERSON_ITEMS)
     people: CollectionProperty(type=StafPerson)
+    scanned: StringProperty(description="The video that `people` is about")
     estimator: EnumProperty(name="Estimator", items=ESTIMATOR_ITEMS)
     preset: EnumProperty(name="Quality", items=PRESET_ITEMS, default="balanced")
-    body: EnumProperty(name="Body", items=body_items)
+    body: EnumProperty(name="Body", items=[PREFERRED, *OPEN_BODY_ITEMS, OWN])
+    own_body: StringProperty(name="Own Body", description="Name of a body file you added")
     mesh: BoolProperty(name="Mesh", description="Skinned mesh; off: skeleton only", default=True)
     shape_keys: BoolProperty(
         name="Shape Keys",
         description="A shape key for each of the ten shape numbers; the skeleton does not follow",
     )
-    bone_names: EnumProperty(name="Bone Names", items=SCHEME_ITEMS)
+    bone_names: EnumProperty(name="Bone Names", items=[PREFERRED, *SCHEME_ITEMS])
     axes: EnumProperty(name="Bone Axes", items=AXES_ITEMS)
     root_motion: EnumProperty(name="Root Motion", items=ROOT_ITEMS)
     nla: BoolProperty(name="Push to NLA", description="Put the action on an NLA track of its own")
@@ -153,14 +140,44 @@ def import_options(source, video: Path | None, beside: Path | None) -> ImportOpt
         beside: the motion file's folder.
     """
     values = {name: getattr(source, name) for name in IMPORT_WORDS}
+    values["bone_names"] = bone_names_of(values["bone_names"])
     return ImportOptions(**values, video=video, beside=beside, body_folder=bodies_folder())
+
+
+def bone_names_of(chosen: str) -> str:
+    """The scheme, after asking the preferences where nothing is chosen."""
+    preferences = package_preferences()
+    if chosen != PREFERRED[0]:
+        return chosen
+    return preferences.default_bone_names if preferences else SCHEME_ITEMS[0][0]
+
+
+def body_of(settings: StafSettings) -> str:
+    """The body's name.
+
+    Raises:
+        Problem: the user's own is chosen, but which one is not.
+    """
+    preferences = package_preferences()
+    if settings.body == OWN[0]:
+        if not settings.own_body:
+            raise Problem("no body of your own is chosen.", "Add one in Preferences.")
+        return settings.own_body
+    if settings.body == PREFERRED[0]:
+        return preferences.default_body if preferences else OPEN_BODY_ITEMS[0][0]
+    return settings.body
+
+
+def scanned_people(settings: StafSettings) -> list[StafPerson]:
+    """The people of the last scan, if that was of this video."""
+    return list(settings.people) if settings.scanned == settings.video else []
 
 
 def person_words(settings: StafSettings) -> str:
     """What `--person` says."""
-    if settings.person == "LIST" and len(settings.people):
-        chosen = [str(one.person) for one in settings.people if one.use]
-        return ",".join(chosen) or "none"
+    people = scanned_people(settings)
+    if settings.person == "LIST" and people:
+        return ",".join(str(one.person) for one in people if one.use) or "none"
     return "largest" if settings.person == "LARGEST" else "all"
 
 
@@ -181,7 +198,7 @@ def solve_request(settings: StafSettings, video: Path | None = None) -> SolveReq
         person=person_words(settings),
         estimator=settings.estimator,
         preset=settings.preset,
-        body=settings.body,
+        body=body_of(settings),
         device=preferences.device if preferences else "auto",
         threads=preferences.threads if preferences else 0,
     )

@@ -227,6 +227,7 @@ class ScanPeople(Reporting, bpy.types.Operator):
             line.label = f"{one.person}: {first:.1f} to {last:.1f} s, seen in {one.coverage:.0%}"
             line.thumbnail = str(one.thumbnail or "")
         context.scene.staf.person = "LIST"
+        context.scene.staf.scanned = context.scene.staf.video
         return [f"found {len(found)} people"]
 
     def end(self) -> None:

@@ -141,6 +141,8 @@ def _travelling(
     _swap_names(stack, take, twin)
     keyframes.assign(rig, twin)
     names = [ROOT_BONE, pelvis]
+    for name in names:  # a channel that is dropped must not leave the pose of this moment behind
+        rig.pose.bones[name].location = (0.0, 0.0, 0.0)
     _, axes = rest_frames(rig, names)
     curves = [_location_curves(twin, rig, name) for name in names]
     frames = _key_frames([curve for three in curves for curve in three.values()])

@@ -40,6 +40,7 @@ def all_or_nothing(context: bpy.types.Context) -> Iterator[None]:
 
 def focus(context: bpy.types.Context, active: Any, selected: list[Any]) -> None:
     """Select just these objects, with this one active."""
+    context.view_layer.update()  # objects that were removed leave holes until then
     for item in context.view_layer.objects:
         item.select_set(item in selected)
     context.view_layer.objects.active = active

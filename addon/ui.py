@@ -6,9 +6,10 @@ import bpy
 from .character import ID_KEY, takes_of
 from .export_operators import ExportClips
 from .import_operators import ImportMotion
-from .settings import backend_python
+from .settings import backend_python, scanned_people
 from .solve import SOLVER
 from .solve_operators import Cancel, ImportVideo, ScanPeople, ShowLog, Solve
+from .storage import package_preferences
 
 VIDEO_ENDINGS = ".mp4;.mov;.mkv;.webm;.avi;.m4v"
 _STAGES = {
@@ -57,6 +58,9 @@ class SolvePanel(_Panel, bpy.types.Panel):
         layout.prop(settings, "estimator")
         layout.prop(settings, "preset")
         layout.prop(settings, "body")
+        preferences = package_preferences()
+        if settings.body == "OWN" and preferences:
+            layout.prop_search(settings, "own_body", preferences, "known_bodies")
         if SOLVER.busy:
             _draw_progress(layout)
         else:
@@ -145,7 +149,7 @@ def _draw_people(layout: bpy.types.UILayout, settings) -> None:
     if ScanPeople.running:
         progress = ScanPeople.running.progress
         layout.progress(factor=progress.share, text=progress.message)
-    for one in settings.people:
+    for one in scanned_people(settings):
         row = layout.row()
         row.use_property_split = False
         row.prop(one, "use", text="")
