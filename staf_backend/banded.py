@@ -1,7 +1,7 @@
 """Symmetric block-banded normal equations over time, and their solution.
 
-Each of T frames has n unknowns.  A frame's own terms fill an n x n block on the diagonal; terms that
-tie an unknown to itself one or two frames away fill single entries 1 n and 2 n below it:
+Each of T frames has n unknowns.  A frame's own terms fill an n x n block on the diagonal; terms
+that tie an unknown to itself one or two frames away fill single entries 1 n and 2 n below it:
 
     D0 . .  .        D  n x n blocks
     a0 D1 .  .       a  diagonal n x n blocks (ties of neighbours)

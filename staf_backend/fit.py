@@ -41,7 +41,7 @@ class FitSettings:
     Attributes:
         landmark_m: of a landmark across the view, metres at the person.
         robust_m: distance beyond which a landmark counts as wrong: first and last iteration.
-        prior_rad: of the lifted rotations, where the lifter's own estimate is 1.
+        prior: of the lifted rotations, as a share of the deviation that the lifter expects.
         acceleration: of a joint's far end, m/s^2.
         root_acceleration: of the root, m/s^2.
         rest_rad: of the small joints about their rest pose.
@@ -54,10 +54,10 @@ class FitSettings:
 
     landmark_m: float = 0.02
     robust_m: tuple[float, float] = (0.40, 0.05)
-    prior_rad: float = 0.5
-    acceleration: float = 25.0
+    prior: float = 0.7
+    acceleration: float = 30.0
     root_acceleration: float = 8.0
-    rest_rad: float = 1.0
+    rest_rad: float = 5.0
     beta: float = 1.0
     shape_frames: float = 4.0
     coarse_steps: int = 6
@@ -177,7 +177,7 @@ def _seen(
     gaps = np.gradient(times_s) if len(times_s) > 1 else np.array([1 / 30])
     share = np.minimum(gaps * 30, 1.0)[:, None]
     weights = np.where(present, confidence, 0) * _MARKER_TRUST * share / settings.landmark_m**2
-    deviation = np.maximum(lifted.deviation_rad, 0.1) * settings.prior_rad
+    deviation = np.maximum(lifted.deviation_rad, 0.1) * settings.prior
     prior_weights = share / deviation**2
     return _Seen(
         times_s, np.where(present[..., None], rays, 0.0), weights, lifted.rotations, prior_weights

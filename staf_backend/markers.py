@@ -2,8 +2,8 @@
 
 BlazePose reports 33 landmarks; the six that lie within a few centimetres of another one (corners of
 the eyes and of the mouth) say nothing more about a body and are left out.  Each of the others is
-tied to SMPL joints or to the vertices that SMPL's users agree on (the nose is vertex 332, and so on;
-the open body keeps those slots), so one table serves every body:
+tied to SMPL joints or to the vertices that SMPL's users agree on (the nose is vertex 332, and so
+on; the open body keeps those slots), so one table serves every body:
 
     shoulder, elbow, wrist, hip, knee, ankle   the joint itself
     nose, eyes, ears, heel, big toe            a vertex of the skin

@@ -23,7 +23,7 @@ _CLOCK = 90_000  # ticks a second: any frame rate's times fit
 _OPACITY = 0.7
 _LIGHT = np.array([-0.4, -0.6, -0.7]) / np.linalg.norm([-0.4, -0.6, -0.7])
 _COLOURS = np.array(
-    [[226, 170, 140], [140, 180, 226], [170, 210, 140], [214, 160, 214], [226, 206, 130]]
+    [[255, 190, 150], [150, 200, 255], [180, 235, 150], [240, 175, 240], [255, 230, 140]]
 )
 _CHUNK = 16
 _UNSEEN_GREY = 0.5
@@ -148,7 +148,7 @@ def _shade(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
     a, b, c = (vertices_m[faces[:, i]] for i in range(3))
     normal = np.cross(b - a, c - a)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-    return 0.35 + 0.65 * np.maximum(normal @ _LIGHT, 0)
+    return 0.45 + 0.65 * np.maximum(normal @ _LIGHT, 0)
 
 
 @contextlib.contextmanager

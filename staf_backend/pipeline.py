@@ -6,10 +6,10 @@ Read this first.  Every stage lives in the room of its name; nothing flows back.
 """
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
 
 from staf_backend import StafError
 from staf_backend.assets import asset_path
@@ -26,6 +26,7 @@ from staf_backend.track import Track, choose
 from staf_backend.video import Video, open_video
 
 ESTIMATORS = ("auto", "landmarks")
+_PEOPLE = re.compile(r"all|largest|\s*0*[1-9]\d*\s*(,\s*0*[1-9]\d*\s*)*")
 
 
 class SettingsError(StafError):
@@ -70,6 +71,11 @@ class Settings:
                 raise SettingsError(
                     f"There is no {name} {getattr(self, name)!r}.", f"Use {', '.join(known)}."
                 )
+        if not _PEOPLE.fullmatch(self.person):
+            raise SettingsError(
+                f"There is no choice of people {self.person!r}.",
+                "Use all, largest, or numbers from 1 as in 1,3.",
+            )
         if self.focal_px is not None and not self.focal_px > 0:
             raise SettingsError("The focal length must be a positive number of pixels.")
 

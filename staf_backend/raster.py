@@ -65,24 +65,30 @@ def _covered(
     size_px: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pixels in the faces: their number in the picture, 1 / depth there, and the face's row."""
-    grid = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2)
-    pixel = low[:, None] + grid
-    centre = pixel + 0.5
-    a, b, c = (corners[:, None, i] for i in range(3))
-    weights = np.stack([_cross(b, c, centre), _cross(c, a, centre), _cross(a, b, centre)], -1)
-    inside = (weights <= 0).all(-1) & (pixel < size_px).all(-1)
-    row, which = np.nonzero(inside)
-    share = weights[row, which]
-    share = share / np.minimum(share.sum(-1, keepdims=True), -1e-12)
-    nearness = (share / depths[row]).sum(-1)  # 1 / depth is linear across the picture
-    chosen = pixel[row, which]
-    return chosen[:, 1] * size_px[0] + chosen[:, 0], nearness, row
+    origin = low + 0.5
+    steps = np.arange(side)
+    shares = [
+        _edge(corners[:, one] - origin, corners[:, other] - origin, steps)
+        for one, other in ((1, 2), (2, 0), (0, 1))
+    ]
+    inside = (shares[0] <= 0) & (shares[1] <= 0) & (shares[2] <= 0)
+    inside &= (low[:, 0, None] + steps < size_px[0])[:, None, :]
+    inside &= (low[:, 1, None] + steps < size_px[1])[:, :, None]
+    row, y, x = np.nonzero(inside)
+    share = np.stack([one[row, y, x] for one in shares])
+    share /= np.minimum(share[0] + share[1] + share[2], -1e-12)
+    near = 1 / depths[row].T
+    # 1 / depth is linear across the picture
+    nearness = share[0] * near[0] + share[1] * near[1] + share[2] * near[2]
+    return (low[row, 1] + y) * size_px[0] + low[row, 0] + x, nearness, row
 
 
-def _cross(start: np.ndarray, end: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """Which side of the edge a point lies on, times twice the triangle's area."""
-    edge, away = end - start, point - start
-    return edge[..., 0] * away[..., 1] - edge[..., 1] * away[..., 0]
+def _edge(start: np.ndarray, end: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Which side of an edge (n, 2) each point of a grid lies on, times the area: (n, y, x)."""
+    across, down = (end - start).T
+    constant = start[:, 0] * down - start[:, 1] * across
+    of_x = -down[:, None] * steps + constant[:, None]
+    return of_x[:, None, :] + (across[:, None] * steps)[:, :, None]
 
 
 def _resolve(

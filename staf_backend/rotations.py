@@ -38,8 +38,8 @@ def to_axis_angle(matrices: np.ndarray) -> np.ndarray:
     quaternions = to_quaternions(matrices)
     sine = np.linalg.norm(quaternions[..., 1:], axis=-1, keepdims=True)
     angle = 2 * np.arctan2(sine, quaternions[..., :1])
-    # near zero, angle / sin(angle / 2) tends to 2 / w
-    scale = np.where(sine > 1e-8, angle / np.maximum(sine, 1e-8), 2 / quaternions[..., :1])
+    # angle / sin(angle / 2) tends to 2 at zero
+    scale = np.where(sine > 1e-8, angle / np.maximum(sine, 1e-8), 2.0)
     return quaternions[..., 1:] * scale
 
 

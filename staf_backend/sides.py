@@ -76,13 +76,21 @@ def _against_detector(
     return _DETECTOR_SHARE * np.nan_to_num(distance * seen[:, None, :, 2]).mean(-1)
 
 
-def _cheapest(state: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """The path (T,) of least cost through (T, S) states with (T - 1, S, S) moves."""
-    total, came_from = state[0], []
-    for cost, move in zip(state[1:], moves, strict=True):
+def _cheapest(state_costs: np.ndarray, move_costs: np.ndarray) -> np.ndarray:
+    """The path of least cost (Viterbi, 1967).
+
+    Args:
+        state_costs: (T, S) of being in each state in each frame.
+        move_costs: (T - 1, S, S) of going from one state to another between two frames.
+
+    Returns:
+        (T,) the state of each frame.
+    """
+    total, came_from = state_costs[0], []
+    for state, move in zip(state_costs[1:], move_costs, strict=True):
         reached = total[:, None] + move
         came_from.append(reached.argmin(0))
-        total = reached.min(0) + cost
+        total = reached.min(0) + state
     path = [int(total.argmin())]
     for back in reversed(came_from):
         path.append(int(back[path[-1]]))
