@@ -1,0 +1,186 @@
+"""What the benchmarks measure, each in a process of its own: python measured.py NAME [WORDS].
+
+One thread everywhere, so that process time is work and not waiting; prints one JSON object.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+FOOTAGE = ROOT / "examples" / "footage"
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def environment() -> dict[str, str]:
+    """This process's, with one thread a library and the checkout importable."""
+    return {**os.environ, **dict.fromkeys(_THREADS, "1"), "PYTHONPATH": str(ROOT)}
+
+
+def measured(name: str, *words: object) -> dict[str, Any]:
+    """Run one measurement in a fresh process."""
+    command = [sys.executable, str(HERE / "measured.py"), name, *map(str, words)]
+    run = subprocess.run(command, env=environment(), check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def _landmarks(frames: int) -> tuple[Any, Any, Any]:
+    """Video, track and landmarks of the balance clip's man, by the small network."""
+    from staf_backend.assets import asset_path
+    from staf_backend.detect import PersonDetector
+    from staf_backend.follow import find_people
+    from staf_backend.landmarks import LandmarkNetwork, landmarks_of
+    from staf_backend.runtime import open_network
+    from staf_backend.track import choose
+    from staf_backend.video import open_video
+
+    video = open_video(FOOTAGE / "balance_cam02.mp4")
+    detector = PersonDetector(open_network(asset_path("movenet_multipose.onnx"), threads=1))
+    (track,) = choose(find_people(video, detector, range(frames)), "largest")
+    session = open_network(asset_path("pose_landmark_full.onnx"), threads=1)
+    (found,) = landmarks_of(video, [track], LandmarkNetwork(session))
+    return video, track, found
+
+
+def after_networks(keys: int) -> dict[str, float]:
+    """Lift, fit and files of a long track: seconds of one core, peak memory.
+
+    The 100 frames of real landmarks go forwards and backwards, so nothing jumps.
+    """
+    import resource
+    import tempfile
+
+    import numpy as np
+
+    from staf_backend import camera, markers
+    from staf_backend.assets import asset_path
+    from staf_backend.body import load_body
+    from staf_backend.fit import Fitter
+    from staf_backend.lift import Lifter
+    from staf_backend.runtime import open_network
+
+    video, track, found = _landmarks(100)
+    count = len(track)
+    there_and_back = np.concatenate([np.arange(count), np.arange(count - 2, 0, -1)])
+    order = np.resize(there_and_back, keys)
+    size_px = (video.width_px, video.height_px)
+    focal_px = camera.assumed_focal_px(*size_px)
+    chosen = markers.LANDMARKS
+    rays = camera.rays(found.points_px[order][:, chosen].astype(float), focal_px, size_px)
+    world_m = found.world_m[order][:, chosen].astype(float)
+    visibility = found.visibility[order][:, chosen].astype(float)
+    times_s = np.arange(keys) / 30
+    lifter = Lifter(open_network(asset_path("lift.onnx"), threads=1))
+    before_mb = _peak_mb()
+    begin_s = time.process_time()
+    lifted = lifter.lift(rays, world_m, visibility, times_s)
+    lift_s, begin_s = time.process_time() - begin_s, time.process_time()
+    body = load_body("open-neutral")
+    fitted = Fitter(body).fit(rays, visibility, times_s, lifted)
+    fit_s = time.process_time() - begin_s
+    with tempfile.TemporaryDirectory() as folder:
+        _write(Path(folder), fitted.params, times_s, body, focal_px, size_px)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"lift_s": lift_s, "fit_s": fit_s, "before_mb": before_mb, "peak_mb": peak_mb}
+
+
+def _write(
+    folder: Path, params: Any, times_s: Any, body: Any, focal_px: float, size_px: tuple[int, int]
+) -> None:
+    import numpy as np
+
+    from staf_backend.gltf import write_glb
+    from staf_backend.motion import Camera, Motion, save_motion
+    from staf_backend.rotations import continuous_signs, to_quaternions
+
+    motion = Motion(
+        times_s=times_s,
+        frames=np.arange(len(times_s)),
+        rotations_wxyz=continuous_signs(to_quaternions(params.rotations)),
+        root_m=params.root_m,
+        observed=np.ones(len(times_s), bool),
+        body=body.name,
+        betas=params.betas,
+        rest_joints_m=body.rest_joints_m(params.betas),
+        camera=Camera(focal_px, *size_px),
+    )
+    save_motion(folder / "m.npz", motion)
+    write_glb(folder / "m.glb", [motion], {body.name: body})
+
+
+class Timed:
+    """A session that adds up the processor time of its calls (one thread: the caller's own)."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.seconds = 0.0
+
+    def get_outputs(self) -> Any:
+        return self._session.get_outputs()
+
+    def run(self, *words: Any) -> Any:
+        begin_s = time.thread_time()
+        answer = self._session.run(*words)
+        self.seconds += time.thread_time() - begin_s
+        return answer
+
+
+def landmark_stage(network: str) -> dict[str, float]:
+    """The landmark stage over 100 frames of 1080 x 1920 against its network calls.
+
+    `stage_s` is everything the stage does in its own thread: taking frames, cutting, network,
+    decoding; `frames_s` is what taking the same frames alone costs.
+    """
+    from staf_backend.assets import asset_path
+    from staf_backend.landmarks import LandmarkNetwork, landmarks_of
+    from staf_backend.runtime import open_network
+
+    video, track, _ = _landmarks(100)
+    session = Timed(open_network(asset_path(network), threads=1))
+    landmarks_of(video, [track], LandmarkNetwork(session))  # type: ignore[arg-type]
+    session.seconds = 0.0
+    begin_s = time.thread_time()
+    landmarks_of(video, [track], LandmarkNetwork(session))  # type: ignore[arg-type]
+    stage_s, begin_s = time.thread_time() - begin_s, time.thread_time()
+    for _ in video.frames(0, 100):
+        pass
+    return {
+        "network_s": session.seconds,
+        "stage_s": stage_s,
+        "frames_s": time.thread_time() - begin_s,
+    }
+
+
+def peak_of(*command: str) -> dict[str, float]:
+    """Peak memory and seconds of a command; a small process starts it, since a child's peak
+    begins with its parent's."""
+    begin_s = time.monotonic()
+    child = os.posix_spawn(sys.executable, [sys.executable, *command], dict(os.environ))
+    _, status, usage = os.wait4(child, 0)
+    return {
+        "peak_mb": usage.ru_maxrss / 1024,
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "wall_s": time.monotonic() - begin_s,
+        "code": os.waitstatus_to_exitcode(status),
+    }
+
+
+def _peak_mb() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+_MEASUREMENTS = {
+    "after_networks": lambda keys: after_networks(int(keys)),
+    "landmark_stage": landmark_stage,
+    "peak_of": peak_of,
+}
+
+if __name__ == "__main__":
+    print(json.dumps(_MEASUREMENTS[sys.argv[1]](*sys.argv[2:])))
