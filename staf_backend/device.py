@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,6 +89,14 @@ def numerics(precision: Precision, *, deterministic: bool = False) -> Iterator[N
         torch.set_float32_matmul_precision(before[0])
         cudnn.allow_tf32, cudnn.benchmark = before[1:]
         torch.use_deterministic_algorithms(were)
+
+
+def full_precision(like: Tensor) -> AbstractContextManager:
+    """A block without autocast on the tensor's device, for steps that need float32."""
+    kind = like.device.type
+    if torch.amp.is_autocast_available(kind):
+        return torch.autocast(kind, enabled=False)
+    return nullcontext()
 
 
 @dataclass

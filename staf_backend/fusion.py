@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from staf_backend.device import full_precision
+
 GROUP = 3
 Batching = Literal["per_sample", "authors"]
 
@@ -66,7 +68,7 @@ class Tcfm(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Attention]:
         """Refined features (B, T, S), possibly negative, and the attention, of (B, T, S)."""
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features):
             z = features.float()
             similarity = (z @ z.mT).softmax(-1)
             context = (self.query(z) @ self.key(z).mT).softmax(-1)
@@ -111,7 +113,7 @@ class Safm(nn.Module):
         """
         check_groups(features.shape[1])
         scores = []
-        with torch.autocast(features.device.type, enabled=False):
+        with full_precision(features):
             level = features.float()
             while level.shape[1] > 1:
                 level, weights = self.attend(level)

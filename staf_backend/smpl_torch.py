@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from staf_backend.device import full_precision
+
 if TYPE_CHECKING:
     from staf_backend.body import Body
 
@@ -136,7 +138,7 @@ class SmplBody(nn.Module):
         Returns:
             Vertices and joints in metres, float32.
         """
-        with torch.autocast(betas.device.type, enabled=False):
+        with full_precision(betas):
             betas, rotations = betas.float(), rotations.float()
             rest = torch.addmm(self._table("template_m"), betas, self._table("shape_dirs"))
             if "pose_dirs" in self._buffers:
