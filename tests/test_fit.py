@@ -7,7 +7,7 @@ from staf_backend import camera, markers
 from staf_backend import fit_terms as terms
 from staf_backend.banded import BandedSystem
 from staf_backend.body import load_body
-from staf_backend.fit import Fitter, FitSettings, _parent_relative
+from staf_backend.fit import FitSettings, Fitter, _parent_relative
 from staf_backend.lift import Lifted
 from staf_backend.rotations import from_axis_angle, to_axis_angle
 from staf_backend.skeleton import forward_kinematics
