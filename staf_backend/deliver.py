@@ -13,8 +13,8 @@ from staf_backend.motion import Motion, save_motion
 from staf_backend.output import OutputError
 
 if TYPE_CHECKING:
-    from staf_backend.landmark_estimator import Report
     from staf_backend.pipeline import Solved
+    from staf_backend.reporting import Report
 
 FORMATS = (".glb", ".npz")
 

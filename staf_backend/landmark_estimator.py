@@ -3,52 +3,29 @@
 crops ─► landmarks ─► sides ─► lift ─► fit ─► SmplParams
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from staf_backend import camera, markers
 from staf_backend.assets import asset_path
+from staf_backend.estimate import Estimate
 from staf_backend.fit import FitSettings, Fitter
 from staf_backend.landmarks import NAMES, LandmarkNetwork, Landmarks, landmarks_of
 from staf_backend.lift import Lifter
 from staf_backend.runtime import open_network
 from staf_backend.sides import consistent_sides
-from staf_backend.smpl_params import SmplParams
 
 if TYPE_CHECKING:
     from staf_backend.body import Body
+    from staf_backend.reporting import Report
     from staf_backend.track import Track
     from staf_backend.video import Video
-
-Report = Callable[[str, int, int, str], None]
-"""Progress: stage, done, total, message for people."""
 
 NETWORKS = {"fast": "pose_landmark_full.onnx", "balanced": "pose_landmark_heavy.onnx"}
 NETWORKS["best"] = NETWORKS["balanced"]
 PRESETS = tuple(NETWORKS)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """One track's answer.
-
-    Attributes:
-        track: whose.
-        params: pose, shape and place of the track's frames, camera axes.
-        keypoints_px: (T, K, 3) x, y, confidence of what was seen, NaN-free (confidence 0 where
-            nothing was).
-        keypoint_names: K names.
-        quality: numbers about this estimate, by name.
-    """
-
-    track: "Track"
-    params: SmplParams
-    keypoints_px: np.ndarray
-    keypoint_names: tuple[str, ...]
-    quality: dict[str, float]
 
 
 def estimate_by_landmarks(
@@ -56,7 +33,7 @@ def estimate_by_landmarks(
     tracks: Sequence["Track"],
     body: "Body",
     focal_px: float,
-    report: Report,
+    report: "Report",
     *,
     preset: str = "balanced",
     device: str = "auto",
@@ -78,11 +55,10 @@ def estimate_by_landmarks(
     """
     session = open_network(asset_path(NETWORKS[preset]), device=device, threads=threads)
     network = LandmarkNetwork(session, mirrored=preset == "best")
-    total = len(video.times_s)
     found = landmarks_of(
         video, tracks, network, lambda done, all_: report("landmarks", done, all_, "reading poses")
     )
-    del session, network, total
+    del session, network  # their memory is needed no more
     lifter = Lifter(open_network(asset_path("lift.onnx"), threads=threads))
     betas: dict[int, np.ndarray] = {}
     longest_first = sorted(range(len(tracks)), key=lambda i: -len(tracks[i]))

@@ -17,7 +17,7 @@ from staf_backend.rotations import from_quaternions
 from staf_backend.video import Video
 
 if TYPE_CHECKING:
-    from staf_backend.landmark_estimator import Report
+    from staf_backend.reporting import Report
 
 _CLOCK = 90_000  # ticks a second: any frame rate's times fit
 _OPACITY = 0.7

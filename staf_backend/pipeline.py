@@ -16,10 +16,12 @@ from staf_backend.assets import asset_path
 from staf_backend.body import Body, load_body
 from staf_backend.camera import TO_Y_UP, assumed_focal_px
 from staf_backend.detect import PersonDetector
+from staf_backend.estimate import Estimate
 from staf_backend.follow import find_people
-from staf_backend.landmark_estimator import PRESETS, Estimate, Report, estimate_by_landmarks
+from staf_backend.landmark_estimator import PRESETS, estimate_by_landmarks
 from staf_backend.motion import Camera, Motion
 from staf_backend.quality import motion_quality
+from staf_backend.reporting import Report
 from staf_backend.rotations import continuous_signs, to_quaternions
 from staf_backend.runtime import open_network
 from staf_backend.track import Track, choose

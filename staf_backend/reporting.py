@@ -10,9 +10,13 @@ For programs (`--progress json`, protocol 1) every line on standard output is on
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
 from staf_backend import StafError, __version__
+
+Report = Callable[[str, int, int, str], None]
+"""How a stage tells its progress: stage, done, total, message for people."""
 
 PROTOCOL = 1
 _SHORTEST_WAIT_S = 0.1
