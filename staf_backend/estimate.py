@@ -15,8 +15,8 @@ class Estimate:
     Attributes:
         track: whose.
         params: pose, shape and place of the track's frames, camera axes.
-        keypoints_px: (T, K, 3) x, y, confidence 0..1 of what was seen; finite, with confidence 0 where
-            nothing was.
+        keypoints_px: (T, K, 3) x, y, confidence 0..1 of what was seen; finite, with confidence 0
+            where nothing was.
         keypoint_names: K names.
         quality: numbers about this estimate, by name.
     """
