@@ -3,6 +3,7 @@
 import hashlib
 import importlib.resources
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ class TestDamage:
     """On a copy of the folder, with the real function pointed at it."""
 
     @pytest.fixture
-    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         shutil.copy(FOLDER / "SHA256SUMS", tmp_path)
         shutil.copy(FOLDER / "pose_landmark_full.onnx", tmp_path)
         monkeypatch.setattr(assets, "_FOLDER", tmp_path)

@@ -55,7 +55,8 @@ def looped(path: Path, seconds: int, size: tuple[int, int] = (360, 640)) -> Path
     import cv2
 
     source = open_video(FOOTAGE / "balance_cam02.mp4")
-    images = [cv2.resize(image, size) for image in source.frames()][:: 60 // FRAMES_A_SECOND]
+    small = (np.asarray(cv2.resize(image, size), np.uint8) for image in source.frames())
+    images = list(small)[:: 60 // FRAMES_A_SECOND]
     order = np.concatenate([np.arange(len(images)), np.arange(len(images) - 2, 0, -1)])
     with av.open(str(path), "w") as out:
         options = {"preset": "ultrafast", "crf": "20"}
