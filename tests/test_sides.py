@@ -87,6 +87,27 @@ def test_arms_and_legs_are_decided_apart():
     assert not undone[:30, 1].any()
 
 
+def test_who_is_taken_for_their_own_back_is_turned_round_whole():
+    """A network that sees a front as a back swaps shoulders and hips with the limbs.
+
+    So `pose_landmark_full` on frames 46 to 65 of balance_cam02: limbs put back onto a trunk that
+    stays swapped tear the body apart.
+    """
+    landmarks, keypoints = walking()
+    across = np.array([n.split("_")[-1] in ("shoulder", "hip") for n in NAMES])
+    side = np.array([{"left": 1.0, "right": -1.0}.get(n.split("_")[0], 0) for n in NAMES])
+    for array, scale in ((landmarks.points_px, 40), (landmarks.world_m, 0.08)):
+        array[:, :, 0] += scale * across * side
+    keypoints[..., :2] = landmarks.points_px[:, COCO]
+    trunk = np.flatnonzero(across)
+    wrong = landmarks
+    for part in (ARMS, LEGS, trunk):
+        wrong = swapped(wrong, slice(20, 40), part)
+    found, _ = consistent_sides(wrong, keypoints)
+    assert np.array_equal(found.points_px[22:38, trunk], landmarks.points_px[22:38, trunk])
+    assert np.array_equal(found.world_m[22:38, trunk], landmarks.world_m[22:38, trunk])
+
+
 def test_the_trunk_and_the_face_never_change_places():
     landmarks, keypoints = walking()
     found, _ = consistent_sides(swapped(landmarks, slice(10, 20), LEGS), keypoints)

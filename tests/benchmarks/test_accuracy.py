@@ -6,8 +6,8 @@ from balance_truth import errors_mm, ours_m, reference_m, swaps
 from real_clips import FOOTAGE, solve_clip
 
 BOUNDS = {
-    1: {"mpjpe": 90, "pa_mpjpe": 56, "acceleration": 5},
-    2: {"mpjpe": 70, "pa_mpjpe": 48, "acceleration": 5},
+    1: {"mpjpe": 90, "pa_mpjpe": 56},
+    2: {"mpjpe": 70, "pa_mpjpe": 48},
 }
 
 
@@ -22,6 +22,7 @@ def test_balance(camera: int, preset: str):
     assert np.array_equal(motion.frames, np.arange(100))
     assert errors["coverage"] == 1
     assert errors["swaps"] == 0
+    assert errors["acceleration"] <= 5, "also in a hurry, nobody is torn apart"
     if preset == "balanced":
         for name, bound in BOUNDS[camera].items():
             assert errors[name] <= bound, name
