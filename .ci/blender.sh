@@ -12,6 +12,7 @@ set -euo pipefail
 REPOSITORY=$(cd "$(dirname "$0")/.." && pwd)
 CACHE=${BLENDER_CACHE:-/opt/blender-test}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}
+export STAF_BACKEND_PYTHON=${STAF_BACKEND_PYTHON:-$(command -v python3)}
 export BLENDER_ROOT=$CACHE/trixie STAF_NODE_MODULES=$CACHE/node/node_modules
 LIBRARIES="libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libxext6 libgl1 libxxf86vm1 libgomp1 libegl1 libgl1-mesa-dri mmdebstrap zstd"
 DEBIAN_PACKAGES=blender,python3-numpy,python3-requests,python3-zstandard,xvfb,xauth,xdotool,scrot,libgl1-mesa-dri,libegl1,libgl1,libglx-mesa0,fonts-dejavu-core,dash,coreutils,libc-bin,bash,ca-certificates

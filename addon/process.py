@@ -77,7 +77,8 @@ class Command:
         """The whole command line."""
         if self.module is None:
             return [self.python, *self.words]
-        return [self.python, "-m", self.module, *self.words, "--progress", "json"]
+        # -P: what lies in Blender's current folder is no part of the backend
+        return [self.python, "-P", "-m", self.module, *self.words, "--progress", "json"]
 
 
 class Process:

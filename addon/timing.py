@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_ON_A_FRAME = 5e-3
+_ON_A_FRAME = 0.04
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ def rate_of(times_s: np.ndarray, nominal_fps: float) -> float:
 def frames_of(times_s: np.ndarray, start_frame: float, rate: float) -> np.ndarray:
     """Scene frames (T,) of times (T,); second 0 is `start_frame`.
 
-    What lies within 0.005 frames of a whole frame is put on it: clocks of video files round to
-    milliseconds or to ticks.
+    What lies within 0.04 frames of a whole frame is put on it, for clocks of video files round to
+    milliseconds; unless two keys would meet there, as those of a thousand-a-second camera might.
     """
     frames = start_frame + np.asarray(times_s, np.float64) * rate
     whole = np.rint(frames)
-    return np.where(np.abs(frames - whole) < _ON_A_FRAME, whole, frames)
+    snapped = np.where(np.abs(frames - whole) < _ON_A_FRAME, whole, frames)
+    return snapped if (np.diff(snapped) > 0).all() else frames

@@ -23,12 +23,11 @@ def main(path: str, rate: str = "30", count: str = "48", varying: str = "0", siz
         )
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = base
-        ticks = 0
+        steps = 0
         for number in range(int(count)):
             frame = av.VideoFrame.from_ndarray(picture(number, width, height), format="rgb24")
-            frame.pts, frame.time_base = ticks, base
-            step = 1 + (number // 3) % 2 if int(varying) else 1
-            ticks += round(step / frames_a_second / base)
+            frame.pts, frame.time_base = round(steps / frames_a_second / base), base
+            steps += 1 + (number // 3) % 2 if int(varying) else 1
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
 

@@ -1,0 +1,267 @@
+"""The real backend, driven from Blender to the end: background mode, failures, cancelling."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from blender_scene import REPOSITORY, fingerprint, heads_m, vertices_m
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
+
+from addon.solve import SOLVER, state
+from addon.storage import user_folder
+
+pytestmark = pytest.mark.usefixtures("clean")
+CLIP = REPOSITORY / "examples" / "footage" / "balance_cam01.mp4"
+
+
+def settle() -> None:
+    """What the panel would be set to for a quick test."""
+    settings = bpy.context.scene.staf
+    settings.video, settings.preset, settings.end_s = str(CLIP), "fast", 0.4
+
+
+def processes_of(group: int) -> list[str]:
+    """Command lines of the living processes of a group."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            found.append(words)
+    return found
+
+
+@pytest.fixture(scope="module")
+def motions(tmp_path_factory):
+    """The clip's motion files, converted once."""
+    from addon.process import Command, Process
+
+    folder = tmp_path_factory.mktemp("motions")
+    words = ("convert", str(CLIP), "-o", str(folder / "clip.npz"))
+    words += ("--preset", "fast", "--end", "0.4", "--threads", "1")
+    environment = {"PYTHONPATH": str(REPOSITORY)}
+    python = os.environ["STAF_BACKEND_PYTHON"]
+    result = Process(Command(python, words, environment=environment)).wait()
+    return [Path(one["motion"]) for one in result["people"]]
+
+
+@pytest.mark.usefixtures("backend")
+def test_solve_makes_characters_with_camera_and_footage():
+    settle()
+    assert bpy.ops.staf.solve() == {"FINISHED"}
+    told = state()
+    assert len(told["made"]) >= 2
+    assert not told["busy"]
+    for name in told["made"]:
+        rig = bpy.data.objects[name]
+        assert rig.animation_data.action
+        assert len(rig.children) == 1
+    (image,) = bpy.context.scene.camera.data.background_images
+    assert Path(bpy.path.abspath(image.clip.filepath)).name == CLIP.name
+
+
+def test_characters_overlay_the_people(motions):
+    """The skin's joints, through the imported camera, against the landmarks the backend saw."""
+    from addon.motion_file import read_motion
+
+    names = {
+        "left_knee": "L_Knee",
+        "right_knee": "R_Knee",
+        "left_ankle": "L_Ankle",
+        "right_ankle": "R_Ankle",
+        "left_elbow": "L_Elbow",
+        "right_elbow": "R_Elbow",
+        "left_shoulder": "L_Shoulder",
+        "right_shoulder": "R_Shoulder",
+    }
+    scene = bpy.context.scene
+    for path in motions:
+        clip = read_motion(path)
+        assert clip.keypoints_px is not None
+        bpy.ops.staf.import_motion(filepath=str(path), onto="NEW")
+        rig = bpy.context.object
+        size = np.array([clip.camera.width_px, clip.camera.height_px])
+        off, ours = [], []
+        for place in range(0, len(clip.times_s), 5):
+            scene.frame_set(1 + place)
+            heads = heads_m(rig, list(names.values()))
+            seen = [world_to_camera_view(scene, scene.camera, Vector(head)) for head in heads]
+            shown = np.array([[u, 1 - v] for u, v, _ in seen]) * size
+            chosen = [clip.keypoint_names.index(name) for name in names]
+            off.append(np.linalg.norm(shown - clip.keypoints_px[place, chosen, :2], axis=-1))
+            ours.append(shown - projected(clip, heads))
+        assert np.abs(ours).max() < 0.02, "Blender's camera is the file's, to a fiftieth pixel"
+        share = np.median(off) / size[1]
+        print(f"{path.name}: median {share:.2%} of the height, worst {np.max(off) / size[1]:.2%}")
+        assert share < 0.005
+
+
+def projected(clip, heads):
+    """Pixels of points in Blender's world, from the motion file's numbers alone."""
+    from addon.axes import TO_BLENDER, matrix_of
+
+    camera = clip.camera
+    local = (heads @ TO_BLENDER - camera.position_m) @ matrix_of(camera.rotation_wxyz)
+    return local[:, :2] / -local[:, 2:] * camera.focal_px * [1, -1] + camera.principal_point_px
+
+
+def test_skin_covers_the_person_in_the_picture(motions):
+    """The character's outline lies inside the box of the landmarks, a little enlarged."""
+    from addon.motion_file import read_motion
+
+    path = motions[0]
+    clip = read_motion(path)
+    assert clip.keypoints_px is not None
+    bpy.ops.staf.import_motion(filepath=str(path))
+    bpy.context.scene.frame_set(6)
+    skin = vertices_m(bpy.context.object.children[0])[::50]
+    pixels = projected(clip, skin)
+    seen = clip.keypoints_px[5, :, :2]
+    size = np.ptp(seen, axis=0).max()
+    assert (pixels > seen.min(0) - 0.25 * size).all()
+    assert (pixels < seen.max(0) + 0.25 * size).all()
+
+
+@pytest.mark.usefixtures("backend")
+def test_quick_scan_lists_people_with_pictures():
+    settle()
+    assert bpy.ops.staf.scan_people() == {"FINISHED"}
+    settings = bpy.context.scene.staf
+    assert settings.person == "LIST"
+    assert len(settings.people) >= 2
+    for one in settings.people:
+        assert Path(one.thumbnail).is_file()
+        assert "seen in" in one.label
+    from addon.settings import person_words
+
+    settings.people[0].use = False
+    assert person_words(settings) == ",".join(str(one.person) for one in settings.people[1:])
+    settings.video = "/another.mp4"
+    assert person_words(settings) == "all", "the list is about another video"
+
+
+@pytest.mark.usefixtures("backend")
+def test_check_tells_what_is_there():
+    assert bpy.ops.staf.check_backend() == {"FINISHED"}
+
+
+def step_until(done, limit_s=60.0):
+    """What the window's timer does."""
+    limit = time.monotonic() + limit_s
+    while not done():
+        assert time.monotonic() < limit, state()
+        SOLVER.step(bpy.context)
+        time.sleep(0.02)
+
+
+@pytest.mark.usefixtures("backend")
+def test_cancel_ends_the_whole_group_and_keeps_nothing():
+    from addon.solve_operators import work_of
+
+    settle()
+    bpy.context.scene.staf.end_s = 0
+    folders = set(user_folder("motions").iterdir())
+    before = fingerprint()
+    SOLVER.add(work_of(bpy.context, None))
+    SOLVER.add(work_of(bpy.context, None))
+    step_until(lambda: SOLVER.progress.done > 1)
+    group = state()["pid"]
+    assert any("staf_backend" in words for words in processes_of(group))
+    assert bpy.ops.staf.cancel() == {"FINISHED"}
+    step_until(lambda: not SOLVER.busy, 10)
+    assert processes_of(group) == []
+    assert set(user_folder("motions").iterdir()) == folders
+    assert fingerprint() == before
+    assert state()["problem"] == ""
+    assert state()["longest_tick_s"] < 0.25
+
+
+@pytest.mark.usefixtures("backend")
+def test_disabling_the_add_on_or_opening_a_file_ends_the_backend():
+    from addon.solve_operators import work_of
+
+    settle()
+    bpy.context.scene.staf.end_s = 0
+    SOLVER.add(work_of(bpy.context, None))
+    step_until(lambda: SOLVER.progress.done > 0)
+    group = state()["pid"]
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    assert not SOLVER.busy
+    assert processes_of(group) == []
+
+
+@pytest.mark.usefixtures("backend")
+def test_backends_error_is_one_line_and_the_log_can_be_shown(tmp_path):
+    settle()
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"this is no video" * 100)
+    before = fingerprint()
+    with pytest.raises(RuntimeError, match=r"broken\.mp4") as caught:
+        bpy.ops.staf.solve(video=str(broken))
+    assert len(str(caught.value).strip().splitlines()) == 1
+    assert fingerprint() == before
+    assert bpy.ops.staf.show_log() == {"FINISHED"}
+    assert bpy.data.texts["STAF log"].as_string().strip()
+
+
+@pytest.mark.usefixtures("backend")
+def test_crash_of_the_backend_is_told_in_one_line():
+    from addon.solve_operators import work_of
+
+    settle()
+    bpy.context.scene.staf.end_s = 0
+    SOLVER.add(work_of(bpy.context, None))
+    step_until(lambda: SOLVER.progress.done > 0)
+    worker = [
+        int(folder.name)
+        for folder in Path("/proc").glob("[0-9]*")
+        if is_worker(folder, state()["pid"])
+    ]
+    assert worker
+    os.kill(worker[0], 9)
+    step_until(lambda: not SOLVER.busy, 10)
+    assert "the backend crashed" in state()["problem"]
+
+
+def is_worker(folder: Path, group: int) -> bool:
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        words = (folder / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return int(fields[2]) == group and b"-m" in words and not any(b"warden" in w for w in words)
+
+
+def test_wrong_python(monkeypatch, tmp_path):
+    settle()
+    monkeypatch.setenv("STAF_BACKEND_PYTHON", str(tmp_path / "python"))
+    with pytest.raises(RuntimeError, match=r"cannot be started.*Preferences"):
+        bpy.ops.staf.solve()
+    monkeypatch.setenv("STAF_BACKEND_PYTHON", "/bin/ls")
+    with pytest.raises(RuntimeError, match="no Python with a working staf-backend"):
+        bpy.ops.staf.solve()
+
+
+def test_python_without_the_backend(monkeypatch):
+    settle()
+    monkeypatch.setenv("STAF_BACKEND_PYTHON", sys.executable)
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.chdir("/")
+    with pytest.raises(RuntimeError, match=r"has no staf-backend.*Set up"):
+        bpy.ops.staf.solve()
+
+
+def test_nothing_chosen(backend):
+    assert backend
+    with pytest.raises(RuntimeError, match="no video is chosen"):
+        bpy.ops.staf.solve()
+    with pytest.raises(RuntimeError, match="does not exist"):
+        bpy.ops.staf.solve(video="/nowhere/clip.mp4")

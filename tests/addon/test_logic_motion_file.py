@@ -1,0 +1,157 @@
+"""Two halves of one format: the backend writes, the add-on reads, and neither knows the other."""
+
+import contextlib
+
+import numpy as np
+import pytest
+from known_motions import known_motion, rewrite, write
+
+from addon.body_file import OPEN_BODIES, BodyFileError, open_body_path, read_body
+from addon.motion_file import MotionFileError, read_motion
+from staf_backend.motion import Camera
+
+
+def test_reads_what_the_backend_writes(tmp_path):
+    names = ("nose", "left_wrist")
+    camera = Camera(
+        *(900.0, 360, 640),
+        focal_assumed=True,
+        principal_point_px=np.array([170.0, 330.0]),
+        rotation_wxyz=np.array([0.6, 0.8, 0, 0]),
+        position_m=np.array([0.1, 1.5, 0.2]),
+        rotation_deg=90,
+    )
+    changes = {
+        "camera": camera,
+        "observed": np.arange(12) % 3 > 0,
+        "keypoints_px": np.random.default_rng(0).uniform(0, 300, (12, 2, 3)),
+        "keypoint_names": names,
+        "quality": {"coverage": 0.9},
+        "person": 3,
+        "name": "Läufer 3",
+    }
+    motion = known_motion(12, **changes)
+    clip = read_motion(write(tmp_path / "a.npz", 12, **changes))
+    for field in ("times_s", "frames", "rotations_wxyz", "root_m", "observed", "betas"):
+        assert np.array_equal(getattr(clip, field), getattr(motion, field)), field
+    for field in ("rest_joints_m", "keypoints_px"):
+        assert np.array_equal(getattr(clip, field), getattr(motion, field)), field
+    for field in ("name", "person", "source", "source_fps", "body", "gender", "estimator"):
+        assert getattr(clip, field) == getattr(motion, field), field
+    assert clip.joint_names == motion.joint_names
+    assert clip.parents == motion.parents
+    assert clip.keypoint_names == names
+    assert dict(clip.quality) == {"coverage": 0.9}
+    for field in ("focal_px", "width_px", "height_px", "focal_assumed", "rotation_deg"):
+        assert getattr(clip.camera, field) == getattr(camera, field), field
+    for field in ("principal_point_px", "rotation_wxyz", "position_m"):
+        assert np.array_equal(getattr(clip.camera, field), getattr(camera, field)), field
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"times_s": np.zeros(6)}, "times_s must increase"),
+        ({"times_s": np.arange(5.0)}, "frames must have shape"),
+        ({"rotations_wxyz": np.ones((6, 24, 4))}, "unit quaternions"),
+        ({"observed": np.ones(6)}, "observed must not be of type float64"),
+        ({"frames": np.linspace(0, 1, 6)}, "frames must not be of type"),
+        ({"parents": np.zeros(24, int)}, "parents must start with -1"),
+        ({"parents": np.array([-1, 0])}, "parents must hold 24"),
+        ({"joint_names": np.array(["a"] * 24)}, "joint_names must differ"),
+        ({"header": "{"}, "not a sound motion"),
+        ({"header": "[]"}, "not a sound motion"),
+        ({"kind": "other"}, "not a STAF motion"),
+        ({"format": np.int64(0)}, "impossible format"),
+        ({"betas": None}, "lacks 'betas'"),
+        ({"root_m": np.full((6, 3), np.inf)}, "root_m must be finite"),
+        ({"joint_names": np.array([], str)}, "joint_names must hold 1 to"),
+    ],
+)
+def test_rubbish_is_named(tmp_path, members, words):
+    path = rewrite(write(tmp_path / "a.npz", 6), **members)
+    with pytest.raises(MotionFileError, match=words) as caught:
+        read_motion(path)
+    assert caught.value.advice or "type" in words or "impossible" in words
+
+
+def test_every_truncation_is_told_as_damage(tmp_path):
+    path = write(tmp_path / "a.npz", 6)
+    data = path.read_bytes()
+    for length in range(0, len(data) - 1, len(data) // 40):
+        path.write_bytes(data[:length])
+        with pytest.raises(MotionFileError):
+            read_motion(path)
+
+
+def test_flipped_bytes_never_escape_as_another_error(tmp_path):
+    path = write(tmp_path / "a.npz", 6)
+    data = path.read_bytes()
+    rng = np.random.default_rng(1)
+    for _ in range(150):
+        spoilt = bytearray(data)
+        for place in rng.integers(0, len(data), 5):
+            spoilt[place] = rng.integers(0, 256)
+        path.write_bytes(bytes(spoilt))
+        with contextlib.suppress(MotionFileError):
+            read_motion(path)
+
+
+def test_what_is_read_cannot_be_changed(tmp_path):
+    clip = read_motion(write(tmp_path / "a.npz", 6))
+    with pytest.raises(ValueError, match="read-only"):
+        clip.root_m[0] = 0
+
+
+@pytest.mark.parametrize("name", OPEN_BODIES)
+def test_open_bodies_are_the_backends(name):
+    from staf_backend.body import load_body
+
+    ours, theirs = read_body(open_body_path(name), name), load_body(name)
+    betas = np.linspace(-2, 2, 10)
+    np.testing.assert_allclose(
+        ours.rest_vertices_m(betas), theirs.rest_vertices_m(betas), atol=2e-5
+    )
+    np.testing.assert_allclose(ours.rest_joints_m(betas), theirs.rest_joints_m(betas), atol=1e-6)
+    assert np.array_equal(ours.faces, theirs.faces)
+    assert np.array_equal(ours.skin_joints, theirs.skin_joints)
+    np.testing.assert_allclose(ours.skin_weights, theirs.skin_weights, atol=1e-6)
+    assert ours.joint_names == theirs.joint_names
+
+
+def test_a_body_that_the_backend_exports_can_be_read(tmp_path):
+    from staf_backend.commands import export_body
+    from staf_backend.reporting import JsonLines
+
+    path = tmp_path / "body.npz"
+    with (tmp_path / "said").open("w") as stream:
+        export_body("open-male", path, JsonLines("body", stream))
+    body = read_body(path, "open-male")
+    expected = read_body(open_body_path("open-male"), "open-male")
+    betas = np.linspace(-1, 1, 10)
+    np.testing.assert_allclose(
+        body.rest_vertices_m(betas), expected.rest_vertices_m(betas), atol=2e-5
+    )
+
+
+def test_bad_body_files(tmp_path):
+    with pytest.raises(BodyFileError, match="is not at"):
+        read_body(tmp_path / "no.npz", "x")
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(BodyFileError, match="not a body file"):
+        read_body(tmp_path / "text.npz", "x")
+    path = tmp_path / "bad.npz"
+    path.write_bytes(open_body_path("open-male").read_bytes())
+    rewrite(path, skin_joints=np.full((12868, 4), 99))
+    with pytest.raises(BodyFileError, match="joints that do not exist"):
+        read_body(path, "x")
+    rewrite(path, skin_weights=None)
+    with pytest.raises(BodyFileError, match="skin_weights"):
+        read_body(path, "x")
+
+
+def test_a_body_of_other_proportions_is_refused(tmp_path):
+    clip = read_motion(write(tmp_path / "a.npz", 3))
+    read_body(open_body_path("open-neutral"), "open-neutral").check_fits(clip)
+    with pytest.raises(BodyFileError, match="does not fit"):
+        read_body(open_body_path("open-male"), "open-male").check_fits(clip)

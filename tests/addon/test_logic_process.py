@@ -1,0 +1,291 @@
+"""The backend as a child process: progress, failures, cancelling, nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from addon.installing import (
+    InstallError,
+    describe_doctor,
+    environment_python,
+    install_commands,
+    install_words,
+)
+from addon.job import SolveRequest, bodies_of, discard, job_folder, motions_of, people_of
+from addon.problem import Problem
+from addon.process import BackendError, Cancelled, Command, Process
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {"PYTHONPATH": str(REPOSITORY)}
+
+
+def imitation(folder: Path, program: str) -> dict[str, str]:
+    """An environment in which `python -m staf_backend` runs a program of the test's."""
+    package = folder / "staf_backend"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text("import json, os, sys, time\n" + program)
+    return {"PYTHONPATH": str(folder)}
+
+
+def start(program: str, folder: Path) -> Process:
+    environment = imitation(folder, program)
+    return Process(Command(sys.executable, ("convert", "a.mp4"), environment=environment))
+
+
+SAY = "def say(**v): print(json.dumps(v), flush=True)\n"
+BEGIN = SAY + "say(event='start', protocol=1, version='9', command='convert')\n"
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def wait_until(condition, limit_s: float = 10.0) -> None:
+    limit = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def test_the_real_backend_speaks_the_protocol():
+    process = Process(Command(sys.executable, ("doctor",), environment=ENVIRONMENT))
+    result = process.wait()
+    assert process.version
+    assert "open-neutral" in bodies_of(result)
+    lines = describe_doctor(result)
+    assert lines[0].startswith("staf ")
+    assert lines[-1] in ("ready", "not ready")
+
+
+def test_the_real_backends_error_arrives_whole(tmp_path):
+    words = ("convert", str(tmp_path / "no.mp4"), "-o", str(tmp_path / "a.npz"))
+    with pytest.raises(BackendError, match=r"no\.mp4") as caught:
+        Process(Command(sys.executable, words, environment=ENVIRONMENT)).wait()
+    assert caught.value.kind == "video"
+    assert caught.value.exit_code == 3
+
+
+def test_progress_and_result(tmp_path):
+    program = BEGIN + (
+        "for n in range(3): say(event='progress', stage='fit', done=n+1, total=4, message='m')\n"
+        "sys.stderr.write('a warning\\n'); say(event='result', people=[])\n"
+    )
+    process = start(program, tmp_path)
+    result = process.wait()
+    assert result["people"] == []
+    assert process.progress.share == 0.75
+    assert "a warning" in process.log
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("raise SystemExit('no such thing')", "no Python with a working.*no such thing"),
+        (BEGIN + "raise RuntimeError('out of memory')", "crashed: RuntimeError: out of memory"),
+        (BEGIN + "os.kill(os.getpid(), 9)", "crashed: it ended with code 137"),
+        (BEGIN + "sys.exit(0)", "crashed"),
+        (
+            SAY + "say(event='start', protocol=2, version='9', command='convert'); time.sleep(60)",
+            "backend 9 speaks protocol 2, this add-on 1.*Update the add-on",
+        ),
+        (
+            SAY + "say(event='start', protocol=0, version='0', command='convert'); time.sleep(60)",
+            "speaks protocol 0.*Update the backend",
+        ),
+        (
+            BEGIN + "say(event='error', kind='nobody', message='m.', advice='a.', exit_code=4)",
+            r"m\. a\.",
+        ),
+    ],
+)
+def test_failures_are_one_line(tmp_path, program, words):
+    process = start(program, tmp_path)
+    with pytest.raises(BackendError, match=words) as caught:
+        process.wait()
+    assert "\n" not in str(caught.value)
+    assert not alive(process.pid)
+
+
+def test_lines_that_are_no_json_are_log(tmp_path):
+    program = BEGIN + "print('hello'); print('[1]'); say(event='result', people=[])\n"
+    process = start(program, tmp_path)
+    process.wait()
+    assert "hello" in process.log
+
+
+def test_wrong_pythons(tmp_path):
+    with pytest.raises(BackendError, match=r"not set up.*Preferences"):
+        Process(Command("", ("doctor",)))
+    with pytest.raises(BackendError, match="cannot be started"):
+        Process(Command(str(tmp_path / "python"), ("doctor",)))
+    process = Process(Command(sys.executable, ("-I", "-m", "staf_backend"), module=None))
+    with pytest.raises(BackendError, match="No module named"):
+        process.wait()
+
+
+def test_cancel_is_gentle_first(tmp_path):
+    """The command gets SIGTERM and may tidy up."""
+    note = tmp_path / "tidied"
+    program = BEGIN + (
+        "import signal, pathlib\n"
+        f"def stop(*_): pathlib.Path({str(note)!r}).touch(); sys.exit(143)\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "say(event='progress', stage='fit', done=1, total=2, message='m'); time.sleep(60)\n"
+    )
+    process = start(program, tmp_path)
+    wait_until(lambda: process.poll() is None and process.progress.done == 1)
+    process.cancel()
+    with pytest.raises(Cancelled):
+        process.wait()
+    assert note.exists()
+
+
+def test_cancel_insists_and_takes_children_along(tmp_path):
+    program = BEGIN + (
+        "import signal, subprocess\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "say(event='progress', stage='fit', done=child.pid, total=2, message='m'); time.sleep(60)\n"
+    )
+    process = start(program, tmp_path)
+    wait_until(lambda: process.poll() is None and process.progress.done > 0)
+    grandchild = process.progress.done
+    began = time.monotonic()
+    process.cancel()
+    assert time.monotonic() - began < 0.05, "cancel does not wait"
+    with pytest.raises(Cancelled):
+        process.wait()
+    assert time.monotonic() - began < 5
+    wait_until(lambda: not alive(grandchild) and not alive(process.pid))
+
+
+def test_polling_never_waits(tmp_path):
+    process = start(BEGIN + "time.sleep(60)", tmp_path)
+    for _ in range(20):
+        began = time.perf_counter()
+        assert process.poll() is None
+        assert time.perf_counter() - began < 0.05
+    process.kill()
+    assert not alive(process.pid)
+
+
+def test_nothing_outlives_whoever_started_it(tmp_path):
+    """Blender is killed with no chance to tidy up: the backend ends all the same."""
+    environment = imitation(tmp_path, BEGIN + "print(os.getpid(), file=sys.stderr); time.sleep(60)")
+    program = (
+        "import sys, time; from addon.process import *\n"
+        f"p = Process(Command(sys.executable, ('convert',), environment={environment!r}))\n"
+        "while not p.log.strip().isdigit(): p.poll(); time.sleep(0.02)\n"
+        "print(p.log.strip(), p.pid, flush=True); time.sleep(60)\n"
+    )
+    blender = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+    )
+    assert blender.stdout is not None
+    worker, warden = (int(word) for word in blender.stdout.readline().split())
+    assert alive(worker)
+    os.kill(blender.pid, signal.SIGKILL)
+    blender.wait()
+    wait_until(lambda: not alive(worker) and not alive(warden))
+
+
+def test_request_becomes_words(tmp_path):
+    video = tmp_path / "clip.mp4"
+    video.touch()
+    request = SolveRequest(video, 1.5, 3.0, "1,3", "staf", "best", "open-male", "cuda", 2)
+    words = " ".join(request.convert("py", tmp_path).arguments)
+    assert f"py -P -m staf_backend convert {video} -o {tmp_path / 'clip.npz'}" in words
+    assert "--person 1,3 --estimator staf --preset best --body open-male --device cuda" in words
+    assert "--start 1.5 --end 3.0 --threads 2 --progress json" in words
+    assert "--start" not in SolveRequest(video).convert("py", tmp_path).words
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"start_s": 3.0, "end_s": 2.0}, "before it starts"),
+        ({"start_s": -1.0}, "cannot start"),
+        ({"person": "none"}, "names no person"),
+        ({"person": "1;rm"}, "names no person"),
+        ({"video": Path("/no/such.mp4")}, "does not exist"),
+    ],
+)
+def test_requests_that_mean_nothing(tmp_path, changes, words):
+    video = tmp_path / "clip.mp4"
+    video.touch()
+    with pytest.raises(Problem, match=words):
+        SolveRequest(**({"video": video} | changes))
+
+
+def test_job_folders_never_meet(tmp_path):
+    first, second = job_folder(tmp_path, "my clip"), job_folder(tmp_path, "my clip")
+    assert (first.name, second.name) == ("my_clip", "my_clip-2")
+    discard(first)
+    assert not first.exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Problem, match="file"):
+        job_folder(tmp_path / "file", "clip")
+
+
+def test_results():
+    assert motions_of({"people": [{"motion": "/a.npz"}, {"motion": None}]}) == [Path("/a.npz")]
+    with pytest.raises(BackendError, match="nobody"):
+        motions_of({"people": []})
+    one = {"person": 2, "first_s": 0, "last_s": 1.5, "coverage": 0.5, "thumbnail": None}
+    (found,) = people_of({"people": [one]})
+    assert (found.person, found.seconds, found.thumbnail) == (2, (0.0, 1.5), None)
+
+
+def test_install_words(tmp_path):
+    assert install_words("", True) == ["staf-backend>=0.1,<0.2"]
+    assert install_words("https://e.org/simple", True)[:2] == [
+        "--index-url",
+        "https://e.org/simple",
+    ]
+    wheel = tmp_path / "staf_backend-0.1.0-py3-none-any.whl"
+    wheel.touch()
+    assert install_words(str(wheel), False)[0] == "--no-index"
+    assert install_words(str(tmp_path), False)[:2] == ["--no-index", "--find-links"]
+    assert install_words(str(REPOSITORY), True) == [str(REPOSITORY)]
+    for source, online, words in (
+        ("", False, "offline"),
+        ("https://e.org", False, "offline"),
+        (str(REPOSITORY), False, "needs the network"),
+        (str(tmp_path / "no"), True, "does not exist"),
+        (str(REPOSITORY / "pyproject.toml"), True, "not a wheel"),
+        (str(tmp_path.parent), True, "no wheel"),
+    ):
+        with pytest.raises(InstallError, match=words):
+            install_words(source, online)
+
+
+def test_install_steps_end_with_a_check(tmp_path):
+    (tmp_path / "staf_backend-0.1.0-py3-none-any.whl").touch()
+    steps = install_commands(tmp_path / "env", str(tmp_path), online=False)
+    assert [command.words[0] for _, command in steps] == ["-m", "-m", "doctor"]
+    assert steps[2][1].python == str(environment_python(tmp_path / "env"))
+
+
+def test_doctor_in_words():
+    result = {
+        "ok": False,
+        "versions": {"staf": "0.1.0", "python": "3.11", "torch": None},
+        "devices": ["cpu"],
+        "bodies": [{"name": "open-neutral"}],
+        "weights": [{"name": "a.onnx", "status": "damaged", "message": "wrong checksum"}],
+        "problems": [{"message": "The package av is missing.", "advice": "pip install av"}],
+    }
+    text = "\n".join(describe_doctor(json.loads(json.dumps(result))))
+    assert "a.onnx: damaged. wrong checksum" in text
+    assert "The package av is missing. pip install av" in text
+    assert text.endswith("not ready")
