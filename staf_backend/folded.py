@@ -69,7 +69,7 @@ class FoldedStaf(nn.Module):
     """
 
     def __init__(self, network: Staf, dtype: torch.dtype = torch.float32) -> None:
-        """Copies the network's weights.
+        """Folds the network's weights; SAFM and the bodies are shared with it.
 
         Raises:
             ValueError: TCFM and SAFM are not where the paper has them, or batches are to be mixed.

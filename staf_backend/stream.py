@@ -10,6 +10,7 @@ tracks at a time, in any grouping of pushes.  A jump in the frame numbers, or `t
 the stretch: windows never reach across it.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -137,7 +138,7 @@ class StafStream:
         """Folds the networks and moves them to the device.
 
         Args:
-            network: in the paper's arrangement; its weights are copied, the body is shared.
+            network: in the paper's arrangement; it is copied and stays where it is.
             encoder: needed to push images; without it only encoder maps are taken.
             config: how to run.
 
@@ -150,7 +151,7 @@ class StafStream:
         dtype = storage_type(self.config.precision)
         on_cuda = self.device.type == "cuda"
         self.batches = Batches(self.config.batch or (64 if on_cuda else 8))
-        self.folded = FoldedStaf(network, dtype).to(self.device)
+        self.folded = FoldedStaf(copy.deepcopy(network).cpu(), dtype).to(self.device)
         self.encoder = None if encoder is None else FoldedEncoder(encoder).to(self.device, dtype)
         self.store = FrameStore(self.folded, self.device, self.batches.size)
         wanted = self.config.acceleration
