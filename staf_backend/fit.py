@@ -7,6 +7,7 @@ The fit finds one body shape, and for each frame rotations and a root position, 
        + q_tj |log(G_tj Lift_tj^T)|^2        and poses as the lifted guess where that is sure
        + |limits(R_tj)|^2                    knees and elbows bend one way only
        + rho(|acceleration|^2)               moving smoothly, except where it really strikes
+       + c_tf rho(|speed of heel or toe|^2)  and standing where a foot is on the ground
 
 is least.  It is Gauss-Newton with analytic Jacobians (`fit_terms`) on block-banded normal equations
 (`banded`), so cost and memory grow linearly with the track; a long track is solved in windows, each
@@ -24,7 +25,17 @@ import numpy as np
 
 from staf_backend import fit_terms as terms
 from staf_backend.banded import BandedSystem
-from staf_backend.markers import COUNT, indices, markers_of
+from staf_backend.fit_settings import (
+    HIGHEST_RAD,
+    LEVER_M,
+    LIMIT_WEIGHT,
+    LOWEST_RAD,
+    MARKER_TRUST,
+    STIFFNESS,
+    SURE_RAD,
+    FitSettings,
+)
+from staf_backend.markers import COUNT, markers_of
 from staf_backend.rotations import from_axis_angle, to_axis_angle
 from staf_backend.skeleton import JOINT_COUNT, PARENTS, forward_kinematics
 from staf_backend.smpl_params import SmplParams
@@ -32,38 +43,6 @@ from staf_backend.smpl_params import SmplParams
 if TYPE_CHECKING:
     from staf_backend.body import Body
     from staf_backend.lift import Lifted
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """What the fit trusts, and by how much.  Deviations are standard deviations.
-
-    Attributes:
-        landmark_m: of a landmark across the view, metres at the person.
-        robust_m: distance beyond which a landmark counts as wrong: first and last iteration.
-        prior: of the lifted rotations, as a share of the deviation that the lifter expects.
-        acceleration: of a joint's far end, m/s^2.
-        root_acceleration: of the root, m/s^2.
-        rest_rad: of the small joints about their rest pose.
-        beta: of the betas about the lifted ones.
-        shape_frames: what a whole track counts for against that.  Landmarks are wrong in the same
-            way in every frame (a hip is not where the body has it), so more frames say no more.
-        coarse_steps, fine_steps: Gauss-Newton steps on every other frame, then on all.
-        window, overlap: frames solved at once in a long track, and shared by two windows.
-    """
-
-    landmark_m: float = 0.02
-    robust_m: tuple[float, float] = (0.40, 0.05)
-    prior: float = 0.7
-    acceleration: float = 30.0
-    root_acceleration: float = 8.0
-    rest_rad: float = 5.0
-    beta: float = 1.0
-    shape_frames: float = 4.0
-    coarse_steps: int = 6
-    fine_steps: int = 3
-    window: int = 600
-    overlap: int = 60
 
 
 @dataclass(frozen=True)
@@ -86,13 +65,18 @@ class Fitted:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What is known of some frames.  `weights` are (T, 27) in 1/m^2, 0 where nothing is seen."""
+    """What is known of some frames.
+
+    `weights` are (T, 27) in 1/m^2, 0 where nothing is seen; `planted` (T, 4) is how surely heels
+    and toes stand still, 0..1.
+    """
 
     times_s: np.ndarray
     rays: np.ndarray
     weights: np.ndarray
     prior: np.ndarray
     prior_weights: np.ndarray
+    planted: np.ndarray
 
     def __getitem__(self, chosen: slice | np.ndarray) -> "_Seen":
         return _Seen(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
@@ -116,55 +100,6 @@ class _State:
         return _State(rotations, self.root_m + step[:, :3])
 
 
-def _per_unknown(values: dict[int, float], default: float, root: float) -> np.ndarray:
-    """(UNKNOWNS,) one value per joint spread over its three angles; `root` for the position."""
-    joints = np.repeat([values.get(j, default) for j in terms.MOVING], 3)
-    return np.concatenate([np.full(3, root), joints])
-
-
-# metres from a joint to the far end of what it moves: turns an angle into a distance
-_LEVER_M = _per_unknown(
-    {0: 0.7, 1: 0.7, 2: 0.7, 4: 0.45, 5: 0.45, 7: 0.2, 8: 0.2, 3: 0.5, 6: 0.5, 9: 0.5}
-    | {12: 0.25, 15: 0.2, 13: 0.5, 14: 0.5, 16: 0.5, 17: 0.5, 18: 0.3, 19: 0.3, 20: 0.15, 21: 0.15},
-    default=0.3,
-    root=1.0,
-)
-# how stiffly a joint keeps to its rest pose, 1/rad^2: spine and collars bend little, limbs freely
-_STIFFNESS = _per_unknown(
-    {3: 6.0, 6: 6.0, 9: 8.0, 12: 4.0, 15: 4.0, 13: 8.0, 14: 8.0, 7: 2.0, 8: 2.0, 20: 2.0, 21: 2.0},
-    default=0.0,
-    root=0.0,
-)
-_LIMIT_WEIGHT = 100.0  # 1/rad^2
-_MARKER_TRUST = np.ones(COUNT)
-_MARKER_TRUST[indices("nose", "eye", "ear")] = 0.6
-_MARKER_TRUST[indices("pinky", "index", "thumb")] = 0.3
-_MARKER_TRUST[indices("heel", "foot_index")] = 0.5
-_SURE_RAD = 1.0  # prior residuals beyond this count less: the lifter can be plainly wrong
-
-
-def _limits() -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest rotation vectors (UNKNOWNS,) of joints that bend one way only.
-
-    In the T-pose, x points to the person's left: knees bend about +x; elbows about -y (left) and
-    +y (right).
-    """
-    low, high = np.full(terms.UNKNOWNS, -np.inf), np.full(terms.UNKNOWNS, np.inf)
-    bounds = {
-        4: ((-0.1, -0.3, -0.3), (2.7, 0.3, 0.3)),
-        5: ((-0.1, -0.3, -0.3), (2.7, 0.3, 0.3)),
-        18: ((-1.6, -2.7, -0.6), (1.6, 0.1, 0.6)),
-        19: ((-1.6, -0.1, -0.6), (1.6, 2.7, 0.6)),
-    }
-    for joint, (lowest, highest) in bounds.items():
-        at = 3 + 3 * terms.MOVING.index(joint)
-        low[at : at + 3], high[at : at + 3] = lowest, highest
-    return low, high
-
-
-_LOW, _HIGH = _limits()
-
-
 def _seen(
     rays: np.ndarray,
     confidence: np.ndarray,
@@ -176,11 +111,16 @@ def _seen(
     present = np.isfinite(rays).all(-1) & np.isfinite(confidence)
     gaps = np.gradient(times_s) if len(times_s) > 1 else np.array([1 / 30])
     share = np.minimum(gaps * 30, 1.0)[:, None]
-    weights = np.where(present, confidence, 0) * _MARKER_TRUST * share / settings.landmark_m**2
+    weights = np.where(present, confidence, 0) * MARKER_TRUST * share / settings.landmark_m**2
     deviation = np.maximum(lifted.deviation_rad, 0.1) * settings.prior
     prior_weights = share / deviation**2
     return _Seen(
-        times_s, np.where(present[..., None], rays, 0.0), weights, lifted.rotations, prior_weights
+        times_s,
+        np.where(present[..., None], rays, 0.0),
+        weights,
+        lifted.rotations,
+        prior_weights,
+        (2 * lifted.contact - 1).clip(0, 1),
     )
 
 
@@ -197,6 +137,7 @@ class Fitter:
         self.settings = settings or FitSettings()
         self.markers = markers_of(body)
         self.reprojection = terms.Reprojection(self.markers)
+        self.planted = terms.Planted(self.markers)
 
     def fit(
         self,
@@ -303,7 +244,8 @@ class Fitter:
     def _step(
         self, seen: _Seen, state: _State, betas: np.ndarray, robust_m: float, pinned: int
     ) -> _State:
-        system, _, _, _ = self._frame_terms(seen, state, betas, robust_m)
+        system, _, posed, _ = self._frame_terms(seen, state, betas, robust_m)
+        self._add_plants(system, seen, posed)
         self._add_smoothness(system, seen.times_s, state)
         if pinned:
             np.einsum("tii->ti", system.blocks)[:pinned] += 1e9
@@ -322,7 +264,7 @@ class Fitter:
         jacobian = self.reprojection.jacobian(posed)
         self.reprojection.add(system, jacobian, residuals, weights)
         turns = terms.orientation_residuals(posed.turned, seen.prior)
-        sure = seen.prior_weights / (1 + (turns**2).sum(-1) / _SURE_RAD**2)
+        sure = seen.prior_weights / (1 + (turns**2).sum(-1) / SURE_RAD**2)
         sure[:, terms.FIXED] = 0
         terms.add_orientations(system, posed.turned, turns, sure)
         self._add_joint_terms(system, state, seen)
@@ -333,11 +275,23 @@ class Fitter:
         angles = np.zeros((len(seen.times_s), terms.UNKNOWNS))
         vectors = to_axis_angle(state.rotations[:, terms.MOVING])
         angles[:, 3:] = vectors.reshape(len(angles), -1)
-        excess = angles - angles.clip(_LOW, _HIGH)
-        terms.add_diagonal(system, excess, np.where(excess != 0, _LIMIT_WEIGHT, 0.0))
-        stiffness = np.broadcast_to(_STIFFNESS / self.settings.rest_rad**2, angles.shape)
+        excess = angles - angles.clip(LOWEST_RAD, HIGHEST_RAD)
+        terms.add_diagonal(system, excess, np.where(excess != 0, LIMIT_WEIGHT, 0.0))
+        stiffness = np.broadcast_to(STIFFNESS / self.settings.rest_rad**2, angles.shape)
         terms.add_diagonal(system, angles, stiffness)
         terms.add_diagonal(system, np.zeros_like(angles), np.full_like(angles, 1e-3))
+
+    def _add_plants(self, system: BandedSystem, seen: _Seen, posed: terms.Posed) -> None:
+        """Feet on the ground do not slide: a speed, robustly, since the lifter may be wrong."""
+        steps_s = np.diff(seen.times_s)[:, None]
+        sure = np.minimum(seen.planted[:-1], seen.planted[1:])
+        if not sure.any():
+            return
+        moved = np.diff(posed.markers_m[:, self.planted.POINTS], axis=0)
+        deviation = self.settings.plant_m_s
+        speed = np.linalg.norm(moved, axis=-1) / steps_s / deviation
+        weights = sure / (1 + speed**2 / 9) * 30 / (deviation**2 * steps_s)
+        self.planted.add(system, posed, weights)
 
     def _add_smoothness(self, system: BandedSystem, times_s: np.ndarray, state: _State) -> None:
         if len(times_s) < 3:
@@ -349,7 +303,7 @@ class Fitter:
         speed[:, 3:] = to_axis_angle(relative[:, terms.MOVING]).reshape(len(speed), -1)
         coefficients = terms.second_difference(times_s)
         acceleration = coefficients[:, 2:] * speed[1:] - coefficients[:, :1] * speed[:-1]
-        deviation = np.full(terms.UNKNOWNS, settings.acceleration) / _LEVER_M
+        deviation = np.full(terms.UNKNOWNS, settings.acceleration) / LEVER_M
         deviation[:3] = settings.root_acceleration
         size = (acceleration / deviation).reshape(len(acceleration), -1, 3)
         strike = 1 + (size**2).sum(-1, keepdims=True) / 9

@@ -8,12 +8,13 @@ point below,
     dX / d d_j = -[X - P_j]x G_j            dG_k = [G_j d_j]x G_k   for k = j and below.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from staf_backend.banded import BandedSystem
-from staf_backend.markers import Markers
+from staf_backend.markers import COUNT, Markers, indices
 from staf_backend.rotations import to_axis_angle
 from staf_backend.skeleton import JOINT_COUNT, PARENTS
 
@@ -52,6 +53,36 @@ class Posed:
     markers_m: np.ndarray
 
 
+class _Arms:
+    """Which joints turn which markers, and the lever arms they do it with.
+
+    A marker that is blended of several influences is turned only through those below the joint.
+    """
+
+    def __init__(self, markers: Markers, chosen: np.ndarray) -> None:
+        below = ABOVE[markers.joint][:, MOVING]  # (N, moving): influence hangs below joint
+        share = np.zeros((COUNT, len(MOVING), len(markers.joint)))
+        for n, (k, weight) in enumerate(zip(markers.marker, markers.weight)):
+            share[k, below[n], n] = weight
+        share = share[chosen]
+        self.marker, joint = np.nonzero(share.any(-1))
+        self._gather = share[self.marker, joint]  # (pairs, N)
+        self._total = self._gather.sum(-1)
+        self.joint = np.array(MOVING)[joint]
+        self.columns = 3 + 3 * joint[:, None] + np.arange(3)
+
+    def __call__(self, posed: Posed) -> np.ndarray:
+        """(T, pairs, 3) from joint to marker, camera axes, times the share that is turned."""
+        return (
+            self._gather @ posed.influences_m - self._total[:, None] * posed.joints_m[:, self.joint]
+        )
+
+    def about_axes(self, posed: Posed, torque: Sequence[np.ndarray]) -> np.ndarray:
+        """(T, pairs, 3) torques, given by their components, about the joints' own axes."""
+        turned = posed.turned[:, self.joint]
+        return sum(turned[:, :, axis] * torque[axis][..., None] for axis in range(3))
+
+
 class Reprojection:
     """Markers against viewing rays: the strong term.
 
@@ -60,14 +91,7 @@ class Reprojection:
     """
 
     def __init__(self, markers: Markers) -> None:
-        below = ABOVE[markers.joint][:, MOVING]  # (N, moving): influence hangs below joint
-        share = np.zeros((27, len(MOVING), len(markers.joint)))
-        for n, (k, weight) in enumerate(zip(markers.marker, markers.weight)):
-            share[k, below[n], n] = weight
-        self._marker, self._joint = np.nonzero(share.any(-1))
-        self._gather = share[self._marker, self._joint]  # (pairs, N)
-        self._total = self._gather.sum(-1)
-        self._above = np.array(MOVING)[self._joint]
+        self._arms = _Arms(markers, np.arange(COUNT))
 
     def residuals(self, posed: Posed, rays: np.ndarray) -> np.ndarray:
         """(T, 27, 2) metres."""
@@ -83,16 +107,12 @@ class Reprojection:
         jacobian = np.zeros((frames, 27, 2, UNKNOWNS))
         jacobian[:, :, 0, 0] = jacobian[:, :, 1, 1] = scale
         jacobian[:, :, :, 2] = -scale[..., None] * ratio
-        arm = self._gather @ posed.influences_m
-        arm -= self._total[:, None] * posed.joints_m[:, self._above]
-        a, b, c = np.moveaxis(arm * scale[:, self._marker, None], -1, 0)
-        p, q = np.moveaxis(ratio[:, self._marker], -1, 0)
+        arms, marker = self._arms, self._arms.marker
+        a, b, c = np.moveaxis(arms(posed) * scale[:, marker, None], -1, 0)
+        p, q = np.moveaxis(ratio[:, marker], -1, 0)
         torques = ((-p * b, c + p * a, -b), (-q * b - c, q * a, a))  # arm x (1, 0, -p), ...
-        turned = posed.turned[:, self._above]
-        columns = 3 + 3 * self._joint[:, None] + np.arange(3)
         for row, torque in enumerate(torques):
-            value = sum(turned[:, :, axis] * torque[axis][..., None] for axis in range(3))
-            jacobian[:, self._marker[:, None], row, columns] = value
+            jacobian[:, marker[:, None], row, arms.columns] = arms.about_axes(posed, torque)
         return jacobian
 
     def add(
@@ -106,6 +126,35 @@ class Reprojection:
         across = rows.transpose(0, 2, 1)
         system.blocks += across @ rows
         system.gradient -= (across @ values)[..., 0]
+
+
+class Planted:
+    """Heels and toes that stand on the ground stay where they are."""
+
+    POINTS = indices("heel", "foot_index")[[0, 2, 1, 3]]
+    """Left heel, left toe, right heel, right toe: the order of `Lifted.contact`."""
+
+    def __init__(self, markers: Markers) -> None:
+        self._arms = _Arms(markers, self.POINTS)
+
+    def jacobian(self, posed: Posed) -> np.ndarray:
+        """(T, 4, 3, UNKNOWNS) of the points' positions in camera axes."""
+        jacobian = np.zeros((len(posed.markers_m), len(self.POINTS), 3, UNKNOWNS))
+        jacobian[..., :3] = np.eye(3)
+        arms = self._arms
+        a, b, c = np.moveaxis(arms(posed), -1, 0)
+        none = np.zeros_like(a)
+        torques = ((none, c, -b), (-c, none, a), (b, -a, none))  # arm x (1, 0, 0), ...
+        for row, torque in enumerate(torques):
+            jacobian[:, arms.marker[:, None], row, arms.columns] = arms.about_axes(posed, torque)
+        return jacobian
+
+    def add(self, system: BandedSystem, posed: Posed, weights: np.ndarray) -> None:
+        """Add sum w |X_t+1 - X_t|^2 / 2, with weights (T - 1, 4) in 1/m^2."""
+        frames = len(posed.markers_m)
+        moved = np.diff(posed.markers_m[:, self.POINTS], axis=0)
+        rows = self.jacobian(posed).reshape(frames, -1, UNKNOWNS)
+        system.add_steps(rows, np.repeat(weights, 3, axis=1), moved.reshape(frames - 1, -1))
 
 
 def orientation_residuals(turned: np.ndarray, prior: np.ndarray) -> np.ndarray:

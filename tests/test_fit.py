@@ -1,5 +1,7 @@
 """The fit recovers what was seen, for any rate and length, and survives what is missing."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -267,6 +269,42 @@ def test_knees_do_not_bend_backwards():
     params = Fitter(BODY).fit(*seen(posed), times, lifted(posed.turned), BETAS).params
     bend = to_axis_angle(params.rotations[:, 4])[:, 0]
     assert bend.min() > -0.3
+
+
+def test_a_standing_foot_stands_still():
+    rng = np.random.default_rng(3)
+    times = np.arange(90) / 30
+    rotations, root = moving(times)
+    rotations[:], root[:] = rotations[0], root[0]
+    posed = pose(rotations, root)
+    rays, confidence = seen(posed)
+    rays = rays + rng.normal(0, 0.004, rays.shape)
+    guess = lifted(posed.turned, 0.1)
+    standing = dataclasses.replace(guess, contact=np.ones((90, 4)))
+    slides = []
+    for one in (guess, standing):
+        params = Fitter(BODY).fit(rays, confidence, times, one, BETAS).params
+        feet = pose(params.rotations, params.root_m).markers_m[:, terms.Planted.POINTS]
+        slides.append(np.linalg.norm(np.diff(feet, axis=0), axis=-1).mean())
+    assert slides[1] < 0.4 * slides[0]
+
+
+def test_the_derivative_of_planted_feet():
+    rotations, root = moving(np.linspace(0, 1, 3))
+    planted = terms.Planted(MARKERS)
+    jacobian = planted.jacobian(pose(rotations, root))
+    for joint in (0, 1, 4, 7, 8, 16):
+        unknown = 3 + 3 * terms.MOVING.index(joint)
+        for axis in range(3):
+            sides = []
+            for step in (1e-6, -1e-6):
+                moved = rotations.copy()
+                vector = np.zeros(3)
+                vector[axis] = step
+                moved[:, joint] = moved[:, joint] @ from_axis_angle(vector)
+                sides.append(pose(moved, root).markers_m[:, planted.POINTS])
+            numeric = (sides[0] - sides[1]) / 2e-6
+            assert np.abs(jacobian[..., unknown + axis] - numeric).max() < 1e-6
 
 
 def test_arrays_that_do_not_belong_together_are_refused():
