@@ -79,8 +79,9 @@ class _Arms:
 
     def about_axes(self, posed: Posed, torque: Sequence[np.ndarray]) -> np.ndarray:
         """(T, pairs, 3) torques, given by their components, about the joints' own axes."""
-        turned = posed.turned[:, self.joint]
-        return sum(turned[:, :, axis] * torque[axis][..., None] for axis in range(3))
+        axes = posed.turned[:, self.joint]
+        x, y, z = (component[..., None] for component in torque)
+        return axes[:, :, 0] * x + axes[:, :, 1] * y + axes[:, :, 2] * z
 
 
 class Reprojection:
