@@ -3,7 +3,7 @@
 BlazePose reports 33 landmarks; the six that lie within a few centimetres of another one (corners of
 the eyes and of the mouth) say nothing more about a body and are left out.  Each of the others is
 tied to SMPL joints or to the vertices that SMPL's users agree on (the nose is vertex 332, and so
-on; the open body keeps those slots), so one table serves every body:
+on; SMPL-H and the open body keep those slots, SMPL-X has its own), so one table serves every body:
 
     shoulder, elbow, wrist, hip, knee, ankle   the joint itself
     nose, eyes, ears, heel, big toe            a vertex of the skin
@@ -38,6 +38,10 @@ _KNUCKLES = {"pinky": (17, 2673, 0.6), "index": (19, 2319, 0.55), "thumb": (21, 
 _RIGHT_VERTEX = {2800: 6260, 583: 4071, 3387: 6787, 3216: 6617, 2673: 6133, 2319: 5782, 2746: 6191}
 _RIGHT_LANDMARK = {2: 5}  # elsewhere the right landmark follows the left one
 _NOSE_VERTEX = 332
+# the same points on SMPL-X's mesh
+_SMPLX_VERTEX = {332: 9120, 2800: 9448, 6260: 9929, 583: 6, 4071: 616, 3387: 8846, 6787: 8635}
+_SMPLX_VERTEX |= {3216: 5770, 6617: 8463, 2673: 5286, 6133: 8022, 2319: 4933, 5782: 7669}
+_SMPLX_VERTEX |= {2746: 5361, 6191: 8079}
 
 
 def _table() -> dict[int, tuple[str, int | None, int | None, float]]:
@@ -132,11 +136,7 @@ class Markers:
 
 
 def markers_of(body: "Body") -> Markers:
-    """The markers of a body whose vertices 0..6889 keep SMPL's landmark slots.
-
-    Args:
-        body: the open body, or SMPL.
-    """
+    """The markers of the open body, or of a user's SMPL, SMPL-H or SMPL-X."""
     rows: list[tuple[int, int, float, np.ndarray, np.ndarray]] = []
     for k, (_, joint, vertex, share) in enumerate(_TABLE.values()):
         point = np.zeros(3)
@@ -147,6 +147,7 @@ def markers_of(body: "Body") -> Markers:
             per_beta += (1 - share) * body.joint_shape_directions[joint]
             weights[joint] += 1 - share
         if vertex is not None:
+            vertex = _SMPLX_VERTEX[vertex] if body.kind == "smplx" else vertex
             point += share * body.template_m[vertex]
             per_beta += share * body.shape_directions[vertex]
             np.add.at(weights, body.skin_joints[vertex], share * body.skin_weights[vertex])
