@@ -30,8 +30,8 @@ _STEPS = 5
 class Placement:
     """Where people stand in the real camera: x right, y down, z away.
 
-    `root_rotations` (T, 3, 3) joint 0; `root_m` (T, 3) pelvis joint, metres; `valid` (T,) False
-    where the network's camera makes no sense (scale not positive): those rows are NaN.
+    `root_rotations` (T, 3, 3) joint 0; `root_m` (T, 3) pelvis joint, metres, NaN where `valid`
+    (T,) is False: there the network's camera makes no sense (scale not positive).
     """
 
     root_rotations: np.ndarray
@@ -114,6 +114,7 @@ def place(
     focal_px: float,
     size_px: tuple[int, int],
     *,
+    shown_m: np.ndarray | None = None,
     turn_to_view: bool = True,
 ) -> Placement:
     """Stands people where the real camera sees their joints where the network sees them.
@@ -129,10 +130,12 @@ def place(
         squares_px: (T, 3) what was cut.
         focal_px: of the real camera, principal point in the image's middle.
         size_px: width and height of the image.
+        shown_m: (T, J, 3) joints of the body that is to stand there, where it is not the
+            network's own (one shape for a whole track).
         turn_to_view: False keeps the network's orientation.
 
     Returns:
-        Rotations and places; NaN where the camera's scale is not positive.
+        Rotations and places; a place is NaN where the camera's scale is not positive.
     """
     valid = np.isfinite(camera).all(1) & (camera[:, 0] > 0)
     middle = np.asarray(size_px, float) / 2
@@ -142,11 +145,11 @@ def place(
     turns = np.broadcast_to(np.eye(3), root_rotations.shape)
     if turn_to_view:
         turns = _turns((squares_px[:, :2] - middle) / focal_px)
-    bodies = (joints_m - joints_m[:, :1]) @ turns.mT
+    shown_m = joints_m if shown_m is None else shown_m
+    bodies = (shown_m - shown_m[:, :1]) @ turns.mT
     root_m = np.full((len(camera), 3), np.nan)
     root_m[valid] = _pelvis_m(bodies[valid], rays[valid])
-    rotations = np.where(valid[:, None, None], turns @ root_rotations, np.nan)
-    return Placement(rotations, root_m, valid)
+    return Placement(turns @ root_rotations, root_m, valid)
 
 
 def _crop_points(points_m: np.ndarray, camera: np.ndarray) -> np.ndarray:
@@ -177,7 +180,8 @@ def _pelvis_m(bodies_m: np.ndarray, rays: np.ndarray) -> np.ndarray:
             np.stack([ones, zeros, -rays[..., 0]], -1), np.stack([zeros, ones, -rays[..., 1]], -1)
         ], 2) * weight[..., None, None]  # fmt: skip
         wanted = (rays * bodies_m[..., 2:] - bodies_m[..., :2]) * weight[..., None]
-        rows, wanted = rows.reshape(len(rays), -1, 3), wanted.reshape(len(rays), -1, 1)
+        count = 2 * bodies_m.shape[1]
+        rows, wanted = rows.reshape(-1, count, 3), wanted.reshape(-1, count, 1)
         place_m = np.linalg.solve(rows.mT @ rows, rows.mT @ wanted)[..., 0]
         weight = 1 / np.maximum(bodies_m[..., 2] + place_m[:, None, 2], 0.1)
     return place_m

@@ -24,9 +24,11 @@ def grid_points(side: int = GRID_SIDE) -> Tensor:
 
 
 def sample(maps: Tensor, points: Tensor) -> Tensor:
-    """Bilinear samples (N, C, P) of maps (N, C, h, w) at points (N, P, 2)."""
-    points = points.to(maps.dtype)[:, :, None]
-    return F.grid_sample(maps, points, padding_mode="zeros", align_corners=True)[..., 0]
+    """Bilinear samples (N, C, P) of maps (N, C, h, w) at points (N, P, 2); float32 or finer."""
+    # In bfloat16 a coordinate would be a fifth of a cell off on the largest map
+    dtype = torch.promote_types(maps.dtype, torch.float32)
+    points = points.to(dtype)[:, :, None]
+    return F.grid_sample(maps.to(dtype), points, padding_mode="zeros", align_corners=True)[..., 0]
 
 
 class Corners(NamedTuple):

@@ -128,6 +128,17 @@ def test_alone_equals_in_a_batch_and_the_input_is_not_written_to() -> None:
     torch.testing.assert_close(together.camera[1:], alone.camera, atol=2e-6, rtol=0)
 
 
+def test_autocast_stays_within_two_millimetres() -> None:
+    network, window = parity_network.staf(), parity_network.window("a", 0)
+    with torch.inference_mode():
+        exact = parity_network.vertices_m(network(window).result)
+        with torch.autocast("cpu", torch.bfloat16):
+            result = network(window).result
+    assert result.rotations.dtype == torch.float32
+    distance_m = (parity_network.vertices_m(result) - exact).norm(dim=-1).mean()
+    assert 0 < distance_m < 0.002
+
+
 STAGES = (None, 1, 2, 3)
 
 

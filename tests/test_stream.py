@@ -293,3 +293,39 @@ def test_windows_complete_once_and_as_the_table_says(count: int, edges) -> None:
     assert [window.frame for window in found] == list(range(count))
     for window, row in zip(found, table, strict=True):
         assert (np.array(window.slots) == row).all()
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+
+
+@needs_cuda
+@pytest.mark.parametrize("acceleration", ["none", "graphs"])
+def test_cuda_streams_what_the_cpu_does(small: Staf, acceleration) -> None:
+    maps, frames = clip(21), np.arange(21)
+    config = StreamConfig(device="cuda", batch=4, acceleration=acceleration)
+    stream = StafStream(small, config=config)
+    ours = streamed(stream, maps, frames, step=5)
+    assert stream._window_step.enabled == (acceleration == "graphs")
+    assert_same_meshes(ours, streamed(StafStream(small, config=CPU), maps, frames), 1e-5)
+
+
+@needs_cuda
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "tf32"])
+def test_cuda_precisions_stay_within_two_millimetres(precision) -> None:
+    maps, frames = torch.from_numpy(recipe.clip_maps("a", range(10))), np.arange(10)
+    network = parity_network.staf()
+    exact, short = (
+        parity_network.vertices_m(
+            streamed(StafStream(network, config=StreamConfig("cuda", name)), maps, frames)
+        )
+        for name in ("float32", precision)
+    )
+    assert (exact - short).norm(dim=-1).mean(1).max() < 0.002
+
+
+@needs_cuda
+def test_deterministic_cuda_repeats_bit_by_bit(small: Staf) -> None:
+    config = StreamConfig("cuda", "bfloat16", deterministic=True)
+    maps, frames = clip(11), np.arange(11)
+    runs = [streamed(StafStream(small, config=config), maps, frames) for _ in range(2)]
+    assert torch.equal(runs[0].pose6d, runs[1].pose6d)
