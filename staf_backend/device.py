@@ -151,14 +151,16 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 class Graphed:
     """A function of tensors, replayed as a CUDA graph: one launch instead of hundreds.
 
-    Captured once for each set of input shapes; results live in the graph's memory and are valid
-    until the next call.  Where capturing fails the function runs as it is, and the log says so.
+    Captured once for each set of input shapes, all in one pool of memory; results live there and
+    are valid until the next call.  Where capturing fails the function runs as it is, and the log
+    says so.
     """
 
     def __init__(self, function: Callable[..., Tensor | None], *, enabled: bool) -> None:
         self.function = function
         self.enabled = enabled
         self._captured: dict[tuple, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], object]] = {}
+        self._pool = torch.cuda.graph_pool_handle() if enabled else None
 
     def __call__(self, *inputs: Tensor) -> Tensor | None:
         """The function of `inputs`, which are copied into the graph's own."""
@@ -193,7 +195,7 @@ class Graphed:
                 self.function(*own)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=self._pool):
             result = self.function(*own)
         return graph, own, result
 

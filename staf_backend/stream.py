@@ -177,9 +177,13 @@ class StafStream:
             arrivals: frames of one or more tracks; frames of a track must follow earlier ones.
 
         Raises:
-            ValueError: images without an encoder, or frames that go back in time.
+            ValueError: images without an encoder, crops of several kinds, or frames that go back
+                in time.
             DeviceError: not even one frame fits the device's memory.
         """
+        kinds = {(a.crops.shape[1:], a.crops.dtype, a.crops.device) for a in arrivals}
+        if len(kinds) > 1:
+            raise ValueError("all crops of a push must be of one kind, type and device")
         for arrival in arrivals:
             self._check(arrival)
         size = self.batches.size
@@ -243,9 +247,10 @@ class StafStream:
             torch.inference_mode(),
             numerics(self.config.precision, deterministic=self.config.deterministic),
         ):
-            crops = [self._uploaded(crop) for crop in step.crops if len(crop)]
-            if crops:
-                whole = torch.cat(crops) if len(crops) > 1 else crops[0]
+            if step.slots:
+                whole = self._uploaded(
+                    torch.cat(step.crops) if len(step.crops) > 1 else step.crops[0]
+                )
                 slots = torch.tensor(step.slots, device=self.device)
                 self.batches.run(len(slots), lambda part: self._frames(whole[part], slots[part]))
             params = self._windows([window for _, window in step.windows])

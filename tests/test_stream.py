@@ -258,6 +258,13 @@ def test_images_need_an_encoder(small: Staf) -> None:
         stream.push([Arrival(stream.open(), np.arange(1), torch.zeros(1, 3, 224, 224))])
 
 
+def test_a_push_is_of_one_kind(small: Staf) -> None:
+    stream = StafStream(small, parity_network.encoder(), CPU)
+    shapes = ((1, 3, 224, 224), (1, 2048, 7, 7))
+    with pytest.raises(ValueError, match="one kind"):
+        stream.push([Arrival(stream.open(), np.arange(1), torch.zeros(s)) for s in shapes])
+
+
 @pytest.mark.parametrize(
     ("frames", "shape", "reason"),
     [
