@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="count", default=0, help="more log lines")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_convert, _add_people, _add_info, _add_doctor, _add_body):
+    for add in (_add_convert, _add_people, _add_info, _add_doctor, _add_body, _add_weights):
         add(commands)
     return parser
 
@@ -123,9 +123,11 @@ def _add_convert(commands: Any) -> None:
     parser.add_argument(
         "--largest", dest="person", action="store_const", const="largest", help="the main person"
     )
-    parser.add_argument("--estimator", default="auto", help="auto or landmarks (default auto)")
+    parser.add_argument(
+        "--estimator", default="auto", help="auto, landmarks or staf (default auto)"
+    )
     parser.add_argument("--preset", default="balanced", help="fast, balanced (default) or best")
-    parser.add_argument("--body", default="open-neutral", help="name of a body, see: staf doctor")
+    parser.add_argument("--body", default="auto", help="name of a body, see: staf doctor")
     parser.add_argument("--focal-px", type=float, help="focal length in pixels, where known")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -148,7 +150,8 @@ def _add_people(commands: Any) -> None:
 
 def _add_info(commands: Any) -> None:
     parser = _command(commands, "info", _info, "what a video is")
-    parser.add_argument("video", type=Path)
+    parser.add_argument("video", type=Path, nargs="?")
+    parser.add_argument("--network", action="store_true", help="size and cost of STAF instead")
     parser.add_argument("--fps", type=float, default=30.0, help="rate of a folder of pictures")
 
 
@@ -168,6 +171,14 @@ def _add_body(commands: Any) -> None:
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz")
 
 
+def _add_weights(commands: Any) -> None:
+    parser = commands.add_parser("weights", help="the weights of the STAF network")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = _command(actions, "add", _weights_add, "take the authors' checkpoints in")
+    add.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    _command(actions, "list", _weights_list, "the weights at hand")
+
+
 def _settings(options: argparse.Namespace) -> Any:
     from staf_backend.pipeline import Settings
 
@@ -179,7 +190,7 @@ def _settings(options: argparse.Namespace) -> Any:
         person=getattr(options, "person", "all"),
         estimator=getattr(options, "estimator", "auto"),
         preset=getattr(options, "preset", "balanced"),
-        body=getattr(options, "body", "open-neutral"),
+        body=getattr(options, "body", "auto"),
         focal_px=getattr(options, "focal_px", None),
         device=options.device,
         threads=options.threads,
@@ -217,9 +228,27 @@ def _people(options: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def _info(options: argparse.Namespace, reporter: Reporter) -> int:
+    if options.network:
+        from staf_backend.weights_commands import describe_network
+
+        return describe_network(reporter)
+    if options.video is None:
+        raise UsageError("Name a video, or use --network.")
     from staf_backend.commands import describe_video
 
     return describe_video(options.video, options.fps, reporter)
+
+
+def _weights_add(options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.weights_commands import take_weights
+
+    return take_weights(options.files, reporter)
+
+
+def _weights_list(_options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.weights_commands import list_weights
+
+    return list_weights(reporter)
 
 
 def _doctor(_options: argparse.Namespace, reporter: Reporter) -> int:

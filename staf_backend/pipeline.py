@@ -6,14 +6,16 @@ Read this first.  Every stage lives in the room of its name; nothing flows back.
 """
 
 import dataclasses
+import importlib.util
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from staf_backend import StafError
-from staf_backend.assets import asset_path
-from staf_backend.body import Body, load_body
+from staf_backend.assets import AssetError, asset_path
+from staf_backend.body import Body, BodyError, load_body
+from staf_backend.body_registry import data_folder
 from staf_backend.camera import TO_Y_UP, assumed_focal_px
 from staf_backend.detect import PersonDetector
 from staf_backend.estimate import Estimate
@@ -27,7 +29,7 @@ from staf_backend.runtime import open_network
 from staf_backend.track import Track, choose
 from staf_backend.video import Video, open_video
 
-ESTIMATORS = ("auto", "landmarks")
+ESTIMATORS = ("auto", "landmarks", "staf")
 _PEOPLE = re.compile(r"all|largest|\s*0*[1-9]\d*\s*(,\s*0*[1-9]\d*\s*)*")
 
 
@@ -47,7 +49,7 @@ class Settings:
         person: "all", "largest", or numbers as "1,3".
         estimator: one of ESTIMATORS; "auto" takes the best that is installed.
         preset: one of `landmark_estimator.PRESETS`.
-        body: a body's name.
+        body: a body's name; "auto" is the open neutral one, or the one of the STAF weights.
         focal_px: of the camera, where the user knows it.
         device: for the networks, see `runtime.open_network`.
         threads: for the networks; None is all cores.
@@ -60,7 +62,7 @@ class Settings:
     person: str = "all"
     estimator: str = "auto"
     preset: str = "balanced"
-    body: str = "open-neutral"
+    body: str = "auto"
     focal_px: float | None = None
     device: str = "auto"
     threads: int | None = None
@@ -103,23 +105,60 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
         StafError: what went wrong, in one line; see the rooms.
     """
     video = open_video(path, fps=settings.fps)
-    body = load_body(settings.body)
+    estimator = chosen_estimator(settings.estimator)
+    body = _body(settings.body, estimator)
     tracks = choose(people_in(video, settings, report), settings.person)
-    known = settings.focal_px or video.focal_px
-    camera = _camera(video, known)
-    estimates = estimate_by_landmarks(
-        video,
-        tracks,
-        body,
-        camera.focal_px,
-        report,
-        preset=settings.preset,
-        device=settings.device,
-        threads=settings.threads,
-    )
-    motions = [to_motion(estimate, video, body, camera, "landmarks") for estimate in estimates]
+    camera = _camera(video, settings.focal_px or video.focal_px)
+    how = {"device": settings.device, "threads": settings.threads}
+    if estimator == "staf":
+        from staf_backend.staf_estimator import estimate_by_staf
+
+        estimates = estimate_by_staf(video, tracks, body, camera.focal_px, report, **how)
+    else:
+        how["preset"] = settings.preset
+        estimates = estimate_by_landmarks(video, tracks, body, camera.focal_px, report, **how)
+    motions = [to_motion(estimate, video, body, camera, estimator) for estimate in estimates]
     motions.sort(key=lambda motion: (motion.person, motion.times_s[0]))
     return Solved(video, tuple(_named(motions, video.path.stem)), body)
+
+
+def chosen_estimator(wanted: str) -> str:
+    """The estimator that will run: "auto" is STAF where PyTorch and weights are installed.
+
+    Raises:
+        AssetError: STAF was asked for, and PyTorch is not installed.
+    """
+    if wanted == "landmarks":
+        return wanted
+    has_torch = importlib.util.find_spec("torch") is not None
+    if wanted == "staf" and not has_torch:
+        advice = "Install it with: pip install 'staf-backend[staf]'"
+        raise AssetError("The estimator staf needs PyTorch.", advice)
+    if wanted == "staf":
+        return wanted
+    has_weights = (data_folder() / "weights" / "staf" / "weights.json").exists()
+    return "staf" if has_torch and has_weights else "landmarks"
+
+
+def _body(name: str, estimator: str) -> Body:
+    """The body to animate.
+
+    Raises:
+        BodyError: no such body, or one that the weights' betas mean nothing to.
+        WeightsError: STAF's weights are missing.
+    """
+    if estimator != "staf":
+        return load_body("open-neutral" if name == "auto" else name)
+    from staf_backend.staf_estimator import body_file
+
+    own = body_file()
+    if name == "auto" and own is None:
+        raise BodyError("These STAF weights came without a body.", "Name one with --body.")
+    body = load_body(own if name == "auto" and own is not None else name)
+    if own is not None and body.kind != "smpl":
+        advice = "Leave --body out, or name an SMPL body; or use --estimator landmarks."
+        raise BodyError(f"STAF's shape numbers mean nothing to the body {body.name}.", advice)
+    return body
 
 
 def people_in(video: Video, settings: Settings, report: Report) -> list[Track]:

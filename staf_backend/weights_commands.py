@@ -1,0 +1,58 @@
+"""The commands about the STAF network.  They load PyTorch, so they have a room of their own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from staf_backend.assets import AssetError
+from staf_backend.body import add_body
+from staf_backend.reporting import Reporter
+
+try:
+    from staf_backend import network_report, weights
+    from staf_backend.weights_info import BODY_FILE, weights_folder
+except ModuleNotFoundError as error:
+    raise AssetError(
+        f"The STAF network needs the package {error.name}.",
+        "Install it with: pip install 'staf-backend[staf]'",
+    ) from error
+
+
+def take_weights(files: Sequence[Path], reporter: Reporter) -> int:
+    """Verify and keep the authors' checkpoints, and the body that is in them.
+
+    Raises:
+        WeightsError: a file is not what it should be.
+    """
+    info = weights.add_weights(files)
+    values = {"name": info.name, "notes": list(info.notes), "sources": dict(info.sources)}
+    lines = [f"added the weights {info.name!r}; --estimator staf uses them", *info.notes]
+    if info.has_body:
+        body = add_body(weights_folder() / info.name / BODY_FILE, "neutral")
+        values["body"] = body.name
+        lines.append(f"their body is {body.name}")
+    reporter.result("\n".join(lines), values)
+    return 0
+
+
+def list_weights(reporter: Reporter) -> int:
+    """The sets at hand."""
+    found = weights.installed_weights()
+    lines = [f"{info.name}: from {', '.join(info.sources) or 'training'}" for info in found]
+    advice = "no STAF weights; add them with: staf weights add base_model.pt MODEL.pth.tar"
+    names = {"weights": [info.name for info in found]}
+    reporter.result("\n".join(lines) or advice, names)
+    return 0
+
+
+def describe_network(reporter: Reporter) -> int:
+    """Parameters and cost of the paper's configuration, part by part."""
+    report = network_report.describe_network()
+    values = {
+        "parameters": report.parameters,
+        "parameters_as_published": report.parameters_as_published,
+        "multiply_adds": report.multiply_adds,
+        "streamed_multiply_adds": report.streamed_multiply_adds,
+        "parts": [vars(part) for part in report.parts],
+    }
+    reporter.result("\n".join(report.lines()), values)
+    return 0
