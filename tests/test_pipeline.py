@@ -284,7 +284,7 @@ def test_the_occluded_man_stays_himself():
     images = dict(enumerate(open_video(OCCLUSION).frames()))
     with_cap: dict[int, list[bool]] = {}
     for motion in solve_clip(OCCLUSION).motions:
-        for row in np.flatnonzero(motion.observed):
+        for row in np.flatnonzero(motion.observed).tolist():
             image = images[int(motion.frames[row])]
             with_cap.setdefault(motion.person, []).append(wears_a_blue_cap(motion, row, image))
     shares = {person: float(np.mean(found)) for person, found in with_cap.items()}
