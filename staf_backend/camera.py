@@ -43,6 +43,8 @@ def levelling(up: np.ndarray) -> np.ndarray:
         up: (3,) against gravity, camera axes; (0, -1, 0) is a level camera, which gives TO_Y_UP.
     """
     y = TO_Y_UP @ up / np.linalg.norm(up)
+    if y[1] < -1 + 1e-9:  # upside down: no shortest turn, so about the view
+        return np.diag([-1.0, -1.0, 1.0]) @ TO_Y_UP
     cross = skew(np.cross(y, [0.0, 1.0, 0.0]))
-    turn = np.eye(3) + cross + cross @ cross / max(1 + y[1], 1e-9)
+    turn = np.eye(3) + cross + cross @ cross / (1 + y[1])
     return turn @ TO_Y_UP

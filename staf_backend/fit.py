@@ -37,7 +37,7 @@ from staf_backend.fit_settings import (
 )
 from staf_backend.markers import COUNT, markers_of
 from staf_backend.rotations import from_axis_angle, to_axis_angle
-from staf_backend.skeleton import JOINT_COUNT, PARENTS, forward_kinematics
+from staf_backend.skeleton import JOINT_COUNT, PARENTS, forward_kinematics, parent_relative
 from staf_backend.smpl_params import SmplParams
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Fitter:
 
     def _start(self, seen: _Seen, betas: np.ndarray) -> _State:
         """The lifted pose, put where the landmarks are seen."""
-        local = _parent_relative(seen.prior)
+        local = parent_relative(seen.prior)
         local[:, terms.FIXED] = np.eye(3)
         state = _State(local, np.zeros((len(local), 3)))
         markers = self._posed(state, betas).markers_m
@@ -360,13 +360,6 @@ def _bounded(step: np.ndarray) -> np.ndarray:
     limits = np.full(step.shape[-1], 0.5)
     limits[:3] = 1.0
     return step.clip(-limits, limits)
-
-
-def _parent_relative(turned: np.ndarray) -> np.ndarray:
-    """Global rotations (T, 24, 3, 3) -> parent-relative."""
-    local = turned.copy()
-    local[:, 1:] = np.swapaxes(turned[:, PARENTS[1:]], -1, -2) @ turned[:, 1:]
-    return local
 
 
 def _placed(markers_m: np.ndarray, seen: _Seen) -> np.ndarray:

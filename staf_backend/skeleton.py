@@ -85,3 +85,11 @@ def forward_kinematics(
         placed.append(placed[parent] + (turned[parent] @ bone[..., None])[..., 0])
         turned.append(turned[parent] @ rotations[..., joint, :, :])
     return module.stack(turned, -3), module.stack(placed, -2)
+
+
+def parent_relative(turned: np.ndarray, parents: Sequence[int] = PARENTS) -> np.ndarray:
+    """Rotations (..., J, 3, 3) relative to the parents, of global ones; joint 0 stays as it is."""
+    local = np.array(turned)
+    above = turned[..., list(parents[1:]), :, :]
+    local[..., 1:, :, :] = np.swapaxes(above, -1, -2) @ turned[..., 1:, :, :]
+    return local

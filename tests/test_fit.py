@@ -9,10 +9,10 @@ from staf_backend import camera, markers
 from staf_backend import fit_terms as terms
 from staf_backend.banded import BandedSystem
 from staf_backend.body import load_body
-from staf_backend.fit import FitSettings, Fitter, _parent_relative
+from staf_backend.fit import FitSettings, Fitter
 from staf_backend.lift import Lifted
 from staf_backend.rotations import from_axis_angle, to_axis_angle
-from staf_backend.skeleton import forward_kinematics
+from staf_backend.skeleton import forward_kinematics, parent_relative
 
 BODY = load_body("open-neutral")
 MARKERS = markers.markers_of(BODY)
@@ -149,7 +149,7 @@ def test_a_wrong_guess_is_corrected_by_what_is_seen():
     posed = pose(rotations, root)
     guess = lifted(posed.turned, 0.25)
     guessed = forward_kinematics(
-        _parent_relative(guess.rotations), BODY.rest_joints_m(BETAS), np.zeros((60, 3))
+        parent_relative(guess.rotations), BODY.rest_joints_m(BETAS), np.zeros((60, 3))
     )[1]
     guess_error = np.linalg.norm(
         (guessed - posed.joints_m + posed.joints_m[:, :1])[:, :22], axis=-1
