@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from staf_backend.encoder import MAP_CHANNELS, MAP_PX
-from staf_backend.fusion import Safm, Tcfm, check_groups
-from staf_backend.network import MeanParams, Regressor, StafConfig, StageParams
+from staf_backend.fusion import Safm, Tcfm
+from staf_backend.network import MeanParams, Regressor, StageParams
+from staf_backend.network_config import StafConfig, check_groups
 from staf_backend.smpl_torch import rotations_from_6d
 
 REGRESSION_STEPS = 3

@@ -34,13 +34,8 @@ from staf_backend.network import (
     Staf,
     StageParams,
 )
-from staf_backend.sampling import (
-    POINT_WIDTHS,
-    Corners,
-    PointMlp,
-    bilinear_corners,
-    grid_points,
-)
+from staf_backend.network_config import POINT_WIDTHS
+from staf_backend.sampling import Corners, PointMlp, bilinear_corners, grid_points
 from staf_backend.smpl_torch import project, rotations_from_6d
 
 PARAMS = POSE_6D + BETAS + CAMERA

@@ -9,15 +9,13 @@ MoCA and HAFI, from which they come (see `ablations`).  Results never depend on 
 under `batching="authors"`.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from staf_backend.device import full_precision
-
-GROUP = 3
-Batching = Literal["per_sample", "authors"]
+from staf_backend.network_config import GROUP, Batching, check_groups
 
 
 def average_target(maps: Tensor) -> Tensor:
@@ -125,16 +123,3 @@ class Safm(nn.Module):
         embedded = self.embed(level).unflatten(1, (-1, GROUP)).flatten(2)
         weights = self.score(embedded).softmax(-1)
         return (weights[..., None] * level.unflatten(1, (-1, GROUP))).sum(2), weights
-
-
-def check_groups(frames: int) -> None:
-    """Refuses window lengths that groups of three do not divide down to one.
-
-    Raises:
-        ValueError: frames is not a positive power of three.
-    """
-    rest = frames
-    while rest > 1 and rest % GROUP == 0:
-        rest //= GROUP
-    if frames < GROUP or rest != 1:
-        raise ValueError(f"SAFM fuses 3, 9 or 27 frames, not {frames}")

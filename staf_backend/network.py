@@ -16,15 +16,15 @@ says 51.12 M.  No sum of parts as published gives that; leaving out SAFM (815,36
 two equal regressors (3,579,037) gives 51,117,411, so an older version was probably counted.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from staf_backend.encoder import MAP_CHANNELS, MAP_PX
-from staf_backend.fusion import Attention, Batching, Safm, Tcfm, average_target, check_groups
-from staf_backend.sampling import GRID_SIDE, POINT_WIDTHS, PointMlp, grid_points, sample
+from staf_backend.fusion import Attention, Safm, Tcfm, average_target
+from staf_backend.network_config import StafConfig
+from staf_backend.sampling import PointMlp, grid_points, sample
 from staf_backend.smpl_torch import SmplBody, project, rotations_from_6d
 
 STAGES = 3
@@ -32,53 +32,6 @@ POSE_6D = 144
 BETAS = 10
 CAMERA = 3
 HIDDEN = 1024
-
-
-@dataclass(frozen=True)
-class StafConfig:
-    """What is built; the defaults are the paper's.
-
-    Stages count from 1.  Every combination of `tcfm_stage` and `safm_stage` is defined: all frames
-    are carried as long as a later fusion reads them, and SAFM at a stage before TCFM replaces the
-    target's feature only.
-    """
-
-    frames: int = 9
-    channels: int = 256
-    average_target: bool = True
-    tcfm_stage: int | None = 1
-    safm_stage: int | None = 2
-    tcfm_batching: Batching = "per_sample"
-    mesh_points: int = 431
-
-    def __post_init__(self) -> None:
-        if self.frames < 1 or self.frames % 2 == 0:
-            raise ValueError(f"frames must be odd, so that a middle exists, not {self.frames}")
-        if self.channels < 1 or self.mesh_points < 1:
-            raise ValueError("channels and mesh_points must be positive")
-        for name in ("tcfm_stage", "safm_stage"):
-            if getattr(self, name) not in (None, 1, 2, 3):
-                raise ValueError(f"{name} must be 1, 2, 3 or None, not {getattr(self, name)!r}")
-        if self.safm_stage is not None:
-            check_groups(self.frames)
-        if self.tcfm_batching not in ("per_sample", "authors"):
-            raise ValueError(
-                f"tcfm_batching must be 'per_sample' or 'authors', not {self.tcfm_batching!r}"
-            )
-
-    @property
-    def middle(self) -> int:
-        """Index of the target frame."""
-        return self.frames // 2
-
-    def features(self, stage: int) -> int:
-        """Length of a frame's feature at a stage (1 to 3)."""
-        points = GRID_SIDE**2 if stage == 1 else self.mesh_points
-        return POINT_WIDTHS[-1] * points
-
-    def carries_all(self, stage: int) -> bool:
-        """Whether all frames, not only the target, enter a stage."""
-        return max(self.tcfm_stage or 0, self.safm_stage or 0) >= stage
 
 
 class StageParams(NamedTuple):

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-GRID_SIDE = 21
-POINT_WIDTHS = (128, 64, 5)
+from staf_backend.network_config import GRID_SIDE, POINT_WIDTHS
 
 
 def grid_points(side: int = GRID_SIDE) -> Tensor:

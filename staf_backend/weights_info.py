@@ -9,7 +9,7 @@ from pathlib import Path
 
 from staf_backend import __version__
 from staf_backend.body_registry import data_folder
-from staf_backend.network import StafConfig
+from staf_backend.network_config import StafConfig
 from staf_backend.weights_error import WeightsError
 
 ENCODER_FILE, NETWORK_FILE = "encoder.safetensors", "network.safetensors"

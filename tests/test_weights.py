@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -327,3 +329,20 @@ def test_initial_values_are_told_from_others_of_like_size() -> None:
     assert is_initial(layer.weight)
     assert not is_initial(torch.randn(256, 2155) / 2155**0.5 / 3**0.5)
     assert not is_initial(0.9 * layer.weight)
+
+
+def test_what_is_installed_can_be_asked_without_loading_torch(root: Path) -> None:
+    code = (
+        "import sys, pathlib; from staf_backend.weights_info import installed_weights;"
+        "print([info.name for info in installed_weights(pathlib.Path(sys.argv[1]))]);"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(root)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['staf']"
