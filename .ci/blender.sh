@@ -4,6 +4,9 @@
 #   .ci/blender.sh setup     install what is missing (about two minutes on a bare machine, else nothing to do)
 #   .ci/blender.sh test      setup, then every step below; ends with a line of counts
 #   .ci/blender.sh run PLACE ARGS...   pytest ARGS in one place: bpy42, bpy45, bpy52, or real
+#   .ci/blender.sh build FOLDER        the extension's zip, validated, in FOLDER
+#   .ci/blender.sh repository FOLDER   a repository to host: the zip, its index.json and a page; Blender adds it by
+#                                      Preferences > Get Extensions > Repositories > Add Remote Repository
 #
 # BLENDER_CACHE         where Blender, bpy and the node packages are kept (/opt/blender-test)
 # STAF_BACKEND_PYTHON   a Python that has staf-backend installed; its checkout is put on PYTHONPATH
@@ -104,10 +107,44 @@ run() {  # run PLACE ARGS...: pytest in one place, alone
     .ci/blender-in-folder --background --factory-startup --python-exit-code 1 \
       --python tests/addon/pytest_inside.py -- "$CACHE/pytest" "$@" || code=$?
   else
-    "$CACHE/$place/bin/python" -m pytest -p no:cacheprovider "$@" || code=$?
+    "$CACHE/$place/bin/python" tests/addon/pytest_inside.py -- - "$@" || code=$?
   fi
   rm -rf "$BLENDER_USER_RESOURCES"
   return $code
+}
+
+extension_tool() {  # Blender's own tool for extensions, which needs no Blender
+  local tool
+  tool=$(echo "$CACHE"/bpy45/lib/python3.11/site-packages/bpy/4.5/scripts/addons_core/bl_pkg/cli/blender_ext.py)
+  "$CACHE/bpy45/bin/python" "$tool" "$@"
+}
+
+build() {
+  mkdir -p "$1"
+  rm -f "$1"/staf-*.zip
+  extension_tool validate "$REPOSITORY/addon"
+  extension_tool build --source-dir "$REPOSITORY/addon" --output-dir "$1"
+  extension_tool validate "$1"/staf-*.zip
+}
+
+repository() {
+  build "$1"
+  extension_tool server-generate --repo-dir "$1" --html
+}
+
+test() {  # every place one after another; the first failure ends it
+  setup
+  local place
+  say "extension"
+  build "$CACHE/extension"
+  for place in bpy45 real bpy52 bpy42; do
+    say "tests in $place"
+    run "$place" tests/addon -q
+  done
+  say "window"
+  STAF_EXTENSION=$(echo "$CACHE"/extension/staf-*.zip) STAF_WINDOW=1 \
+    "$STAF_BACKEND_PYTHON" -m pytest -p no:cacheprovider -q "$REPOSITORY/tests/addon/test_window.py"
+  say "done"
 }
 
 "${1:-setup}" "${@:2}"

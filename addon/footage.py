@@ -140,7 +140,8 @@ def add_sound(scene: bpy.types.Scene, video: Path, start_frame: int) -> str:
         strip = strips.new_sound(video.name, str(video), max(used, default=0) + 1, start_frame)
     except RuntimeError:
         return f"{video.name}: this Blender cannot open its sound."
-    if strip.frame_final_duration <= 1:
+    length = strip.duration if hasattr(strip, "duration") else strip.frame_final_duration  # 5.2
+    if length <= 1:
         strips.remove(strip)
         return f"{video.name} has no sound."
     return ""

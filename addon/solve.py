@@ -26,6 +26,9 @@ from .problem import Problem
 from .process import Cancelled, Process, Progress, run
 from .storage import bodies_folder, user_folder
 
+MOTION_KEY = "staf_motion"
+"""Custom property of a character: the motion file it was made from."""
+
 
 @dataclass(eq=False)
 class Work:
@@ -145,7 +148,7 @@ class Solver:
         made = import_motion_file(context, path, work.options, work.python)
         self.made.append(made.rig.name)
         notes = " ".join(made.notes)
-        self.told = f"{made.rig.name}: {made.action.name}. {notes}".strip()
+        self.told = f"{', '.join(self.made)} ready. {notes}".strip()
         if not bpy.app.background:
             bpy.ops.ed.undo_push(message=f"STAF: {made.action.name}")
 
@@ -178,7 +181,9 @@ def import_motion_file(
     clip = read_motion(path)
     if options.mesh:
         fetch_body(clip, python)
-    return character.import_clip(context, clip, options)
+    made = character.import_clip(context, clip, options)
+    made.rig[MOTION_KEY] = str(path)
+    return made
 
 
 def fetch_body(clip: MotionClip, python: str) -> None:

@@ -72,11 +72,13 @@ class Solving(Reporting):
             return {"PASS_THROUGH"}
         more = SOLVER.step(context)
         redraw(context)
+        context.workspace.status_text_set(f"STAF: {progress_text()}    Esc: cancel")
         return {"PASS_THROUGH"} if more else self.finish(context)
 
     def finish(self, context: bpy.types.Context) -> set[str]:
         if self.timer:
             context.window_manager.event_timer_remove(self.timer)
+        context.workspace.status_text_set(None)
         if SOLVER.problem:
             remember_log(SOLVER.problem.log)
             self.report({"ERROR"}, str(SOLVER.problem))  # type: ignore[attr-defined]
@@ -256,11 +258,29 @@ class ShowLog(bpy.types.Operator):
         return {"FINISHED"}
 
 
+_STAGES = {
+    "detect": "finding people",
+    "landmarks": "reading poses",
+    "lift": "guessing poses",
+    "fit": "fitting the body",
+    "write": "writing",
+}
+
+
+def progress_text() -> str:
+    """What is being done, in a few words."""
+    if SOLVER.stop_asked:
+        return "cancelling"
+    progress = SOLVER.progress
+    words = progress.message or _STAGES.get(progress.stage, progress.stage)
+    return f"{words} {progress.share:.0%}" if progress.total else words
+
+
 def redraw(context: bpy.types.Context) -> None:
     """Draw the places that show progress."""
     for window in context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in ("VIEW_3D", "STATUSBAR"):
+            if area.type == "VIEW_3D":
                 area.tag_redraw()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidebar tab "STAF", in the order of work; menus; drag and drop; the status bar."""
+"""The sidebar tab "STAF", in the order of work; menus; drag and drop."""
 
 import bpy
 
@@ -8,18 +8,10 @@ from .export_operators import ExportClips
 from .import_operators import ImportMotion
 from .settings import backend_python, scanned_people
 from .solve import SOLVER
-from .solve_operators import Cancel, ImportVideo, ScanPeople, ShowLog, Solve
+from .solve_operators import Cancel, ImportVideo, ScanPeople, ShowLog, Solve, progress_text
 from .storage import package_preferences
 
 VIDEO_ENDINGS = ".mp4;.mov;.mkv;.webm;.avi;.m4v"
-_STAGES = {
-    "detect": "finding people",
-    "landmarks": "reading poses",
-    "lift": "guessing poses",
-    "fit": "fitting the body",
-    "write": "writing",
-    "import": "making characters",
-}
 
 
 class _Panel:
@@ -38,6 +30,7 @@ class VideoPanel(_Panel, bpy.types.Panel):
         layout, settings = self.layout, context.scene.staf
         layout.prop(settings, "video", text="")
         layout.use_property_split = True
+        layout.use_property_decorate = False
         column = layout.column(align=True)
         column.prop(settings, "start_s")
         column.prop(settings, "end_s")
@@ -55,6 +48,7 @@ class SolvePanel(_Panel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.staf
         layout.use_property_split = True
+        layout.use_property_decorate = False
         layout.prop(settings, "estimator")
         layout.prop(settings, "preset")
         layout.prop(settings, "body")
@@ -79,6 +73,7 @@ class CharacterPanel(_Panel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.staf
         layout.use_property_split = True
+        layout.use_property_decorate = False
         for name in ("mesh", "root_motion", "bone_names", "axes", "onto"):
             layout.prop(settings, name)
         column = layout.column(heading="Bring In")
@@ -171,15 +166,6 @@ def _thumbnail(path: str) -> int:
     return pictures[path].icon_id
 
 
-def progress_text() -> str:
-    """What is being done, in a few words."""
-    if SOLVER.stop_asked:
-        return "cancelling"
-    progress = SOLVER.progress
-    words = progress.message or _STAGES.get(progress.stage, progress.stage)
-    return f"{words} {progress.share:.0%}" if progress.total else words
-
-
 def _draw_progress(layout: bpy.types.UILayout) -> None:
     work = SOLVER.work or (SOLVER.waiting[0] if SOLVER.waiting else None)
     if work:
@@ -208,13 +194,6 @@ def _draw_outcome(layout: bpy.types.UILayout) -> None:
         layout.label(text=str(problem), icon="ERROR")
 
 
-def _draw_status(self, _context: bpy.types.Context) -> None:
-    if SOLVER.busy:
-        self.layout.label(text="STAF")
-        self.layout.progress(factor=SOLVER.progress.share, text=progress_text())
-        self.layout.label(text="Esc: cancel")
-
-
 def _draw_import(self, _context: bpy.types.Context) -> None:
     self.layout.operator(ImportMotion.bl_idname, text="STAF motion (.npz)")
     self.layout.operator(ImportVideo.bl_idname, text="Video as motion (STAF)")
@@ -231,7 +210,6 @@ CLASSES = (
 _PLACES = (
     ("TOPBAR_MT_file_import", _draw_import),
     ("TOPBAR_MT_file_export", _draw_export),
-    ("STATUSBAR_HT_header", _draw_status),
 )
 
 

@@ -195,7 +195,10 @@ def test_disabling_the_add_on_or_opening_a_file_ends_the_backend():
     group = state()["pid"]
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     assert not SOLVER.busy
-    assert processes_of(group) == []
+    limit = time.monotonic() + 2
+    while processes_of(group):  # killed, but the system takes a moment to bury them
+        assert time.monotonic() < limit
+        time.sleep(0.02)
 
 
 @pytest.mark.usefixtures("backend")
