@@ -62,6 +62,16 @@ def state_dicts(content: Mapping[str, Any]) -> list[dict[str, Tensor]]:
     return [state for state in tensors if state]
 
 
+def optimised_shapes(content: Mapping[str, Any]) -> set[tuple[int, ...]] | None:
+    """Shapes of the parameters that the saved optimiser (Adam) has moved, or None without one."""
+    optimiser = content.get("gen_optimizer")
+    state = optimiser.get("state") if isinstance(optimiser, Mapping) else None
+    if not isinstance(state, Mapping):
+        return None
+    moments = [entry.get("exp_avg") for entry in state.values() if isinstance(entry, Mapping)]
+    return {tuple(moment.shape) for moment in moments if isinstance(moment, Tensor)}
+
+
 def first_bytes(path: Path, count: int = 512) -> bytes:
     """The head of a file.
 

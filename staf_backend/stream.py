@@ -184,6 +184,8 @@ class StafStream:
         kinds = {(a.crops.shape[1:], a.crops.dtype, a.crops.device) for a in arrivals}
         if len(kinds) > 1:
             raise ValueError("all crops of a push must be of one kind, type and device")
+        if len({id(a.track) for a in arrivals}) < len(arrivals):
+            raise ValueError("a push takes one arrival of each track")
         for arrival in arrivals:
             self._check(arrival)
         size = self.batches.size

@@ -7,7 +7,7 @@ stages 1 and 2 as they were in the base model.  Both can be seen, so the user is
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import torch
@@ -27,12 +27,14 @@ class TrainingEvidence:
 
     `untrained` names the fusions that hold PyTorch's initial values, `trained` those that do not.
     `early_stages_are_the_bases` tells whether stages 1 and 2 equal the base model bit for bit, and
-    is None without a base model.
+    is None without a base model.  `never_moved` names the fusions that the optimiser saved in the
+    file has no state for.
     """
 
     trained: tuple[str, ...]
     untrained: tuple[str, ...]
     early_stages_are_the_bases: bool | None
+    never_moved: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if set(self.trained) & set(self.untrained):
@@ -49,13 +51,23 @@ class TrainingEvidence:
         if self.early_stages_are_the_bases is not None:
             equal = "equal" if self.early_stages_are_the_bases else "differ from"
             found.append(f"Stages 1 and 2 {equal} the base model's.")
+        found += [f"The optimiser in the file never moved {name}." for name in self.never_moved]
         return tuple(found)
 
 
 def gather_evidence(
-    network: Mapping[str, Tensor], base: Mapping[str, Tensor] | None = None
+    network: Mapping[str, Tensor],
+    base: Mapping[str, Tensor] | None = None,
+    optimised: Set[tuple[int, ...]] | None = None,
 ) -> TrainingEvidence:
-    """Looks at a network's tensors, in our names, and at those of the base model it began from."""
+    """Looks for signs of training.
+
+    Args:
+        network: tensors in our names.
+        base: those of the base model that the network began from.
+        optimised: shapes of the parameters, as the authors have them, that the saved optimiser has
+            moved; the shapes of the fusions' layers occur nowhere else.
+    """
     present = [name for name, layers in _FUSIONS.items() if f"{layers[0]}.weight" in network]
     untrained = [
         name
@@ -66,6 +78,11 @@ def gather_evidence(
         trained=tuple(name for name in present if name not in untrained),
         untrained=tuple(untrained),
         early_stages_are_the_bases=None if base is None else _same_early_stages(network, base),
+        never_moved=tuple(
+            name
+            for name in present
+            if optimised is not None and not _moved(network, _FUSIONS[name][0], optimised)
+        ),
     )
 
 
@@ -81,6 +98,11 @@ def is_initial(weight: Tensor) -> bool:
     deviation = float(weight.double().std())
     inside = 0.999 * bound < largest <= bound * (1 + 1e-6)
     return inside and abs(deviation * math.sqrt(3) / bound - 1) < 0.01
+
+
+def _moved(network: Mapping[str, Tensor], layer: str, optimised: Set[tuple[int, ...]]) -> bool:
+    shape = tuple(network[f"{layer}.weight"].shape)
+    return shape in optimised or (*shape, 1) in optimised  # a Conv1d of width 1 in TCFM
 
 
 def _same_early_stages(network: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> bool:

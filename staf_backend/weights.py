@@ -23,7 +23,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from staf_backend import authors_layout
-from staf_backend.checkpoint_file import first_bytes, read_checkpoint, state_dicts
+from staf_backend.checkpoint_file import (
+    first_bytes,
+    optimised_shapes,
+    read_checkpoint,
+    state_dicts,
+)
 from staf_backend.encoder import Encoder
 from staf_backend.network import MeanParams, Staf, StafConfig
 from staf_backend.output import OutputError, replace_atomically
@@ -106,7 +111,7 @@ def add_weights(
     path, network = _pick(states, authors_layout.is_authors_staf, "network")
     translated = authors_layout.network_tensors(network, str(path))
     base = _translated_base(states, path)
-    notes = (*gather_evidence(translated, base).sentences(), *_licence_notes(network))
+    evidence = gather_evidence(translated, base, optimised_shapes(checkpoints[path]))
     return save_weights(
         weights_folder(root) / name,
         encoder=_strict_state(_meta(Encoder), authors_layout.encoder_tensors(encoder),
@@ -115,7 +120,7 @@ def add_weights(
         config=_config_of(translated),
         body=authors_layout.body_arrays(network, str(path)),
         sources={file.name: file_sha256(file) for file in checkpoints},
-        notes=notes,
+        notes=(*evidence.sentences(), *_licence_notes(network)),
     )  # fmt: skip
 
 

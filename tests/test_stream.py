@@ -265,6 +265,13 @@ def test_a_push_is_of_one_kind(small: Staf) -> None:
         stream.push([Arrival(stream.open(), np.arange(1), torch.zeros(s)) for s in shapes])
 
 
+def test_a_track_arrives_once_a_push(small: Staf) -> None:
+    stream, maps = StafStream(small, config=CPU), clip(1)
+    track = stream.open()
+    with pytest.raises(ValueError, match="one arrival of each track"):
+        stream.push([Arrival(track, np.array([frame]), maps) for frame in (0, 1)])
+
+
 @pytest.mark.parametrize(
     ("frames", "shape", "reason"),
     [

@@ -37,7 +37,9 @@ DENSE_HEAD = {
 
 def _staf_content(state: dict[str, torch.Tensor]) -> dict:
     """What the authors' trainer saves, optimiser and NumPy's validation error included."""
-    optimiser = {"state": {0: {"step": 1, "exp_avg": torch.zeros(3)}}, "param_groups": []}
+    moments = [torch.zeros(256, 2155), torch.zeros(1024, 2312)]
+    moved = {number: {"step": 1, "exp_avg": moment} for number, moment in enumerate(moments)}
+    optimiser = {"state": moved, "param_groups": []}
     return {"epoch": 30, "gen_state_dict": state, "performance": np.float64(48.0),
             "gen_optimizer": optimiser}  # fmt: skip
 
@@ -108,6 +110,8 @@ def test_the_user_is_told_what_the_set_is(root: Path) -> None:
     assert "TCFM was trained." in info.notes
     assert "SAFM was trained." in info.notes
     assert "Stages 1 and 2 equal the base model's." in info.notes
+    assert "The optimiser in the file never moved TCFM." in info.notes
+    assert not any("never moved SAFM" in note for note in info.notes)
     assert any("licence" in note for note in info.notes)
 
 
