@@ -146,7 +146,7 @@ def place(
     if turn_to_view:
         turns = _turns((squares_px[:, :2] - middle) / focal_px)
     shown_m = joints_m if shown_m is None else shown_m
-    bodies = (shown_m - shown_m[:, :1]) @ turns.mT
+    bodies = (shown_m - shown_m[:, :1]) @ turns.swapaxes(1, 2)
     root_m = np.full((len(camera), 3), np.nan)
     root_m[valid] = _pelvis_m(bodies[valid], rays[valid])
     return Placement(turns @ root_rotations, root_m, valid)
@@ -182,6 +182,7 @@ def _pelvis_m(bodies_m: np.ndarray, rays: np.ndarray) -> np.ndarray:
         wanted = (rays * bodies_m[..., 2:] - bodies_m[..., :2]) * weight[..., None]
         count = 2 * bodies_m.shape[1]
         rows, wanted = rows.reshape(-1, count, 3), wanted.reshape(-1, count, 1)
-        place_m = np.linalg.solve(rows.mT @ rows, rows.mT @ wanted)[..., 0]
+        columns = rows.swapaxes(1, 2)
+        place_m = np.linalg.solve(columns @ rows, columns @ wanted)[..., 0]
         weight = 1 / np.maximum(bodies_m[..., 2] + place_m[:, None, 2], 0.1)
     return place_m
