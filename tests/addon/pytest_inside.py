@@ -18,5 +18,5 @@ import pytest  # noqa: E402
 
 code = int(pytest.main(["-p", "no:cacheprovider", *arguments]))
 sys.stdout.flush()
-# Blender's own exit code would be 0 whatever happened; bpy 4.2 crashes on exit after any glTF export
+# Blender would say 0 whatever happened; bpy 4.2 crashes on exit after any glTF export
 os._exit(code)
