@@ -219,6 +219,12 @@ def known_bodies() -> tuple[str, ...]:
     return (*OPEN_BODIES, *remembered())
 
 
+def body_path(name: str) -> str | None:
+    """Where a user's body lies; None for the open ones, which are part of the package."""
+    known = remembered().get(name)
+    return None if known is None else known.path
+
+
 @functools.cache
 def _open_body(name: str) -> Body:
     from staf_backend.assets import asset_path

@@ -35,13 +35,24 @@ class Interrupted(StafError):
     exit_code = 130
 
 
+class Stopped(Interrupted):
+    """SIGTERM, as an error to report."""
+
+    exit_code = 143
+
+
 class Terminated(BaseException):
     """SIGTERM, raised where the program stands so that every `finally` runs."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        options = _parser().parse_args(words)
+    except UsageError as error:
+        _reporter_before_parsing(words).error(error)
+        return error.exit_code
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(options.verbose, 2)]
     logging.basicConfig(level=level, format="%(name)s: %(message)s", stream=sys.stderr)
     as_json = getattr(options, "progress", "bar") == "json"
@@ -57,8 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reporter.error(Interrupted("interrupted; nothing half-written is left."))
         return Interrupted.exit_code
     except Terminated:
-        reporter.error(Interrupted("terminated; nothing half-written is left."))
-        return 143
+        reporter.error(Stopped("terminated; nothing half-written is left."))
+        return Stopped.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -69,6 +80,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return StafError.exit_code
 
 
+def _reporter_before_parsing(words: Sequence[str]) -> Reporter:
+    """Programs learn of wrong use in their own language, even when the words do not parse."""
+    pairs = list(zip(words, [*words[1:], ""]))
+    as_json = ("--progress", "json") in pairs or "--progress=json" in words
+    return JsonLines(words[0]) if as_json else Terminal()
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors are raised, not printed."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"See: {self.prog} --help")
+
+
 def _listen_for_termination() -> None:
     def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise Terminated
@@ -77,7 +102,7 @@ def _listen_for_termination() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="staf", description="Turn video of people into animated SMPL-style characters."
     )
     parser.add_argument("--version", action="version", version=f"staf {__version__}")
@@ -182,8 +207,6 @@ def _add_weights(commands: Any) -> None:
 def _settings(options: argparse.Namespace) -> Any:
     from staf_backend.pipeline import Settings
 
-    if options.threads is not None and options.threads < 1:
-        raise UsageError("--threads must be 1 or more.")
     return Settings(
         start_s=options.start,
         end_s=options.end,
@@ -202,6 +225,7 @@ def _settings(options: argparse.Namespace) -> Any:
 def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
     from staf_backend.commands import convert
     from staf_backend.deliver import Wanted, is_folder
+    from staf_backend.output import make_folder
 
     several = len(options.videos) > 1
     names = ("output", "motion", "amass", "overlay")
@@ -210,7 +234,7 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
         if several and path and not is_folder(path):
             raise UsageError(f"With several videos, --{name} must be a folder, not {path}.")
         if path and is_folder(path):
-            Path(path).mkdir(parents=True, exist_ok=True)
+            make_folder(path)
     wanted = Wanted(
         **{name: Path(path) if path else None for name, path in paths.items()},
         bone_names=options.bone_names,

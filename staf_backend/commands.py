@@ -13,7 +13,7 @@ from staf_backend.body import add_body, known_bodies, load_body
 from staf_backend.deliver import Delivered, Wanted, deliver
 from staf_backend.follow import summarise
 from staf_backend.motion import write_arrays
-from staf_backend.output import replace_atomically
+from staf_backend.output import OutputError, make_folder, replace_atomically
 from staf_backend.pipeline import Settings, people_in, solve
 from staf_backend.reporting import Reporter
 from staf_backend.track import TrackSummary
@@ -29,6 +29,7 @@ def convert(videos: Sequence[Path], settings: Settings, wanted: Wanted, reporter
         StafError: the only video failed, or all of them did (then the first one's error).
     """
     began = time.monotonic()
+    _check_names(videos, wanted)
     done: list[Delivered] = []
     failures: list[tuple[Path, StafError]] = []
     for number, path in enumerate(videos, 1):
@@ -52,7 +53,8 @@ def list_people(path: Path, settings: Settings, thumbnails: Path | None, reporte
         StafError: the video cannot be read, or nobody is in it.
     """
     video = open_video(path, fps=settings.fps)
-    found = summarise(video, people_in(video, settings, reporter.progress))
+    span = video.span(settings.start_s, settings.end_s)
+    found = summarise(video, people_in(video, settings, reporter.progress), span)
     pictures = [_save_thumbnail(thumbnails, summary) for summary in found]
     lines = [_person_line(summary) for summary in found]
     people = [
@@ -132,6 +134,15 @@ def export_body(name: str, path: Path, reporter: Reporter) -> int:
     return 0
 
 
+def _check_names(videos: Sequence[Path], wanted: Wanted) -> None:
+    """Two videos of one name would write to one file."""
+    outputs = [wanted.of(path.stem).output for path in videos]
+    for path, output in zip(videos, outputs, strict=True):
+        if outputs.count(output) > 1:
+            advice = "Rename one of them, or convert them into different folders."
+            raise OutputError(f"Several videos would write {output}, {path} among them.", advice)
+
+
 def _convert_one(
     path: Path, settings: Settings, wanted: Wanted, reporter: Reporter, place: tuple[int, int]
 ) -> list[Delivered]:
@@ -141,7 +152,7 @@ def _convert_one(
         reporter.progress(stage, done, total, prefix + message)
 
     files = wanted.of(path.stem)
-    files.check()
+    files.check(path)
     solved = solve(path, settings, report)
     return deliver(solved, files, report)
 
@@ -207,7 +218,7 @@ def _save_thumbnail(folder: Path | None, summary: TrackSummary) -> str | None:
         return None
     import cv2
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / f"person-{summary.person}.png"
     _, encoded = cv2.imencode(".png", summary.thumbnail[..., ::-1])
     with replace_atomically(path) as temporary:

@@ -52,11 +52,15 @@ class Wanted:
         }
         return dataclasses.replace(self, **named)
 
-    def check(self) -> None:
+    def check(self, source: Path | None = None) -> None:
         """Refuse what cannot be written before the work is done, not after it.
 
+        Args:
+            source: the footage, which no result may replace.
+
         Raises:
-            OutputError: an unknown format, or a place that cannot be written to.
+            OutputError: an unknown format, a place that cannot be written to, two results of one
+                name, or one with the name of the footage.
         """
         wanted = (
             (self.output, FORMATS),
@@ -67,6 +71,9 @@ class Wanted:
         for path, suffixes in wanted:
             if path is not None:
                 _check_place(path, suffixes)
+        if self.motion is not None and self.output.suffix.lower() == ".npz":
+            raise OutputError(f"{self.output} is the motion file already.", "Leave --motion out.")
+        _check_apart([path for path, _ in wanted if path is not None], source)
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,8 @@ def deliver(solved: "Solved", wanted: Wanted, report: "Report") -> list[Delivere
     motions = solved.motions
     files: dict[int, list[Path]] = {i: [] for i in range(len(motions))}
     motion_files = _motion_files(motions, wanted)
+    report("write", 0, len(motions), "writing")
     for i, path in motion_files.items():
-        report("write", i, len(motions), "writing motions")
         save_motion(path, motions[i])
         files[i].append(path)
     if wanted.amass is not None:
@@ -180,3 +187,12 @@ def _check_place(path: Path, suffixes: Sequence[str]) -> None:
     if path.is_dir() or not os.access(folder, os.W_OK):
         advice = "Choose a place that you may write to."
         raise OutputError(f"cannot write {path}: permission denied.", advice)
+
+
+def _check_apart(paths: Sequence[Path], source: Path | None) -> None:
+    taken = set() if source is None else {source.resolve()}
+    for path in paths:
+        if path.resolve() in taken:
+            reason = "the footage or another result has that name."
+            raise OutputError(f"cannot write {path}: {reason}", "Choose another name.")
+        taken.add(path.resolve())

@@ -29,8 +29,8 @@ _TYPES = {
 class DeviceError(StafError):
     """The device asked for is not in this computer, or its memory is too small for one frame."""
 
-    kind = "device"
-    exit_code = 2
+    kind = "weights"
+    exit_code = 6
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -5,7 +5,7 @@ import platform
 from typing import Any
 
 from staf_backend import StafError, __version__, assets
-from staf_backend.body import known_bodies, load_body
+from staf_backend.body import body_path, known_bodies, load_body
 from staf_backend.reporting import Reporter
 from staf_backend.runtime import devices, usable_cores
 
@@ -67,7 +67,8 @@ def _bodies() -> tuple[list[dict], list[dict]]:
         except StafError as error:
             problems.append({"message": error.message, "advice": error.advice})
         else:
-            found.append({"name": name, "kind": body.kind, "gender": body.gender})
+            path = body_path(name)
+            found.append({"name": name, "kind": body.kind, "gender": body.gender, "path": path})
     return found, problems
 
 

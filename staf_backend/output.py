@@ -16,6 +16,7 @@ _WORDS = {
     errno.EACCES: ("permission denied", "Choose a place that you may write to."),
     errno.EPERM: ("not permitted", "Choose a place that you may write to."),
     errno.EROFS: ("the disk is read-only", "Choose a place that you may write to."),
+    errno.EEXIST: ("a file of that name is there", "Choose another name."),
     errno.EISDIR: ("it is a folder", "Give the name of a file."),
     errno.ENOTEMPTY: ("it is a folder", "Give the name of a file."),
     errno.ENOTDIR: ("part of the path is a file, not a folder", "Check the path."),
@@ -37,6 +38,20 @@ class OutputError(StafError):
         default = (error.strerror or str(error) or type(error).__name__, "Choose another place.")
         reason, advice = _WORDS.get(error.errno or 0, default)
         return cls(f"cannot write {path}: {reason}.", advice)
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder and those above it, unless they are there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError.from_os(folder, error) from error
+    return folder
 
 
 @contextlib.contextmanager

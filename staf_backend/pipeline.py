@@ -7,6 +7,7 @@ Read this first.  Every stage lives in the room of its name; nothing flows back.
 
 import dataclasses
 import importlib.util
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from pathlib import Path
 from staf_backend import StafError
 from staf_backend.assets import AssetError, asset_path
 from staf_backend.body import Body, BodyError, load_body
-from staf_backend.body_registry import data_folder
 from staf_backend.camera import TO_Y_UP, assumed_focal_px
 from staf_backend.detect import PersonDetector
 from staf_backend.estimate import Estimate
@@ -28,6 +28,7 @@ from staf_backend.rotations import continuous_signs, to_quaternions
 from staf_backend.runtime import open_network
 from staf_backend.track import Track, choose
 from staf_backend.video import Video, open_video
+from staf_backend.weights_info import installed_weights
 
 ESTIMATORS = ("auto", "landmarks", "staf")
 _PEOPLE = re.compile(r"all|largest|\s*0*[1-9]\d*\s*(,\s*0*[1-9]\d*\s*)*")
@@ -80,8 +81,12 @@ class Settings:
                 f"There is no choice of people {self.person!r}.",
                 "Use all, largest, or numbers from 1 as in 1,3.",
             )
-        if self.focal_px is not None and not self.focal_px > 0:
-            raise SettingsError("The focal length must be a positive number of pixels.")
+        for name in ("focal_px", "fps"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise SettingsError(f"{name} must be a positive number, not {value}.")
+        if self.threads is not None and self.threads < 1:
+            raise SettingsError("threads must be 1 or more.")
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ def chosen_estimator(wanted: str) -> str:
         raise AssetError("The estimator staf needs PyTorch.", advice)
     if wanted == "staf":
         return wanted
-    has_weights = (data_folder() / "weights" / "staf" / "weights.json").exists()
+    has_weights = any(info.name == "staf" for info in installed_weights())
     return "staf" if has_torch and has_weights else "landmarks"
 
 

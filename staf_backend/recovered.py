@@ -50,6 +50,7 @@ def to_smpl_params(
     size_px: tuple[int, int],
     *,
     observed: np.ndarray | None = None,
+    betas: np.ndarray | None = None,
     turn_to_view: bool = True,
 ) -> tuple[SmplParams, np.ndarray]:
     """One shape, and a place in the real camera, solved in full perspective.
@@ -60,6 +61,7 @@ def to_smpl_params(
         focal_px: of the real camera, principal point in the picture's middle.
         size_px: the picture's width and height.
         observed: (T,) frames where the person was seen; the shape is their median.
+        betas: (10,) the person's shape where another track of theirs has told it already.
         turn_to_view: see `crop_camera.place`.
 
     Returns:
@@ -76,7 +78,8 @@ def to_smpl_params(
             "Its weights may be damaged, or float16 too coarse for them; try bfloat16 or float32.",
         )
     seen = np.ones(len(track.camera), bool) if observed is None else observed
-    betas = np.median(track.betas[seen if seen.any() else slice(None)], axis=0)
+    if betas is None:
+        betas = np.median(track.betas[seen if seen.any() else slice(None)], axis=0)
     placed = place(
         _posed_joints_m(body, track.rotations, track.betas),
         track.rotations[:, 0],

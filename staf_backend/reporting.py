@@ -96,7 +96,7 @@ class Terminal:
     def error(self, error: StafError) -> None:
         if self._open:
             self._end_line()
-        print(f"staf: {error}", file=sys.stderr)
+        print("staf: " + str(error).replace("\n", "\\n"), file=sys.stderr)
 
     def _end_line(self) -> None:
         print(file=sys.stderr)

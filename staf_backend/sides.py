@@ -3,7 +3,8 @@
 Seen from the side or from behind, a network takes one leg or arm for the other for some frames.
 Whether the limbs of a frame are swapped is a hidden state with two values; the path through time
 that moves the landmarks least, and departs least from the detector's own left and right, is found
-by dynamic programming (Viterbi, 1967), for arms and legs apart.
+by dynamic programming (Viterbi, 1967), for arms, legs and trunk apart: who is taken for their own
+back has all three swapped.
 """
 
 import numpy as np
@@ -13,6 +14,7 @@ from staf_backend.landmarks import COCO, MIRROR, Landmarks
 _LIMBS = (
     tuple(range(13, 23)),  # elbows, wrists, hands
     tuple(range(25, 33)),  # knees, ankles, feet
+    (11, 12, 23, 24),  # shoulders, hips
 )
 _SWAP_COST = 0.02  # squared torso lengths a frame: a swap must pay for itself
 _DETECTOR_SHARE = 0.5
@@ -29,7 +31,7 @@ def consistent_sides(
         keypoints_px: (T, 17, 3) the detector's key points of the same frames.
 
     Returns:
-        the landmarks, and (T, 2) whether arms and legs of a frame were swapped back.
+        the landmarks, and (T, 3) whether arms, legs and trunk of a frame were swapped back.
     """
     points = landmarks.points_px
     size = _torso_px(points)
@@ -49,8 +51,9 @@ def consistent_sides(
 def _torso_px(points: np.ndarray) -> float:
     """Median distance of shoulders and hips: the unit of length."""
     shoulders, hips = (points[:, pair].mean(1) for pair in _TORSO)
-    size = np.nanmedian(np.linalg.norm(shoulders - hips, axis=-1)) if len(points) else np.nan
-    return float(size) if np.isfinite(size) and size > 0 else 1.0
+    lengths = np.linalg.norm(shoulders - hips, axis=-1)
+    lengths = lengths[np.isfinite(lengths)]
+    return max(float(np.median(lengths)), 1.0) if len(lengths) else 1.0
 
 
 def _swapped(

@@ -109,8 +109,12 @@ def estimate_by_staf(
     followed = [_Following(t, stream.open(), squares_around(t.boxes_px)) for t in tracks]
     _run(video, followed, stream, report)
     size_px = (video.width_px, video.height_px)
-    for one in followed:
-        yield _estimate(one, body, focal_px, size_px)
+    betas: dict[int, np.ndarray] = {}
+    for one in sorted(followed, key=lambda one: -len(one.track)):
+        person = one.track.person
+        estimate = _estimate(one, body, focal_px, size_px, betas.get(person))
+        betas.setdefault(person, estimate.params.betas)
+        yield estimate
 
 
 def _run(video: "Video", followed: list[_Following], stream: StafStream, report: "Report") -> None:
@@ -135,12 +139,20 @@ def _run(video: "Video", followed: list[_Following], stream: StafStream, report:
         one.keep(recovered)
 
 
-def _estimate(one: _Following, body: "Body", focal_px: float, size_px: tuple[int, int]) -> Estimate:
+def _estimate(
+    one: _Following,
+    body: "Body",
+    focal_px: float,
+    size_px: tuple[int, int],
+    betas: np.ndarray | None,
+) -> Estimate:
     answers = NetworkTrack(
         np.array(one.rotations), np.array(one.betas), np.array(one.camera), one.squares_px
     )
     observed = one.track.observed
-    params, placed = to_smpl_params(answers, body, focal_px, size_px, observed=observed)
+    params, placed = to_smpl_params(
+        answers, body, focal_px, size_px, observed=observed, betas=betas
+    )
     params = SmplParams(params.rotations, _steady(one.track, params.root_m), params.betas)
     quality = {
         "coverage": float(observed.mean()),

@@ -40,6 +40,14 @@ class Hit:
     score: float
     clothes: np.ndarray
 
+    def without_clothes(self) -> "Hit":
+        """What is kept of every frame of a long clip; the tracklet remembers the clothes."""
+        box, keypoints = self.box_px.copy(), self.keypoints_px.copy()
+        return Hit(self.frame, self.time_s, box, keypoints, self.score, _NOTHING)
+
+
+_NOTHING = np.zeros(0)
+
 
 @dataclass
 class Tracklet:
@@ -66,8 +74,9 @@ class Tracklet:
     @classmethod
     def start(cls, shot: int, hit: Hit) -> "Tracklet":
         """A tracklet of one hit."""
+        kept = [hit.without_clothes()]
         return cls(
-            shot, [hit], set(), hit.keypoints_px, hit.box_px, np.zeros(2), hit.score, hit.clothes
+            shot, kept, set(), hit.keypoints_px, hit.box_px, np.zeros(2), hit.score, hit.clothes
         )
 
     @property
@@ -106,7 +115,7 @@ class Tracklet:
         self.score += 0.2 * (hit.score - self.score)
         if apart:
             self.clothes = self.clothes + 0.1 * (hit.clothes - self.clothes)
-        self.hits.append(hit)
+        self.hits.append(hit.without_clothes())
 
 
 def hits_of(frame: Frame, found: Detections) -> list[Hit]:

@@ -25,7 +25,7 @@ def test_absent_cuda_is_an_error_and_no_silent_cpu(name: str) -> None:
     with pytest.raises(DeviceError, match="no cuda device") as caught:
         choose_device(name)
     assert "cpu" in caught.value.advice
-    assert caught.value.exit_code == 2
+    assert caught.value.exit_code == 6
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "cuda:99"])

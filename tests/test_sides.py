@@ -59,7 +59,7 @@ def test_what_is_right_is_left_alone():
     landmarks, keypoints = walking()
     found, undone = consistent_sides(landmarks, keypoints)
     assert found is landmarks
-    assert undone.shape == (60, 2)
+    assert undone.shape == (60, 3)
     assert not undone.any()
 
 
@@ -71,7 +71,7 @@ def test_a_swapped_limb_is_put_back(column: int, limb: np.ndarray, frames: slice
     legs_apart = np.abs(landmarks.points_px[:, 27, 0] - landmarks.points_px[:, 28, 0]) > 30
     expected = np.zeros((60, 2), bool)
     expected[frames, column] = True
-    assert np.array_equal(undone[legs_apart], expected[legs_apart])
+    assert np.array_equal(undone[legs_apart, :2], expected[legs_apart])
     right = legs_apart & expected.any(1)
     for name in ("points_px", "world_m", "visibility"):
         assert np.array_equal(getattr(found, name)[right], getattr(landmarks, name)[right])
@@ -141,7 +141,7 @@ def test_frames_without_landmarks_do_no_harm():
 def test_tracks_of_a_frame_or_two(frames: int):
     landmarks, keypoints = walking(frames)
     found, undone = consistent_sides(landmarks, keypoints)
-    assert undone.shape == (frames, 2)
+    assert undone.shape == (frames, 3)
     assert np.array_equal(found.points_px, landmarks.points_px)
 
 
