@@ -4,13 +4,14 @@
 #   .ci/blender.sh setup     install what is missing (about two minutes on a bare machine, else nothing to do)
 #   .ci/blender.sh test      setup, then every step below; ends with a line of counts
 #   .ci/blender.sh run PLACE ARGS...   pytest ARGS in one place: bpy42, bpy45, bpy52, or real
+#   .ci/blender.sh window    the window test alone
 #   .ci/blender.sh build FOLDER        the extension's zip, validated, in FOLDER
 #   .ci/blender.sh repository FOLDER   a repository to host: the zip, its index.json and a page; Blender adds it by
 #                                      Preferences > Get Extensions > Repositories > Add Remote Repository
 #
 # BLENDER_CACHE         where Blender, bpy and the node packages are kept (/opt/blender-test)
 # STAF_BACKEND_PYTHON   a Python that has staf-backend installed; its checkout is put on PYTHONPATH
-# STAF_SCREENSHOTS      where the window test leaves its pictures (a temporary folder)
+# STAF_SCREENSHOTS      where the window test leaves the pictures of the add-on's page
 set -euo pipefail
 REPOSITORY=$(cd "$(dirname "$0")/.." && pwd)
 CACHE=${BLENDER_CACHE:-/opt/blender-test}
@@ -132,6 +133,13 @@ repository() {
   extension_tool server-generate --repo-dir "$1" --html
 }
 
+window() {  # the window test; STAF_SCREENSHOTS=addon/pictures renews the pictures of addon/README.md
+  build "$CACHE/extension"
+  cd "$REPOSITORY"
+  STAF_EXTENSION=$(echo "$CACHE"/extension/staf-*.zip) STAF_WINDOW=1 \
+    "$STAF_BACKEND_PYTHON" -m pytest -p no:cacheprovider -q tests/addon/test_window.py
+}
+
 test() {  # every place one after another; the first failure ends it
   setup
   local place
@@ -142,8 +150,7 @@ test() {  # every place one after another; the first failure ends it
     run "$place" tests/addon -q
   done
   say "window"
-  STAF_EXTENSION=$(echo "$CACHE"/extension/staf-*.zip) STAF_WINDOW=1 \
-    "$STAF_BACKEND_PYTHON" -m pytest -p no:cacheprovider -q "$REPOSITORY/tests/addon/test_window.py"
+  window
   say "done"
 }
 

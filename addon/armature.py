@@ -48,6 +48,7 @@ def make_armature(
         armature.bones[bone][JOINT_KEY] = joint
     _prepare_pose(rig, bone_names[0])
     rig.show_in_front = True
+    armature.display_type = "STICK"
     return rig
 
 

@@ -89,7 +89,7 @@ def add_background(
     image.alpha, image.display_depth, image.frame_method = 1.0, "BACK", "FIT"
     camera.data.show_background_images = True
     turn = turn_needed(tuple(movie.size), film)
-    image.rotation = -math.radians(turn)
+    image.rotation = math.radians(turn)  # positive is clockwise on the screen
     sizes = film.width_px, film.height_px
     image.scale = max(sizes) / min(sizes) if turn in (90, 270) else 1.0
     shown = (movie.size[1], movie.size[0]) if turn in (90, 270) else tuple(movie.size)

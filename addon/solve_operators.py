@@ -226,7 +226,7 @@ class ScanPeople(Reporting, bpy.types.Operator):
             line = people.add()
             line.person = one.person
             first, last = one.seconds
-            line.label = f"{one.person}: {first:.1f} to {last:.1f} s, seen in {one.coverage:.0%}"
+            line.label = f"{first:.1f} to {last:.1f} s, {one.coverage:.0%}"
             line.thumbnail = str(one.thumbnail or "")
         context.scene.staf.person = "LIST"
         context.scene.staf.scanned = context.scene.staf.video

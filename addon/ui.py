@@ -151,7 +151,9 @@ def _draw_people(layout: bpy.types.UILayout, settings) -> None:
         icon = _thumbnail(one.thumbnail)
         if icon:
             row.template_icon(icon_value=icon, scale=3.0)
-        row.label(text=one.label)
+        column = row.column()
+        column.label(text=f"Person {one.person}")
+        column.label(text=one.label)
 
 
 _pictures: list = []

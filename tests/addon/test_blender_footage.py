@@ -32,13 +32,23 @@ def test_scene_has_the_rate_blender_reads_from_the_video(tmp_path, rate):
     assert bpy.context.scene.frame_end == 60
 
 
-def bar_of_render(scene, frame, folder) -> int:
-    """Which sixteenth of the picture is white when a frame is rendered."""
+def show_plane_only(scene) -> None:
+    """Renders then show the video alone, flat, one pixel a pixel."""
+    for item in scene.objects:
+        item.hide_render = item.name.startswith("walk") and "plane" not in item.name
+    scene.render.engine = "BLENDER_WORKBENCH"
+    scene.display.shading.light, scene.display.shading.color_type = "FLAT", "TEXTURE"
+    scene.display.render_aa = "OFF"
+
+
+def bar_of_render(scene, frame, folder, across=False) -> int:
+    """Which sixteenth of the picture, from the left or across from the top, is white."""
     scene.frame_set(frame)
     scene.render.filepath = str(folder / f"{frame}.png")
     bpy.ops.render.render(write_still=True)
     image = bpy.data.images.load(scene.render.filepath)
     pixels = np.array(image.pixels[:]).reshape(image.size[1], image.size[0], 4)[..., 0]
+    pixels = pixels[::-1].T if across else pixels
     columns = pixels[pixels.shape[0] // 4 : -pixels.shape[0] // 4].mean(0)
     bpy.data.images.remove(image)
     return int(columns.reshape(BARS, -1).mean(1).argmax())
@@ -50,11 +60,7 @@ def test_plane_fills_the_view_and_shows_each_key_its_own_picture(tmp_path):
     camera = Camera(350.0, 320, 240)
     bring_in(write(tmp_path / "walk.npz", 40, 30000 / 1001, camera=camera), plane=True)
     scene = bpy.context.scene
-    for item in scene.objects:
-        item.hide_render = item.name.startswith("walk") and "plane" not in item.name
-    scene.render.engine = "BLENDER_WORKBENCH"
-    scene.display.shading.light, scene.display.shading.color_type = "FLAT", "TEXTURE"
-    scene.display.render_aa = "OFF"
+    show_plane_only(scene)
     for number in (0, 5, 13, 22, 39):
         assert bar_of_render(scene, number + 1, tmp_path) == number % BARS, number
 
@@ -68,11 +74,7 @@ def test_varying_rate_keys_stand_where_blender_shows_their_picture(tmp_path):
     path = write(tmp_path / "walk.npz", 24, times_s=times, source_fps=24.0, camera=camera)
     rig = bring_in(path, plane=True)
     scene = bpy.context.scene
-    for item in scene.objects:
-        item.hide_render = item.name.startswith("walk") and "plane" not in item.name
-    scene.render.engine = "BLENDER_WORKBENCH"
-    scene.display.shading.light, scene.display.shading.color_type = "FLAT", "TEXTURE"
-    scene.display.render_aa = "OFF"
+    show_plane_only(scene)
     from addon.keyframes import curves
 
     keys = [key.co[0] for key in next(iter(curves(rig.animation_data.action))).keyframe_points]
@@ -95,6 +97,22 @@ def test_phone_videos_are_turned_where_blender_does_not(rotation):
     obeys = bpy.app.version >= (4, 4)
     shown = upright if obeys else (640, 360)
     assert turn_needed(shown, film) == (0 if obeys else rotation)
+
+
+@pytest.mark.parametrize("rotation", [90, 270])
+def test_plane_and_background_are_turned_upright(tmp_path, rotation):
+    """A clockwise quarter turn takes the stored picture's left edge to the top."""
+    make_clip(tmp_path / "walk.mp4", count=12)
+    camera = Camera(350.0, 240, 320, rotation_deg=rotation)
+    bring_in(write(tmp_path / "walk.npz", 12, camera=camera), plane=True)
+    scene = bpy.context.scene
+    show_plane_only(scene)
+    for number in (0, 3, 11):
+        expected = number if rotation == 90 else BARS - 1 - number
+        assert bar_of_render(scene, number + 1, tmp_path, across=True) == expected
+    (image,) = scene.camera.data.background_images
+    assert np.degrees(image.rotation) == pytest.approx(rotation), "clockwise, as seen in a window"
+    assert image.scale == pytest.approx(4 / 3)
 
 
 def test_second_import_shares_camera_and_footage(tmp_path):

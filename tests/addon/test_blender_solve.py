@@ -139,7 +139,7 @@ def test_quick_scan_lists_people_with_pictures():
     assert len(settings.people) >= 2
     for one in settings.people:
         assert Path(one.thumbnail).is_file()
-        assert "seen in" in one.label
+        assert one.label.endswith("%")
     from addon.settings import person_words
 
     settings.people[0].use = False

@@ -2,13 +2,14 @@
 
 Needs the Blender in a folder and the built extension, so it runs from .ci/blender.sh, which sets
 STAF_WINDOW and STAF_EXTENSION.  Places of buttons are those of Blender 4.3.2 at 1600 x 1000.
-STAF_SCREENSHOTS names a folder for the pictures.
+STAF_SCREENSHOTS names a folder for the pictures that the page of the add-on shows.
 """
 
 import json
 import os
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +22,9 @@ sys.path.insert(0, str(Path(__file__).parent / "window"))
 from screen import Screen, opened
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CLIP = REPOSITORY / "examples" / "footage" / "balance_cam01.mp4"
+FOOTAGE = REPOSITORY / "examples" / "footage" / "balance_cam01.mp4"
+CLIP = Path(tempfile.gettempdir()) / f"footage-{os.getpid()}" / FOOTAGE.name
+KEPT = ("solving", "solved")
 VIDEO, SOLVE, CANCEL, GLTF = (1400, 127), (1453, 348), (1380, 400), (1453, 856)
 VIEWPORT = (600, 600)
 MOST_HELD_S = 0.25
@@ -31,15 +34,18 @@ MOST_HELD_S = 0.25
 def screen(tmp_path_factory):
     folder = Path(tmp_path_factory.mktemp("window"))
     os.environ["PYTHONPATH"] = str(REPOSITORY)
+    CLIP.parent.mkdir()
+    shutil.copy(FOOTAGE, CLIP)
     with opened(folder, Path(os.environ["STAF_EXTENSION"])) as it:
         yield it
+    shutil.rmtree(CLIP.parent)
 
 
 def picture(screen: Screen, name: str) -> Path:
-    folder = Path(os.environ.get("STAF_SCREENSHOTS") or screen.folder / "pictures")
+    kept = os.environ.get("STAF_SCREENSHOTS") if name in KEPT else None
     screen.move(*VIEWPORT)
     time.sleep(0.3)
-    return screen.shot(folder / f"{name}.png")
+    return screen.shot(Path(kept or screen.folder / "pictures").resolve() / f"{name}.jpg")
 
 
 def workers() -> list[int]:
@@ -78,7 +84,7 @@ def stopped(screen: Screen) -> None:
 
 
 def test_choose_a_video_by_typing_its_path(screen):
-    picture(screen, "1-start")
+    picture(screen, "start")
     screen.click(*VIDEO)
     screen.click(*VIDEO)
     screen.key("ctrl+a")
@@ -90,10 +96,10 @@ def test_choose_a_video_by_typing_its_path(screen):
 def test_escape_cancels(screen):
     start(screen)
     assert workers()
-    picture(screen, "2-solving")
+    picture(screen, "solving")
     screen.key("Escape")
     stopped(screen)
-    picture(screen, "3-cancelled")
+    picture(screen, "cancelled")
 
 
 def test_cancel_button_cancels(screen):
@@ -130,7 +136,7 @@ def test_character_stands_on_the_person_in_the_camera_view(screen):
     screen.ask("bpy.context.scene.frame_set(12)")
     screen.key("KP_0")
     time.sleep(2)
-    path = picture(screen, "4-solved")
+    path = picture(screen, "solved")
     colours = colours_of(path)
     assert colours > 2000, f"only {colours} colours: no footage behind the camera's view"
 
@@ -162,7 +168,7 @@ def test_export(screen):
     screen.click(*GLTF)
     time.sleep(1.5)
     screen.move(*VIEWPORT)
-    picture(screen, "5-export")
+    picture(screen, "export")
     screen.key("Return")
     screen.wait(lambda: list(screen.folder.glob("*.glb")), 60, "the clip")
     (path,) = screen.folder.glob("*.glb")

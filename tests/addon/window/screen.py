@@ -45,7 +45,7 @@ class Screen:
         time.sleep(0.3)
 
     def shot(self, path: Path) -> Path:
-        """The whole screen as a PNG."""
+        """The whole screen as a picture."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._tool("scrot", "-o", str(path))
         return path
