@@ -17,6 +17,7 @@ REPOSITORY=$(cd "$(dirname "$0")/.." && pwd)
 CACHE=${BLENDER_CACHE:-/opt/blender-test}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}
 export STAF_BACKEND_PYTHON=${STAF_BACKEND_PYTHON:-$(command -v python3)}
+export STAF_WHEELS=$CACHE/wheels
 export BLENDER_ROOT=$CACHE/trixie STAF_NODE_MODULES=$CACHE/node/node_modules
 LIBRARIES="libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libxext6 libgl1 libxxf86vm1 libgomp1 libegl1 libgl1-mesa-dri mmdebstrap zstd"
 DEBIAN_PACKAGES=blender,python3-numpy,python3-requests,python3-zstandard,xvfb,xauth,xdotool,scrot,libgl1-mesa-dri,libegl1,libgl1,libglx-mesa0,fonts-dejavu-core,dash,coreutils,libc-bin,bash,ca-certificates
@@ -81,6 +82,24 @@ node_packages() {
   echo "$stamp" > "$CACHE/node/.stamp"
 }
 
+wheels() {  # what Set Up Backend installs from: the backend's wheel, and those it needs
+  local needs ours python source
+  python=$(python_of 3.11)
+  needs="1 $(sed -n '/^dependencies/,/^]/p' "$REPOSITORY/pyproject.toml" | sha256sum)"
+  ours=$(git -C "$REPOSITORY" rev-parse HEAD:staf_backend HEAD:pyproject.toml | sha256sum)
+  [ "$(cat "$CACHE/wheels/.stamp" 2>/dev/null)" = "$needs $ours" ] && return
+  source=$(mktemp -d)  # building in the checkout would leave folders in it
+  git -C "$REPOSITORY" archive HEAD | tar -x -C "$source"
+  if [[ "$(cat "$CACHE/wheels/.stamp" 2>/dev/null)" != "$needs "* ]]; then
+    rm -rf "$CACHE/wheels"
+    "$python" -m pip wheel -q -w "$CACHE/wheels" "$source" 2>/dev/null
+  fi
+  rm -f "$CACHE"/wheels/staf_backend-*.whl
+  "$python" -m pip wheel -q --no-deps -w "$CACHE/wheels" "$source" 2>/dev/null
+  rm -rf "$source"
+  echo "$needs $ours" > "$CACHE/wheels/.stamp"
+}
+
 setup() {
   mkdir -p "$CACHE"
   exec 9> "$CACHE/.lock"
@@ -93,6 +112,7 @@ setup() {
   bpy_module bpy42 3.11 4.2.23 '<2'
   [ -d "$CACHE/pytest" ] || "$CACHE/uv/bin/pip" install -q --target "$CACHE/pytest" pytest
   say "node packages"; node_packages
+  say "wheels"; wheels
   say "Blender 4.3.2"; real_blender
   say "ready"
   exec 9>&-
