@@ -206,8 +206,8 @@ class Fitter:
     def _track(self, seen: _Seen, betas: np.ndarray) -> Fitted:
         """All frames, window by window; each starts where the one before it ended."""
         settings, frames = self.settings, len(seen.times_s)
-        rotations, root = np.empty((frames, JOINT_COUNT, 3, 3)), np.empty((frames, 3))
-        distance = np.empty((frames, COUNT))
+        rotations = np.empty((frames, JOINT_COUNT, 3, 3), np.float32)  # a clip may be long
+        root, distance = np.empty((frames, 3)), np.empty((frames, COUNT), np.float32)
         first = pinned = 0
         while True:
             last = min(first + settings.window, frames)

@@ -80,12 +80,12 @@ def _estimate(
     betas: dict[int, np.ndarray],
 ) -> Estimate:
     landmarks, swapped = consistent_sides(landmarks, track.keypoints_px)
-    points = landmarks.points_px[:, markers.LANDMARKS].astype(float)
-    visibility = np.nan_to_num(landmarks.visibility[:, markers.LANDMARKS].astype(float))
+    points = landmarks.points_px[:, markers.LANDMARKS]
+    visibility = np.nan_to_num(landmarks.visibility[:, markers.LANDMARKS])
     visibility *= track.observed[:, None]
     size_px = (video.width_px, video.height_px)
     rays = camera.rays(points, focal_px, size_px)
-    world = landmarks.world_m[:, markers.LANDMARKS].astype(float)
+    world = landmarks.world_m[:, markers.LANDMARKS]
     lifted = lifter.lift(rays, world, visibility, track.times_s)
     fitter = Fitter(body, FitSettings())
     fitted = fitter.fit(rays, visibility, track.times_s, lifted, betas.get(track.person))

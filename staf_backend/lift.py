@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _STRIDE = 8  # frames between windows; 4 gains nothing measurable, 16 loses a millimetre
 _BATCH = 16  # windows a call: constant, so that memory is
+_BLOCK = 1024  # frames turned from the grid to the clip's times at once
 _FEET_MIRROR = [2, 3, 0, 1]
 
 
@@ -217,9 +218,9 @@ class _Blend:
 
     def __init__(self, frames: int) -> None:
         self._weights = np.zeros(frames)
-        self._columns = np.zeros((frames, 24, 3, 2))
-        self._deviation = np.zeros((frames, 24))
-        self._contact = np.zeros((frames, 4))
+        self._columns = np.zeros((frames, 24, 3, 2), np.float32)
+        self._deviation = np.zeros((frames, 24), np.float32)
+        self._contact = np.zeros((frames, 4), np.float32)
         # betas and up: sums of value times weight, and of weights
         self._betas, self._betas_weight = np.zeros(10), 0.0
         self._up, self._up_weight = np.zeros(3), 0.0
@@ -250,17 +251,24 @@ class _Blend:
         def between(values: np.ndarray) -> np.ndarray:
             return values[low] * (1 - share[:, None]) + values[high] * share[:, None]
 
-        blended = rotations.to_quaternions(rotations.from_6d(self._columns))
-        turned = _slerp(blended[low], blended[high], share[:, None, None])
+        turned = np.empty((len(times_s), 24, 3, 3), np.float32)
+        for begin in range(0, len(times_s), _BLOCK):
+            rows = slice(begin, begin + _BLOCK)
+            ends = (self._quaternions(low[rows]), self._quaternions(high[rows]))
+            turned[rows] = rotations.from_quaternions(_slerp(*ends, share[rows, None, None]))
         length = float(np.linalg.norm(self._up))
         return Lifted(
-            rotations.from_quaternions(turned),
+            turned,
             between(self._deviation / weights),
             self._betas / self._betas_weight,
             self._up / length,
             self._up_spread(length),
             np.clip(between(self._contact / weights), 0, 1),
         )
+
+    def _quaternions(self, frames: np.ndarray) -> np.ndarray:
+        """Blended rotations (n, 24, 4) of some grid frames."""
+        return rotations.to_quaternions(rotations.from_6d(self._columns[frames]))
 
     def _up_spread(self, length: float) -> float:
         """Expected error of the mean direction: what windows expect, and how far they disagree."""

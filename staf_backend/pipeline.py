@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from staf_backend import StafError
 from staf_backend.assets import AssetError, asset_path
 from staf_backend.body import Body, BodyError, load_body
@@ -30,6 +32,7 @@ from staf_backend.track import Track, choose
 from staf_backend.video import Video, open_video
 from staf_backend.weights_info import installed_weights
 
+_BLOCK = 1000  # frames turned at once: a clip may be long
 ESTIMATORS = ("auto", "landmarks", "staf")
 _PEOPLE = re.compile(r"all|largest|\s*0*[1-9]\d*\s*(,\s*0*[1-9]\d*\s*)*")
 
@@ -185,12 +188,10 @@ def to_motion(
 ) -> Motion:
     """Camera axes to y up, matrices to quaternions, and everything a file should say."""
     params, track = estimate.params, estimate.track
-    rotations = params.rotations.copy()
-    rotations[:, 0] = TO_Y_UP @ rotations[:, 0]
     motion = Motion(
         times_s=track.times_s,
         frames=track.frames,
-        rotations_wxyz=continuous_signs(to_quaternions(rotations)),
+        rotations_wxyz=_keys(params.rotations),
         root_m=params.root_m @ TO_Y_UP.T,
         observed=track.observed,
         body=body.name,
@@ -207,6 +208,16 @@ def to_motion(
     )
     quality = {**estimate.quality, **motion_quality(motion)}
     return dataclasses.replace(motion, quality=quality)
+
+
+def _keys(rotations: np.ndarray) -> np.ndarray:
+    """Quaternions (T, 24, 4), y up and of continuous signs, of rotations in camera axes."""
+    keys = np.empty((*rotations.shape[:2], 4), np.float32)
+    for begin in range(0, len(rotations), _BLOCK):
+        part = rotations[begin : begin + _BLOCK].astype(float)
+        part[:, 0] = TO_Y_UP @ part[:, 0]
+        keys[begin : begin + _BLOCK] = to_quaternions(part)
+    return continuous_signs(keys)
 
 
 def _camera(video: Video, known_focal_px: float | None) -> Camera:
