@@ -81,7 +81,7 @@ class Settings:
                 )
         if not _PEOPLE.fullmatch(self.person):
             raise SettingsError(
-                f"There is no choice of people {self.person!r}.",
+                f"The choice of person {self.person!r} means nothing.",
                 "Use all, largest, or numbers from 1 as in 1,3.",
             )
         for name in ("focal_px", "fps"):
