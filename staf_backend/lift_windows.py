@@ -35,6 +35,39 @@ JOINT_MIRROR = np.array(
 
 _TORSO = markers.indices("shoulder", "hip")
 _HIPS = markers.indices("hip")
+# whose mean stands in for a marker that a window never saw ("same" and "other" side of the body)
+_STAND_INS = {
+    "nose": ("eye", "ear"),
+    "eye": ("nose", "other eye", "ear"),
+    "ear": ("nose", "other ear", "eye"),
+    "shoulder": ("other shoulder", "same hip"),
+    "elbow": ("same shoulder", "same wrist"),
+    "wrist": ("same index", "same pinky", "same thumb"),
+    "index": ("same pinky", "same thumb", "same wrist"),
+    "pinky": ("same index", "same thumb", "same wrist"),
+    "thumb": ("same index", "same pinky", "same wrist"),
+    "hip": ("other hip",),
+    "knee": ("same hip", "same ankle"),
+    "ankle": ("same heel",),
+    "heel": ("same ankle",),
+    "foot_index": ("same heel", "same ankle"),
+}
+
+
+def _stand_in_table() -> np.ndarray:
+    """(27, 27) 1 where the marker of the column may stand in for that of the row."""
+    table = np.zeros((markers.COUNT, markers.COUNT), np.float32)
+    sides = {"left": ("left_", "right_"), "right": ("right_", "left_")}
+    for row, name in enumerate(markers.NAMES):
+        side, _, bare = name.partition("_") if name[0] in "lr" else ("left", "", name)
+        same, other = sides[side]
+        for stand_in in _STAND_INS[bare]:
+            found = stand_in.replace("same ", same).replace("other ", other)
+            table[row, markers.indices(found)] = 1
+    return table * (1 - np.eye(markers.COUNT, dtype=np.float32))
+
+
+_STANDS_IN = _stand_in_table()
 _LONGEST_BRIDGE_S = 0.11  # a shorter gap counts as seen; so does one frame at a low frame rate
 _CLOSEST_Z = 0.2  # of a unit ray in the virtual camera: markers 78 degrees off its axis
 
@@ -267,7 +300,7 @@ def features(windows: Windows, turn: np.ndarray, with_world: np.ndarray) -> np.n
     flat = _turned(windows.rays, turn)
     weights = _weights(windows)
     middle = (flat * weights[..., None]).sum(2) / weights.sum(2)[..., None]
-    flat = (flat - middle[:, :, None]) * ever[..., None]
+    flat = _stood_in(flat - middle[:, :, None], ever)
     size = _size(flat, windows)[:, None, None]
     world = _about_hips(windows) * with_world[:, None, None, None]
     up_image = np.array([1, -1], np.float32)
@@ -291,6 +324,16 @@ def _turned(rays: np.ndarray, turn: np.ndarray) -> np.ndarray:
     return homogeneous[..., :2] / np.maximum(homogeneous[..., 2:], _CLOSEST_Z)
 
 
+def _stood_in(points: np.ndarray, ever: np.ndarray) -> np.ndarray:
+    """Points (N, W, K, C), those never seen (not `ever` (N, 1, K)) at their neighbours' or at 0."""
+    points = points * ever[..., None]
+    if ever.all():
+        return points
+    weights = _STANDS_IN * (ever & ~ever.swapaxes(-1, -2))
+    weights /= np.maximum(weights.sum(-1, keepdims=True), 1)
+    return points + weights[:, None] @ points
+
+
 def _size(flat: np.ndarray, windows: Windows) -> np.ndarray:
     """Root mean square distance (N,) of the markers from the torso, by visibility, in ray units."""
     weights = windows.observed * (0.05 + windows.visibility) + 1e-6
@@ -303,5 +346,5 @@ def _about_hips(windows: Windows) -> np.ndarray:
     ever = windows.world_observed.max(1, keepdims=True)
     hips = windows.world_m[:, :, _HIPS].mean(2, keepdims=True)
     both = ever[:, :, _HIPS].min(2)[..., None, None]
-    about = (windows.world_m - np.where(both, hips, 0)) * ever[..., None]
+    about = _stood_in(windows.world_m - np.where(both, hips, 0), ever)
     return about * np.array([2, -2, -2], np.float32)

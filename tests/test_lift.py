@@ -27,13 +27,13 @@ def body():
 
 
 def posed(body, times_s: np.ndarray) -> SimpleNamespace:
-    """A person 4 m away who turns a little, waves with the left hand and steps on the spot."""
+    """A person 4 m away, left knee raised, who waves with the left hand."""
     turns = np.zeros((len(times_s), 24, 3))
     swing = np.sin(2 * np.pi * 0.8 * times_s)
     turns[:, 0, 1] = 0.4
     turns[:, 16, 2], turns[:, 17, 2] = 0.9 + 0.4 * swing, 1.2
     turns[:, 18, 1] = -0.6 - 0.3 * swing
-    turns[:, 1, 0], turns[:, 4, 0] = -0.5 - 0.4 * swing, 0.7 + 0.4 * swing
+    turns[:, 1, 0], turns[:, 4, 0] = -1.1 - 0.3 * swing, 1.5 + 0.3 * swing
     root_m = np.tile([0.1, -0.1, -4.0], (len(times_s), 1))
     local = rotations.from_axis_angle(turns)
     turned, joints_m = skeleton.forward_kinematics(local, body.joint_template_m, root_m)
@@ -77,7 +77,8 @@ def test_says_which_way_is_up_and_where_the_standing_foot_is(lifter, body):
     assert np.linalg.norm(guess.up) == pytest.approx(1)
     assert 0 < guess.up_deviation_rad < 0.5
     left, right = guess.contact[:, :2].mean(), guess.contact[:, 2:].mean()
-    assert right > 0.5 > left
+    assert right > 0.5
+    assert right > left + 0.1
 
 
 def test_rotations_are_rotations_and_shapes_are_as_promised(lifter, body):
@@ -174,13 +175,28 @@ def test_legs_out_of_the_picture_leave_the_upper_body(lifter, body):
     assert guess.deviation_rad[:, [1, 4, 7]].mean() > whole.deviation_rad[:, [1, 4, 7]].mean()
 
 
-def test_the_network_knows_that_hidden_arms_are_less_sure(lifter, body):
+def test_the_network_knows_that_it_is_less_sure_of_noisy_hidden_arms(lifter, body):
     sure = lifted(lifter, posed(body, clock(2, 30)))
     seen = posed(body, clock(2, 30))
-    arm = markers.indices("left_elbow", "left_wrist", "left_index", "left_pinky", "left_thumb")
+    arm = markers.indices("right_elbow", "right_wrist", "right_index", "right_pinky", "right_thumb")
+    rng = np.random.default_rng(0)
     seen.visibility[:, arm] = 0.05
+    seen.rays[:, arm] += rng.normal(0, 0.02, (61, 5, 2))
+    seen.world_m[:, arm] += rng.normal(0, 0.08, (61, 5, 3))
     unsure = lifted(lifter, seen)
-    assert unsure.deviation_rad[:, [16, 18, 20]].mean() > sure.deviation_rad[:, [16, 18, 20]].mean()
+    arm_joints, other_joints = [17, 19, 21], [1, 2, 4, 5, 9]
+    more = unsure.deviation_rad / sure.deviation_rad
+    assert more[:, arm_joints].mean() > 1.1 * more[:, other_joints].mean()
+
+
+def test_a_marker_that_was_never_seen_changes_little(lifter, body):
+    reference = lifted(lifter, posed(body, clock(2, 30)))
+    for name in ("left_ear", "nose", "right_thumb", "left_wrist"):
+        seen = posed(body, clock(2, 30))
+        seen.rays[:, markers.indices(name)] = np.nan
+        seen.world_m[:, markers.indices(name)] = np.nan
+        error = degrees(lifted(lifter, seen).rotations, reference.rotations)
+        assert error.mean() < 8, name
 
 
 def test_far_off_the_axis_the_person_turns_with_the_view(lifter, body):

@@ -208,7 +208,7 @@ def _seen(
     away = smooth_normals(rng, count, markers.COUNT, 3.0) > 0.8
     seen = ~(lost[..., None] | (away & single[:, None]) | absent[:, None])
     seen &= ~(outside & edge[..., None])
-    seen[:, 0] |= ~seen.any(1)
+    seen[:, 0] |= ~seen.any((1, 2))[:, None]
     return seen, seen.copy()
 
 

@@ -228,7 +228,7 @@ def train(mocap: Path, out: Path, config: Config, begin: Path | None = None) -> 
         mocap: motion capture, see `mocap`.
         out: folder, made where missing.
         config: of the run.
-        begin: a `lift.safetensors` to go on from.
+        begin: a `lift.safetensors` to go on from; the report beside it becomes part of the new one.
 
     Raises:
         MocapError: the motion cannot be read.
@@ -252,6 +252,8 @@ def train(mocap: Path, out: Path, config: Config, begin: Path | None = None) -> 
         "held_out": lift_evaluation.evaluate(network, held, figure),
         "log": log,
     }
+    if begin is not None and begin.with_suffix(".json").exists():
+        report["before"] = json.loads(begin.with_suffix(".json").read_text(encoding="utf-8"))
     _write(report, out / "lift.json")
     return network
 
@@ -290,6 +292,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=Config.minutes)
     parser.add_argument("--steps", type=int, default=Config.steps)
     parser.add_argument("--seed", type=int, default=Config.seed)
+    parser.add_argument("--rate", type=float, default=Config.learning_rate, help="learning rate")
     parser.add_argument("--begin", type=Path, help="lift.safetensors to go on from")
     parser.add_argument("--evaluate", action="store_true", help="renew the numbers in lift.json")
     options = parser.parse_args(arguments)
@@ -298,7 +301,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.evaluate:
         evaluate_again(options.mocap, options.out)
         return
-    config = Config(seed=options.seed, steps=options.steps, minutes=options.minutes)
+    config = Config(options.seed, options.steps, options.minutes, learning_rate=options.rate)
     train(options.mocap, options.out, config, options.begin)
 
 
