@@ -118,7 +118,7 @@ setup() {
   exec 9>&-
 }
 
-run() {  # run PLACE ARGS...: pytest in one place, alone
+run() (  # run PLACE ARGS...: pytest in one place; a shell of its own, so that its variables stay in it
   local place=$1; shift
   cd "$REPOSITORY"
   export STAF_ADDON_PLACE=$place BLENDER_USER_RESOURCES
@@ -131,8 +131,8 @@ run() {  # run PLACE ARGS...: pytest in one place, alone
     "$CACHE/$place/bin/python" tests/addon/pytest_inside.py -- - "$@" || code=$?
   fi
   rm -rf "$BLENDER_USER_RESOURCES"
-  return $code
-}
+  exit $code
+)
 
 extension_tool() {  # Blender's own tool for extensions, which needs no Blender
   local tool

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 ROOT_BONE = "root"
 
-_CENTRE = ("Pelvis", "Spine1", "Spine2", "Spine3", "Neck", "Head")
+_CENTRE: tuple[str, ...] = ("Pelvis", "Spine1", "Spine2", "Spine3", "Neck", "Head")
 _PAIRED = ("Hip", "Knee", "Ankle", "Foot", "Collar", "Shoulder", "Elbow", "Wrist", "Hand")
 
 # scheme: words for left and right, the six centre bones, the nine paired ones (* is the side)

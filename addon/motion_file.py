@@ -183,24 +183,26 @@ def _check_kind(members: Mapping[str, np.ndarray]) -> None:
 
 def _clip(members: Mapping[str, np.ndarray]) -> MotionClip:
     header = json.loads(str(members["header"]))
-    arrays = ("times_s", "frames", "rotations_wxyz", "root_m", "observed", "betas")
+    names = ("times_s", "frames", "rotations_wxyz", "root_m", "observed", "betas", "rest_joints_m")
+    arrays: dict[str, Any] = {name: members[name] for name in names}
     keypoints = members.get("keypoints_px")
-    names = members["keypoint_names"] if keypoints is not None else ()
-    texts = {name: str(header[name]) for name in ("name", "source", "estimator", "version")}
+    keypoint_names = members["keypoint_names"] if keypoints is not None else ()
     return MotionClip(
-        **texts,
+        name=str(header["name"]),
+        source=str(header["source"]),
+        estimator=str(header["estimator"]),
+        version=str(header["version"]),
         body=str(header["body"]),
         gender=str(header["gender"]),
         person=int(header["person"]),
         source_fps=float(header["source_fps"]),
         quality={str(k): float(v) for k, v in header["quality"].items()},
         camera=_camera(header["camera"]),
-        **{name: members[name] for name in arrays},
-        rest_joints_m=members["rest_joints_m"],
+        **arrays,
         joint_names=tuple(str(name) for name in members["joint_names"]),
         parents=tuple(int(parent) for parent in members["parents"]),
         keypoints_px=keypoints,
-        keypoint_names=tuple(str(name) for name in names),
+        keypoint_names=tuple(str(name) for name in keypoint_names),
     )
 
 

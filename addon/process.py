@@ -162,7 +162,6 @@ class Process:
         python = self.command.python
         if not python:
             raise no_backend()
-        windows = {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
         try:
             return subprocess.Popen(
                 [python, str(_WARDEN), *self.command.arguments],
@@ -172,7 +171,9 @@ class Process:
                 encoding="utf-8",
                 errors="replace",
                 env={**os.environ, "PYTHONIOENCODING": "utf-8", **self.command.environment},
-                **(windows if os.name == "nt" else {"start_new_session": True}),
+                # a group of its own, so that all of it can be ended at once
+                start_new_session=os.name != "nt",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError as error:
             reason = error.strerror or str(error)

@@ -9,7 +9,6 @@ The state is plain Python, so undo does not touch it.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from .body_file import OPEN_BODIES
 from .job import SolveRequest, discard, job_folder, motions_of
 from .motion_file import MotionClip, read_motion
 from .problem import Problem
-from .process import Cancelled, Process, Progress, run
+from .process import Cancelled, Command, Process, Progress
 from .storage import bodies_folder, user_folder
 
 MOTION_KEY = "staf_motion"
@@ -38,6 +37,8 @@ class Work:
     options: character.ImportOptions
     python: str
     folder: Path | None = None
+    commands: deque[Command] = field(default_factory=deque)
+    """What the backend still has to do."""
     motions: deque[Path] = field(default_factory=deque)
     """Motion files not yet imported."""
 
@@ -129,15 +130,21 @@ class Solver:
         self.stop_asked = False
         self.work = work = self.waiting.popleft()
         work.folder = job_folder(user_folder("motions"), work.request.video.stem)
-        self.process = Process(work.request.convert(work.python, work.folder))
+        body = export_body(work.request.body, work.python)
+        convert = work.request.convert(work.python, work.folder)
+        work.commands = deque([convert] if body is None else [body, convert])
+        self.process = Process(work.commands.popleft())
 
     def _listen(self) -> None:
         assert self.process is not None
         assert self.work is not None
         result = self.process.poll()
-        if result is not None:
-            self.log = self.process.log
-            self.process = None
+        if result is None:
+            return
+        self.log = self.process.log
+        commands = self.work.commands
+        self.process = Process(commands.popleft()) if commands else None
+        if self.process is None:
             self.work.motions = deque(motions_of(result))
 
     def _bring_in(self, context: bpy.types.Context, work: Work) -> None:
@@ -192,12 +199,17 @@ def fetch_body(clip: MotionClip, python: str) -> None:
     Raises:
         Problem: it cannot.
     """
-    path = bodies_folder() / f"{clip.body}.npz"
-    if clip.body in OPEN_BODIES or path.is_file() or not python:
-        return
-    temporary = path.with_name(f".{path.stem}-new.npz")
-    run(python, ["body", "export", clip.body, "-o", str(temporary)])
-    shutil.move(temporary, path)
+    command = export_body(clip.body, python) if python else None
+    if command is not None:
+        Process(command).wait()
+
+
+def export_body(name: str, python: str) -> Command | None:
+    """The command that writes a body as plain arrays where imports look; None where it is there."""
+    path = bodies_folder() / f"{name}.npz"
+    if name in OPEN_BODIES or path.is_file():
+        return None
+    return Command(python, ("body", "export", name, "-o", str(path)))
 
 
 def wait_for(context: bpy.types.Context, works: list[Work]) -> list[str]:

@@ -5,7 +5,8 @@ import bpy
 
 from .character import ID_KEY, takes_of
 from .export_operators import ExportClips
-from .import_operators import ImportMotion
+from .import_operators import AddFootage, ImportMotion
+from .problem import Problem
 from .settings import backend_python, scanned_people
 from .solve import SOLVER
 from .solve_operators import Cancel, ImportVideo, ScanPeople, ShowLog, Solve, progress_text
@@ -113,6 +114,22 @@ class ExportPanel(_Panel, bpy.types.Panel):
             ).file_format = ending
 
 
+class ObjectMenu(bpy.types.Menu):
+    """Object > STAF, which is also what F3 searches"""
+
+    bl_idname = "STAF_MT_object"
+    bl_label = "STAF"
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator(Solve.bl_idname, text="Solve Video (STAF)")
+        layout.operator(ScanPeople.bl_idname, text="Find People in Video (STAF)")
+        layout.operator(ImportMotion.bl_idname, text="Import Motion (STAF)")
+        layout.operator(AddFootage.bl_idname, text="Add Footage (STAF)")
+        layout.operator(ExportClips.bl_idname, text="Export Clips (STAF)")
+
+
 class MotionDrop(bpy.types.FileHandler):
     """A motion file dropped onto the viewport"""
 
@@ -192,8 +209,12 @@ def _draw_outcome(layout: bpy.types.UILayout) -> None:
         layout.label(text=SOLVER.told, icon="INFO")
     try:
         backend_python()
-    except Exception as problem:
+    except Problem as problem:
         layout.label(text=str(problem), icon="ERROR")
+
+
+def _draw_object(self, _context: bpy.types.Context) -> None:
+    self.layout.menu(ObjectMenu.bl_idname)
 
 
 def _draw_import(self, _context: bpy.types.Context) -> None:
@@ -207,11 +228,12 @@ def _draw_export(self, _context: bpy.types.Context) -> None:
 
 CLASSES = (
     *(VideoPanel, SolvePanel, CharacterPanel, CleanUpPanel, ExportPanel),
-    *(MotionDrop, VideoDrop),
+    *(ObjectMenu, MotionDrop, VideoDrop),
 )
 _PLACES = (
     ("TOPBAR_MT_file_import", _draw_import),
     ("TOPBAR_MT_file_export", _draw_export),
+    ("VIEW3D_MT_object", _draw_object),
 )
 
 

@@ -91,7 +91,13 @@ def test_phone_videos_are_turned_where_blender_does_not(rotation):
 
     upright = (360, 640) if rotation in (90, 270) else (640, 360)
     film = FilmCamera(
-        *(500.0, *upright, True, np.zeros(2), np.array([1.0, 0, 0, 0]), np.zeros(3)),
+        focal_px=500.0,
+        width_px=upright[0],
+        height_px=upright[1],
+        focal_assumed=True,
+        principal_point_px=np.zeros(2),
+        rotation_wxyz=np.array([1.0, 0, 0, 0]),
+        position_m=np.zeros(3),
         rotation_deg=rotation,
     )
     obeys = bpy.app.version >= (4, 4)

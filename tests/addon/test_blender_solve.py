@@ -68,6 +68,18 @@ def test_solve_makes_characters_with_camera_and_footage():
     assert Path(bpy.path.abspath(image.clip.filepath)).name == CLIP.name
 
 
+@pytest.mark.usefixtures("backend")
+def test_several_videos_one_after_another():
+    settle()
+    settings = bpy.context.scene.staf
+    settings.person, settings.end_s = "LARGEST", 0.5
+    names = [{"name": f"balance_cam0{number}.mp4"} for number in (1, 2)]
+    assert bpy.ops.staf.import_video(directory=str(CLIP.parent), files=names) == {"FINISHED"}
+    assert state()["made"] == ["balance_cam01", "balance_cam02"]
+    sources = {item.get("staf_source") for item in bpy.data.objects if item.type == "CAMERA"}
+    assert sources == {"balance_cam01.mp4", "balance_cam02.mp4"}
+
+
 def test_characters_overlay_the_people(motions):
     """The skin's joints, through the imported camera, against the landmarks the backend saw."""
     from addon.motion_file import read_motion
@@ -260,6 +272,36 @@ def test_python_without_the_backend(monkeypatch):
     monkeypatch.chdir("/")
     with pytest.raises(RuntimeError, match=r"has no staf-backend.*Set up"):
         bpy.ops.staf.solve()
+
+
+def test_your_own_body_file_is_read_by_the_backend_alone(backend, monkeypatch, tmp_path):
+    """Added, exported as plain arrays, solved with; an SMPL-shaped file of the tests' making."""
+    sys.path.insert(0, str(REPOSITORY / "tests"))
+    from body_files_made import model_arrays
+
+    assert backend
+    monkeypatch.setenv("STAF_HOME", str(tmp_path / "home"))
+    np.savez(tmp_path / "basicmodel_m.npz", **model_arrays("smpl"))
+    assert bpy.ops.staf.add_body(filepath=str(tmp_path / "basicmodel_m.npz")) == {"FINISHED"}
+    (path,) = user_folder("bodies").glob("smpl-*.npz")
+    path.unlink()  # a solve fetches it again
+    settings = bpy.context.scene.staf
+    settle()
+    settings.body, settings.own_body, settings.person = "OWN", path.stem, "LARGEST"
+    try:
+        bpy.ops.staf.solve()
+        rig = bpy.context.object
+        assert rig["staf_body"] == path.stem
+        assert len(rig.children[0].data.vertices) == 6890
+    finally:
+        path.unlink()
+
+
+def test_a_file_that_is_no_body(backend, tmp_path):
+    assert backend
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(RuntimeError, match=r"text\.npz is .* not a body model"):
+        bpy.ops.staf.add_body(filepath=str(tmp_path / "text.npz"))
 
 
 def test_nothing_chosen(backend):

@@ -88,10 +88,9 @@ def operators() -> dict[str, set[str]]:
             names, properties = {}, set()
             for line in node.body:
                 if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant):
-                    names[line.targets[0].id] = line.value.value  # type: ignore[attr-defined]
-                annotated = isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
-                if annotated and "Property(" in ast.unparse(line.annotation):
-                    properties.add(line.target.id)
+                    names[ast.unparse(line.targets[0])] = line.value.value
+                if isinstance(line, ast.AnnAssign) and "Property(" in ast.unparse(line.annotation):
+                    properties.add(ast.unparse(line.target))
             if str(names.get("bl_idname", "")).startswith("staf."):
                 found[names["bl_idname"]] = properties
     return found

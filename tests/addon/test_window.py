@@ -25,7 +25,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FOOTAGE = REPOSITORY / "examples" / "footage" / "balance_cam01.mp4"
 CLIP = Path(tempfile.gettempdir()) / f"footage-{os.getpid()}" / FOOTAGE.name
 KEPT = ("solving", "solved")
-VIDEO, SOLVE, CANCEL, GLTF = (1400, 127), (1453, 348), (1380, 400), (1453, 856)
+VIDEO, FIND = (1400, 127), (1453, 227)
+SOLVE, CANCEL, GLTF = (1453, 348), (1380, 400), (1453, 856)
 VIEWPORT = (600, 600)
 MOST_HELD_S = 0.25
 
@@ -91,6 +92,30 @@ def test_choose_a_video_by_typing_its_path(screen):
     screen.type(str(CLIP))
     screen.key("Return")
     assert screen.ask("answer = bpy.context.scene.staf.video") == str(CLIP)
+
+
+def test_quick_scan_fills_the_list(screen):
+    settings(screen, person="LIST", end_s=0.8)
+    screen.move(*VIEWPORT)
+    screen.click(*FIND)
+    count = "answer = len(bpy.context.scene.staf.people)"
+    screen.wait(lambda: screen.ask(count) >= 2, 60, "people")
+    picture(screen, "people")
+    settings(screen, person="ALL", end_s=0.0)
+
+
+def test_set_up_that_fails_says_so_and_leaves_nothing(screen):
+    """There is nothing to install from; the modal way, as from the button."""
+    (screen.folder / "staf_backend-0.1.0-py3-none-any.whl").write_bytes(b"no wheel")
+    screen.ask(
+        "with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):\n"
+        f"    bpy.ops.staf.setup_backend('INVOKE_DEFAULT', source={str(screen.folder)!r})"
+    )
+    status = "import bl_ext.user_default.staf.preferences as p; answer = p.SetUpBackend.status"
+    screen.wait(lambda: screen.ask(status) == "", 90, "the end of the set-up")
+    folder = "from bl_ext.user_default.staf.storage import user_folder\n"
+    assert screen.ask(folder + "answer = [p.name for p in user_folder('backend').iterdir()]") == []
+    assert screen.ask("answer = bpy.context.preferences.addons[MODULE].preferences.doctor") == ""
 
 
 def test_escape_cancels(screen):

@@ -60,7 +60,7 @@ def beat():
 
 def answer_all():
     for question in sorted(FOLDER.glob("ask-*.py")):
-        names = {"bpy": bpy, "beats": _beats, "answer": None}
+        names = {"bpy": bpy, "beats": _beats, "MODULE": MODULE, "answer": None}
         exec(compile(question.read_text(), question.name, "exec"), names)
         question.unlink()
         write(question.name.replace("ask", "answer").replace(".py", ".json"), names["answer"])
