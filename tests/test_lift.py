@@ -1,6 +1,7 @@
 """The first guess from landmarks: any clock, any gap, mirror images, and what it must get right."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -234,9 +235,10 @@ def test_a_long_clip_costs_no_more_a_frame_than_a_short_one():
             up = np.tile(np.array([0, 1, 0], np.float32), (count, 1))
             return [eye, ones, ones[..., :4], np.zeros((count, 10), np.float32), up, ones[:, 0, 0]]
 
-    sums = []
+    sums: list[int] = []
     for seconds in (20, 80):
-        session, frames = Counting(), round(30 * seconds)
+        session: Any = Counting()
+        frames = round(30 * seconds)
         rays = np.random.default_rng(0).normal(0, 0.1, (frames, 27, 2))
         world_m = np.zeros((frames, 27, 3))
         Lifter(session).lift(rays, world_m, np.ones((frames, 27)), np.arange(frames) / 30)
