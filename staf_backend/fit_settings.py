@@ -38,8 +38,8 @@ class FitSettings:
     shape_frames: float = 4.0
     coarse_steps: int = 6
     fine_steps: int = 3
-    window: int = 600
-    overlap: int = 60
+    window: int = 300
+    overlap: int = 45
 
 
 def _per_unknown(values: dict[int, float], default: float, root: float) -> np.ndarray:
