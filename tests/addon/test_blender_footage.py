@@ -146,3 +146,18 @@ def test_silent_video_is_told(tmp_path):
     editor = bpy.context.scene.sequence_editor
     strips = getattr(editor, "strips", None) or getattr(editor, "sequences", [])
     assert not len(strips)
+
+
+@pytest.mark.skipif(
+    bpy.app.version < (4, 3) and not bpy.app.binary_path, reason="bpy 4.2 was built without sound"
+)
+def test_sound_of_the_video_stands_at_its_first_picture(tmp_path):
+    make_clip(tmp_path / "walk.mp4", count=30, sound=1)
+    path = write(tmp_path / "walk.npz", 30)
+    bring_in(path, sound=True, start_frame=11)
+    bring_in(path, sound=True, start_frame=11)
+    editor = bpy.context.scene.sequence_editor
+    strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+    (strip,) = strips
+    assert strip.type == "SOUND"
+    assert strip.frame_start == 11
