@@ -8,6 +8,7 @@ take the room of one, and still compute in float32.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,15 @@ def _halved(tensors: list[TensorProto]) -> tuple[list[onnx.NodeProto], list[Tens
     return casts, kept
 
 
+def report(paths: list[Path]) -> dict:
+    """What is known of the members, from the `lift.json` beside each; numbers are not the joint's.
+
+    `python -m training.lift --evaluate` adds the committee's own held-out numbers.
+    """
+    members = [json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) for path in paths]
+    return {"config": members[0]["config"], "data": members[0]["data"], "members": members}
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m training.committee", description=__doc__)
@@ -79,6 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     join(options.networks, options.out)
+    text = json.dumps(report(options.networks), indent=1) + "\n"
+    options.out.with_suffix(".json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
