@@ -10,6 +10,7 @@ above, the character below.
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import bpy
 import cv2
@@ -38,18 +39,20 @@ def main(clip: str, glb: str, sheet: str, frames: str = "7") -> None:
     cv2.imwrite(sheet, rows[..., ::-1])
 
 
-def import_character(glb: str) -> dict:
+def import_character(glb: str) -> dict[str, Any]:
     """Import the .glb into an empty scene; returns what the file says about its first person."""
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    bpy.context.scene.render.fps = 1000  # a frame is a millisecond
+    scene: Any = bpy.context.scene
+    scene.render.fps = 1000  # a frame is a millisecond
     bpy.ops.import_scene.gltf(filepath=str(Path(glb).resolve()))
-    extras = GLTF2().load(glb).animations[0].extras
+    contents: Any = GLTF2().load(glb)
+    extras = contents.animations[0].extras
     return {"start_s": extras["start_s"], **next(iter(extras["people"].values()))}
 
 
-def look_through_camera(extras: dict, size: tuple[int, int]) -> None:
+def look_through_camera(extras: dict[str, Any], size: tuple[int, int]) -> None:
     """A camera where the real one was: at the origin, level, with its angle of view."""
-    scene = bpy.context.scene
+    scene: Any = bpy.context.scene
     data = bpy.data.cameras.new("camera")
     data.sensor_fit = "VERTICAL"
     data.lens = data.sensor_height * extras["focal_px"] / extras["image_px"][1]
@@ -67,12 +70,12 @@ def look_through_camera(extras: dict, size: tuple[int, int]) -> None:
 
 def render_at(time_s: float) -> np.ndarray:
     """(H, W, 3) uint8 RGB at a time of the clip."""
-    scene = bpy.context.scene
+    scene: Any = bpy.context.scene
     scene.frame_set(max(0, round(1000 * time_s)))
     with tempfile.TemporaryDirectory() as folder:
         scene.render.filepath = str(Path(folder) / "picture.png")
         bpy.ops.render.render(write_still=True)
-        picture = cv2.imread(scene.render.filepath)
+        picture: Any = cv2.imread(scene.render.filepath)
     return np.ascontiguousarray(picture[..., ::-1])
 
 

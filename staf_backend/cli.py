@@ -47,6 +47,9 @@ class Terminated(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    # sums in another order give other last digits, and the same input must give the same bytes;
+    # matrices here are too small to gain from threads
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         options = _parser().parse_args(words)
@@ -235,8 +238,10 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
             raise UsageError(f"With several videos, --{name} must be a folder, not {path}.")
         if path and is_folder(path):
             make_folder(path)
+    more = {name: Path(path) if path else None for name, path in paths.items() if name != "output"}
     wanted = Wanted(
-        **{name: Path(path) if path else None for name, path in paths.items()},
+        Path(options.output),
+        **more,
         bone_names=options.bone_names,
         root_motion=options.root_motion,
         mesh=not options.no_mesh,

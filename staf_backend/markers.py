@@ -151,7 +151,7 @@ def markers_of(body: "Body") -> Markers:
             point += share * body.template_m[vertex]
             per_beta += share * body.shape_directions[vertex]
             np.add.at(weights, body.skin_joints[vertex], share * body.skin_weights[vertex])
-        for i in np.flatnonzero(weights):
+        for i in np.flatnonzero(weights).tolist():
             offset = point - body.joint_template_m[i]
             rows.append((k, i, weights[i], offset, per_beta - body.joint_shape_directions[i]))
     marker, joint, weight, offset, per_beta = (np.array(column) for column in zip(*rows))

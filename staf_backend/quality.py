@@ -15,8 +15,9 @@ def motion_quality(motion: Motion) -> dict[str, float]:
     * `jitter_mm_per_frame2`: mean second difference of the joints' positions about the root, mm.
     * `limb_length_spread_m`: largest change of a bone's length over the clip, 0 for a sound file.
     """
-    shortest, longest, jitter = np.inf, -np.inf, [np.zeros(0)]
     parents = list(motion.parents[1:])
+    shortest, longest = np.full(len(parents), np.inf), np.full(len(parents), -np.inf)
+    jitter = [np.zeros(0)]
     for begin in range(0, len(motion.times_s), _BLOCK):
         rows = slice(begin, begin + _BLOCK + 2)  # a second difference needs two frames more
         joints = joints_m(_part(motion, rows))

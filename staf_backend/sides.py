@@ -44,8 +44,8 @@ def consistent_sides(
     if not undone.any():
         return landmarks, undone
     rows = np.arange(len(points))[:, None]
-    fixed = (array[rows, order] for array in (points, landmarks.world_m, landmarks.visibility))
-    return Landmarks(*fixed, landmarks.person), undone
+    world, visibility = landmarks.world_m[rows, order], landmarks.visibility[rows, order]
+    return Landmarks(points[rows, order], world, visibility, landmarks.person), undone
 
 
 def _torso_px(points: np.ndarray) -> float:

@@ -128,7 +128,7 @@ def test_wrong_pythons(tmp_path):
         Process(Command("", ("doctor",)))
     with pytest.raises(BackendError, match="cannot be started"):
         Process(Command(str(tmp_path / "python"), ("doctor",)))
-    process = Process(Command(sys.executable, ("-I", "-m", "staf_backend"), module=None))
+    process = Process(Command(sys.executable, ("-I", "-S", "-m", "staf_backend"), module=None))
     with pytest.raises(BackendError, match="No module named"):
         process.wait()
 
