@@ -15,6 +15,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
+from training.lift_network import forget_origin
+
 _SMALL = 1024  # numbers; a smaller tensor stays as it is
 
 
@@ -49,6 +51,7 @@ def join(paths: list[Path], out: Path) -> None:
     joined = helper.make_model(graph, opset_imports=list(first.opset_import))
     joined.ir_version = first.ir_version
     joined.producer_name = f"committee of {len(members)}"
+    forget_origin(joined)
     onnx.checker.check_model(joined, full_check=True)
     onnx.save(joined, out)
 

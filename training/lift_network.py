@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -154,3 +155,14 @@ def export(network: LiftNetwork, path: Path) -> None:
         external_data=False,
         verbose=False,
     )
+    model = onnx.load(path)
+    forget_origin(model)
+    onnx.save(model, path)
+
+
+def forget_origin(model: onnx.ModelProto) -> None:
+    """Take out the exporter's notes on where in whose files each node came from."""
+    graph = model.graph
+    for owner in (model, graph, *graph.node, *graph.initializer, *graph.value_info):
+        owner.doc_string = ""
+        del owner.metadata_props[:]
