@@ -68,7 +68,9 @@ def optimised_shapes(content: Mapping[str, Any]) -> set[tuple[int, ...]] | None:
     state = optimiser.get("state") if isinstance(optimiser, Mapping) else None
     if not isinstance(state, Mapping):
         return None
-    moments = [entry.get("exp_avg") for entry in state.values() if isinstance(entry, Mapping)]
+    moments: list[Any] = [
+        entry.get("exp_avg") for entry in state.values() if isinstance(entry, Mapping)
+    ]
     return {tuple(moment.shape) for moment in moments if isinstance(moment, Tensor)}
 
 
