@@ -116,10 +116,10 @@ def _seen(
     prior_weights = share / deviation**2
     return _Seen(
         times_s,
-        np.where(present[..., None], rays, 0.0),
-        weights,
+        np.where(present[..., None], rays, 0),
+        weights.astype(np.float32),
         lifted.rotations,
-        prior_weights,
+        prior_weights.astype(np.float32),
         (2 * lifted.contact - 1).clip(0, 1),
     )
 

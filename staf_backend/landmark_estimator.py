@@ -84,7 +84,7 @@ def _estimate(
     visibility = np.nan_to_num(landmarks.visibility[:, markers.LANDMARKS])
     visibility *= track.observed[:, None]
     size_px = (video.width_px, video.height_px)
-    rays = camera.rays(points, focal_px, size_px)
+    rays = camera.rays(points, focal_px, size_px).astype(np.float32)  # a clip may be long
     world = landmarks.world_m[:, markers.LANDMARKS]
     lifted = lifter.lift(rays, world, visibility, track.times_s)
     fitter = Fitter(body, FitSettings())
