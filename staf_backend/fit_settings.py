@@ -38,8 +38,8 @@ class FitSettings:
     shape_frames: float = 4.0
     coarse_steps: int = 6
     fine_steps: int = 3
-    window: int = 150
-    overlap: int = 36
+    window: int = 100
+    overlap: int = 30
 
 
 def _per_unknown(values: dict[int, float], default: float, root: float) -> np.ndarray:
