@@ -14,8 +14,7 @@ is least.  It is Gauss-Newton with analytic Jacobians (`fit_terms`) on block-ban
 pinned to the end of the one before.  Every frame counts by the time it stands for, so the result
 does not depend on the frame rate.
 
-There is one start, the lifted pose: mirroring bones in depth where the lifter is unsure was tried, and
-chose worse than the lifter (training/LOG.md).
+It starts once, from the lifted pose; bones mirrored in depth chose worse (training/LOG.md).
 
 Method: the energy is that of SMPLify (Bogo et al., ECCV 2016) with a learned per-frame prior in the
 place of its mixture of Gaussians.  numpy and scipy only.
