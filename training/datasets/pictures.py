@@ -1,0 +1,123 @@
+"""Are the pictures there and whole?  Looked at without being decoded: sets hold millions."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..store import SetError
+from .rows import Request
+
+_JPEG, _JPEG_END, _PNG, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"\x89PNG", b"IEND"
+_TAIL_BYTES = 1024  # cameras append a few bytes after the end mark
+
+
+class Pictures:
+    """Checks images below a root, each once, and counts those missing or broken."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._states: dict[str, str] = {}
+
+    def usable(self, names: list[str]) -> np.ndarray:
+        """(len(names),) bool; counts the others, each row.
+
+        Raises:
+            SetError: one is missing, unless the request allows it.
+        """
+        return np.array([self._usable(name) for name in names], bool)
+
+    def _usable(self, name: str) -> bool:
+        if name not in self._states:
+            self._states[name] = image_state(self._request.root / name)
+        state = self._states[name]
+        if state == "missing" and not self._request.allow_missing:
+            raise SetError(
+                f"{self._request.root / name} is missing.",
+                "Finish the download, or go on without it: --allow-missing",
+            )
+        if state != "whole":
+            self._request.skip(f"image {state}")
+        return state == "whole"
+
+
+def image_state(path: Path) -> str:
+    """ "whole", "missing", "no JPEG or PNG" or "cut short"."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _TAIL_BYTES))
+            end = file.read()
+    except OSError:
+        return "missing"
+    if start.startswith(_JPEG):
+        return "whole" if _JPEG_END in end else "cut short"
+    if start.startswith(_PNG):
+        return "whole" if _PNG_END in end else "cut short"
+    return "no JPEG or PNG"
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels.
+
+    Raises:
+        SetError: it cannot be read.
+    """
+    import cv2
+
+    image = cv2.imread(str(path), cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION)
+    whole = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if image is not None else None
+    if whole is None:
+        raise SetError(f"{path} is broken or missing.", "Fetch it again.")
+    return whole.shape[1], whole.shape[0]
+
+
+def video_facts(path: Path) -> tuple[int, float, tuple[int, int]]:
+    """Number of frames, frames a second, (width, height); packets are counted, not decoded.
+
+    Raises:
+        SetError: missing, or no video.
+    """
+    import av
+
+    if not path.is_file():
+        raise SetError(f"{path} is missing.", "Finish the download.")
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            rate = float(stream.average_rate or 0)
+            size = (stream.codec_context.width, stream.codec_context.height)
+            count = sum(1 for packet in container.demux(stream) if packet.size)
+    except (av.FFmpegError, IndexError) as error:
+        raise SetError(f"{path} is broken or no video ({error}).", "Fetch it again.") from error
+    return count, rate, size
+
+
+def frames_to_keep(request: Request, labelled: int, pictured: int, path: Path) -> int:
+    """How many frames have both a label and a picture; counts the labels without one.
+
+    Raises:
+        SetError: labels and pictures differ by more than a twentieth: not of the same video.
+    """
+    if abs(labelled - pictured) > max(2, labelled // 20):
+        raise SetError(
+            f"{path} has {pictured} frames, its labels {labelled}.",
+            "Video and labels are of different versions, or one is cut short: fetch both again.",
+        )
+    request.skip("label beyond the end of the video", max(0, labelled - pictured))
+    return min(labelled, pictured)
+
+
+def stride_for(request: Request, fps: float, path: Path) -> int:
+    """Every how many frames to keep one.
+
+    Raises:
+        SetError: the wanted rate does not divide the video's.
+    """
+    if request.fps is None:
+        return 1
+    stride = round(fps / request.fps)
+    if stride < 1 or abs(fps / stride - request.fps) > 0.02 * request.fps:
+        raise SetError(f"{path} has {fps:g} frames a second: {request.fps:g} do not divide it.",
+                       "Give another --fps.")  # fmt: skip
+    return stride
