@@ -18,10 +18,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from staf_backend.encoder import MAP_CHANNELS, MAP_PX
+from staf_backend.encoder import MAP_PX
 from staf_backend.fusion import Safm, Tcfm
 from staf_backend.network import MeanParams, Regressor, StageParams
-from staf_backend.network_config import StafConfig, check_groups
+from staf_backend.network_config import MAP_CHANNELS, StafConfig, check_groups
 from staf_backend.smpl_torch import rotations_from_6d
 
 REGRESSION_STEPS = 3
@@ -56,12 +56,15 @@ class PooledConfig:
     integration: Literal["target", "APM", "HAFI"] = "target"
     moca: bool = False
     frames: int = 9
+    map_channels: int = MAP_CHANNELS
 
     def __post_init__(self) -> None:
         if self.integration not in ("target", "APM", "HAFI"):
             raise ValueError(f"integration must be target, APM or HAFI, not {self.integration!r}")
         if self.frames < 1 or self.frames % 2 == 0:
             raise ValueError(f"frames must be odd, so that a middle exists, not {self.frames}")
+        if self.map_channels < 1:
+            raise ValueError(f"map_channels must be positive, not {self.map_channels}")
         if self.integration == "HAFI":
             check_groups(self.frames)
 
@@ -82,19 +85,19 @@ class PooledNetwork(nn.Module):
     def __init__(self, config: PooledConfig, mean: MeanParams) -> None:
         super().__init__()
         self.config = config
-        self.moca = Tcfm(MAP_CHANNELS) if config.moca else None
-        self.hafi = Safm(MAP_CHANNELS) if config.integration == "HAFI" else None
-        self.regressor = Regressor(MAP_CHANNELS)
+        self.moca = Tcfm(config.map_channels) if config.moca else None
+        self.hafi = Safm(config.map_channels) if config.integration == "HAFI" else None
+        self.regressor = Regressor(config.map_channels)
         for name, tensor in mean._asdict().items():
             self.register_buffer(f"mean_{name}", tensor.clone().float())
 
     def forward(self, maps: Tensor) -> StageParams:
-        """Parameters (B, ...) of the middle frames of windows (B, T, 2048, 7, 7).
+        """Parameters (B, ...) of the middle frames of windows (B, T, C, 7, 7).
 
         Raises:
             ValueError: maps of any other shape.
         """
-        shape = (self.config.frames, MAP_CHANNELS, MAP_PX, MAP_PX)
+        shape = (self.config.frames, self.config.map_channels, MAP_PX, MAP_PX)
         if maps.ndim != 5 or maps.shape[1:] != shape:
             raise ValueError(
                 f"maps must be (B, {', '.join(map(str, shape))}), not {tuple(maps.shape)}"

@@ -14,13 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from staf_backend.folded_conv import FoldedConv
+from staf_backend.network_config import MAP_CHANNELS, RESNET50
 
 CROP_PX = 224
-MAP_CHANNELS = 2048
 MAP_PX = 7
 # ImageNet statistics of RGB in [0, 1]
 PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
+
+Rgb = tuple[float, float, float]
 
 _STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # planes, blocks, stride
 _WIDENING = 4
@@ -38,10 +40,19 @@ def normalise(crops_u8: Tensor) -> Tensor:
     Raises:
         ValueError: wrong shape or type.
     """
+    return normalised(crops_u8, PIXEL_MEAN, PIXEL_STD)
+
+
+def normalised(crops_u8: Tensor, pixel_mean: Rgb, pixel_std: Rgb) -> Tensor:
+    """Crops (N, H, W, 3) uint8 as float32 images (N, 3, H, W), (RGB in 0..1 - mean) / std.
+
+    Raises:
+        ValueError: wrong shape or type.
+    """
     if crops_u8.dtype != torch.uint8 or crops_u8.ndim != 4 or crops_u8.shape[-1] != 3:
         raise ValueError(f"crops_u8 must be (N, H, W, 3) uint8, not {_describe(crops_u8)}")
-    mean = torch.tensor(PIXEL_MEAN, device=crops_u8.device)
-    std = torch.tensor(PIXEL_STD, device=crops_u8.device)
+    mean = torch.tensor(pixel_mean, device=crops_u8.device)
+    std = torch.tensor(pixel_std, device=crops_u8.device)
     return ((crops_u8.float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
 
@@ -72,6 +83,10 @@ class Encoder(nn.Module):
     Initialised as for training from scratch (He normal, last norm of a block at zero); real use
     loads trained weights (`staf_backend.weights`).
     """
+
+    name = RESNET50
+    channels = MAP_CHANNELS
+    normalise = staticmethod(normalise)
 
     def __init__(self) -> None:
         super().__init__()

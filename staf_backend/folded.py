@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from staf_backend.deconvolution import FoldedDeconv
-from staf_backend.encoder import MAP_CHANNELS, MAP_PX
+from staf_backend.encoder import MAP_PX
 from staf_backend.network import (
     BETAS,
     CAMERA,
@@ -107,8 +107,8 @@ class FoldedStaf(nn.Module):
         self.register_buffer("mix", tcfm.mix.weight[0].float(), persistent=False)
 
     def before_relu(self, maps: Tensor) -> Tensor:
-        """Stage-1 rows (N, 196, C) before the ReLU, of encoder maps (N, 2048, 7, 7); `dtype`."""
-        rows = maps.to(self.dtype).permute(0, 2, 3, 1).reshape(-1, MAP_PX**2, MAP_CHANNELS)
+        """Stage-1 rows (N, 196, C) before the ReLU, of encoder maps (N, M, 7, 7); `dtype`."""
+        rows = maps.to(self.dtype).permute(0, 2, 3, 1).flatten(1, 2)
         return self.deconv_1(rows)
 
     def frame_rows(self, before_relu: Tensor) -> tuple[FrameRows, Tensor]:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from staf_backend.encoder import MAP_CHANNELS, MAP_PX
+from staf_backend.encoder import MAP_PX
 from staf_backend.fusion import Attention, Safm, Tcfm, average_target
 from staf_backend.network_config import StafConfig
 from staf_backend.sampling import PointMlp, grid_points, sample
@@ -148,7 +148,7 @@ class Staf(nn.Module):
         self.register_buffer("mean_betas", mean.betas.clone().float())
         self.register_buffer("mean_camera", mean.camera.clone().float())
         self.register_buffer("grid", grid_points(), persistent=False)
-        widths = [MAP_CHANNELS, *[config.channels] * STAGES]
+        widths = [config.map_channels, *[config.channels] * STAGES]
         self.deconv = nn.ModuleList(DeconvBlock(*widths[i : i + 2]) for i in range(STAGES))
         self.points = nn.ModuleList(PointMlp(config.channels) for _ in range(STAGES))
         self.regressors = nn.ModuleList(
@@ -161,8 +161,8 @@ class Staf(nn.Module):
         """Recovers the middle frame's body.
 
         Args:
-            maps: (B, T, 2048, 7, 7) encoder maps of consecutive frames of one person each; T is
-                the configuration's `frames`.  Not written to.
+            maps: (B, T, C, 7, 7) encoder maps of consecutive frames of one person each; T and C
+                are the configuration's `frames` and `map_channels`.  Not written to.
 
         Returns:
             Parameters of every stage and the attention weights; float32.
@@ -204,7 +204,7 @@ class Staf(nn.Module):
         Raises:
             ValueError: naming the shape that was given and the one that is needed.
         """
-        shape = (self.config.frames, MAP_CHANNELS, MAP_PX, MAP_PX)
+        shape = (self.config.frames, self.config.map_channels, MAP_PX, MAP_PX)
         if maps.ndim != 5 or maps.shape[1:] != shape:
             raise ValueError(
                 f"maps must be (B, {', '.join(map(str, shape))}), not {tuple(maps.shape)}"

@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+RESNET50 = "resnet50"
+"""Name of the paper's encoder."""
+
+MAP_CHANNELS = 2048
+"""Channels of its maps."""
+
 GRID_SIDE = 21
 """Points along a side of the grid that stage 1 samples."""
 
@@ -30,7 +36,7 @@ def check_groups(frames: int) -> None:
 
 @dataclass(frozen=True)
 class StafConfig:
-    """What is built; the defaults are the paper's.
+    """What is built; the defaults are the paper's.  `map_channels` is the encoder's width.
 
     Stages count from 1.  Every combination of `tcfm_stage` and `safm_stage` is defined: all frames
     are carried as long as a later fusion reads them, and SAFM at a stage before TCFM replaces the
@@ -44,12 +50,13 @@ class StafConfig:
     safm_stage: int | None = 2
     tcfm_batching: Batching = "per_sample"
     mesh_points: int = 431
+    map_channels: int = MAP_CHANNELS
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.frames % 2 == 0:
             raise ValueError(f"frames must be odd, so that a middle exists, not {self.frames}")
-        if self.channels < 1 or self.mesh_points < 1:
-            raise ValueError("channels and mesh_points must be positive")
+        if min(self.channels, self.mesh_points, self.map_channels) < 1:
+            raise ValueError("channels, mesh_points and map_channels must be positive")
         for name in ("tcfm_stage", "safm_stage"):
             if getattr(self, name) not in (None, 1, 2, 3):
                 raise ValueError(f"{name} must be 1, 2, 3 or None, not {getattr(self, name)!r}")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from staf_backend.encoder import CROP_PX, MAP_CHANNELS, MAP_PX, Encoder
+from staf_backend.encoder import CROP_PX, MAP_PX, Encoder
 from staf_backend.folded import SIDES, FoldedStaf
 from staf_backend.network import MeanParams, Staf, StafConfig
 from staf_backend.smpl_torch import BETAS, SmplBody, placeholder_tables
@@ -80,7 +80,7 @@ def describe_network(config: StafConfig | None = None) -> NetworkReport:
     with torch.device("meta"):
         encoder, network = Encoder().eval(), _blank(config)
         crop = torch.empty(1, 3, CROP_PX, CROP_PX)
-        window = torch.empty(1, config.frames, MAP_CHANNELS, MAP_PX, MAP_PX)
+        window = torch.empty(1, config.frames, config.map_channels, MAP_PX, MAP_PX)
         encoder_cost = _flops(encoder, crop)["Global"] // 2
         costs = _flops(network, window)
     counts = {"encoder": (_parameters(encoder), encoder_cost)}
@@ -116,7 +116,7 @@ def _streamed(config: StafConfig, network: Staf, encoder_cost: int) -> int | Non
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         folded = FoldedStaf(network)
         folding = counter.get_total_flops()
-        before = folded.before_relu(torch.empty(1, MAP_CHANNELS, MAP_PX, MAP_PX))
+        before = folded.before_relu(torch.empty(1, config.map_channels, MAP_PX, MAP_PX))
         rows, _ = folded.frame_rows(before)
         average, second = folded.frame_rows(before)
         vectors = average.vectors[:, None].expand(-1, config.frames, -1)

@@ -28,10 +28,11 @@ from staf_backend.device import (
     storage_type,
     upload,
 )
-from staf_backend.encoder import CROP_PX, MAP_CHANNELS, MAP_PX, Encoder, FoldedEncoder, normalise
+from staf_backend.encoder import CROP_PX, MAP_PX, Encoder, FoldedEncoder
 from staf_backend.folded import PARAMS, FoldedStaf, split_params
 from staf_backend.frame_store import FrameStore, StreamEdges, Stretch, Window
 from staf_backend.network import Staf, StageParams
+from staf_backend.planned_encoder import PlannedEncoder
 
 Acceleration = Literal["auto", "none", "graphs", "compile"]
 
@@ -84,7 +85,7 @@ class Arrival:
     """New frames of one track.
 
     `frames` (n,) increasing frame numbers; `crops` (n, 224, 224, 3) uint8, or (n, 3, 224, 224)
-    normalised, or encoder maps (n, 2048, 7, 7).
+    normalised, or encoder maps (n, C, 7, 7).
     """
 
     track: TrackStream
@@ -92,13 +93,18 @@ class Arrival:
     crops: Tensor
 
     def __post_init__(self) -> None:
-        shapes = ((CROP_PX, CROP_PX, 3), (3, CROP_PX, CROP_PX), (MAP_CHANNELS, MAP_PX, MAP_PX))
-        if tuple(self.crops.shape[1:]) not in shapes:
+        images = ((CROP_PX, CROP_PX, 3), (3, CROP_PX, CROP_PX))
+        if tuple(self.crops.shape[1:]) not in images and not self.are_maps:
             raise ValueError(f"crops must be images or encoder maps, not {tuple(self.crops.shape)}")
         if len(self.frames) != len(self.crops):
             raise ValueError(f"{len(self.frames)} frame numbers for {len(self.crops)} crops")
         if (np.diff(self.frames) <= 0).any():
             raise ValueError("frames must increase")
+
+    @property
+    def are_maps(self) -> bool:
+        """Whether the encoder's work is done already."""
+        return self.crops.ndim == 4 and tuple(self.crops.shape[2:]) == (MAP_PX, MAP_PX)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +139,10 @@ class StafStream:
     """Runs the network over tracks.  Not for several threads at a time."""
 
     def __init__(
-        self, network: Staf, encoder: Encoder | None = None, config: StreamConfig | None = None
+        self,
+        network: Staf,
+        encoder: Encoder | PlannedEncoder | None = None,
+        config: StreamConfig | None = None,
     ) -> None:
         """Folds the networks and moves them to the device.
 
@@ -144,7 +153,7 @@ class StafStream:
 
         Raises:
             DeviceError: the device is absent.
-            ValueError: the network cannot be streamed.
+            ValueError: the network cannot be streamed, or the encoder's maps are not its width.
         """
         self.config = config or StreamConfig()
         self.device = choose_device(self.config.device)
@@ -152,7 +161,11 @@ class StafStream:
         on_cuda = self.device.type == "cuda"
         self.batches = Batches(self.config.batch or (64 if on_cuda else 8))
         self.folded = FoldedStaf(copy.deepcopy(network).cpu(), dtype).to(self.device)
-        self.encoder = None if encoder is None else FoldedEncoder(encoder).to(self.device, dtype)
+        self.encoder = None if encoder is None else _frozen(encoder).to(self.device, dtype)
+        self._normalise = None if encoder is None else encoder.normalise
+        if encoder is not None and encoder.channels != self.map_channels:
+            raise ValueError(f"the network reads {self.map_channels} channels, the encoder "
+                             f"{encoder.name} gives {encoder.channels}")  # fmt: skip
         self.store = FrameStore(self.folded, self.device, self.batches.size)
         wanted = self.config.acceleration
         if wanted == "compile":
@@ -165,6 +178,11 @@ class StafStream:
     def bytes_per_track(self) -> int:
         """Memory that a track keeps between pushes."""
         return (self.folded.config.frames - 1) * self.store.bytes_per_frame
+
+    @property
+    def map_channels(self) -> int:
+        """Width of the encoder maps that the network reads."""
+        return self.folded.config.map_channels
 
     def open(self) -> TrackStream:
         """A new track."""
@@ -211,8 +229,11 @@ class StafStream:
         return self._run(step)
 
     def _check(self, arrival: Arrival) -> None:
-        if self.encoder is None and arrival.crops.shape[1] != MAP_CHANNELS:
+        if self.encoder is None and not arrival.are_maps:
             raise ValueError("this stream has no encoder: push encoder maps")
+        if arrival.are_maps and arrival.crops.shape[1] != self.map_channels:
+            raise ValueError(f"maps must have {self.map_channels} channels, "
+                             f"not {arrival.crops.shape[1]}")  # fmt: skip
         last = arrival.track.stretch.last_frame
         if last is not None and len(arrival.frames) and arrival.frames[0] <= last:
             raise ValueError(f"frame {arrival.frames[0]} comes after frame {last}")
@@ -264,7 +285,10 @@ class StafStream:
 
     def _uploaded(self, crops: Tensor) -> Tensor:
         crops = upload(crops, self.device)
-        return normalise(crops) if crops.dtype == torch.uint8 else crops
+        if crops.dtype != torch.uint8:
+            return crops
+        assert self._normalise is not None
+        return self._normalise(crops)
 
     def _frames(self, crops: Tensor, slots: Tensor) -> None:
         """Stores frames; on CUDA padded to a power of two, so that few graphs serve all counts."""
@@ -276,7 +300,7 @@ class StafStream:
 
     def _store_frames(self, crops: Tensor, slots: Tensor) -> None:
         maps = crops
-        if crops.shape[1] != MAP_CHANNELS:
+        if crops.shape[-1] != MAP_PX:
             assert self.encoder is not None
             maps = self.encoder(crops)
         before = self.folded.before_relu(maps)
@@ -345,6 +369,13 @@ class StafStream:
         if self.encoder is not None:
             self.encoder.compile(dynamic=False)
         self.folded.frame_rows = torch.compile(self.folded.frame_rows, dynamic=False)
+
+
+def _frozen(encoder: Encoder | PlannedEncoder) -> torch.nn.Module:
+    """A copy for inference."""
+    if isinstance(encoder, Encoder):
+        return FoldedEncoder(encoder)
+    return copy.deepcopy(encoder).eval().requires_grad_(False)
 
 
 def _joined(parts: list[Recovered]) -> Recovered:

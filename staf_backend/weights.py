@@ -2,6 +2,7 @@
 
     base_model.pt ─────────────┐ add_weights   <data folder>/weights/staf/
     3dpw_model_best.pth.tar ───┴──────────────►  encoder.safetensors   318 tensors
+                                                 encoder.json          unless it is ResNet-50
                                                  network.safetensors   our names
                                                  body.npz              SMPL's layout
                                                  weights.json          what it is, checksums
@@ -30,8 +31,10 @@ from staf_backend.checkpoint_file import (
     state_dicts,
 )
 from staf_backend.encoder import Encoder
+from staf_backend.encoder_plan import EncoderPlan
 from staf_backend.network import MeanParams, Staf, StafConfig
 from staf_backend.output import OutputError, replace_atomically
+from staf_backend.planned_encoder import PlannedEncoder
 from staf_backend.smpl_torch import (
     BodyTables,
     SmplBody,
@@ -47,6 +50,7 @@ from staf_backend.weights_info import (
     FORMAT,
     INFO_FILE,
     NETWORK_FILE,
+    PLAN_FILE,
     WeightsInfo,
     check_name,
     file_sha256,
@@ -78,7 +82,7 @@ _BASE = StafConfig(frames=1, average_target=False, tcfm_stage=None, safm_stage=N
 class LoadedWeights:
     """Networks in eval mode on the CPU, without gradients."""
 
-    encoder: Encoder
+    encoder: Encoder | PlannedEncoder
     network: Staf
     info: WeightsInfo
 
@@ -130,6 +134,7 @@ def save_weights(
     encoder: Mapping[str, Tensor],
     network: Mapping[str, Tensor],
     config: StafConfig,
+    plan: EncoderPlan | None = None,
     body: Mapping[str, np.ndarray] | None = None,
     sources: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
@@ -138,18 +143,22 @@ def save_weights(
 
     Args:
         folder: where; its name becomes the set's name.
-        encoder: state dict of `Encoder`.
+        encoder: state dict of `Encoder`, or of `PlannedEncoder` if there is a `plan`.
         network: state dict of `Staf`.
         config: what the network was built with.
+        plan: the encoder's, None for ResNet-50.
         body: arrays under SMPL's names with `vids_431`, or None.
         sources: SHA-256 of the files it was made from.
         notes: sentences for the user.
 
     Raises:
-        WeightsError: the tensors are not those networks', or not finite.
+        WeightsError: the tensors are not those networks', not finite, or the network does not
+            read what the encoder gives.
         OutputError: the folder cannot be written.
     """
-    encoder = _strict_state(_meta(Encoder), encoder, "the encoder")
+    blank = _meta(lambda: _encoder(plan))
+    _check_width(blank, config, str(folder))
+    encoder = _strict_state(blank, encoder, "the encoder")
     network = _strict_state(_blank(config), network, "the network")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -159,12 +168,17 @@ def save_weights(
     _write_tensors(folder / ENCODER_FILE, encoder)
     _write_tensors(folder / NETWORK_FILE, network)
     files = [ENCODER_FILE, NETWORK_FILE]
+    if plan is not None:
+        with replace_atomically(folder / PLAN_FILE) as temporary:
+            temporary.write_text(plan.to_json(), encoding="utf-8")
+        files.append(PLAN_FILE)
     if body is not None:
         with replace_atomically(folder / BODY_FILE) as temporary:
             np.savez_compressed(temporary, **dict(body))  # pyright: ignore[reportArgumentType]
         files.append(BODY_FILE)
     digests = {file: file_sha256(folder / file) for file in files}
-    info = WeightsInfo(folder.name, config, digests, dict(sources or {}), tuple(notes))
+    info = WeightsInfo(folder.name, config, digests, dict(sources or {}), tuple(notes),
+                       encoder=blank.name)  # fmt: skip
     content = {"format": FORMAT, **asdict(info)}
     with replace_atomically(folder / INFO_FILE) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -193,7 +207,9 @@ def load_weights(
     folder = weights_folder(root) / name
     _check_digests(folder, info)
     network = Staf(config or info.config, SmplBody(_tables(folder, info, body)), _no_means())
-    encoder = _meta(Encoder).to_empty(device="cpu")
+    plan = _read_plan(folder / PLAN_FILE) if PLAN_FILE in info.files else None
+    encoder = _meta(lambda: _encoder(plan)).to_empty(device="cpu")
+    _check_width(encoder, network.config, str(folder))
     for module, file in ((encoder, ENCODER_FILE), (network, NETWORK_FILE)):
         tensors = _read_tensors(folder / file)
         module.load_state_dict(_strict_state(module, tensors, str(folder / file)), strict=True)
@@ -291,6 +307,27 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, ValueError) as error:
         raise WeightsError(f"{path} is not a safetensors file: {error}.",
+                           "Add the weights again with: staf weights add") from error  # fmt: skip
+
+
+def _encoder(plan: EncoderPlan | None) -> Encoder | PlannedEncoder:
+    return Encoder() if plan is None else PlannedEncoder(plan)
+
+
+def _check_width(encoder: Encoder | PlannedEncoder, config: StafConfig, source: str) -> None:
+    if encoder.channels != config.map_channels:
+        raise WeightsError(
+            f"The encoder {encoder.name} gives {encoder.channels} channels, but the network of "
+            f"{source} reads {config.map_channels}.",
+            "Take the encoder and the network from one training run.",
+        )
+
+
+def _read_plan(path: Path) -> EncoderPlan:
+    try:
+        return EncoderPlan.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}.",
                            "Add the weights again with: staf weights add") from error  # fmt: skip
 
 

@@ -9,20 +9,22 @@ from pathlib import Path
 
 from staf_backend import __version__
 from staf_backend.body_registry import data_folder
-from staf_backend.network_config import StafConfig
+from staf_backend.network_config import RESNET50, StafConfig
 from staf_backend.weights_error import WeightsError
 
 ENCODER_FILE, NETWORK_FILE = "encoder.safetensors", "network.safetensors"
-BODY_FILE, INFO_FILE = "body.npz", "weights.json"
-FORMAT = 1
+PLAN_FILE, BODY_FILE, INFO_FILE = "encoder.json", "body.npz", "weights.json"
+FORMAT = 2
+_READABLE = (1, FORMAT)  # 1 had no encoder but ResNet-50
 
 
 @dataclass(frozen=True)
 class WeightsInfo:
     """What a set of weights is: the content of its `weights.json`.
 
-    `files` maps each file to its SHA-256, `sources` the files it was made from to theirs, `notes`
-    are sentences for the user (what was found out about the weights, whose licence applies).
+    `encoder` names its kind; any but ResNet-50 has a plan among the files.  `files` maps each file
+    to its SHA-256, `sources` the files it was made from to theirs, `notes` are sentences for the
+    user (what was found out about the weights, whose licence applies).
     """
 
     name: str
@@ -31,6 +33,7 @@ class WeightsInfo:
     sources: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     software: str = __version__
+    encoder: str = RESNET50
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -39,6 +42,8 @@ class WeightsInfo:
                 raise ValueError(f"{file} has no SHA-256")
         if not {ENCODER_FILE, NETWORK_FILE} <= set(self.files):
             raise ValueError("files must name the encoder and the network")
+        if (self.encoder != RESNET50) != (PLAN_FILE in self.files):
+            raise ValueError("an encoder that is not ResNet-50 needs a plan, and only that")
 
     @property
     def has_body(self) -> bool:
@@ -66,7 +71,7 @@ def read_info(name: str, root: Path | None = None) -> WeightsInfo:
     path = weights_folder(root) / name / INFO_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
+        if content.pop("format") not in _READABLE:
             raise ValueError("another version of this software wrote it")
         config = StafConfig(**content.pop("config"))
         return WeightsInfo(config=config, notes=tuple(content.pop("notes")), **content)

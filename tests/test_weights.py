@@ -280,7 +280,7 @@ def test_a_changed_file_is_noticed(small_set: Path) -> None:
         load_weights(root=small_set.parent)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 2}', '{"format": 1}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 3}', '{"format": 1}'])
 def test_a_damaged_description_is_refused(small_set: Path, text: str) -> None:
     (small_set / "weights.json").unlink()
     (small_set / "weights.json").write_text(text)
@@ -309,7 +309,7 @@ def test_our_own_weights_are_refused_when_they_do_not_fit(tmp_path) -> None:
 def test_the_description_is_plain_json(root: Path) -> None:
     content = json.loads((root / "staf" / "weights.json").read_text())
     assert content["config"]["frames"] == 9
-    assert content["format"] == 1
+    assert content["format"] == 2
 
 
 def test_untrained_fusions_are_recognised() -> None:
