@@ -1,4 +1,4 @@
-"""The stand-in body once more, by SMPL's paper: one body at a time, double precision, numpy only."""
+"""The stand-in body by SMPL's paper: one body at a time, double precision, numpy only."""
 
 import numpy as np
 import parity_recipe as recipe
