@@ -1,0 +1,284 @@
+"""Synthetic people: open bodies in captured or sampled motion, drawn with exact targets.
+
+    seed, index ─► motion ─► person, camera, crops ─► clothes, place, light ─► drawn ─► worn ─► crop
+                   synthetic_motion  synthetic_scene  synthetic_looks   synthetic_draw  _degrade
+
+The same recipe, seed and index give the same bytes on one machine (drivers differ in the last
+bits).  What a crop's targets mean is said at `synthetic_scene.truth`: joints and the root's
+rotation belong to a camera that is turned straight at the crop.
+
+    python -m training.synthetic --mocap FILE --sheet sheet.png
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from staf_backend import StafError
+
+from . import synthetic_degrade, synthetic_looks, synthetic_motion, synthetic_scene
+from .mocap import Clip, split
+from .samples import CropSequence, Targets
+from .synthetic_degrade import Wear
+from .synthetic_draw import Actor, Shot, renderer
+from .synthetic_motion import Movement
+from .synthetic_recipe import PARTS, SyntheticRecipe
+from .synthetic_scene import Person
+from .synthetic_textures import photographs
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Take:
+    """Everything of one sequence but its pixels.
+
+    Attributes:
+        shot: what is drawn.
+        wear: what the recording does to it.
+        targets: of the T frames.
+        times_s: (T,).
+        shutter: share of a frame's time that the shutter is open; 0 where nothing blurs.
+        noise_seed: of what differs from frame to frame.
+    """
+
+    shot: Shot
+    wear: Wear
+    targets: Targets
+    times_s: np.ndarray
+    shutter: float
+    noise_seed: int
+
+
+@cache
+def _clips(path: str, part: str, held_out: tuple[str, ...]) -> tuple[Clip, ...]:
+    """The clips of a part; none without a file.
+
+    Raises:
+        MocapError: the file cannot be read, or one side of the split is empty.
+    """
+    if not path:
+        return ()
+    from .lift import figure_of, open_clips
+
+    clips = open_clips(Path(path), figure_of("open-neutral"))
+    if part == "all":
+        return tuple(clips)
+    kept, held = split(clips, held_out)
+    return tuple(kept if part == "train" else held)
+
+
+class Studio:
+    """Makes takes and pictures of a recipe."""
+
+    def __init__(self, recipe: SyntheticRecipe) -> None:
+        """Opens the motion and lists the photographs.
+
+        Raises:
+            MocapError: the motion cannot be read.
+            SyntheticError: the folder of photographs holds none.
+        """
+        self.recipe = recipe
+        self.clips = list(_clips(recipe.mocap, recipe.part, recipe.held_out))
+        self.photos = photographs(recipe.photos)
+
+    def take(self, frames: int, rate_hz: float, rng: np.random.Generator) -> Take:
+        """A new sequence."""
+        recipe = self.recipe
+        body = self._body(rng)
+        person = synthetic_scene.stand(body, self._move(frames, rate_hz, rng), rng)
+        camera = synthetic_scene.look(person, rate_hz, recipe.views, rng)
+        squares = synthetic_scene.crop_squares(person, camera, rate_hz, recipe.views, rng)
+        people = [person]
+        if rng.random() < recipe.looks.other_person:
+            people.append(self._other(person, rate_hz, rng))
+        actors = tuple(
+            Actor(who, synthetic_looks.dress(who, recipe.looks, self.photos, rng)) for who in people
+        )
+        around = synthetic_looks.surround(person, camera, squares, recipe.looks, self.photos, rng)
+        cut = recipe.views.truncated / 2
+        wear = synthetic_degrade.draw_wear(recipe.degradation, squares, cut, rng)
+        blurred = rng.random() < recipe.degradation.motion_blur
+        return Take(
+            Shot(actors, around, camera, squares),
+            wear,
+            synthetic_scene.truth(person, camera, squares, body == recipe.bodies[0][0]),
+            np.arange(frames) / rate_hz,
+            float(rng.uniform(0.3, 1.0)) if blurred else 0.0,
+            int(rng.integers(2**62)),
+        )
+
+    def _body(self, rng: np.random.Generator) -> str:
+        shares = np.array([share for _, share in self.recipe.bodies])
+        return self.recipe.bodies[rng.choice(len(shares), p=shares / shares.sum())][0]
+
+    def _move(self, frames: int, rate_hz: float, rng: np.random.Generator) -> Movement:
+        variety = self.recipe.variety
+        if not self.clips or rng.random() < self.recipe.sampled:
+            return synthetic_motion.sampled(frames, rate_hz, variety, rng)
+        return synthetic_motion.captured(self.clips, frames, rate_hz, variety, rng)
+
+    def _other(self, person: Person, rate_hz: float, rng: np.random.Generator) -> Person:
+        """Somebody else, a step or more away."""
+        frames = len(person.pelvis_m)
+        heading, far = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 2.5)
+        middle = person.pelvis_m.mean(0)[[0, 2]]
+        x, z = middle + far * np.array([np.cos(heading), np.sin(heading)])
+        return synthetic_scene.stand(
+            self._body(rng), self._move(frames, rate_hz, rng), rng, (float(x), float(z))
+        )
+
+    def pictures(self, take: Take, first: int, last: int) -> np.ndarray:
+        """Crops (last - first, 224, 224, 3) uint8 RGB of a take's frames.
+
+        Raises:
+            SyntheticError: nothing can draw here.
+        """
+        drawing = renderer(self.recipe.pixels)
+        drawing.begin(take.shot)
+        pictures = np.empty((last - first, 224, 224, 3), np.uint8)
+        for frame in range(first, last):
+            drawn = self._exposed(take, frame)
+            rng = np.random.default_rng([take.noise_seed, frame])
+            square = take.shot.squares[frame]
+            pictures[frame - first] = synthetic_degrade.degrade(drawn, take.wear, square, rng)
+        return pictures
+
+    def _exposed(self, take: Take, frame: int) -> np.ndarray:
+        """The frame, or the mean of moments about it while the shutter is open."""
+        drawing = renderer(self.recipe.pixels)
+        steps = self.recipe.degradation.motion_steps
+        if not take.shutter or steps == 1 or len(take.shot.squares) == 1:
+            return drawing.picture(frame, frame)
+        moments = frame + take.shutter * ((np.arange(steps) + 0.5) / steps - 0.5)
+        total = sum(drawing.picture(at, frame).astype(np.uint16) for at in moments)
+        return (np.asarray(total) // steps).astype(np.uint8)
+
+
+class SyntheticSequences:
+    """Videos of single people (a `SequenceSource`)."""
+
+    def __init__(self, recipe: SyntheticRecipe, count: int, seed: int) -> None:
+        """`count` sequences; `seed` chooses which.
+
+        Raises:
+            MocapError, SyntheticError: the recipe names a file or a folder that cannot be used.
+        """
+        if count < 1:
+            raise ValueError(f"count must be 1 or more, got {count}")
+        self.name = f"synthetic-{recipe.part}-{seed}"
+        self.body = recipe.bodies[0][0]
+        self.recipe, self.count, self.seed = recipe, count, seed
+        self._studio = Studio(recipe)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def take(self, index: int) -> Take:
+        """Sequence `index` without its pixels."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"{self.name} has {self.count} sequences, not one numbered {index}")
+        rng = np.random.default_rng([self.seed, PARTS.index(self.recipe.part), 1, index])
+        frames = int(rng.integers(self.recipe.frames[0], self.recipe.frames[1] + 1))
+        return self._studio.take(frames, float(rng.uniform(*self.recipe.rate_hz)), rng)
+
+    def parts(self, index: int) -> Iterator[CropSequence]:
+        """Sequence `index` in parts of at most `recipe.part_frames` frames.
+
+        Raises:
+            SyntheticError: nothing can draw here.
+        """
+        take = self.take(index)
+        frames = len(take.times_s)
+        for first in range(0, frames, self.recipe.part_frames):
+            last = min(first + self.recipe.part_frames, frames)
+            part = slice(first, last)
+            yield CropSequence(
+                f"{self.name}/{index:06d}",
+                self._studio.pictures(take, first, last),
+                take.targets.map(lambda field, part=part: field[part]),
+                take.times_s[part],
+                np.ones(last - first, bool),
+            )
+
+
+class SyntheticImages:
+    """Single crops, rendered anew at every draw (an `ImageSource`)."""
+
+    def __init__(self, recipe: SyntheticRecipe, count: int, seed: int) -> None:
+        """`count` is how many make an epoch.
+
+        Raises:
+            MocapError, SyntheticError: the recipe names a file or a folder that cannot be used.
+        """
+        if count < 1:
+            raise ValueError(f"count must be 1 or more, got {count}")
+        self.name = f"synthetic-images-{recipe.part}-{seed}"
+        self.body = recipe.bodies[0][0]
+        self.recipe, self.count, self.seed = recipe, count, seed
+        self._studio = Studio(recipe)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def take(self, index: int, rng: np.random.Generator) -> Take:
+        """A picture without its pixels."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"{self.name} has {self.count} pictures, not one numbered {index}")
+        draw = int(rng.integers(2**62))
+        fresh = np.random.default_rng([self.seed, PARTS.index(self.recipe.part), 2, index, draw])
+        return self._studio.take(1, 30.0, fresh)
+
+    def image(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, Targets]:
+        """Crop (224, 224, 3) uint8 RGB and its targets without leading axes.
+
+        Raises:
+            SyntheticError: nothing can draw here.
+        """
+        take = self.take(index, rng)
+        return self._studio.pictures(take, 0, 1)[0], take.targets.map(lambda field: field[0])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.synthetic", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--sheet", type=Path, required=True, help="picture to write, .png")
+    parser.add_argument("--mocap", default="", help="motion capture, .npz")
+    parser.add_argument("--photos", default="", help="folder of photographs for backdrops")
+    parser.add_argument("--recipe", type=Path, help="recipe, JSON")
+    parser.add_argument("--part", choices=PARTS, help="whose motion")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--videos", action="store_true", help="rows are videos, not single pictures"
+    )
+    parser.add_argument("--plain", action="store_true", help="without the targets")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    recipe = SyntheticRecipe.read(options.recipe) if options.recipe else SyntheticRecipe()
+    given = {"mocap": options.mocap, "photos": options.photos, "part": options.part}
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value})
+    from .synthetic_sheet import write_sheet
+
+    write_sheet(recipe, options.seed, options.sheet, options.videos, not options.plain)
+    print(f"{options.sheet}, drawn by {renderer(recipe.pixels).name}")
+
+
+def command_line() -> int:
+    """`main` with errors in one line; the exit code."""
+    try:
+        main()
+    except StafError as error:
+        _log.error("%s", error)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command_line())

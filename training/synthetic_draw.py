@@ -1,0 +1,272 @@
+"""Drawing on the graphics processor, or on Mesa's software one: moderngl through EGL.
+
+    bones ─► skin (transform feedback) ─► shadow map ─► picture, 2 x as fine ─► crop 224 x 224
+
+One renderer a process and thread: contexts belong to the thread that made them and do not survive
+a fork, so loaders' workers make their own.
+"""
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import synthetic_shaders as shaders
+from .synthetic_looks import Outfit, Surroundings
+from .synthetic_meshes import Things
+from .synthetic_recipe import SyntheticError
+from .synthetic_scene import Camera, Person
+
+CROP = 224
+_SHADOW_SIDE, _SHADOW_REACH_M = 512, 1.6
+_ADVICE = (
+    "Install moderngl (pip install moderngl) and EGL: a GPU's driver, or on Debian "
+    "apt install libegl1 libgl1-mesa-dri for rendering on the processor."
+)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person and what they wear."""
+
+    person: Person
+    outfit: Outfit
+
+
+@dataclass(frozen=True)
+class Shot:
+    """All that a sequence's pictures need: people, surroundings, camera, crops (T, 3)."""
+
+    actors: tuple[Actor, ...]
+    surroundings: Surroundings
+    camera: Camera
+    squares: np.ndarray
+
+
+def renderer(pixels: int) -> "Renderer":
+    """This thread's renderer of pictures of `pixels` a side.
+
+    Raises:
+        SyntheticError: moderngl or EGL is missing.
+    """
+    key = (os.getpid(), pixels)
+    if getattr(_own, "key", None) != key:
+        _own.renderer, _own.key = Renderer(pixels), key
+    return _own.renderer
+
+
+_own = threading.local()
+
+
+class Renderer:
+    """Context, programs and targets; `begin` a shot, then `picture` its frames."""
+
+    def __init__(self, pixels: int) -> None:
+        self.context = _context()
+        self.pixels = pixels
+        self.name: str = self.context.info["GL_RENDERER"]
+        make = self.context.program
+        self._skin = make(vertex_shader=shaders.SKIN_VERTEX, varyings=("world_m", "world_normal"))
+        self._person = make(
+            vertex_shader=shaders.PERSON_VERTEX, fragment_shader=shaders.PERSON_FRAGMENT
+        )
+        self._thing = make(
+            vertex_shader=shaders.THING_VERTEX, fragment_shader=shaders.THING_FRAGMENT
+        )
+        self._shadow = make(
+            vertex_shader=shaders.SHADOW_VERTEX, fragment_shader=shaders.SHADOW_FRAGMENT
+        )
+        self._make_targets()
+        self._held: list[Any] = []
+        self._actors: list[_DrawnActor] = []
+        self._shot: Shot | None = None
+
+    def _make_targets(self) -> None:
+        context, size = self.context, (self.pixels, self.pixels)
+        self._target = context.framebuffer(
+            context.renderbuffer(size, 4), context.depth_renderbuffer(size)
+        )
+        self._shadow_map = context.depth_texture((_SHADOW_SIDE, _SHADOW_SIDE))
+        self._shadow_map.compare_func = "<="
+        self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
+        self._shadow_target = context.framebuffer(depth_attachment=self._shadow_map)
+
+    def begin(self, shot: Shot) -> None:
+        """Upload what stays the same in a shot."""
+        for thing in self._held:
+            thing.release()
+        self._held, self._shot = [], shot
+        surfaces = self._array(shot.surroundings.surfaces)
+        self._surroundings = self._things(shot.surroundings.things)
+        self._actors = [self._actor(actor) for actor in shot.actors]
+        self._surfaces = surfaces
+        for program in (self._person, self._thing):
+            _give(program, shot.surroundings.light | {"shadow_map": 3})
+        _give(self._thing, {"surface": 0})
+        _give(self._person, {"cloth": 1, "folds": 2})
+
+    def _keep(self, thing: Any) -> Any:
+        self._held.append(thing)
+        return thing
+
+    def _array(self, layers: np.ndarray) -> Any:
+        """Textures (L, S, S, 3) that repeat mirrored, filtered."""
+        count, height, width, _ = layers.shape
+        data = np.ascontiguousarray(layers)
+        size = (width, height, count)
+        texture = self._keep(self.context.texture_array(size, 3, data, alignment=1))
+        texture.build_mipmaps()
+        return texture
+
+    def _buffer(self, array: np.ndarray, kind: Any = np.float32) -> Any:
+        return self._keep(self.context.buffer(np.ascontiguousarray(array, kind)))
+
+    def _things(self, things: Things) -> Any:
+        parts = [things.world_m, things.normal, things.uv_layer, things.glow[:, None]]
+        vertices = self._buffer(np.concatenate(parts, 1))
+        faces = self._buffer(things.faces, np.int32)
+        content = [(vertices, "3f 3f 3f 1f", "world_m", "normal", "uv_layer", "glow")]
+        return self._keep(self.context.vertex_array(self._thing, content, faces))
+
+    def _actor(self, actor: Actor) -> "_DrawnActor":
+        worn = actor.outfit.worn
+        rest, normal = self._buffer(worn.rest_m), self._buffer(worn.normal)
+        template, kind = self._buffer(worn.template_m), self._buffer(worn.kind)
+        joints = self._buffer(worn.joints, np.uint8)
+        weights = self._buffer(worn.weights)
+        faces = self._buffer(worn.faces, np.int32)
+        moved = self._keep(self.context.buffer(reserve=len(worn.rest_m) * 24))
+        array = self.context.vertex_array
+        skin = [(rest, "3f", "rest_m"), (normal, "3f", "normal"), (template, "3f", "template_m"),
+                (joints, "4u1", "joints"), (weights, "4f", "weights"), (kind, "1f", "kind")]  # fmt: skip
+        drawn = [(moved, "3f 3f", "world_m", "world_normal"), (template, "3f", "template_m"),
+                 (normal, "3f", "normal"), (kind, "1f", "kind")]  # fmt: skip
+        bumps = np.ascontiguousarray(actor.outfit.folds)
+        folds = self._keep(self.context.texture(bumps.shape[1::-1], 3, bumps, alignment=1))
+        folds.build_mipmaps()
+        return _DrawnActor(
+            actor, moved, self._keep(array(self._skin, skin)),
+            self._keep(array(self._person, drawn, faces)),
+            self._keep(array(self._shadow, [(moved, "3f 12x", "world_m")], faces)),
+            self._array(actor.outfit.cloth), folds,
+        )  # fmt: skip
+
+    def picture(self, at: float, frame: int) -> np.ndarray:
+        """The moment `at`, in frames, in the crop of `frame`: (S, S, 3) uint8 at `pixels`.
+
+        Raises:
+            RuntimeError: no shot was begun.
+        """
+        if self._shot is None:
+            raise RuntimeError("begin a shot before drawing its pictures")
+        shot = self._shot
+        self._skinned(at)
+        sun_view = self._shadowed(at)
+        self._target.use()
+        self._target.clear(0.5, 0.5, 0.5, 1.0, 1.0)
+        self.context.enable_only(self._context_flags())
+        low, share = _between(at, len(shot.squares))
+        view = shot.camera.view[low] * (1 - share) + shot.camera.view[low + (share > 0)] * share
+        place = shot.camera.place_m
+        eye = place[low] * (1 - share) + place[low + (share > 0)] * share
+        x, y, side = shot.squares[frame]
+        seen = {"view": view.T, "eye_m": eye, "crop": (x, y, side / 2, shot.camera.focal)}
+        seen |= {"sun_view": sun_view.T}
+        for program in (self._person, self._thing):
+            _give(program, seen)
+        self._draw()
+        data = self._target.read(components=3, alignment=1)
+        return np.frombuffer(data, np.uint8).reshape(self.pixels, self.pixels, 3)
+
+    def _context_flags(self) -> int:
+        return self.context.DEPTH_TEST
+
+    def _skinned(self, at: float) -> None:
+        for drawn in self._actors:
+            bones = drawn.actor.person.bones
+            low, share = _between(at, len(bones))
+            now = bones[low] * (1 - share) + bones[low + (share > 0)] * share
+            _give(self._skin, {"bones": now.swapaxes(-1, -2), **drawn.actor.outfit.numbers})
+            drawn.skin.transform(drawn.moved)
+
+    def _shadowed(self, at: float) -> np.ndarray:
+        """Draw the shadow map; world to the light's view (4, 4)."""
+        shot = self._shot
+        assert shot is not None
+        low, _ = _between(at, len(shot.squares))
+        light = shot.surroundings.light
+        sun_view = _sun_view(np.array(light["sun_to"]), shot.actors[0].person.pelvis_m[low])
+        if light["shadows"]:
+            self._shadow_target.use()
+            self._shadow_target.clear(depth=1.0)
+            self.context.enable_only(self.context.DEPTH_TEST)
+            _give(self._shadow, {"sun_view": sun_view.T})
+            for drawn in self._actors:
+                drawn.shadow.render()
+        self._shadow_map.use(3)
+        return sun_view
+
+    def _draw(self) -> None:
+        for drawn in self._actors:
+            drawn.cloth.use(1)
+            drawn.folds.use(2)
+            _give(self._person, drawn.actor.outfit.numbers)
+            drawn.body.render()
+        self._surfaces.use(0)
+        self._surroundings.render()
+
+
+@dataclass(frozen=True)
+class _DrawnActor:
+    actor: Actor
+    moved: Any
+    skin: Any
+    body: Any
+    shadow: Any
+    cloth: Any
+    folds: Any
+
+
+def _context() -> Any:
+    """A context without a window.
+
+    Raises:
+        SyntheticError: moderngl or EGL is missing.
+    """
+    try:
+        import moderngl
+
+        return moderngl.create_standalone_context(require=330, backend="egl")  # pyright: ignore
+    except Exception as error:  # moderngl raises plain Exceptions
+        raise SyntheticError(f"Nothing can draw here: {error}.", _ADVICE) from error
+
+
+def _between(at: float, frames: int) -> tuple[int, float]:
+    """Frame before a moment and the share of the next one; beyond the ends the ends."""
+    at = min(max(at, 0.0), frames - 1.0)
+    low = int(at)
+    return low, at - low
+
+
+def _sun_view(to: np.ndarray, middle_m: np.ndarray) -> np.ndarray:
+    """World to the light's box about the person (4, 4): the map's x, y and depth, all -1..1."""
+    right = np.cross(to, (0.0, 0.0, 1.0) if abs(to[1]) > 0.9 else (0.0, 1.0, 0.0))
+    right /= np.linalg.norm(right)
+    turn = np.stack([right, np.cross(to, right), -to]) / _SHADOW_REACH_M
+    turn[2] /= 3
+    sun_view = np.eye(4)
+    sun_view[:3, :3], sun_view[:3, 3] = turn, -turn @ middle_m
+    return sun_view
+
+
+def _give(program: Any, numbers: dict[str, Any]) -> None:
+    """Set those uniforms that the program has (drivers drop unused ones)."""
+    for name, value in numbers.items():
+        if name in program:
+            uniform = program[name]
+            if isinstance(value, (int, float)):
+                uniform.value = value
+            else:
+                uniform.write(np.ascontiguousarray(value, np.float32))
