@@ -42,6 +42,23 @@ def read_pickled_arrays(data: bytes) -> dict[str, np.ndarray]:
         RefusedNameError: the pickle names a function or class outside the short list above.
         ValueError: damaged, or not a dictionary.
     """
+    plain = {str(name): _to_numbers(value) for name, value in _read(data).items()}
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+def read_pickled_lists(data: bytes) -> dict[str, Any]:
+    """The arrays and text of a pickled dictionary, also in lists of them; the rest is left out.
+
+    3DPW's sequences are such: for each entry a list with one array, or one word, per person.
+
+    Raises:
+        RefusedNameError, ValueError: as `read_pickled_arrays`.
+    """
+    plain = {str(name): _to_entry(value) for name, value in _read(data).items()}
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+def _read(data: bytes) -> dict[Any, Any]:
     try:
         content = _Unpickler(io.BytesIO(data), encoding="latin1").load()
     except RefusedNameError:
@@ -50,8 +67,7 @@ def read_pickled_arrays(data: bytes) -> dict[str, np.ndarray]:
         raise ValueError(f"damaged pickle ({error or type(error).__name__})") from error
     if not isinstance(content, dict):
         raise ValueError("the pickle does not hold a dictionary")
-    plain = {str(name): _to_numbers(value) for name, value in content.items()}
-    return {name: value for name, value in plain.items() if value is not None}
+    return content
 
 
 class _Inert:
@@ -218,6 +234,16 @@ _NOT_NUMBERS = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError),
     *(RecursionError, MemoryError),
 )
+
+
+def _to_entry(value: Any) -> Any:
+    """An array, a word, or a list of either: one level, so that its size is the file's."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        return _to_numbers(value)
+    entries = [entry if isinstance(entry, str) else _to_numbers(entry) for entry in value]
+    return None if any(entry is None for entry in entries) else entries
 
 
 def _to_numbers(value: Any) -> np.ndarray | None:

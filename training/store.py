@@ -71,7 +71,8 @@ class Annotations:
         betas: (N, 10).
         has_pose, has_betas: (N,) 1 where known.
         gender: (N,) index into `GENDERS`.
-        sequence: (N,) frames of one person in one video share a number.
+        sequence: (N,) frames of one person in one video share a number; readers start a new one
+            where frames are missing.
         frame: (N,) time in 1 / fps.
         valid: (N,) frames that scores count.
     """
@@ -193,7 +194,8 @@ def write_set(
     partial = partial_folder(folder)
     parts = [annotations] if isinstance(annotations, Annotations) else annotations
     try:
-        partial.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+        partial.mkdir(parents=True)
         index = _write_parts(partial, parts)
         index["root"] = "." if root is None else str(Path(root).resolve())
         _write_json(partial / REPORT_FILE, dict(report))

@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 
 _HEADER_BYTES = 504  # with the 8 before it 512: rows stay aligned
-_TYPES = {"<f4": "F32", "<i4": "I32", "<i8": "I64", "|i1": "I8", "|u1": "U8", "|b1": "BOOL"}
+_TYPES = {
+    **{"<f2": "F16", "<f4": "F32", "<f8": "F64", "<i4": "I32", "<i8": "I64"},
+    **{"|i1": "I8", "|u1": "U8", "|b1": "BOOL"},
+}
 
 
 def array_path(folder: Path, name: str) -> Path:

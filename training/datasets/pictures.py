@@ -79,6 +79,7 @@ def video_facts(path: Path) -> tuple[int, float, tuple[int, int]]:
         SetError: missing, or no video.
     """
     import av
+    from av.error import FFmpegError
 
     if not path.is_file():
         raise SetError(f"{path} is missing.", "Finish the download.")
@@ -88,7 +89,7 @@ def video_facts(path: Path) -> tuple[int, float, tuple[int, int]]:
             rate = float(stream.average_rate or 0)
             size = (stream.codec_context.width, stream.codec_context.height)
             count = sum(1 for packet in container.demux(stream) if packet.size)
-    except (av.FFmpegError, IndexError) as error:
+    except (FFmpegError, IndexError) as error:
         raise SetError(f"{path} is broken or no video ({error}).", "Fetch it again.") from error
     return count, rate, size
 
@@ -108,16 +109,16 @@ def frames_to_keep(request: Request, labelled: int, pictured: int, path: Path) -
     return min(labelled, pictured)
 
 
-def stride_for(request: Request, fps: float, path: Path) -> int:
-    """Every how many frames to keep one.
+def stride_for(wanted_fps: float, fps: float, path: Path) -> int:
+    """Every how many frames of a video to keep one.
 
     Raises:
         SetError: the wanted rate does not divide the video's.
     """
-    if request.fps is None:
-        return 1
-    stride = round(fps / request.fps)
-    if stride < 1 or abs(fps / stride - request.fps) > 0.02 * request.fps:
-        raise SetError(f"{path} has {fps:g} frames a second: {request.fps:g} do not divide it.",
-                       "Give another --fps.")  # fmt: skip
+    stride = round(fps / wanted_fps)
+    if stride < 1 or abs(fps / stride - wanted_fps) > 0.02 * wanted_fps:
+        raise SetError(
+            f"{path} has {fps:g} frames a second: {wanted_fps:g} does not divide it.",
+            "Give another --fps.",
+        )
     return stride

@@ -123,7 +123,7 @@ def about_the_hips(joints_m: np.ndarray, root_m: np.ndarray | None = None) -> np
         root_m: (N, 3) the origin where the hips are not known.
     """
     hips = joints_m[:, HIPS]
-    known = (hips[..., 3] > 0).all(1)[:, None]
+    known = np.all(hips[..., 3:] > 0, axis=1)
     middle = hips[..., :3].mean(1)
     origin = np.where(known, middle, 0 if root_m is None else root_m)
     moved = joints_m[..., :3] - origin[:, None]
@@ -135,7 +135,7 @@ def boxes_of(keypoints_px: np.ndarray) -> np.ndarray:
     known = keypoints_px[..., 2:] > 0
     low = np.where(known, keypoints_px[..., :2], np.inf).min(1)
     high = np.where(known, keypoints_px[..., :2], -np.inf).max(1)
-    some = known.any((1, 2))[:, None]
+    some = np.any(known, axis=(1, 2))[:, np.newaxis]
     low, high = np.where(some, low, 0), np.where(some, high, 0)
     side = (high - low).max(-1, keepdims=True)
     return np.concatenate([(low + high) / 2, side], -1).astype(np.float32)
@@ -143,7 +143,7 @@ def boxes_of(keypoints_px: np.ndarray) -> np.ndarray:
 
 def inside(points_px: np.ndarray, width: float, height: float) -> np.ndarray:
     """Which points (..., 2) lie on the image."""
-    return ((points_px >= 0) & (points_px < (width, height))).all(-1)
+    return np.all((points_px >= 0) & (points_px < (width, height)), axis=-1)
 
 
 def keep(rows: Mapping[str, np.ndarray], mask: np.ndarray) -> dict[str, np.ndarray]:
@@ -182,3 +182,18 @@ def one_of(root: Path, *candidates: str) -> Path:
         f"{root} lacks {' or '.join(candidates)}.",
         "Is the download complete, and unpacked as its authors' archives unpack?",
     )
+
+
+def runs(frames: np.ndarray, people: np.ndarray | None = None) -> np.ndarray:
+    """Number (N,) of the run of consecutive frames of one person that each row belongs to.
+
+    Windows of a sequence are then consecutive in time: what was skipped starts a new sequence.
+
+    Args:
+        frames: (N,) of a video, rising for each person.
+        people: (N,) whose row it is; everything is one person's by default.
+    """
+    breaks = np.diff(frames, prepend=frames[:1] - 1) != 1
+    if people is not None:
+        breaks |= np.diff(people, prepend=people[:1]) != 0
+    return np.cumsum(breaks)

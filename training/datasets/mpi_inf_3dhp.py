@@ -1,0 +1,152 @@
+"""MPI-INF-3DHP (Mehta et al. 2017).
+
+    S1/Seq1/annot.mat                          annot2, annot3: a cell for each of 14 cameras
+    S1/Seq1/imageSequence/video_0.avi
+    mpi_inf_3dhp_test_set/TS1/annot_data.mat   HDF5: annot2, univ_annot3 (N, 1, 17, .), valid_frame
+    mpi_inf_3dhp_test_set/TS1/imageSequence/img_000001.jpg
+
+Trained on eight subjects by the eight cameras at chest height; scored on TS1 to TS6 against the
+universal skeleton, in the frames marked valid.  Millimetres in camera axes.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..store import Annotations, SetError
+from .files import read_hdf, read_mat
+from .head_points import named
+from .pictures import Pictures, frames_to_keep, image_size, stride_for, video_facts
+from .rows import (
+    Head,
+    Request,
+    about_the_hips,
+    annotations,
+    boxes_of,
+    good_rows,
+    inside,
+    keep,
+    one_of,
+    place,
+    runs,
+    with_confidence,
+)
+
+POINTS: tuple[str, ...] = (
+    *("spine", "", "", "", "pelvis", "neck", "face", "top", "", "left_shoulder", "left_elbow"),
+    *("left_wrist", "", "", "right_shoulder", "right_elbow", "right_wrist", "", "left_hip"),
+    *("left_knee", "left_ankle", "", "", "right_hip", "right_knee", "right_ankle", "", ""),
+)
+"""The twenty-eight of the training set."""
+TEST_POINTS: tuple[str, ...] = (
+    *("top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder"),
+    *("left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip"),
+    *("left_knee", "left_ankle", "pelvis", "spine", "face"),
+)
+SUBJECTS, SEQUENCES, CAMERAS = range(1, 9), (1, 2), (0, 1, 2, 4, 5, 6, 7, 8)
+TEST_SUBJECTS = range(1, 7)
+KEPT_FPS = 25.0
+FEWEST = 17
+
+
+def parts(request: Request) -> Iterator[Annotations]:
+    """A part for each video.
+
+    Raises:
+        SetError: missing, damaged, of another layout, or video and labels disagree.
+    """
+    if request.split == "train":
+        for subject in SUBJECTS:
+            for sequence in SEQUENCES:
+                yield from _sequence(request, f"S{subject}/Seq{sequence}")
+        return
+    pictures = Pictures(request)
+    folder = one_of(request.root, "mpi_inf_3dhp_test_set", "TS1")
+    folder = request.root if folder.name == "TS1" else folder
+    for subject in TEST_SUBJECTS:
+        yield from _test_video(request, folder / f"TS{subject}", pictures)
+
+
+def _sequence(request: Request, below: str) -> Iterator[Annotations]:
+    path = request.root / below / "annot.mat"
+    content = read_mat(path, "annot2", "annot3")
+    for camera in CAMERAS:
+        points_px = _cell(content["annot2"], camera, 2, path)
+        points_mm = _cell(content["annot3"], camera, 3, path)
+        if len(points_px) != len(points_mm):
+            raise SetError(f"{path}: camera {camera} has {len(points_px)} frames in the image and "
+                           f"{len(points_mm)} in space.", "Fetch it again.")  # fmt: skip
+        video = f"{below}/imageSequence/video_{camera}.avi"
+        yield from _video(request, video, points_px, points_mm)
+
+
+def _cell(cells: np.ndarray, camera: int, axes: int, path: Path) -> np.ndarray:
+    """Points (T, 28, axes) of a camera."""
+    cells = np.asarray(cells, object).ravel()
+    values = np.asarray(cells[camera], np.float64) if camera < len(cells) else np.zeros((0, 0))
+    if values.ndim != 2 or values.shape[1] != 28 * axes:
+        raise SetError(f"{path}: camera {camera} holds {values.shape}, not (T, {28 * axes}).",
+                       "Is it MPI-INF-3DHP's annot.mat?")  # fmt: skip
+    return values.reshape(len(values), 28, axes)
+
+
+def _video(
+    request: Request, video: str, points_px: np.ndarray, points_mm: np.ndarray
+) -> Iterator[Annotations]:
+    path = request.root / video
+    pictured, fps, size = video_facts(path)
+    count = frames_to_keep(request, len(points_px), pictured, path)
+    wanted = request.fps or KEPT_FPS
+    stride = stride_for(wanted, fps, path)
+    index = np.arange(0, count, stride)
+    names = named(POINTS, request.heads)
+    rows = _rows(names, points_px[index], points_mm[index], size)
+    rows |= {"image": index, "frame": index // stride}
+    # whoever leaves the image is not framed by a box about the points (SPIN drops them, too)
+    rows = keep(rows, good_rows(request, rows, request.enough(FEWEST)))
+    if len(rows["image"]):
+        images = [f"{video}#{number}" for number in rows["image"]]
+        rows |= {"image": np.arange(len(images)), "sequence": runs(rows["frame"])}
+        yield annotations(Head("mpi-inf-3dhp", "train", fps=wanted), images, rows)
+
+
+def _rows(
+    names: tuple[str, ...], points_px: np.ndarray, points_mm: np.ndarray, size: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """Key points of the image's inside, boxes about all points, joints in metres."""
+    known = with_confidence(points_px, inside(points_px, *size).astype(np.float32))
+    return {
+        "keypoints_px": place(names, known),
+        "boxes_px": boxes_of(place(names, with_confidence(points_px))),
+        "joints_m": about_the_hips(place(names, with_confidence(points_mm / 1000))),
+    }
+
+
+def _test_video(request: Request, folder: Path, pictures: Pictures) -> Iterator[Annotations]:
+    path = folder / "annot_data.mat"
+    content = read_hdf(path, "annot2", "univ_annot3", "valid_frame")
+    valid = content["valid_frame"].reshape(-1) > 0
+    points_px = _test_points(content["annot2"], len(valid), 2, path)
+    points_mm = _test_points(content["univ_annot3"], len(valid), 3, path)
+    below = folder.relative_to(request.root).as_posix()
+    images = [f"{below}/imageSequence/img_{n + 1:06d}.jpg" for n in range(len(valid))]
+    usable = pictures.usable(images)
+    if not usable.any():
+        raise SetError(f"{folder}/imageSequence holds no whole image.", "Finish the download.")
+    size = image_size(request.root / images[int(np.argmax(usable))])
+    rows = _rows(named(TEST_POINTS, request.heads), points_px, points_mm, size)
+    rows |= {"image": np.arange(len(valid)), "frame": np.arange(len(valid)), "valid": valid}
+    rows |= {"sequence": np.zeros(len(valid))}
+    # every frame stays, so that windows see the video whole; `valid` says what is scored
+    keeps = usable & (rows["boxes_px"][:, 2] > 0)
+    request.skip("no box", (usable & ~keeps).sum())
+    head = Head("mpi-inf-3dhp", request.split, fps=KEPT_FPS)
+    yield annotations(head, images, keep(rows, keeps))
+
+
+def _test_points(values: np.ndarray, count: int, axes: int, path: Path) -> np.ndarray:
+    if values.shape != (count, 1, len(TEST_POINTS), axes):
+        raise SetError(f"{path}: points are {values.shape}, not {(count, 1, 17, axes)}.",
+                       "Labels and valid_frame disagree: fetch it again.")  # fmt: skip
+    return values[:, 0].astype(np.float64)

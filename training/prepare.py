@@ -1,0 +1,158 @@
+"""Turn a data set, as its authors distribute it, into the one form that training reads.
+
+python -m training.prepare coco --root ~/coco --labels COCO2014-All-ver01.json --out sets/coco
+
+downloaded set ─► datasets/NAME.py ─► store.write_set ─► sets/coco: arrays, index, report
+"""
+
+import argparse
+import dataclasses
+import logging
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from staf_backend import StafError
+
+from .datasets import (
+    coco,
+    human36m,
+    instavariety,
+    lsp,
+    mpi_inf_3dhp,
+    mpii,
+    posetrack,
+    threedpw,
+)
+from .datasets.rows import HEADS, Request
+from .joints import JOINTS_49
+from .store import Annotations, open_set, partial_folder, write_set
+
+
+class Reader(NamedTuple):
+    """A set's reader, and whether its images are unpacked into the prepared set."""
+
+    parts: Callable[[Request], Iterator[Annotations]]
+    unpacks: bool = False
+
+
+READERS = {
+    "coco": Reader(coco.parts),
+    "lsp": Reader(lsp.parts),
+    "lsp-extended": Reader(lsp.extended_parts),
+    "mpii": Reader(mpii.parts),
+    "h36m": Reader(human36m.parts),
+    "mpi-inf-3dhp": Reader(mpi_inf_3dhp.parts),
+    "3dpw": Reader(threedpw.parts),
+    "insta-variety": Reader(instavariety.parts, unpacks=True),
+    "posetrack": Reader(posetrack.parts),
+}
+
+
+def prepare(name: str, request: Request, out: Path) -> dict[str, Any]:
+    """Read a set and write it in the common form; gives the report that lies beside it.
+
+    Args:
+        name: one of `READERS`.
+        out: folder of the prepared set.
+
+    Raises:
+        SetError: the set is missing, half downloaded, damaged, of another layout; `out` is taken;
+            the disk is full.
+    """
+    request = dataclasses.replace(request, scratch=partial_folder(out), tally=Counter())
+    reader = READERS[name]
+    report: dict[str, Any] = {
+        "set": name,
+        "asked": {
+            field.name: _plain(getattr(request, field.name))
+            for field in dataclasses.fields(request)
+            if field.name not in ("tally", "scratch")
+        },
+    }
+    root = None if reader.unpacks else request.root
+    write_set(out, _counted(reader.parts(request), report, request), report, root=root)
+    return open_set(out).report()
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _counted(
+    parts: Iterator[Annotations], report: dict[str, Any], request: Request
+) -> Iterator[Annotations]:
+    """The parts, passed on; their sums are in the report when the last is taken."""
+    sums: Counter[str] = Counter()
+    known_2d, known_3d = np.zeros(len(JOINTS_49), int), np.zeros(len(JOINTS_49), int)
+    for part in parts:
+        sums["rows"] += len(part)
+        sums["images"] += len(part.images)
+        sums["sequences"] += len(np.unique(part.sequence))
+        sums["rows with SMPL pose"] += int(part.has_pose.sum())
+        sums["rows with SMPL shape"] += int(part.has_betas.sum())
+        sums["rows that scores count"] += int(part.valid.sum())
+        known_2d += (part.keypoints_px[..., 2] > 0).sum(0)
+        known_3d += (part.joints_m[..., 3] > 0).sum(0)
+        report |= {
+            "kept": dict(sums),
+            "joints known": {
+                joint: {"2d": int(planar), "3d": int(spatial)}
+                for joint, planar, spatial in zip(JOINTS_49, known_2d, known_3d)
+                if planar or spatial
+            },
+        }
+        yield part
+    report["skipped"] = dict(sorted(request.tally.items()))
+
+
+def table(report: dict[str, Any]) -> str:
+    """The report as text: what was kept, what was skipped and why, which joints are known."""
+    lines = [f"{count:>10,}  {what}" for what, count in report["kept"].items()]
+    lines += [f"{count:>10,}  {what}" for what, count in report["skipped"].items() if count]
+    lines += ["", f"{'2D':>10} {'3D':>10}  joint"]
+    lines += [
+        f"{known['2d']:>10,} {known['3d']:>10,}  {joint}"
+        for joint, known in report["joints known"].items()
+    ]
+    return "\n".join(lines)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.prepare", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("name", choices=READERS, help="the set")
+    parser.add_argument("--root", type=Path, required=True, help="the downloaded set")
+    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="train")
+    parser.add_argument("--labels", type=Path, help="SMPL labels of EFT or NeuralAnnot")
+    parser.add_argument("--bodies", type=Path, help="folder of SMPL files, for 3DPW's joints")
+    parser.add_argument("--fps", type=float, help="frames a second to keep (25 where filmed at 50)")
+    parser.add_argument("--min-keypoints", type=int, help="fewest known points of a person")
+    parser.add_argument("--min-side-px", type=float, default=20.0, help="smallest person")
+    parser.add_argument("--heads", choices=HEADS, default="paper", help="names of head points")
+    parser.add_argument("--allow-missing", action="store_true", help="go on without lost images")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prepare a set as asked on the command line; prints what became of it."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    options = vars(arguments().parse_args(argv))
+    name, out = options.pop("name"), options.pop("out")
+    try:
+        print(table(prepare(name, Request(**options), out)))
+    except StafError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
