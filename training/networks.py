@@ -1,0 +1,185 @@
+"""Networks at the beginning and at the end of a run: made, taken from stage 1, written out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from staf_backend.ablations import PooledConfig, PooledNetwork
+from staf_backend.assets import sha256
+from staf_backend.body import load_body
+from staf_backend.network import MeanParams, Staf
+from staf_backend.network_config import StafConfig
+from staf_backend.smpl_torch import BodyTables, SmplBody, tables_from_body
+from staf_backend.weights import load_weights, save_weights
+from staf_backend.weights_info import INFO_FILE, NETWORK_FILE, read_info
+
+from .checkpoints import load_strictly, read_checkpoint, under
+from .encoders import AnyEncoder, make_encoder, plan_of
+from .run_error import RunError
+from .run_folder import BEST, LAST, describe
+
+FRESH = ("tcfm.", "safm.")
+"""What stage 2 adds to the base network."""
+CAMERA_START = (0.9, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Base:
+    """What stage 2 begins with.
+
+    `tensors` are the base network's, `network` its configuration, `source` and `digest` the file
+    they came from and its SHA-256.  The encoder is frozen, in eval mode.
+    """
+
+    encoder: AnyEncoder
+    tensors: Mapping[str, Tensor]
+    network: StafConfig
+    body: str
+    source: Path
+    digest: str
+
+
+def body_tables(name: str) -> BodyTables:
+    """The tables of a body by name.
+
+    Raises:
+        BodyError: there is no such body.
+    """
+    return tables_from_body(load_body(name))
+
+
+def start_values(path: Path | None = None) -> MeanParams:
+    """Where regression starts: SPIN's `smpl_mean_params.npz`, or the rest pose without it.
+
+    The rest pose stands upright before the camera: joint 0 turned by half a turn about x.
+
+    Args:
+        path: .npz with `pose` (144,), `shape` (10,) and `cam` (3,).
+
+    Raises:
+        RunError: the file cannot be read or holds something else.
+    """
+    if path is None:
+        pose6d = torch.tensor([1.0, 0, 0, 1, 0, 0]).repeat(24)
+        pose6d[3] = -1
+        return MeanParams(pose6d, torch.zeros(10), torch.tensor(CAMERA_START))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = [np.asarray(file[name], np.float32) for name in ("pose", "shape", "cam")]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{path} holds no mean parameters: {error}.", "Check the path.") from error
+    if [array.shape for array in arrays] != [(144,), (10,), (3,)]:
+        raise RunError(f"{path} holds mean parameters of another form.", "Take SPIN's file.")
+    return MeanParams(*map(torch.from_numpy, arrays))
+
+
+def make_network(
+    config: StafConfig | PooledConfig, tables: BodyTables, mean: MeanParams
+) -> Staf | PooledNetwork:
+    """A network with fresh weights."""
+    if isinstance(config, PooledConfig):
+        return PooledNetwork(config, mean)
+    return Staf(config, SmplBody(tables), mean)
+
+
+def read_base(path: Path, body: str) -> Base:
+    """The base model of a finished or unfinished run of stage 1, or of a set of weights.
+
+    Args:
+        path: the run's folder, or the folder of a set of weights of a single-frame network.
+        body: which a set of weights without a body was trained with.
+
+    Raises:
+        RunError: it is neither, or has not saved yet.
+        WeightsError: the set is damaged.
+    """
+    if (path / INFO_FILE).exists():
+        return _base_of_weights(path, body)
+    stage, config = (describe(path)[key] for key in ("stage", "config"))
+    if stage != "image":
+        raise RunError(f"{path} is a run of the {stage} stage.", "Give a run of stage 1.")
+    file = best_state(path)
+    tensors = read_checkpoint(file)[1]
+    encoder = make_encoder(config["encoder"])
+    load_strictly(encoder, under("encoder.", tensors), file)
+    network = StafConfig(
+        frames=1, channels=config["channels"], average_target=False, tcfm_stage=None,
+        safm_stage=None, map_channels=encoder.channels,
+    )  # fmt: skip
+    encoder.eval().requires_grad_(False)
+    return Base(encoder, under("network.", tensors), network, config["body"], file, sha256(file))
+
+
+def load_base(network: Staf | PooledNetwork, base: Base) -> None:
+    """Puts the base network into a new one: all but the fusions, strictly.
+
+    A row of Table V has no part in common with the base but the mean parameters.
+
+    Raises:
+        RunError: something else than the fusions is missing, or does not fit.
+    """
+    if isinstance(network, PooledNetwork):
+        return
+    load_strictly(network, base.tensors, base.source, fresh=FRESH)
+
+
+def best_state(folder: Path) -> Path:
+    """A run's best state where it validated, else its last.
+
+    Raises:
+        RunError: it has not saved yet.
+    """
+    for name in (BEST, LAST):
+        if (folder / name).exists():
+            return folder / name
+    raise RunError(f"The run in {folder} has saved nothing yet.", "Let it train longer.")
+
+
+def export(
+    run: Path, folder: Path, encoder: AnyEncoder | None, network: Staf, notes: tuple[str, ...]
+) -> Path:
+    """Writes the best state of a run as a set of weights.
+
+    Args:
+        run: the run's folder.
+        folder: of the set.
+        encoder: frozen one, or None where the run trained it: then `network`'s run holds it.
+        network: of the run's kind; its tensors are replaced.
+        notes: for the user.
+
+    Raises:
+        RunError: the run has not saved.
+        OutputError: the folder cannot be written to.
+    """
+    file = best_state(run)
+    tensors = read_checkpoint(file)[1]
+    network_tensors = under("network.", tensors)
+    load_strictly(network, network_tensors, file)
+    if encoder is None:
+        encoder = make_encoder(describe(run)["config"]["encoder"])
+        load_strictly(encoder, under("encoder.", tensors), file)
+    save_weights(
+        folder,
+        encoder=encoder.state_dict(),
+        network=network_tensors,
+        config=network.config,
+        plan=plan_of(encoder),
+        sources={file.name: sha256(file)},
+        notes=notes,
+    )
+    return folder
+
+
+def _base_of_weights(path: Path, body: str) -> Base:
+    info = read_info(path.name, path.parent)
+    given = None if info.has_body else load_body(body)
+    loaded = load_weights(path.name, root=path.parent, body=given)
+    if loaded.network.config.frames != 1:
+        raise RunError(f"{path} holds a network of stage 2.", "Give a base model.")
+    state = loaded.network.state_dict()
+    digest = info.files[NETWORK_FILE]
+    return Base(loaded.encoder, state, info.config, body, path, digest)

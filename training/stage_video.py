@@ -1,0 +1,361 @@
+"""Stage 2: train the whole network on windows of kept maps of the frozen encoder.
+
+    python -m training.stage_video --run RUN1 --data-2d INSTA --data-2d POSETRACK \\
+        --data-3d H36M --data-3d MPII3D --data-3d 3DPW --validation 3DPW-VAL --out RUN2
+    python -m training.stage_video --run RUN1 --data-3d synthetic:400 --share-2d 0 --out RUN2
+
+--run is a run of stage 1, or the folder of a base model's weights.  Maps are made once for each
+set and encoder and kept in --cache.  At the end, and at --minutes, the best state is also written
+to RUN2/weights.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from staf_backend.ablations import TABLE_IV, TABLE_V, TABLE_VI, PooledConfig, PooledNetwork
+from staf_backend.assets import sha256
+from staf_backend.device import numerics
+from staf_backend.network import MeanParams, Staf
+from staf_backend.network_config import StafConfig
+from staf_backend.smpl_torch import SmplBody
+
+from . import networks
+from .batches import WindowMix, threaded
+from .checkpoints import load_strictly, read_checkpoint, under
+from .config import VideoStageConfig
+from .data import open_sequences
+from .encoders import digest
+from .feature_cache import FeatureCache, build_cache
+from .loop import Run, Validate, train
+from .losses import LossConfig, Losses
+from .machine import Machine, open_machine
+from .objectives import VideoObjective, set_dropout
+from .options import (
+    add_loop_options,
+    add_recipes,
+    command_line,
+    configured,
+    loop_of,
+    plan,
+    recipes,
+)
+from .posed_joints import PosedJoints
+from .run_error import RunError
+from .run_folder import describe
+from .samples import Targets, WindowBatch
+from .validation import WATCHED, score
+
+ROWS: dict[str, StafConfig | PooledConfig] = {
+    "STAF": StafConfig(), **TABLE_IV, **TABLE_V, **TABLE_VI
+}  # fmt: skip
+"""What may be trained, by the paper's names."""
+LOSSES = {"paper": LossConfig.paper_video, "released": LossConfig.released_video}
+
+
+@dataclass(frozen=True)
+class VideoCaches:
+    """Kept maps of sets with 2D labels alone, of sets with 3D labels, and of the validation set."""
+
+    two_d: tuple[FeatureCache, ...] = ()
+    three_d: tuple[FeatureCache, ...] = ()
+    validation: FeatureCache | None = None
+
+    def __post_init__(self) -> None:
+        if not self.two_d and not self.three_d:
+            raise RunError("There is nothing to train on.", "Name it: --data-2d, --data-3d.")
+
+
+def train_video(
+    config: VideoStageConfig,
+    caches: VideoCaches,
+    base: networks.Base,
+    out: Path,
+    machine: Machine,
+    *,
+    resume: bool = False,
+    minutes: float | None = None,
+) -> Path:
+    """Trains the network of `config` and writes its weights; `load_network(out)` opens them.
+
+    Args:
+        config: of the stage; its `base` is filled in.
+        caches: made with the encoder of `base`.
+        base: what stage 1 gave.
+        out: folder of the run.
+        machine: where.
+        resume: go on with the run in `out`.
+        minutes: pause after this long.
+
+    Returns:
+        The folder of the weights; for a row of Table V, which no program but the evaluation runs,
+        that of the run.
+
+    Raises:
+        RunError, OutputError: see `loop.train`; or the base does not fit.
+    """
+    config = replace(config, base=base.digest)
+    with numerics(config.loop.precision):
+        objective = make_objective(config, base, machine)
+        mix = open_mix(config, caches)
+        progress = train(
+            Run(
+                folder=out, stage="video", config=config, objective=objective,
+                groups=[{"params": list(objective.network.parameters())}], machine=machine,
+                feed=partial(feed, mix, machine=machine),
+                validate=_validation(config, caches.validation, objective, machine),
+                watch=WATCHED, idle=_idle(config), resume=resume, minutes=minutes,
+            )
+        )  # fmt: skip
+    if isinstance(config.network, PooledConfig):
+        return out
+    if machine.first:
+        steps = f"{progress.step} of {config.loop.steps} steps"
+        note = f"Trained with the body {config.body}; {steps}, seed {config.loop.seed}."
+        networks.export(out, out / "weights", base.encoder, _staf(config, base), (note,))
+    return out / "weights"
+
+
+def make_objective(
+    config: VideoStageConfig, base: networks.Base, machine: Machine
+) -> VideoObjective:
+    """What is trained, begun from the base, on the machine.
+
+    Raises:
+        RunError: the base lacks more than the fusions, or does not fit.
+    """
+    torch.manual_seed(config.loop.seed)
+    tables = networks.body_tables(config.body)
+    network = networks.make_network(config.network, tables, _means(base))
+    networks.load_base(network, base)
+    losses = Losses(SmplBody(tables), replace(config.losses, smpl_sets=None))  # see LabelledSets
+    autocast = partial(machine.autocast, config.loop.precision)
+    objective = VideoObjective(network, losses, autocast)
+    set_dropout(objective, config.dropout)
+    machine.place(objective)
+    if config.loop.compiled:
+        network.compile()
+    return objective
+
+
+class LabelledSets(WindowMix):
+    """Windows of which only some sets keep their pose and shape labels."""
+
+    labelled: frozenset[str] | None = None
+    """Names of those sets; None: all."""
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> WindowBatch:
+        batch = super().batch(step, rank, world)
+        if self.labelled is None:
+            return batch
+        caches = [cache for cache, _ in self.samples(step)][rank::world]
+        kept = torch.tensor([float(cache.source in self.labelled) for cache in caches])[:, None]
+        targets = batch.targets
+        targets = targets._replace(
+            has_pose=targets.has_pose * kept, has_betas=targets.has_betas * kept
+        )
+        return batch._replace(targets=targets)
+
+
+def open_mix(config: VideoStageConfig, caches: VideoCaches) -> LabelledSets:
+    """The windows of a run's sets in the shares of its configuration.
+
+    Raises:
+        RunError: there is no window, or the caches are of several encoders.
+    """
+    loop, sets = config.loop, config.losses.smpl_sets
+    try:
+        mix = LabelledSets(
+            caches.two_d, caches.three_d, config.share_2d, loop.batch, loop.seed,
+            config.network.frames, config.stride, body=config.body,
+        )  # fmt: skip
+    except ValueError as error:
+        raise RunError(f"The data cannot be mixed: {error}.", "Change the data.") from error
+    mix.labelled = None if sets is None else frozenset(sets)
+    return mix
+
+
+def feed(mix: WindowMix, first: int, last: int, *, machine: Machine) -> Iterator[WindowBatch]:
+    """This process's batches of steps `first` to before `last`, copied by threads."""
+    return threaded(mix, range(first, last), machine.rank, machine.world)
+
+
+def target_windows(
+    cache: FeatureCache, frames: int, stride: int, batch: int
+) -> Iterator[tuple[Tensor, Targets]]:
+    """Maps (B, T, C, 7, 7) float32 of a cache's windows and the targets (B, ...) of their middle
+    frames."""
+    starts = cache.windows(frames, stride)
+    for first in range(0, len(starts), batch):
+        windows = cache.batch(starts[first : first + batch], frames)
+        yield windows.maps.float(), windows.targets.map(lambda field: field[:, frames // 2])
+
+
+def load_network(run: Path) -> Staf | PooledNetwork:
+    """The best network of a run of this stage, in eval mode on the CPU.
+
+    Raises:
+        RunError: it is no such run, or has saved nothing.
+        BodyError: its body is not here.
+    """
+    content = describe(run)
+    if content["stage"] != "video":
+        raise RunError(f"{run} is a run of the {content['stage']} stage.", "Give one of stage 2.")
+    stored = content["config"]
+    kind = PooledConfig if "integration" in stored["network"] else StafConfig
+    tables = networks.body_tables(stored["body"])
+    network = networks.make_network(kind(**stored["network"]), tables, networks.start_values())
+    file = networks.best_state(run)
+    load_strictly(network, under("network.", read_checkpoint(file)[1]), file)
+    return network.eval().requires_grad_(False)
+
+
+def open_cache(
+    spec: str,
+    recipe: Path | None = None,
+    *,
+    folder: Path,
+    base: networks.Base,
+    machine: Machine,
+    batch: int = 64,
+) -> FeatureCache:
+    """The kept maps of a set under `folder`, made where missing, by the first process.
+
+    Raises:
+        CacheError: they are damaged, or cannot be made.
+        OutputError: the disk is full.
+    """
+    source = open_sequences(spec, recipe=recipe)
+    mark = digest(base.encoder)[:12] + ("" if recipe is None else f"-{sha256(recipe)[:12]}")
+    place = folder / f"{_plain(spec)}-{mark}"
+    if machine.first and not place.exists():
+        encoder = base.encoder.to(machine.device)
+        build_cache(source, encoder, place, device=machine.device, batch=batch)
+        base.encoder.to("cpu")
+    machine.agree(None)
+    return FeatureCache.open(place, base.encoder)
+
+
+def _validation(
+    config: VideoStageConfig,
+    cache: FeatureCache | None,
+    objective: VideoObjective,
+    machine: Machine,
+) -> Validate | None:
+    if cache is None:
+        return None
+    joints = PosedJoints(networks.body_tables(config.body)).to(machine.device)
+
+    def validate() -> dict[str, float]:
+        loop, frames = config.loop, config.network.frames
+        windows = target_windows(cache, frames, config.stride, loop.batch)
+        with machine.autocast(loop.precision):
+            return score(objective.network, joints, windows, machine)
+
+    return validate
+
+
+def _staf(config: VideoStageConfig, base: networks.Base) -> Staf:
+    tables = networks.body_tables(config.body)
+    network = networks.make_network(config.network, tables, _means(base))
+    assert isinstance(network, Staf)
+    return network
+
+
+def _means(base: networks.Base) -> MeanParams:
+    names = ("mean_pose6d", "mean_betas", "mean_camera")
+    return MeanParams(*(base.tensors[name] for name in names))
+
+
+def _idle(config: VideoStageConfig) -> bool:
+    """Whether part of the network learns nothing."""
+    return config.losses.supervise == "last" and isinstance(config.network, StafConfig)
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+
+
+def row(name: str, base: networks.Base) -> StafConfig | PooledConfig:
+    """The network of that name, as wide as the base.
+
+    Raises:
+        RunError: there is no such name.
+    """
+    if name not in ROWS:
+        raise RunError(f"There is no network called {name!r}.", f"Known: {', '.join(ROWS)}.")
+    config, wide = ROWS[name], base.network.map_channels
+    if isinstance(config, PooledConfig):
+        return replace(config, map_channels=wide)
+    return replace(config, channels=base.network.channels, map_channels=wide)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training.stage_video", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--run", type=Path, required=True, help="run of stage 1, or its weights")
+    parser.add_argument("--data-2d", action="append", default=[], metavar="SPEC")
+    parser.add_argument("--data-3d", action="append", default=[], metavar="SPEC")
+    parser.add_argument("--validation", default="", metavar="SPEC", help="decides which is best")
+    add_recipes(parser)
+    parser.add_argument("--cache", type=Path, help="folder of kept maps; OUT/../maps by default")
+    parser.add_argument("--network", default="STAF", metavar="NAME", help="STAF or a table's row")
+    parser.add_argument("--losses", choices=LOSSES, default="paper")
+    parser.add_argument("--supervise", choices=("every", "last"), help="instead of the losses' own")
+    parser.add_argument("--share-2d", type=float, default=VideoStageConfig.share_2d)
+    parser.add_argument("--stride", type=int, default=VideoStageConfig.stride)
+    parser.add_argument("--body", default=VideoStageConfig.body, help="of weights without a body")
+    parser.add_argument("--dropout", type=float, default=VideoStageConfig.dropout)
+    add_loop_options(parser, VideoStageConfig().loop)
+    return parser
+
+
+def _config(options: argparse.Namespace, base: networks.Base) -> VideoStageConfig:
+    default = VideoStageConfig()
+    losses = LOSSES[options.losses]()
+    if options.supervise:
+        losses = replace(losses, supervise=options.supervise)
+    return VideoStageConfig(
+        loop=loop_of(options, default.loop), network=row(options.network, base), body=base.body,
+        base=base.digest, share_2d=options.share_2d if options.data_2d else 0.0,
+        stride=options.stride, dropout=options.dropout, losses=losses,
+        data_2d=tuple(options.data_2d), data_3d=tuple(options.data_3d),
+        validation=options.validation, recipes=recipes(options),
+    )  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.data_2d and not options.data_3d:
+        parser.error("there is nothing to train on: --data-2d, --data-3d")
+    if options.schedule == "plateau" and not options.validation:
+        parser.error("the plateau schedule needs --validation, or choose another --schedule")
+    with open_machine(options.device) as machine:
+        base = networks.read_base(options.run, options.body)
+        config = configured(parser, lambda: _config(options, base))
+        if options.dry_run:
+            print(plan("video", config, {"processes": machine.world}))
+            return
+        folder = options.cache or options.out.parent / "maps"
+        opened = partial(open_cache, folder=folder, base=base, machine=machine)
+        caches = VideoCaches(
+            tuple(opened(spec, options.recipe) for spec in config.data_2d),
+            tuple(opened(spec, options.recipe) for spec in config.data_3d),
+            opened(config.validation, options.validation_recipe) if config.validation else None,
+        )
+        train_video(
+            config, caches, base, options.out, machine, resume=options.resume,
+            minutes=options.minutes,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(command_line(main))
