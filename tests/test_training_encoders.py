@@ -88,6 +88,7 @@ def test_a_trunk_equals_the_published_network(name: str) -> None:
 def test_the_trunk_has_all_that_the_world_landmarks_see() -> None:
     """Layers behind the cut are 4x4 at most: 288 channels of 8x8 are the only way through."""
     encoder = make_encoder("blazepose-full")
+    assert isinstance(encoder, PlannedEncoder)
     model = onnx.shape_inference.infer_shapes(onnx.load(asset_path("pose_landmark_full.onnx")))
     inside = {layer.name for layer in encoder.plan.layers}
     sides = {
