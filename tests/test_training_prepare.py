@@ -66,8 +66,8 @@ def test_coco(tmp_path: Path):
     content = make_coco(tmp_path / "root")
     found = ready("coco", tmp_path)
     assert (len(found), found.body, found.fps, found.split) == (2, "none", 1.0, "train")
-    assert found.images[found.image[0]] == "train2014/COCO_train2014_000000000009.jpg"
-    assert (found.root / found.images[found.image[0]]).is_file()
+    assert found.image_of(0) == "train2014/COCO_train2014_000000000009.jpg"
+    assert (found.root / found.image_of(0)).is_file()
     np.testing.assert_array_equal(found.boxes_px[0], [50, 55, 90])
     points = np.reshape(content["annotations"][0]["keypoints"], (17, 3))
     wrist = found.keypoints_px[0, SLOT["left_wrist"]]
@@ -120,7 +120,7 @@ def test_lsp(tmp_path: Path):
     for number in (1, 1000):
         made.picture(tmp_path / f"root/images/im{number:04d}.jpg")
     found = ready("lsp", tmp_path, allow_missing=True)
-    assert [found.images[index] for index in found.image] == [
+    assert [found.image_of(row) for row in range(len(found))] == [
         "images/im0001.jpg",
         "images/im1000.jpg",
     ]
@@ -188,7 +188,10 @@ def test_mpii(tmp_path: Path):
     values = make_mpii(tmp_path / "root")
     found = ready("mpii", tmp_path)
     assert len(found) == 2
-    assert [found.images[i] for i in found.image] == ["images/01560180.jpg", "images/01560181.jpg"]
+    assert [found.image_of(row) for row in range(len(found))] == [
+        "images/01560180.jpg",
+        "images/01560181.jpg",
+    ]
     np.testing.assert_allclose(found.boxes_px[0], [60, 50, 100])
     for name in ("right_ankle", "thorax", "neck", "left_wrist"):
         point = found.keypoints_px[0, SLOT[name], :2]

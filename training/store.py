@@ -112,6 +112,10 @@ class Annotations:
     def __len__(self) -> int:
         return len(self.image)
 
+    def image_of(self, row: int) -> str:
+        """Name of the image that a row is in."""
+        return self.images[int(self.image[row])]
+
 
 def _check_order(sequence: np.ndarray, frame: np.ndarray) -> None:
     steps, times = np.diff(sequence.astype(np.int64)), np.diff(frame.astype(np.int64))

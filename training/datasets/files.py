@@ -34,9 +34,7 @@ def read_json(path: Path, *keys: str) -> Any:
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
-        raise SetError(
-            f"{path} cannot be read: {error.strerror}.", "Finish the download."
-        ) from error
+        raise SetError(f"{path} is missing ({error.strerror}).", "Finish the download.") from error
     except ValueError as error:
         raise SetError(f"{path} is damaged or cut short: {error}.", _AGAIN) from error
     if keys:
