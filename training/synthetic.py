@@ -30,7 +30,7 @@ from .synthetic_draw import Actor, Shot, renderer
 from .synthetic_motion import Movement
 from .synthetic_recipe import PARTS, SyntheticRecipe
 from .synthetic_scene import Person
-from .synthetic_textures import photographs
+from .synthetic_textures import Bank, photographs
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Studio:
         """
         self.recipe = recipe
         self.clips = list(_clips(recipe.mocap, recipe.part, recipe.held_out))
-        self.photos = photographs(recipe.photos)
+        self.bank = Bank(PARTS.index(recipe.part), photographs(recipe.photos))
 
     def take(self, frames: int, rate_hz: float, rng: np.random.Generator) -> Take:
         """A new sequence."""
@@ -99,9 +99,10 @@ class Studio:
         if rng.random() < recipe.looks.other_person:
             people.append(self._other(person, rate_hz, rng))
         actors = tuple(
-            Actor(who, synthetic_looks.dress(who, recipe.looks, self.photos, rng)) for who in people
+            Actor(who, synthetic_looks.dress(who, recipe.looks, self.bank, recipe.cell_m, rng))
+            for who in people
         )
-        around = synthetic_looks.surround(person, camera, squares, recipe.looks, self.photos, rng)
+        around = synthetic_looks.surround(person, camera, squares, recipe.looks, self.bank, rng)
         cut = recipe.views.truncated / 2
         wear = synthetic_degrade.draw_wear(recipe.degradation, squares, cut, rng)
         blurred = rng.random() < recipe.degradation.motion_blur
@@ -157,8 +158,10 @@ class Studio:
         if not take.shutter or steps == 1 or len(take.shot.squares) == 1:
             return drawing.picture(frame, frame)
         moments = frame + take.shutter * ((np.arange(steps) + 0.5) / steps - 0.5)
-        total = sum(drawing.picture(at, frame).astype(np.uint16) for at in moments)
-        return (np.asarray(total) // steps).astype(np.uint8)
+        total = np.zeros((self.recipe.pixels, self.recipe.pixels, 3), np.uint16)
+        for step, at in enumerate(moments):
+            total += drawing.picture(at, frame, same_shadow=step > 0)
+        return (total // steps).astype(np.uint8)
 
 
 class SyntheticSequences:

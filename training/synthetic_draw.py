@@ -82,6 +82,7 @@ class Renderer:
         self._held: list[Any] = []
         self._actors: list[_DrawnActor] = []
         self._shot: Shot | None = None
+        self._sun_view = np.eye(4)
 
     def _make_targets(self) -> None:
         context, size = self.context, (self.pixels, self.pixels)
@@ -98,13 +99,13 @@ class Renderer:
         for thing in self._held:
             thing.release()
         self._held, self._shot = [], shot
-        surfaces = self._array(shot.surroundings.surfaces)
+        self._surfaces = self._array(shot.surroundings.surfaces)
+        self._back = self._texture(shot.surroundings.back)
         self._surroundings = self._things(shot.surroundings.things)
         self._actors = [self._actor(actor) for actor in shot.actors]
-        self._surfaces = surfaces
         for program in (self._person, self._thing):
             _give(program, shot.surroundings.light | {"shadow_map": 3})
-        _give(self._thing, {"surface": 0})
+        _give(self._thing, {"surface": 0, "back": 4})
         _give(self._person, {"cloth": 1, "folds": 2})
 
     def _keep(self, thing: Any) -> Any:
@@ -112,11 +113,18 @@ class Renderer:
         return thing
 
     def _array(self, layers: np.ndarray) -> Any:
-        """Textures (L, S, S, 3) that repeat mirrored, filtered."""
+        """Textures (L, S, S, 3) in an array."""
         count, height, width, _ = layers.shape
         data = np.ascontiguousarray(layers)
         size = (width, height, count)
         texture = self._keep(self.context.texture_array(size, 3, data, alignment=1))
+        texture.build_mipmaps()
+        return texture
+
+    def _texture(self, picture: np.ndarray) -> Any:
+        """A texture (S, S, 3) alone."""
+        data = np.ascontiguousarray(picture)
+        texture = self._keep(self.context.texture(data.shape[1::-1], 3, data, alignment=1))
         texture.build_mipmaps()
         return texture
 
@@ -139,22 +147,23 @@ class Renderer:
         faces = self._buffer(worn.faces, np.int32)
         moved = self._keep(self.context.buffer(reserve=len(worn.rest_m) * 24))
         array = self.context.vertex_array
-        skin = [(rest, "3f", "rest_m"), (normal, "3f", "normal"), (template, "3f", "template_m"),
-                (joints, "4u1", "joints"), (weights, "4f", "weights"), (kind, "1f", "kind")]  # fmt: skip
+        skin = [
+            (rest, "3f", "rest_m"), (normal, "3f", "normal"), (template, "3f", "template_m"),
+            (joints, "4u1", "joints"), (weights, "4f", "weights"), (kind, "1f", "kind"),
+        ]  # fmt: skip
         drawn = [(moved, "3f 3f", "world_m", "world_normal"), (template, "3f", "template_m"),
                  (normal, "3f", "normal"), (kind, "1f", "kind")]  # fmt: skip
-        bumps = np.ascontiguousarray(actor.outfit.folds)
-        folds = self._keep(self.context.texture(bumps.shape[1::-1], 3, bumps, alignment=1))
-        folds.build_mipmaps()
         return _DrawnActor(
             actor, moved, self._keep(array(self._skin, skin)),
             self._keep(array(self._person, drawn, faces)),
             self._keep(array(self._shadow, [(moved, "3f 12x", "world_m")], faces)),
-            self._array(actor.outfit.cloth), folds,
+            self._array(actor.outfit.cloth), self._texture(actor.outfit.folds),
         )  # fmt: skip
 
-    def picture(self, at: float, frame: int) -> np.ndarray:
+    def picture(self, at: float, frame: int, same_shadow: bool = False) -> np.ndarray:
         """The moment `at`, in frames, in the crop of `frame`: (S, S, 3) uint8 at `pixels`.
+
+        `same_shadow` leaves the shadow of the picture before.
 
         Raises:
             RuntimeError: no shot was begun.
@@ -163,25 +172,23 @@ class Renderer:
             raise RuntimeError("begin a shot before drawing its pictures")
         shot = self._shot
         self._skinned(at)
-        sun_view = self._shadowed(at)
+        if not same_shadow:
+            self._sun_view = self._shadowed(at)
         self._target.use()
         self._target.clear(0.5, 0.5, 0.5, 1.0, 1.0)
-        self.context.enable_only(self._context_flags())
+        self.context.enable_only(self.context.DEPTH_TEST)
         low, share = _between(at, len(shot.squares))
         view = shot.camera.view[low] * (1 - share) + shot.camera.view[low + (share > 0)] * share
         place = shot.camera.place_m
         eye = place[low] * (1 - share) + place[low + (share > 0)] * share
         x, y, side = shot.squares[frame]
         seen = {"view": view.T, "eye_m": eye, "crop": (x, y, side / 2, shot.camera.focal)}
-        seen |= {"sun_view": sun_view.T}
+        seen |= {"sun_view": self._sun_view.T}
         for program in (self._person, self._thing):
             _give(program, seen)
         self._draw()
         data = self._target.read(components=3, alignment=1)
         return np.frombuffer(data, np.uint8).reshape(self.pixels, self.pixels, 3)
-
-    def _context_flags(self) -> int:
-        return self.context.DEPTH_TEST
 
     def _skinned(self, at: float) -> None:
         for drawn in self._actors:
@@ -215,6 +222,7 @@ class Renderer:
             _give(self._person, drawn.actor.outfit.numbers)
             drawn.body.render()
         self._surfaces.use(0)
+        self._back.use(4)
         self._surroundings.render()
 
 

@@ -1,7 +1,6 @@
 """What people wear, and what stands around them: drawn once for a sequence."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ from . import synthetic_textures as textures
 from .synthetic_meshes import Things, Worn
 from .synthetic_recipe import Looks
 from .synthetic_scene import Camera, Person
+from .synthetic_textures import Bank
 
-LAYERS = 4
-"""Textures of the surroundings: floor, walls, what is in front, what is far behind."""
-_FLOOR, _WALL, _FRONT, _BACK = range(LAYERS)
+# layers of textures: floor, walls, what is in front; the last one is the backdrop's
+_FLOOR, _WALL, _FRONT, _BACK = range(4)
 
 
 @dataclass(frozen=True)
@@ -36,33 +35,34 @@ class Outfit:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Everything else: triangles, their textures (smaller and larger ones in one size), light."""
+    """Everything else: triangles, textures (3, S, S, 3) and (S, S, 3), uniforms of light."""
 
     things: Things
     surfaces: np.ndarray
+    back: np.ndarray
     light: dict[str, Any]
 
 
 def dress(
-    person: Person, looks: Looks, photos: tuple[Path, ...], rng: np.random.Generator
+    person: Person, looks: Looks, bank: Bank, cell_m: float, rng: np.random.Generator
 ) -> Outfit:
-    """Skin, hair and clothes."""
-    tone, bald = textures.skin_tone(rng), rng.random() < looks.bald
-    worn = meshes.bare(person.body, person.betas)
+    """Skin, hair and clothes.
+
+    Args:
+        person: who is dressed.
+        looks: chances.
+        bank: where cloth comes from.
+        cell_m: how coarse the body's mesh may be.
+        rng: where randomness comes from.
+    """
+    tone, hair = textures.skin_tone(rng), _hair_colour(rng)
+    bald = rng.random() < looks.bald
     numbers = _cut(rng, bald)
-    waist_y = numbers["waist_y"]
-    skirted = rng.random() < looks.skirt
-    if skirted:
-        rest = person.body.rest_joints_m(person.betas)
-        hem, flare = rng.uniform(-1.0, -0.5), rng.uniform(0.0, 0.12)
-        worn = worn + meshes.skirt(worn, waist_y + 0.02, hem, flare, rest)
-    if not bald and rng.random() < looks.long_hair:
-        worn = worn + meshes.long_hair(worn, rng.uniform(0.02, 0.25), rng.uniform(1.1, 2.0))
-    hair = _hair_colour(rng)
+    worn = _hung(person, looks, bald, numbers["waist_y"], cell_m, rng)
     cloth = [textures.mottled(rng, tone, 0.02), textures.mottled(rng, hair, 0.12, 32)]
-    cloth += [textures.cloth(rng, photos), textures.cloth(rng)]
+    cloth += [_top(bank, rng), bank.cloth(rng)]
     cloth += [textures.mottled(rng, textures.colour(rng), 0.03)]
-    cloth += [cloth[2] if rng.random() < 0.5 else textures.cloth(rng, photos), textures.logo(rng)]
+    cloth += [cloth[2] if rng.random() < 0.5 else bank.cloth(rng), textures.logo(rng)]
     numbers |= {
         "logo": _logo(rng) if rng.random() < looks.logo else (0.0, 0.0, 0.0, 0.0),
         "iris_colour": tuple(rng.uniform(0.02, 0.2, 3)),
@@ -70,6 +70,29 @@ def dress(
         "brow_colour": tuple(hair**2),
     }
     return Outfit(worn, numbers, np.stack(cloth), textures.folds(rng))
+
+
+def _top(bank: Bank, rng: np.random.Generator) -> np.ndarray:
+    """Cloth of a shirt; sometimes with a photograph all over."""
+    if bank.photos and rng.random() < 0.1:
+        return textures.mirrored(bank.photograph(rng))
+    return bank.cloth(rng)
+
+
+def _hung(
+    person: Person, looks: Looks, bald: bool, waist_y: float, cell_m: float,
+    rng: np.random.Generator,
+) -> Worn:  # fmt: skip
+    """The body, perhaps with a skirt and long hair."""
+    worn = meshes.bare(person.body, person.betas, cell_m)
+    body = worn
+    if rng.random() < looks.skirt:
+        rest = person.body.rest_joints_m(person.betas)
+        hem, flare = rng.uniform(-1.0, -0.5), rng.uniform(0.0, 0.12)
+        worn = worn + meshes.skirt(body, waist_y + 0.02, hem, flare, rest)
+    if not bald and rng.random() < looks.long_hair:
+        worn = worn + meshes.long_hair(body, rng.uniform(0.02, 0.25), rng.uniform(1.1, 2.0))
+    return worn
 
 
 def _cut(rng: np.random.Generator, bald: bool) -> dict[str, Any]:
@@ -118,22 +141,21 @@ def _logo(rng: np.random.Generator) -> tuple[float, float, float, float]:
 
 
 def surround(
-    person: Person, camera: Camera, squares: np.ndarray, looks: Looks,
-    photos: tuple[Path, ...], rng: np.random.Generator,
+    person: Person, camera: Camera, squares: np.ndarray, looks: Looks, bank: Bank,
+    rng: np.random.Generator,
 ) -> Surroundings:  # fmt: skip
     """Floor, walls or a backdrop, things in front, and light."""
-    photo = photos if rng.random() < looks.photo else ()
-    back = textures.backdrop(rng, photo)
-    layers = [textures.surface(rng), textures.surface(rng)]
-    layers.append(textures.surface(rng) if rng.random() < 0.5 else textures.cloth(rng))
+    photo = bool(bank.photos) and rng.random() < looks.photo
+    back = bank.photograph(rng) if photo else bank.backdrop(rng)
+    front = bank.surface(rng) if rng.random() < 0.5 else bank.cloth(rng)
+    surfaces = np.stack([bank.surface(rng), bank.surface(rng), front])
     if rng.random() < looks.room and not photo:
         things = _room(person, camera, rng)
     else:
-        things = _open(person, camera, bool(photo), rng)
+        things = _open(person, camera, photo, rng)
     for _ in range(rng.poisson(looks.occluders)):
         things = things + _occluder(person, camera, squares, rng)
-    tiled = [np.tile(layer, (2, 2, 1)) for layer in layers]
-    return Surroundings(things, np.stack([*tiled, back]), _light(looks, rng))
+    return Surroundings(things, surfaces, back, _light(looks, rng))
 
 
 def _room(person: Person, camera: Camera, rng: np.random.Generator) -> Things:
@@ -201,11 +223,11 @@ def _occluder(
 
 def _light(looks: Looks, rng: np.random.Generator) -> dict[str, Any]:
     """A first light that may throw shadows, a second one, and what comes from all around."""
-    warmth = rng.normal(0, 0.12)
+    warmth = rng.normal(0, 0.1)
     tint = np.array([1 + warmth, 1, 1 - warmth])
-    bright = rng.uniform(0.5, 1.1)
+    bright = rng.uniform(0.7, 1.35)
     split = rng.uniform(0.2, 0.8)
-    around = rng.uniform(0.25, 0.55)
+    around = rng.uniform(0.3, 0.65)
     return {
         "sun_to": tuple(_above(rng)),
         "sun_colour": tuple(bright * split * 1.6 * tint),

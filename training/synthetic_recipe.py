@@ -135,6 +135,7 @@ class SyntheticRecipe:
         frames: shortest and longest sequence; `rate_hz`: lowest and highest frames a second.
         part_frames: most frames that `SyntheticSequences.parts` holds at once.
         pixels: the renderer's side before it is averaged down to 224.
+        cell_m: how coarse the drawn mesh may be (targets are of the whole one); 0 draws all of it.
     """
 
     mocap: str = ""
@@ -148,7 +149,8 @@ class SyntheticRecipe:
     frames: tuple[int, int] = (27, 150)
     rate_hz: tuple[float, float] = (25.0, 30.0)
     part_frames: int = 32
-    pixels: int = 448
+    pixels: int = 336
+    cell_m: float = 0.018
     variety: Variety = field(default_factory=Variety)
     views: Views = field(default_factory=Views)
     looks: Looks = field(default_factory=Looks)
@@ -169,6 +171,8 @@ class SyntheticRecipe:
             raise ValueError(f"part_frames must be 1 or more, got {self.part_frames}")
         if not 224 <= self.pixels <= 1792:
             raise ValueError(f"pixels must be 224 to 1792, got {self.pixels}")
+        if not 0 <= self.cell_m <= 0.05:
+            raise ValueError(f"cell_m must be 0 to 0.05 metres, got {self.cell_m}")
 
     def to_json(self) -> str:
         """The recipe as JSON text."""

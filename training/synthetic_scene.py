@@ -24,6 +24,7 @@ from .synthetic_recipe import Views
 BETA_WIDTH = np.array([1.0, 0.8, 0.8, 0.7, 0.6, 0.5, 0.5, 0.5, 0.5, 0.5])
 """Deviations of the betas that are drawn."""
 _NEAREST_M = 0.6  # no part of the person comes nearer to the camera
+_LOWEST_M = 0.15  # cameras stay above the floor
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,6 @@ def look(person: Person, rate_hz: float, views: Views, rng: np.random.Generator)
         [np.cos(tilt) * np.sin(yaw), np.sin(tilt) + 0 * yaw, np.cos(tilt) * np.cos(yaw)]
     )
     place = middle + np.reshape(far, (-1, 1)) * outward.T
-    place[:, 1] = np.maximum(place[:, 1], 0.15)
     place += outward.T * _too_near(person.box_m, place, outward.T)
     focal = float(np.exp(rng.uniform(*np.log(views.focal))))
     # where in the picture the person is: off the middle, but within it
@@ -147,6 +147,7 @@ def look(person: Person, rate_hz: float, views: Views, rng: np.random.Generator)
     if rng.random() < views.shaken:
         sway = smooth_series(rng, frames, 6, 0.25 * rate_hz) * rng.random() * 0.015
         place, aim = place + sway[:, :3], aim + sway[:, 3:] * np.mean(far)
+    place[:, 1] = np.maximum(place[:, 1], _LOWEST_M)
     roll = np.radians(rng.normal(0, views.roll_deg))
     return Camera(_looking(place, aim, roll), place, focal)
 

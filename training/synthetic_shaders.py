@@ -193,11 +193,13 @@ THING_FRAGMENT = (
     + """
 uniform vec3 eye_m;
 uniform sampler2DArray surface;
+uniform sampler2D back;
 in vec3 at_m, facing, uvl;
 flat in float own_light;
 out vec4 colour;
 void main() {
-    vec3 albedo = texture(surface, uvl).rgb;
+    vec3 near_by = texture(surface, uvl).rgb, far_off = texture(back, uvl.xy).rgb;
+    vec3 albedo = uvl.z > 2.5 ? far_off : near_by;
     // a photograph brings its own light
     if (own_light > 0.5) { colour = vec4(albedo, 1.0); return; }
     vec3 n = normalize(facing);
