@@ -161,7 +161,7 @@ def make_mpii(root: Path, training: list[int] | None = None) -> np.ndarray:
     without = {"scale": [], "objpos": [], "annopoints": [], "x1": 1.0, "y1": 1.0, "x2": 2.0,
                "y2": 2.0}  # fmt: skip
     few = person | {"annopoints": {"point": points[:9]}}
-    people = [person, [few, without], []]
+    people = [person, [few, without, person | {"scale": []}], []]
     names = [f"0156018{number}.jpg" for number in range(3)]
     for name in names:
         made.picture(root / "images" / name)
@@ -197,7 +197,7 @@ def test_mpii(tmp_path: Path):
         point = found.keypoints_px[0, SLOT[name], :2]
         np.testing.assert_allclose(point, values[MPII.index(name)], rtol=1e-6)
     assert known(found.keypoints_px[1]) == set(MPII[:9])
-    assert found.report()["skipped"]["skipped: a person without points"] == 1
+    assert found.report()["skipped"]["skipped: a person without points or size"] == 2
 
 
 # what happens on rubbish
@@ -315,6 +315,14 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert prepare.main([*arguments, "--min-keypoints", "18"]) == 6
     assert "every row was skipped" in capsys.readouterr().err
     assert len(open_set(tmp_path / "set")) == 2, "the older set is still there"
+
+
+def test_help_shows_what_lies_where(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        prepare.main(["--help"])
+    printed = capsys.readouterr().out
+    for line in ("sequenceFiles/train/courtyard_arguing_00.pkl", "S1/Seq1/annot.mat", "joints.mat"):
+        assert line in printed
 
 
 def test_boxes_are_about_the_known_points():

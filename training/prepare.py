@@ -125,7 +125,10 @@ def table(report: dict[str, Any]) -> str:
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.prepare", description=(__doc__ or "").split("\n")[0]
+        prog="python -m training.prepare",
+        description=(__doc__ or "").split("\n")[0],
+        epilog="What is expected below --root:\n\n" + "\n".join(_layouts()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", choices=READERS, help="the set")
     parser.add_argument("--root", type=Path, required=True, help="the downloaded set")
@@ -139,6 +142,12 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--heads", choices=HEADS, default="paper", help="names of head points")
     parser.add_argument("--allow-missing", action="store_true", help="go on without lost images")
     return parser
+
+
+def _layouts() -> list[str]:
+    """The heads of the readers' modules, which show what lies where."""
+    modules = dict.fromkeys(reader.parts.__module__ for reader in READERS.values())
+    return [str(sys.modules[name].__doc__) for name in modules]
 
 
 def main(argv: list[str] | None = None) -> int:

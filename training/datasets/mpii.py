@@ -59,9 +59,9 @@ def _people(request: Request, path: Path) -> Iterator[Person]:
 def _person(request: Request, image: str, person: Any, path: Path) -> Iterator[Person]:
     """The person, if any points of it are labelled (some are only a head's box)."""
     points = _many(getattr(getattr(person, "annopoints", None), "point", ()))
-    place = getattr(person, "objpos", None)
-    if not points or place is None or not hasattr(place, "x"):
-        request.skip("a person without points")
+    place, scale = getattr(person, "objpos", None), np.ravel(getattr(person, "scale", ()))
+    if not points or place is None or not hasattr(place, "x") or len(scale) != 1:
+        request.skip("a person without points or size")
         return
     values = np.zeros((len(POINTS), 3))
     for point in points:
@@ -69,8 +69,8 @@ def _person(request: Request, image: str, person: Any, path: Path) -> Iterator[P
         if not 0 <= number < len(POINTS):
             raise SetError(f"{path}: a point has the id {number}.", "Is it MPII's file?")
         values[number] = float(_of(point, "x", path)), float(_of(point, "y", path)), 1
-    side = _PERSON_PX * float(_of(person, "scale", path))
-    yield Person(image, values, np.array([place.x, place.y, side], np.float32))
+    box = np.array([place.x, place.y, _PERSON_PX * float(scale[0])], np.float32)
+    yield Person(image, values, box)
 
 
 def _of(struct: Any, name: str, path: Path) -> Any:
