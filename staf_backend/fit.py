@@ -38,7 +38,7 @@ from staf_backend.fit_settings import (
     FitSettings,
 )
 from staf_backend.markers import COUNT, markers_of
-from staf_backend.rotations import from_axis_angle, to_axis_angle
+from staf_backend.rotations import from_axis_angle, from_quaternions, to_axis_angle
 from staf_backend.skeleton import JOINT_COUNT, PARENTS, forward_kinematics, parent_relative
 from staf_backend.smpl_params import SmplParams
 
@@ -102,28 +102,42 @@ class _State:
         return _State(rotations, self.root_m + step[:, :3])
 
 
-def _seen(
-    rays: np.ndarray,
-    confidence: np.ndarray,
-    times_s: np.ndarray,
-    lifted: "Lifted",
-    settings: FitSettings,
-) -> _Seen:
-    """Weights from deviations; frames closer than 1/30 s share what they know."""
-    present = np.isfinite(rays).all(-1) & np.isfinite(confidence)
-    gaps = np.gradient(times_s) if len(times_s) > 1 else np.array([1 / 30])
-    share = np.minimum(gaps * 30, 1.0)[:, None]
-    weights = np.where(present, confidence, 0) * MARKER_TRUST * share / settings.landmark_m**2
-    deviation = np.maximum(lifted.deviation_rad, 0.1) * settings.prior
-    prior_weights = share / deviation**2
-    return _Seen(
-        times_s,
-        np.where(present[..., None], rays, 0),
-        weights.astype(np.float32),
-        lifted.rotations,
-        prior_weights.astype(np.float32),
-        (2 * lifted.contact - 1).clip(0, 1),
-    )
+@dataclass(frozen=True)
+class _Track:
+    """A whole track as it was given, which is as small as it can be: a clip may be long."""
+
+    rays: np.ndarray
+    confidence: np.ndarray
+    times_s: np.ndarray
+    lifted: "Lifted"
+    settings: FitSettings
+
+    def frames(self, chosen: slice | np.ndarray) -> _Seen:
+        """What is known of some frames; frames closer than 1/30 s share what they know."""
+        rays, confidence = self.rays[chosen], self.confidence[chosen]
+        present = _present(rays, confidence)
+        gaps = np.gradient(self.times_s) if len(self.times_s) > 1 else np.array([1 / 30])
+        share = np.minimum(gaps[chosen] * 30, 1.0)[:, None]
+        weights = np.where(present, confidence, 0) * MARKER_TRUST * share
+        lifted, settings = self.lifted, self.settings
+        deviation = np.maximum(lifted.deviation_rad[chosen], 0.1) * settings.prior
+        return _Seen(
+            self.times_s[chosen],
+            np.where(present[..., None], rays, 0),
+            weights / settings.landmark_m**2,
+            from_quaternions(lifted.rotations_wxyz[chosen].astype(float)),
+            share / deviation**2,
+            (2 * lifted.contact[chosen] - 1).clip(0, 1),
+        )
+
+    def useful(self) -> np.ndarray:
+        """Numbers of the frames that show enough of the body."""
+        counts = (_present(self.rays, self.confidence) & (self.confidence > 0)).sum(1)
+        return np.flatnonzero(counts >= 8)
+
+
+def _present(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    return np.isfinite(rays).all(-1) & np.isfinite(confidence)
 
 
 class Fitter:
@@ -164,12 +178,12 @@ class Fitter:
         frames = len(times_s)
         if rays.shape != (frames, COUNT, 2) or confidence.shape != (frames, COUNT):
             raise ValueError(f"rays must be ({frames}, 27, 2) and confidence ({frames}, 27)")
-        seen = _seen(rays, confidence, times_s, lifted, self.settings)
+        track = _Track(rays, confidence, times_s, lifted, self.settings)
         if betas is None:
             # the lifter's betas are the open neutral body's; to another body they mean nothing
             known = self.body.name == "open-neutral"
-            betas = self._shape(seen, lifted.betas if known else np.zeros_like(lifted.betas))
-        return self._track(seen, betas)
+            betas = self._shape(track, lifted.betas if known else np.zeros_like(lifted.betas))
+        return self._solved(track, betas)
 
     def _posed(self, state: _State, betas: np.ndarray) -> terms.Posed:
         """The body in every pose of a state."""
@@ -186,13 +200,13 @@ class Fitter:
         markers = self._posed(state, betas).markers_m
         return _State(local, _placed(markers, seen))
 
-    def _shape(self, seen: _Seen, prior: np.ndarray) -> np.ndarray:
+    def _shape(self, track: _Track, prior: np.ndarray) -> np.ndarray:
         """Betas (10,) from up to 120 frames spread over the track, poses solved along."""
-        useful = np.flatnonzero((seen.weights > 0).sum(1) >= 8)
+        useful = track.useful()
         if not len(useful):
             return np.array(prior, float)
         chosen = useful[np.unique(np.linspace(0, len(useful) - 1, 120).astype(int))]
-        some, betas = seen[chosen], np.array(prior, float)
+        some, betas = track.frames(chosen), np.array(prior, float)
         state = self._start(some, betas)
         deviation = self.settings.beta * min(1.0, self.settings.shape_frames / len(chosen)) ** 0.5
         for robust_m in np.geomspace(*self.settings.robust_m, 6):
@@ -205,9 +219,9 @@ class Fitter:
             state, betas = state.moved(step), betas + change
         return betas
 
-    def _track(self, seen: _Seen, betas: np.ndarray) -> Fitted:
+    def _solved(self, track: _Track, betas: np.ndarray) -> Fitted:
         """All frames, window by window; each starts where the one before it ended."""
-        settings, frames = self.settings, len(seen.times_s)
+        settings, frames = self.settings, len(track.times_s)
         rotations = np.empty((frames, JOINT_COUNT, 3, 3), np.float32)  # a clip may be long
         root, distance = np.empty((frames, 3)), np.empty((frames, COUNT), np.float32)
         first = pinned = 0
@@ -215,12 +229,13 @@ class Fitter:
             last = min(first + settings.window, frames)
             last = frames if frames - last < settings.overlap else last
             window = slice(first, last)
-            start = self._start(seen[window], betas)
+            seen = track.frames(window)
+            start = self._start(seen, betas)
             before = slice(first, first + pinned)
             start.rotations[:pinned], start.root_m[:pinned] = rotations[before], root[before]
-            solved = self._solve(seen[window], start, betas, pinned)
+            solved = self._solve(seen, start, betas, pinned)
             rotations[window], root[window] = solved.rotations, solved.root_m
-            distance[window] = self._distance_m(seen[window], solved, betas)
+            distance[window] = self._distance_m(seen, solved, betas)
             if last == frames:
                 return Fitted(SmplParams(rotations, root, betas), distance)
             first, pinned = last - settings.overlap, 2

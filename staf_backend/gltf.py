@@ -15,7 +15,7 @@ SMPL's pose blend shapes cannot be carried by glTF and are left out.
 import colorsys
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -266,17 +266,19 @@ def _tracks(
     motion: Motion,
     joints: Sequence[int],
     travel_m: tuple[np.ndarray, np.ndarray],
-) -> list[tuple[int, str, np.ndarray]]:
-    """(node, path, values) of all keyed properties; what stays as in the rest pose is left out."""
-    tracks: list[tuple[int, str, np.ndarray]] = []
+) -> Iterator[tuple[int, str, np.ndarray]]:
+    """(node, path, values) of all keyed properties; what stays as in the rest pose is left out.
+
+    One after another, so that the copies of a long clip do not add up.
+    """
     rest_m = (np.zeros(3), character.rest_m[0])
     for node, values, rest in zip(joints[:2], travel_m, rest_m, strict=True):
         if (values.astype(np.float32) != rest.astype(np.float32)).any():
-            tracks.append((node, "translation", values))
-    quaternions = continuous_signs(motion.rotations_wxyz.astype(np.float64))
-    quaternions /= np.linalg.norm(quaternions, axis=-1, keepdims=True)
-    xyzw = np.roll(quaternions, -1, axis=-1)
-    return tracks + [(node, "rotation", xyzw[:, j]) for j, node in enumerate(joints[1:])]
+            yield node, "translation", values
+    for j, node in enumerate(joints[1:]):
+        quaternions = continuous_signs(motion.rotations_wxyz[:, j].astype(np.float64))
+        quaternions /= np.linalg.norm(quaternions, axis=-1, keepdims=True)
+        yield node, "rotation", np.roll(quaternions, -1, axis=-1)
 
 
 def _travel(
@@ -299,7 +301,10 @@ def _travel(
 
 
 def _add_channels(
-    animation: Any, buffer: Buffer, times_s: np.ndarray, tracks: list[tuple[int, str, np.ndarray]]
+    animation: Any,
+    buffer: Buffer,
+    times_s: np.ndarray,
+    tracks: Iterable[tuple[int, str, np.ndarray]],
 ) -> None:
     from pygltflib import AnimationChannel, AnimationChannelTarget, AnimationSampler
 

@@ -4,7 +4,7 @@ crops ─► landmarks ─► sides ─► lift ─► fit ─► SmplParams
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -55,55 +55,68 @@ def estimate_by_landmarks(
     """
     session = open_network(asset_path(NETWORKS[preset]), device=device, threads=threads)
     network = LandmarkNetwork(session, mirrored=preset == "best")
-    found = landmarks_of(
-        video, tracks, network, lambda done, all_: report("landmarks", done, all_, "reading poses")
-    )
+    told = lambda done, all_: report("landmarks", done, all_, "reading poses")
+    found = dict(enumerate(landmarks_of(video, tracks, network, told)))
     del session, network  # their memory is needed no more
     lifter = Lifter(open_network(asset_path("lift.onnx"), threads=threads))
     betas: dict[int, np.ndarray] = {}
     longest_first = sorted(range(len(tracks)), key=lambda i: -len(tracks[i]))
     for done, i in enumerate(longest_first):
         report("fit", done, len(tracks), f"fitting person {tracks[i].person}")
-        estimate = _estimate(video, tracks[i], found[i], body, focal_px, lifter, betas)
+        seen = _seen(video, tracks[i], found.pop(i), focal_px)
+        estimate = _estimate(tracks[i], seen, body, lifter, betas.get(tracks[i].person))
         betas.setdefault(tracks[i].person, estimate.params.betas)
         yield estimate
     report("fit", len(tracks), len(tracks), "fitted")
 
 
-def _estimate(
-    video: "Video",
-    track: "Track",
-    landmarks: Landmarks,
-    body: "Body",
-    focal_px: float,
-    lifter: Lifter,
-    betas: dict[int, np.ndarray],
-) -> Estimate:
+class _Seen(NamedTuple):
+    """What the fit needs of one track's landmarks: 4-byte floats, since a clip may be long.
+
+    rays (T, 27, 2), world_m (T, 27, 3), visibility (T, 27), keypoints_px (T, 33, 3), and on how
+    many frames sides were swapped back.
+    """
+
+    rays: np.ndarray
+    world_m: np.ndarray
+    visibility: np.ndarray
+    keypoints_px: np.ndarray
+    swapped_frames: int
+
+
+def _seen(video: "Video", track: "Track", landmarks: Landmarks, focal_px: float) -> _Seen:
     landmarks, swapped = consistent_sides(landmarks, track.keypoints_px)
     points = landmarks.points_px[:, markers.LANDMARKS]
     visibility = np.nan_to_num(landmarks.visibility[:, markers.LANDMARKS])
     visibility *= track.observed[:, None]
-    size_px = (video.width_px, video.height_px)
-    rays = camera.rays(points, focal_px, size_px).astype(np.float32)  # a clip may be long
-    world = landmarks.world_m[:, markers.LANDMARKS]
-    lifted = lifter.lift(rays, world, visibility, track.times_s)
+    rays = camera.rays(points, focal_px, (video.width_px, video.height_px)).astype(np.float32)
+    world_m = landmarks.world_m[:, markers.LANDMARKS]
+    count = int(swapped.any(1).sum())
+    return _Seen(rays, world_m, visibility, _keypoints(landmarks, track), count)
+
+
+def _estimate(
+    track: "Track", seen: _Seen, body: "Body", lifter: Lifter, betas: np.ndarray | None
+) -> Estimate:
+    lifted = lifter.lift(seen.rays, seen.world_m, seen.visibility, track.times_s)
     fitter = Fitter(body, FitSettings())
-    fitted = fitter.fit(rays, visibility, track.times_s, lifted, betas.get(track.person))
+    fitted = fitter.fit(seen.rays, seen.visibility, track.times_s, lifted, betas)
     pitch, roll = _tilt_deg(lifted.up)
     quality = {
         "coverage": float(track.observed.mean()),
         "landmark_distance_mm": _median_mm(fitted.distance_m),
-        "sides_swapped_frames": float(swapped.any(1).sum()),
+        "sides_swapped_frames": float(seen.swapped_frames),
         "camera_pitch_deg": pitch,
         "camera_roll_deg": roll,
     }
-    return Estimate(track, fitted.params, _keypoints(landmarks, track), NAMES, quality)
+    return Estimate(track, fitted.params, seen.keypoints_px, NAMES, quality)
 
 
 def _keypoints(landmarks: Landmarks, track: "Track") -> np.ndarray:
     seen = np.concatenate([landmarks.points_px, landmarks.visibility[..., None]], -1)
-    seen = np.where(np.isfinite(seen).all(-1, keepdims=True), seen, 0)
+    seen[~np.isfinite(seen).all(-1)] = 0
     seen[~track.observed, :, 2] = 0
+    seen.setflags(write=False)  # so that the motion keeps this array, not a copy
     return seen
 
 

@@ -50,8 +50,8 @@ class Lifted:
     """The network's guess for one person's track of T frames, camera axes (x right, y down).
 
     Attributes:
-        rotations: (T, 24, 3, 3) global: a person who stands upright and faces the camera has
-            diag(1, -1, -1) everywhere.
+        rotations_wxyz: (T, 24, 4) global: a person who stands upright and faces the camera has
+            (0, 1, 0, 0) everywhere.
         deviation_rad: (T, 24) the angle by which the network expects each rotation to err.
         betas: (10,) of the open neutral body.
         up: (3,) unit vector against gravity, one for the clip.
@@ -60,7 +60,7 @@ class Lifted:
             the ground.
     """
 
-    rotations: np.ndarray
+    rotations_wxyz: np.ndarray
     deviation_rad: np.ndarray
     betas: np.ndarray
     up: np.ndarray
@@ -68,9 +68,9 @@ class Lifted:
     contact: np.ndarray
 
     def __post_init__(self) -> None:
-        frames = len(self.rotations)
+        frames = len(self.rotations_wxyz)
         shapes = {
-            "rotations": (frames, 24, 3, 3),
+            "rotations_wxyz": (frames, 24, 4),
             "deviation_rad": (frames, 24),
             "betas": (10,),
             "up": (3,),
@@ -79,6 +79,11 @@ class Lifted:
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} must be {shape}, got {getattr(self, name).shape}")
+
+    @property
+    def rotations(self) -> np.ndarray:
+        """(T, 24, 3, 3) the same rotations as matrices."""
+        return rotations.from_quaternions(self.rotations_wxyz)
 
 
 class Guess(NamedTuple):
@@ -131,6 +136,7 @@ class Lifter:
             some = first[begin : begin + _BATCH]
             windows = cut(seen, some)
             blend.add(self.guess(windows), some, _trust(windows))
+        del seen  # a clip may be long
         return blend.at(grid_s, times_s)
 
     def guess(self, windows: Windows) -> Guess:
@@ -249,13 +255,14 @@ class _Blend:
         high = np.minimum(low + 1, len(grid_s) - 1)
 
         def between(values: np.ndarray) -> np.ndarray:
-            return values[low] * (1 - share[:, None]) + values[high] * share[:, None]
+            mixed = values[low] * (1 - share[:, None]) + values[high] * share[:, None]
+            return mixed.astype(np.float32)
 
-        turned = np.empty((len(times_s), 24, 3, 3), np.float32)
+        turned = np.empty((len(times_s), 24, 4), np.float32)
         for begin in range(0, len(times_s), _BLOCK):
             rows = slice(begin, begin + _BLOCK)
             ends = (self._quaternions(low[rows]), self._quaternions(high[rows]))
-            turned[rows] = rotations.from_quaternions(_slerp(*ends, share[rows, None, None]))
+            turned[rows] = _slerp(*ends, share[rows, None, None])
         length = float(np.linalg.norm(self._up))
         return Lifted(
             turned,

@@ -172,21 +172,33 @@ def on_grid(
     """
     steps = int(np.ceil((times_s[-1] - times_s[0]) * GRID_HZ - 1e-6))
     grid_s = times_s[0] + np.arange(steps + 1) / GRID_HZ
-    visibility = np.nan_to_num(visibility)
-    seen, world_seen = np.isfinite(rays).min(-1), np.isfinite(world_m).min(-1)
-    flat = np.concatenate([rays, visibility[..., None]], -1)
-    flat = _sampled(fill_gaps(_quietened(flat, seen, times_s), seen, times_s), times_s, grid_s)
-    world_m = _quietened(world_m, world_seen, times_s)
-    world_m = _sampled(fill_gaps(world_m, world_seen, times_s), times_s, grid_s)
-    observed = _bridged(seen, times_s, grid_s)
+    shape = (len(grid_s), rays.shape[1])
     run = Windows(
-        flat[..., :2].astype(np.float32),
-        world_m.astype(np.float32),
-        np.where(observed, flat[..., 2], 0).astype(np.float32),
-        observed,
-        _bridged(world_seen, times_s, grid_s),
+        np.empty((*shape, 2), np.float32),
+        np.empty((*shape, 3), np.float32),
+        np.empty(shape, np.float32),
+        np.empty(shape, bool),
+        np.empty(shape, bool),
     )
+    for k in range(shape[1]):  # one marker at a time: a clip may be long
+        one = slice(k, k + 1)
+        seen, world_seen = np.isfinite(rays[:, one]).min(-1), np.isfinite(world_m[:, one]).min(-1)
+        flat = np.concatenate([rays[:, one], np.nan_to_num(visibility[:, one, None])], -1)
+        flat = _gridded(flat, seen, times_s, grid_s)
+        run.rays[:, one] = flat[..., :2]
+        run.world_m[:, one] = _gridded(world_m[:, one], world_seen, times_s, grid_s)
+        run.observed[:, one] = _bridged(seen, times_s, grid_s)
+        run.visibility[:, one] = np.where(run.observed[:, one], flat[..., 2], 0)
+        run.world_observed[:, one] = _bridged(world_seen, times_s, grid_s)
     return grid_s, run
+
+
+def _gridded(
+    values: np.ndarray, seen: np.ndarray, times_s: np.ndarray, grid_s: np.ndarray
+) -> np.ndarray:
+    """Values (T, K, C) of a clip's frames, quietened and without gaps, on the grid."""
+    quiet = _quietened(values.astype(float), seen, times_s)
+    return _sampled(fill_gaps(quiet, seen, times_s), times_s, grid_s)
 
 
 def _quietened(values: np.ndarray, seen: np.ndarray, times_s: np.ndarray) -> np.ndarray:

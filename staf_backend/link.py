@@ -183,12 +183,19 @@ class _Filled:
 
 
 def _interpolate(known_s: np.ndarray, values: np.ndarray, times_s: np.ndarray) -> np.ndarray:
-    """Values at all times: monotone cubic between the known ones, so nothing overshoots."""
+    """Values at all times: monotone cubic between the known ones, so nothing overshoots.
+
+    Column by column: the polynomials of all key points of a long clip would be large.
+    """
     from scipy.interpolate import PchipInterpolator
 
     if len(known_s) == len(times_s):
         return values.astype(np.float64)
-    return PchipInterpolator(known_s, values, axis=0)(times_s)
+    filled = np.empty((len(times_s), *values.shape[1:]))
+    for column in np.ndindex(values.shape[1:]):
+        at = (slice(None), *column)
+        filled[at] = PchipInterpolator(known_s, values[at])(times_s)
+    return filled
 
 
 def _observed(frames: np.ndarray, stretch: _Stretch) -> np.ndarray:

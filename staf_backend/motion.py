@@ -20,7 +20,7 @@ self-describing, so that a reader needs no table of any body.  Members:
 | `rest_joints_m`  | float64 (J, 3)       | joints of the shaped body in its T-pose               |
 | `joint_names`    | str (J,)             |                                                       |
 | `parents`        | int64 (J,)           | -1 for joint 0; parents come before children          |
-| `keypoints_px`   | float64 (T, K, 3)    | optional: x, y, confidence in the upright image       |
+| `keypoints_px`   | float32 (T, K, 3)    | optional: x, y, confidence in the upright image       |
 | `keypoint_names` | str (K,)             | only with `keypoints_px`                              |
 
 The header holds `name` (of the clip), `body`, `gender`, `source` (file name), `source_fps`,
@@ -156,7 +156,7 @@ class Motion:
             _store(self, name, getattr(self, name), kind, shape)
         if self.keypoints_px is not None:
             shape = (count, len(self.keypoint_names), 3)
-            _store(self, "keypoints_px", self.keypoints_px, np.float64, shape)
+            _store(self, "keypoints_px", self.keypoints_px, np.float32, shape)
         for name in ("times_s", "frames"):
             _require(bool((np.diff(getattr(self, name)) > 0).all()), name, "strictly increasing")
         _require_unit(self.rotations_wxyz, "rotations_wxyz")
@@ -310,14 +310,15 @@ def _check_names(motion: Motion) -> None:
 
 
 def _store(owner: Any, name: str, value: Any, kind: type, shape: tuple[int, ...]) -> None:
-    """Replace a field by a checked, read-only copy of its own."""
+    """Replace a field by a checked, read-only copy of its own; one that is so already is kept."""
     source = np.asarray(value)
     whole = np.issubdtype(kind, np.integer) or kind is np.bool_
     if whole and source.dtype.kind not in "biu":
         raise MotionError(f"{name} must be of type {np.dtype(kind)}, got {source.dtype}.")
     if source.dtype.kind not in "biuf":
         raise MotionError(f"{name} must hold numbers, got {source.dtype}.")
-    array = np.array(source, kind)
+    frozen = source.dtype == kind and source.base is None and not source.flags.writeable
+    array = source if frozen else np.array(source, kind)
     if array.shape != shape:
         raise MotionError(f"{name} must have shape {shape}, got {array.shape}.")
     _require(bool(np.isfinite(array).all()), name, "finite (it holds NaN or infinity)")
@@ -331,5 +332,5 @@ def _require(condition: bool, name: str, rule: str) -> None:
 
 
 def _require_unit(quaternions: np.ndarray, name: str) -> None:
-    length = np.linalg.norm(quaternions.astype(np.float64), axis=-1)
+    length = np.sqrt(np.einsum("...i,...i->...", quaternions, quaternions))
     _require(bool((abs(length - 1) <= _UNIT_TOLERANCE).all()), name, "unit quaternions")

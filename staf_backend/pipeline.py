@@ -216,8 +216,11 @@ def _keys(rotations: np.ndarray) -> np.ndarray:
     for begin in range(0, len(rotations), _BLOCK):
         part = rotations[begin : begin + _BLOCK].astype(float)
         part[:, 0] = TO_Y_UP @ part[:, 0]
-        keys[begin : begin + _BLOCK] = to_quaternions(part)
-    return continuous_signs(keys)
+        known = slice(max(begin - 1, 0), begin)
+        turned = np.concatenate([keys[known], to_quaternions(part)])
+        keys[begin : begin + _BLOCK] = continuous_signs(turned)[known.stop - known.start :]
+    keys.setflags(write=False)  # so that the motion keeps this array, not a copy
+    return keys
 
 
 def _camera(video: Video, known_focal_px: float | None) -> Camera:

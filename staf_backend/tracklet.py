@@ -29,7 +29,7 @@ class Frame:
     step: Step = STILL
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One person on one frame: box (4,) x0, y0, x1, y1, key points (17, 3), score, clothes."""
 
@@ -42,7 +42,7 @@ class Hit:
 
     def without_clothes(self) -> "Hit":
         """What is kept of every frame of a long clip; the tracklet remembers the clothes."""
-        box, keypoints = self.box_px.copy(), self.keypoints_px.copy()
+        box, keypoints = self.box_px.copy(), self.keypoints_px.astype(np.float32)
         return Hit(self.frame, self.time_s, box, keypoints, self.score, _NOTHING)
 
 

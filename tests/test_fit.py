@@ -11,7 +11,7 @@ from staf_backend.banded import BandedSystem
 from staf_backend.body import load_body
 from staf_backend.fit import FitSettings, Fitter
 from staf_backend.lift import Lifted
-from staf_backend.rotations import from_axis_angle, to_axis_angle
+from staf_backend.rotations import from_axis_angle, to_axis_angle, to_quaternions
 from staf_backend.skeleton import forward_kinematics, parent_relative
 
 BODY = load_body("open-neutral")
@@ -51,7 +51,7 @@ def lifted(turned: np.ndarray, error_rad: float = 0.0, seed: int = 2) -> Lifted:
     error = np.random.default_rng(seed).normal(0, error_rad, (24, 3))
     frames = len(turned)
     return Lifted(
-        rotations=from_axis_angle(error) @ turned,
+        rotations_wxyz=to_quaternions(from_axis_angle(error) @ turned),
         deviation_rad=np.full((frames, 24), 0.3),
         betas=np.zeros(10),
         up=np.array([0.0, -1.0, 0.0]),
