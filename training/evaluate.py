@@ -1,0 +1,312 @@
+"""Score a network by the field's protocols, beside the paper's numbers; regenerate its tables.
+
+    python -m training.evaluate WEIGHTS --data 3dpw=FOLDER --data mpii3d=FOLDER \\
+        --regressor J_regressor_h36m.npy --out SCORES
+    python -m training.evaluate WEIGHTS --body open-neutral --data synthetic:50:7 --out SCORES
+    python -m training.evaluate WEIGHTS --table 1 --data 3dpw=FOLDER ... --out SCORES
+    python -m training.evaluate --table 4 --data 3dpw=FOLDER ... --out SCORES \\
+        -- --run RUN1 --data-3d SPEC ... (any options of training.stage_video: the one recipe)
+
+WEIGHTS is a folder or an installed name of weights, or a run of stage 2.  --data names a protocol
+(3dpw, h36m, mpii3d, synthetic) and a prepared set's folder, a feature cache's folder or
+"synthetic[:count[:seed]]".  Tables 1 and 3 compare given weights on several sets; every row of
+tables 4, 5 and 6 is trained by the recipe first, into --out, and what is there is not done again.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from staf_backend import StafError, __version__
+from staf_backend.body import load_body
+from staf_backend.device import choose_device
+from staf_backend.frame_store import StreamEdges
+from staf_backend.network import Staf
+from staf_backend.output import make_folder, replace_atomically
+from staf_backend.smpl_torch import BodyTables, tables_from_body
+from staf_backend.weights import load_weights
+from staf_backend.weights_info import INFO_FILE
+
+from .data import is_synthetic, open_sequences
+from .feature_cache import FeatureCache
+from .paper_tables import ABLATIONS, TABLES, set_table
+from .protocols import PROTOCOLS, EvaluationError, Protocol, protocol_of, read_regressor
+from .recoverers import AnyEncoder, AnyNetwork, make_recoverer
+from .run_folder import RUN_FILE
+from .scored_points import ScoredPoints, check_body
+from .scoring import CachedVideos, SetScores, SourceVideos, Videos, score
+from .table_runs import TableRun
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is scored.  Without an encoder only feature caches can be."""
+
+    name: str
+    network: AnyNetwork
+    encoder: AnyEncoder | None
+    tables: BodyTables
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a score needs besides network and set.
+
+    Attributes:
+        regressor: (17, V) of H36M.
+        gendered: bodies by gender, for labels of them.
+        device: where networks and bodies run.
+        batch: frames at once.
+    """
+
+    regressor: np.ndarray | None = None
+    gendered: tuple[tuple[str, BodyTables], ...] = ()
+    device: str = "auto"
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ValueError(f"batch must be positive, not {self.batch}")
+
+
+def evaluate(
+    network: Network, videos: Videos, protocol: Protocol, options: Options | None = None
+) -> SetScores:
+    """Scores of a network on one set; memory does not grow with the set.
+
+    Raises:
+        EvaluationError: labels, body, regressor or encoder do not fit, or nothing can be scored.
+        ScoreError: a prediction is not a number.
+        DeviceError: the device is absent.
+    """
+    options = options or Options()
+    check_body(videos.body, network.tables.name, protocol, videos.name)
+    _check_maps(network, videos)
+    device = choose_device(options.device)
+    points = ScoredPoints(
+        network.tables, protocol, regressor=options.regressor, gendered=dict(options.gendered),
+        device=device,
+    )  # fmt: skip
+    recoverer = make_recoverer(
+        network.network, network.encoder, edges=protocol.edges, device=str(device),
+        batch=options.batch,
+    )  # fmt: skip
+    return score(videos, recoverer, points)
+
+
+def _check_maps(network: Network, videos: Videos) -> None:
+    if videos.channels is None:
+        if network.encoder is None:
+            raise EvaluationError(f"{network.name} comes without an encoder.",
+                                  "Give the set as a feature cache.")  # fmt: skip
+        return
+    needed = network.network.config.map_channels
+    if videos.channels != needed:
+        raise EvaluationError(
+            f"{videos.name} is kept as maps of {videos.channels} channels, {network.name} reads "
+            f"{needed}.", "Make the cache with the network's encoder.",
+        )  # fmt: skip
+
+
+def open_network(words: str, body: str | None) -> Network:
+    """The network that a command line names.
+
+    Args:
+        words: folder or installed name of weights, or folder of a run of stage 2.
+        body: for weights that hold none.
+
+    Raises:
+        WeightsError, RunError, BodyError: it cannot be read, or its body is not there.
+        EvaluationError: there is no such folder.
+    """
+    path = Path(words)
+    if (path / RUN_FILE).is_file() and not (path / "weights" / INFO_FILE).is_file():
+        from .stage_video import load_network
+
+        network = load_network(path)
+        tables = network.body.tables if isinstance(network, Staf) else _tables(_said(body, path))
+        return Network(words, network, None, tables)
+    if (path / RUN_FILE).is_file():
+        path = path / "weights"
+    known = path.is_dir()
+    if not known and len(path.parts) > 1:
+        raise EvaluationError(f"There is no folder {path}.", "Give a folder of weights or a run.")
+    loaded = load_weights(
+        path.name if known else words, root=path.absolute().parent if known else None,
+        body=load_body(body) if body else None,
+    )  # fmt: skip
+    return Network(words, loaded.network, loaded.encoder, loaded.network.body.tables)
+
+
+def _said(body: str | None, path: Path) -> str:
+    if body is None:
+        raise EvaluationError(f"{path} does not say its body.", "Give it: --body NAME.")
+    return body
+
+
+def _tables(body: str) -> BodyTables:
+    return tables_from_body(load_body(body))
+
+
+def open_videos(spec: str, encoder: AnyEncoder | None, recipe: Path | None = None) -> Videos:
+    """The videos of a prepared set, a feature cache or synthetic data.
+
+    Raises:
+        StafError: the set cannot be opened, or the cache was made with another encoder.
+    """
+    if not is_synthetic(spec) and (Path(spec) / "maps.safetensors").is_file():
+        return CachedVideos(FeatureCache.open(Path(spec), encoder))
+    return SourceVideos(open_sequences(spec, recipe=recipe))
+
+
+def named_data(words: str) -> tuple[str, str]:
+    """Protocol and specification of "3dpw=FOLDER" or "synthetic[...]".
+
+    Raises:
+        EvaluationError: no protocol of that name.
+    """
+    name, equals, spec = words.partition("=")
+    if not equals:
+        name, spec = words.partition(":")[0], words
+    protocol_of(name)
+    return name, spec
+
+
+def write_scores(folder: Path, name: str, text: str, content: dict[str, Any]) -> None:
+    """Writes NAME.md and NAME.json.
+
+    Raises:
+        OutputError: the folder cannot be written to.
+    """
+    make_folder(folder)
+    content = {"software": __version__, **content}
+    for suffix, said in ((".md", text), (".json", json.dumps(content, indent=1) + "\n")):
+        with replace_atomically(folder / f"{name}{suffix}") as temporary:
+            temporary.write_text(said, encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("weights", nargs="?", help="folder or name of weights, or a run of stage 2")
+    parser.add_argument("--data", action="append", default=[], metavar="[PROTOCOL=]SPEC")
+    parser.add_argument("--out", type=Path, required=True, help="folder of tables and JSON")
+    parser.add_argument("--table", type=int, choices=TABLES, help="of the paper")
+    parser.add_argument("--body", help="of weights without a body")
+    parser.add_argument("--recipe", type=Path, help="of synthetic data")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--batch", type=int, default=8, help="frames at once")
+    protocol = parser.add_argument_group("departures from the set's protocol")
+    protocol.add_argument("--regressor", type=Path, help="J_regressor_h36m.npy")
+    protocol.add_argument("--no-regressor", action="store_true", help="the 49's own fourteen")
+    protocol.add_argument("--truth", choices=("body", "joints"), help="posed labels, or joints")
+    protocol.add_argument("--no-vertices", action="store_true", help="without PVE")
+    protocol.add_argument("--gender", choices=("neutral", "labelled"), help="of the true body")
+    protocol.add_argument("--gendered", action="append", default=[], metavar="GENDER=BODY")
+    protocol.add_argument("--edges", choices=get_args(StreamEdges), help="of windows at the ends")
+    protocol.add_argument("--authors", action="store_true", help="as their validate: joins between "
+                          "videos count, valid flags do not, short videos are skipped")  # fmt: skip
+    return parser
+
+
+def _protocol(name: str, options: argparse.Namespace) -> Protocol:
+    protocol = PROTOCOLS[name]
+    changes: dict[str, Any] = {
+        key: value for key in ("truth", "gender", "edges")
+        if (value := getattr(options, key)) is not None
+    }  # fmt: skip
+    if options.no_regressor:
+        changes["regressor"] = False
+    if options.no_vertices:
+        changes["vertices"] = False
+    protocol = replace(protocol, **changes)
+    return protocol.as_the_authors() if options.authors else protocol
+
+
+def _options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Options:
+    gendered = []
+    for words in options.gendered:
+        gender, equals, body = words.partition("=")
+        if not equals or gender not in ("neutral", "male", "female"):
+            parser.error(f"--gendered {words!r}: write male=BODY")
+        gendered.append((gender, _tables(body)))
+    regressor = None if options.regressor is None else read_regressor(options.regressor)
+    if options.batch < 1:
+        parser.error("--batch must be positive")
+    return Options(regressor, tuple(gendered), options.device, options.batch)
+
+
+def _evaluate_weights(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    network = open_network(options.weights, options.body)
+    settings = _options(options, parser)
+    texts, content = [], []
+    for words in options.data:
+        name, spec = named_data(words)
+        protocol = _protocol(name, options)
+        videos = open_videos(spec, network.encoder, options.recipe)
+        scores = evaluate(network, videos, protocol, settings)
+        texts.append(set_table(scores, network.name, name, options.table))
+        content.append({"data": words, "protocol": asdict(protocol), **asdict(scores)})
+        told = {"weights": options.weights, "sets": content}
+        write_scores(options.out, "scores", "\n".join(texts), told)
+    print("\n".join(texts))
+
+
+def _train_table(
+    options: argparse.Namespace, recipe: list[str], parser: argparse.ArgumentParser
+) -> None:
+    if len(options.data) != 1:
+        parser.error("tables 4, 5 and 6 are of one set: give one --data")
+    name, spec = named_data(options.data[0])
+    protocol, settings = _protocol(name, options), _options(options, parser)
+    run = TableRun(options.table, options.out, name, [*recipe, options.data[0]])
+
+    def scored(folder: Path, encoder: AnyEncoder, body: str) -> SetScores:
+        network = open_network(str(folder), body)
+        videos = open_videos(str(run.kept_maps(spec, encoder, options.recipe)), encoder)
+        return evaluate(replace(network, encoder=None), videos, protocol, settings)
+
+    print(run.complete(recipe, scored))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    cut = given.index("--") if "--" in given else len(given)
+    parser = _parser()
+    options, recipe = parser.parse_args(given[:cut]), given[cut + 1 :]
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if not options.data:
+        parser.error("there is nothing to score on: --data")
+    if options.table in ABLATIONS:
+        if options.weights or not recipe:
+            parser.error(f"table {options.table} trains its networks: give no WEIGHTS, and after "
+                         "-- the recipe, options of training.stage_video")  # fmt: skip
+        _train_table(options, recipe, parser)
+        return
+    if not options.weights or recipe:
+        parser.error("give WEIGHTS, and no recipe")
+    _evaluate_weights(options, parser)
+
+
+def command_line() -> int:
+    """`main` with errors in one line; the exit code."""
+    try:
+        main()
+    except StafError as error:
+        _log.error("%s", error)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command_line())
