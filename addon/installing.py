@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from .problem import Problem
-from .process import Command
+from .process import BackendError, Command
 
 PACKAGE = "staf-backend>=0.1,<0.2"
 
@@ -79,6 +79,21 @@ def install_commands(folder: Path, source: str, online: bool) -> list[tuple[str,
         ("installing the backend", Command(python, pip, module=None)),
         ("checking the backend", Command(python, ("doctor",))),
     ]
+
+
+def explained(failure: BackendError, source: str) -> BackendError:
+    """A failed step of `install_commands`, with what to do where that is known."""
+    message, advice = failure.message, failure.advice
+    if "ensurepip is not" in failure.log or "No module named venv" in failure.log:
+        message = f"{host_python()} cannot make virtual environments."
+        advice = (
+            "On Debian and Ubuntu: apt install python3-venv.  Or make an environment with"
+            " staf-backend yourself and choose it as Backend Python."
+        )
+    elif "No matching distribution found for staf-backend" in failure.log:
+        message = f"there is no staf-backend in {source or 'the usual index'}."
+        advice = "Put a wheel, or the folder of a clone of the project, into Install From."
+    return BackendError(message, advice, failure.log, failure.kind, failure.exit_code)
 
 
 def _venv(folder: Path) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ import bpy
 from bpy.props import CollectionProperty, EnumProperty, IntProperty, StringProperty
 
 from .body_file import OPEN_BODIES
-from .installing import describe_doctor, environment_python, install_commands
+from .installing import describe_doctor, environment_python, explained, install_commands
 from .job import bodies_of
 from .problem import Problem
-from .process import Cancelled, Process, run
+from .process import BackendError, Cancelled, Process, run
 from .reporting import Reporting, remember_log
 from .settings import OPEN_BODY_ITEMS, SCHEME_ITEMS, backend_python
 from .storage import bodies_folder, package_preferences, user_folder
@@ -40,7 +40,8 @@ class StafPreferences(bpy.types.AddonPreferences):
     )
     install_source: StringProperty(
         name="Install From",
-        description="A wheel, a folder of wheels, or an index's address; empty: the usual index",
+        description="A wheel, a folder of wheels, the folder of a clone of the project, or an "
+        "index's address; empty: the usual index",
     )
     device: EnumProperty(name="Device", items=DEVICE_ITEMS)
     threads: IntProperty(name="Threads", description="0: all cores", min=0, max=256)
@@ -148,6 +149,7 @@ class SetUpBackend(Reporting, bpy.types.Operator):
         preferences = package_preferences()
         source = self.source or (preferences.install_source if preferences else "")
         source = bpy.path.abspath(source) if not source.startswith("http") else source
+        self.origin = source
         self.process: Process | None = None
         self.folder = _unused_folder()
         self.steps = install_commands(self.folder, source, bpy.app.online_access)
@@ -160,7 +162,10 @@ class SetUpBackend(Reporting, bpy.types.Operator):
     def advance(self, wait: bool) -> dict | None:
         """The last step's result when all are done."""
         assert self.process is not None
-        result = self.process.wait() if wait else self.process.poll()
+        try:
+            result = self.process.wait() if wait else self.process.poll()
+        except BackendError as failure:
+            raise explained(failure, self.origin) from None
         if result is None:
             return None
         remember_log(self.process.log)

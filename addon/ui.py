@@ -210,7 +210,9 @@ def _draw_outcome(layout: bpy.types.UILayout) -> None:
     try:
         backend_python()
     except Problem as problem:
-        layout.label(text=str(problem), icon="ERROR")
+        layout.label(text=problem.message, icon="ERROR")
+        opening = layout.operator("preferences.addon_show", text="Set Up", icon="PREFERENCES")
+        opening.module = __package__
 
 
 def _draw_object(self, _context: bpy.types.Context) -> None:

@@ -14,6 +14,7 @@ from addon.installing import (
     InstallError,
     describe_doctor,
     environment_python,
+    explained,
     install_commands,
     install_words,
 )
@@ -267,6 +268,20 @@ def test_install_words(tmp_path):
     ):
         with pytest.raises(InstallError, match=words):
             install_words(source, online)
+
+
+def test_failed_steps_say_what_to_do():
+    """In the words that venv and pip end with."""
+    lacking = "because ensurepip is not\navailable.  On Debian/Ubuntu systems\nFailing command: x"
+    said = explained(BackendError("Failing command: x", log=lacking), "")
+    assert "virtual environments" in said.message
+    assert "python3-venv" in said.advice
+    log = "ERROR: No matching distribution found for staf-backend<0.2,>=0.1"
+    said = explained(BackendError(log, log=log), "https://e.org/simple")
+    assert "https://e.org/simple" in said.message
+    assert "Install From" in said.advice
+    other = explained(BackendError("No space left on device", log="No space left on device"), "")
+    assert other.message == "No space left on device"
 
 
 def test_install_steps_end_with_a_check(tmp_path):
