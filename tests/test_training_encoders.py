@@ -68,7 +68,7 @@ def published_maps(encoder: PlannedEncoder, images: np.ndarray) -> np.ndarray:
     session = onnxruntime.InferenceSession(
         part.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    return session.run([name], {"image": images})[0]
+    return np.asarray(session.run([name], {"image": images})[0])
 
 
 @pytest.mark.parametrize("name", BLAZEPOSE)
@@ -98,7 +98,9 @@ def test_the_trunk_has_all_that_the_world_landmarks_see() -> None:
     todo, read = ["world"], set()
     while todo:
         node = maker.get(todo.pop())
-        for name in node.input if node else ():
+        if node is None:
+            continue
+        for name in node.input:
             plain = name.replace(".", "_")
             if plain in inside:
                 read.add(plain)

@@ -212,14 +212,14 @@ class WindowMix:
         samples = self.samples(step)
         chosen = [samples[place] for place in _rank_places(self.batch_size, rank, world)]
         shape = chosen[0][0].maps.shape[1:]
-        maps = torch.empty((len(chosen), self.frames, *shape), dtype=torch.float16)
+        maps = np.empty((len(chosen), self.frames, *shape), np.float16)
         targets = []
         for row, (cache, start) in enumerate(chosen):
-            cache.copy_maps(np.array([start]), maps[row : row + 1])
+            cache.copy_maps(start, maps[row])
             rows = slice(start, start + self.frames)
             known = cache.targets.map(lambda field, rows=rows: np.asarray(field[rows]))
             targets.append(_without_foreign_betas(known, cache.body, self.body))
-        return WindowBatch(maps, _stacked(targets))
+        return WindowBatch(torch.from_numpy(maps), _stacked(targets))
 
 
 class _Windows:
