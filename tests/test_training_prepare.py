@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import training_sets_made as made
@@ -315,6 +316,23 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert prepare.main([*arguments, "--min-keypoints", "18"]) == 6
     assert "every row was skipped" in capsys.readouterr().err
     assert len(open_set(tmp_path / "set")) == 2, "the older set is still there"
+
+
+def test_the_sheet_shows_points_where_they_are(tmp_path: Path):
+    """A left point is red on the crop, at its place in the box of 1.2 times the person's."""
+    content = make_coco(tmp_path / "root")
+    out, sheet = tmp_path / "set", tmp_path / "sheet.png"
+    arguments = ["coco", "--root", str(tmp_path / "root"), "--out", str(out)]
+    assert prepare.main([*arguments, "--sheet", str(sheet)]) == 0
+    drawn = cv2.imread(str(sheet))
+    assert drawn is not None
+    points = np.reshape(content["annotations"][0]["keypoints"], (17, 3))[:, :2]
+    places = ((points - [50, 55]) / (90 * 1.2 / 2) + 1) / 2 * 224
+    ankle = places[COCO.index("left_ankle")].round().astype(int)  # drawn last of the left
+    blue, green, red = drawn[ankle[1], ankle[0]].astype(int)
+    assert red > 150
+    assert max(blue, green) < 110
+    assert prepare.main([*arguments, "--sheet", str(tmp_path / "no/sheet.png")]) == 6
 
 
 def test_help_shows_what_lies_where(capsys: pytest.CaptureFixture[str]):

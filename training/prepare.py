@@ -141,7 +141,14 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--min-side-px", type=float, default=20.0, help="smallest person")
     parser.add_argument("--heads", choices=HEADS, default="paper", help="names of head points")
     parser.add_argument("--allow-missing", action="store_true", help="go on without lost images")
+    parser.add_argument("--sheet", type=Path, help="picture to draw, to look at the labels")
     return parser
+
+
+def _draw(folder: Path, sheet: Path) -> None:
+    from .prepare_sheet import write_sheet  # crops need torch; reading a set does not
+
+    write_sheet(open_set(folder), sheet)
 
 
 def _layouts() -> list[str]:
@@ -154,9 +161,11 @@ def main(argv: list[str] | None = None) -> int:
     """Prepare a set as asked on the command line; prints what became of it."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = vars(arguments().parse_args(argv))
-    name, out = options.pop("name"), options.pop("out")
+    name, out, sheet = (options.pop(key) for key in ("name", "out", "sheet"))
     try:
         print(table(prepare(name, Request(**options), out)))
+        if sheet:
+            _draw(out, sheet)
     except StafError as error:
         print(error, file=sys.stderr)
         return error.exit_code
