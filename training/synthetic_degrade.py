@@ -41,7 +41,7 @@ def draw_wear(
     Args:
         degradation: chances and strengths.
         squares: (T, 3) crops, picture coordinates.
-        cut: chance that the picture ends within the first crop.
+        cut: chance that the picture ends within the crops.
         rng: where randomness comes from.
     """
     gains = np.exp(rng.normal(0, degradation.white_balance, 3) * (1, 0.3, 1))
@@ -52,9 +52,11 @@ def draw_wear(
     quality = int(rng.uniform(*degradation.jpeg_quality)) if rng.random() < degradation.jpeg else 0
     edges = [-np.inf, -np.inf, np.inf, np.inf]
     if rng.random() < cut:
-        side, (x, y, size) = int(rng.integers(4)), squares[0]
-        reach = rng.uniform(0.1, 0.45) * size
-        edges[side] = (x, y)[side % 2] + (reach if side > 1 else -reach)
+        # every frame keeps more than half of its crop
+        side, reach = int(rng.integers(4)), rng.uniform(0.1, 0.45)
+        middle, size = squares[:, side % 2], squares[:, 2]
+        far = (middle + reach * size).max() if side > 1 else (middle - reach * size).min()
+        edges[side] = float(far)
     return Wear(
         gains, float(np.exp(rng.normal(0, degradation.gamma))), float(defocus), coarse,
         float(degradation.noise * rng.random() ** 2), quality,

@@ -2,8 +2,8 @@
 
     bones ─► skin (transform feedback) ─► shadow map ─► picture, 2 x as fine ─► crop 224 x 224
 
-One renderer a process and thread: contexts belong to the thread that made them and do not survive
-a fork, so loaders' workers make their own.
+One renderer a thread: contexts belong to the thread that made them.  They do not survive a fork,
+so loaders' workers are spawned.
 """
 
 import os
@@ -49,15 +49,25 @@ def renderer(pixels: int) -> "Renderer":
     """This thread's renderer of pictures of `pixels` a side.
 
     Raises:
-        SyntheticError: moderngl or EGL is missing.
+        SyntheticError: moderngl or EGL is missing, or a process that had drawn was forked.
     """
-    key = (os.getpid(), pixels)
-    if getattr(_own, "key", None) != key:
-        _own.renderer, _own.key = Renderer(pixels), key
-    return _own.renderer
+    renderers = _own.__dict__.setdefault("renderers", {})
+    if pixels not in renderers:
+        renderers[pixels] = Renderer(pixels)
+    found: Renderer = renderers[pixels]
+    _check_process()
+    return found
+
+
+def _check_process() -> None:
+    """Refuse to draw in a fork of a process that has drawn: the driver's threads are not there."""
+    if _processes[0] != os.getpid():
+        advice = "Start loaders' workers with the spawn method, or draw nothing before they fork."
+        raise SyntheticError("Drawing had begun before this process was forked.", advice)
 
 
 _own = threading.local()
+_processes: list[int] = []
 
 
 class Renderer:
@@ -96,6 +106,10 @@ class Renderer:
 
     def begin(self, shot: Shot) -> None:
         """Upload what stays the same in a shot."""
+        with self.context:  # another renderer's may be current
+            self._begin(shot)
+
+    def _begin(self, shot: Shot) -> None:
         for thing in self._held:
             thing.release()
         self._held, self._shot = [], shot
@@ -170,7 +184,10 @@ class Renderer:
         """
         if self._shot is None:
             raise RuntimeError("begin a shot before drawing its pictures")
-        shot = self._shot
+        with self.context:
+            return self._picture(self._shot, at, frame, same_shadow)
+
+    def _picture(self, shot: Shot, at: float, frame: int, same_shadow: bool) -> np.ndarray:
         self._skinned(at)
         if not same_shadow:
             self._sun_view = self._shadowed(at)
@@ -191,6 +208,7 @@ class Renderer:
         return np.frombuffer(data, np.uint8).reshape(self.pixels, self.pixels, 3)
 
     def _skinned(self, at: float) -> None:
+        self._target.use()  # without a window there is no framebuffer at first, and no drawing
         for drawn in self._actors:
             bones = drawn.actor.person.bones
             low, share = _between(at, len(bones))
@@ -243,12 +261,16 @@ def _context() -> Any:
     Raises:
         SyntheticError: moderngl or EGL is missing.
     """
+    if _processes:
+        _check_process()
     try:
         import moderngl
 
-        return moderngl.create_standalone_context(require=330, backend="egl")  # pyright: ignore
+        context = moderngl.create_standalone_context(require=330, backend="egl")  # pyright: ignore
     except Exception as error:  # moderngl raises plain Exceptions
         raise SyntheticError(f"Nothing can draw here: {error}.", _ADVICE) from error
+    _processes[:] = [os.getpid()]
+    return context
 
 
 def _between(at: float, frames: int) -> tuple[int, float]:

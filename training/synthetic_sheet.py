@@ -36,6 +36,8 @@ def write_sheet(
     """
     import cv2
 
+    if not path.parent.is_dir():
+        raise SyntheticError(f"{path} cannot be written: there is no folder {path.parent}.")
     rows = _video_rows(recipe, seed) if videos else _image_rows(recipe, seed)
     sheet = np.concatenate(
         [
