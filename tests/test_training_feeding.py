@@ -231,7 +231,7 @@ def test_ranks_share_one_batch(cache, cache_2d) -> None:
         mix.batch(0, 2, 2)
 
 
-def test_mixes_of_nothing_or_of_two_encoders_are_refused(cache, tmp_path) -> None:
+def test_mixes_of_nothing_or_of_two_encoders_are_refused(cache, cache_2d, tmp_path) -> None:
     other = build_cache(made.Sequences((20,)), made.tiny_encoder(seed=9), tmp_path / "other")
     with pytest.raises(ValueError, match="one encoder"):
         WindowMix([other], [cache])
@@ -239,6 +239,8 @@ def test_mixes_of_nothing_or_of_two_encoders_are_refused(cache, tmp_path) -> Non
         WindowMix([], [])
     with pytest.raises(ValueError, match="as long as a window"):
         WindowMix([], [cache], frames=81)
+    with pytest.raises(ValueError, match="no sequence of made is as long"):
+        WindowMix([cache_2d], [cache], frames=39)  # nor is the share that was asked for given up
     with pytest.raises(ValueError, match=r"within 0\.\.1"):
         WindowMix([], [cache], share_2d=1.2)
 

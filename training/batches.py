@@ -229,6 +229,9 @@ class _Windows:
         self._caches = tuple(caches)
         self._starts = [cache.windows(frames, stride) for cache in caches]
         self._ends = np.cumsum([0, *(len(starts) for starts in self._starts)])
+        if self._caches and not len(self):
+            sources = ", ".join(cache.source for cache in self._caches)
+            raise ValueError(f"no sequence of {sources} is as long as a window of {frames}")
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -333,8 +336,6 @@ def _quota(shares: np.ndarray, slots: int) -> np.ndarray:
 
 def _window_counts(batch: int, share_2d: float, sizes: list[int]) -> tuple[int, int]:
     """How many windows of a batch have 2D labels alone, and how many 3D."""
-    if not any(sizes):
-        raise ValueError("no sequence of the caches is as long as a window")
     if not all(sizes):
         return (batch, 0) if sizes[0] else (0, batch)
     from_2d = int(batch * share_2d)
