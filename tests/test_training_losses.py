@@ -146,7 +146,7 @@ def test_the_released_loss_equals_an_independent_computation(parity_stages):
     """Section by section of the released trainer: last stage, 14 joints, float16, axis-angle."""
     targets = made_targets(BATCH, FRAMES)
     targets.has_pose[:], targets.has_betas[:] = 1, 1
-    sets = ["3dpw", "h36m", "3dpw"]
+    sets = ["3dpw-train", "h36m", "3dpw"]
     found = Losses(parity_network.body(), LossConfig.released_video())(
         parity_stages, tensors(targets), sets
     )
@@ -163,7 +163,7 @@ def test_the_released_loss_equals_an_independent_computation(parity_stages):
             lsp, truth = points[25:39], truth_m[:, :3]
             centred = lsp - (lsp[2] + lsp[3]) / 2
             terms.put("joints_3d", (centred - (truth - (truth[2] + truth[3]) / 2)) ** 2)
-        if sets[sample] == "3dpw":
+        if sample != 1:
             matrices = targets.rotations[sample, FRAMES // 2].astype(np.float64)
             vectors = np.float64(np.float16(Rotation.from_matrix(matrices).as_rotvec()))
             terms.put("pose", (rotations - Rotation.from_rotvec(vectors).as_matrix()) ** 2)

@@ -54,7 +54,8 @@ class LossConfig:
             are learnt from where anything of the sample is known.
         pose_form: rotations compared as "matrix", or after a way through "axis_angle".
         target_type: targets as they are, or rounded to "float16" (rotations as axis-angle).
-        smpl_sets: names of the sets whose pose and shape labels count; None for all that have some.
+        smpl_sets: names of the sets whose pose and shape labels count, see `has_smpl`; None for
+            all that have some.
     """
 
     keypoints_2d: float = 300.0
@@ -82,6 +83,12 @@ class LossConfig:
         for name, words in _CHOICES.items():
             if getattr(self, name) not in words:
                 raise ValueError(f"{name} must be {' or '.join(words)}")
+
+    def has_smpl(self, source: str) -> bool:
+        """Whether pose and shape labels of a set count: "3dpw" stands for "3dpw-train" too."""
+        if self.smpl_sets is None:
+            return True
+        return any(source == name or source.startswith(f"{name}-") for name in self.smpl_sets)
 
     @classmethod
     def paper_image(cls) -> "LossConfig":
@@ -337,7 +344,7 @@ class Losses(nn.Module):
             return targets
         if sets is None:
             raise ValueError("smpl_sets needs the names of the sets that samples come from")
-        counts = torch.tensor([float(name in self.config.smpl_sets) for name in sets])
+        counts = torch.tensor([float(self.config.has_smpl(name)) for name in sets])
         counts = counts.to(targets.has_pose.device)[:, None]
         return targets._replace(
             has_pose=targets.has_pose * counts, has_betas=targets.has_betas * counts
