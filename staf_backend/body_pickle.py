@@ -242,7 +242,11 @@ def _to_entry(value: Any) -> Any:
         return value
     if not isinstance(value, list):
         return _to_numbers(value)
-    entries = [entry if isinstance(entry, str) else _to_numbers(entry) for entry in value]
+    made: dict[int, Any] = {}  # a list may name the same array a million times over
+    for entry in value:
+        if id(entry) not in made:
+            made[id(entry)] = entry if isinstance(entry, str) else _to_numbers(entry)
+    entries = [made[id(entry)] for entry in value]
     return None if any(entry is None for entry in entries) else entries
 
 

@@ -14,6 +14,7 @@ from training import prepare
 from training.datasets.coco import POINTS as COCO
 from training.datasets.mpii import POINTS as MPII
 from training.datasets.rows import Request, boxes_of, runs
+from training.datasets.smpl_labels import SmplLabels
 from training.joints import JOINTS_49, LSP
 from training.store import PreparedSet, SetError, open_set
 
@@ -199,6 +200,18 @@ def test_mpii(tmp_path: Path):
         np.testing.assert_allclose(point, values[MPII.index(name)], rtol=1e-6)
     assert known(found.keypoints_px[1]) == set(MPII[:9])
     assert found.report()["skipped"]["skipped: a person without points or size"] == 2
+
+
+def test_labels_of_two_people_in_an_image_go_to_the_nearer(tmp_path: Path):
+    entries = [{"imageName": "x/01560181.jpg", "parm_pose": np.tile(np.eye(3), (24, 1, 1)).tolist(),
+                "parm_shape": [shape] * 10, "bbox_center": center}
+               for shape, center in ((0.1, [20.0, 20.0]), (0.2, [100.0, 90.0]))]  # fmt: skip
+    labels = SmplLabels(made.write_json(tmp_path / "eft.json", {"data": entries}))
+    found = labels.of(-1, "images/01560181.jpg", np.array([90.0, 90.0, 60.0]))
+    assert found is not None
+    np.testing.assert_allclose(found.betas, 0.2)
+    assert labels.of(-1, "images/01560181.jpg", np.array([300.0, 90.0, 60.0])) is None
+    assert labels.of(-1, "images/0.jpg", np.array([20.0, 20.0, 60.0])) is None
 
 
 # what happens on rubbish

@@ -14,6 +14,7 @@ from test_training_prepare import SLOT, known, ready
 
 from staf_backend import rotations, skeleton
 from staf_backend.body import load_body
+from staf_backend.body_pickle import read_pickled_lists
 from training.datasets import human36m, human36m_json, mpi_inf_3dhp, tfrecord, threedpw
 from training.datasets.instavariety import POINTS as INSTA
 from training.joints import HIPS, LSP_14, MPII3D_17
@@ -369,6 +370,16 @@ def test_3dpw_rubbish(tmp_path: Path):
         ready("3dpw", tmp_path)
 
 
+def test_a_list_that_repeats_itself_takes_no_memory():
+    """A megabyte array named ten thousand times over: ten gigabytes if each were a copy."""
+    array = made.python2_pickle(np.zeros(1 << 17))[2:-1]
+    data = b"\x80\x02}(T\x01\x00\x00\x00a](" + array + b"q\x07" + b"h\x07" * 9_999 + b"eu."
+    found = read_pickled_lists(data)["a"]
+    assert len(found) == 10_000
+    assert len({id(entry) for entry in found}) == 1
+    assert "a" not in read_pickled_lists(made.python2_pickle({"a": [[[1]]]})), "one level only"
+
+
 # InstaVariety
 
 
@@ -472,12 +483,8 @@ def make_posetrack(root: Path, **changes: Any) -> np.ndarray:
          "keypoints": values[n].ravel().tolist(), "bbox": [5, 5, 60, 100], "scores": []}
         for track, values in enumerate((points, few)) for n in (0, 1, 3, 4)
     ]  # fmt: skip
-    names = ["nose", "head_bottom", "head_top", "left_ear", "right_ear", "left_shoulder",
-             "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
-             "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
-             "right_ankle"]  # fmt: skip
-    content = {"images": images, "annotations": people,
-               "categories": [{"name": "person", "keypoints": names}]} | changes  # fmt: skip
+    categories = [{"name": "person", "keypoints": list(made.POSETRACK)}]
+    content = {"images": images, "annotations": people, "categories": categories} | changes
     made.write_json(root / "posetrack_data/annotations/train/000001_bonn_train.json", content)
     return points
 

@@ -13,6 +13,13 @@ import av
 import cv2
 import numpy as np
 
+POSETRACK = (
+    *("nose", "head_bottom", "head_top", "left_ear", "right_ear", "left_shoulder"),
+    *("right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip"),
+    *("right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
+)
+"""Names as PoseTrack's files of 2018 list them."""
+
 
 def picture(path: Path, width: int = 160, height: int = 120, seed: int = 0) -> Path:
     """A JPEG or PNG of noise."""

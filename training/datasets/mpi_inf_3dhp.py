@@ -34,7 +34,7 @@ from .rows import (
 )
 
 POINTS: tuple[str, ...] = (
-    *("spine", "", "", "", "pelvis", "neck", "face", "top", "", "left_shoulder", "left_elbow"),
+    *("", "", "", "spine", "pelvis", "neck", "face", "top", "", "left_shoulder", "left_elbow"),
     *("left_wrist", "", "", "right_shoulder", "right_elbow", "right_wrist", "", "left_hip"),
     *("left_knee", "left_ankle", "", "", "right_hip", "right_knee", "right_ankle", "", ""),
 )
