@@ -16,6 +16,7 @@ pytest.importorskip("tensorboard")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import nn  # noqa: E402
+from torch.optim.lr_scheduler import ReduceLROnPlateau  # noqa: E402
 from training_run_made import LOOP, SmallConfig, small_run  # noqa: E402
 
 from staf_backend.output import OutputError  # noqa: E402
@@ -84,11 +85,12 @@ def test_a_run_lowers_its_loss_and_says_what_it_ran_with(whole):
 
 def test_the_best_state_is_that_of_the_best_score(whole):
     scores = {e["step"]: e["scores"]["score"] for e in run_folder.reports(whole) if "scores" in e}
-    header, tensors = checkpoints.read_checkpoint(whole / run_folder.BEST)
+    header, _ = checkpoints.read_checkpoint(whole / run_folder.BEST)
     step = min(scores, key=scores.__getitem__)
     assert header["progress"]["step"] == header["progress"]["best_step"] == step
     again = small_run(whole)
-    checkpoints.load_strictly(again.objective, checkpoints.under("", tensors), whole)
+    best = checkpoints.read_model(whole / run_folder.BEST)
+    checkpoints.load_strictly(again.objective, best, whole)
     again.objective.eval()
     assert again.validate is not None
     assert again.validate()["score"] == scores[step]
@@ -158,7 +160,7 @@ def test_the_plateau_schedule_is_the_papers():
     assert (config.epochs, config.iterations, config.batch) == (45, 500, 32)
     optimiser = torch.optim.Adam([nn.Parameter(torch.zeros(1))], config.learning_rate)
     schedule = config.make_schedule(optimiser)
-    assert isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau)
+    assert isinstance(schedule, ReduceLROnPlateau)
     rates = []
     for score in (60.0, 50.0, *[55.0] * 7):
         schedule.step(score)

@@ -97,14 +97,28 @@ def load_checkpoint(
         RunError: the file is missing, damaged or of another network.
     """
     header, tensors = read_checkpoint(path)
-    load_strictly(model, under("", tensors), path)
+    own = {n.removeprefix(_MODEL): t for n, t in tensors.items() if n.startswith(_MODEL)}
+    load_strictly(model, own, path)
     if optimiser is not None:
         _load_optimiser(model, optimiser, header["groups"], tensors)
     return Progress(**header["progress"])
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def read_model(path: Path, prefix: str = "") -> dict[str, Tensor]:
+    """The model's tensors of a stored state whose names begin with `prefix`, without it.
+
+    Raises:
+        RunError: see `read_checkpoint`.
+    """
+    start = _MODEL + prefix
+    _, tensors = read_checkpoint(path, start)
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items()}
+
+
+def read_checkpoint(path: Path, start: str = "") -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Header ("progress", "groups", "run") and tensors of a stored state, on the CPU.
+
+    Only tensors whose names begin with `start` are read.
 
     Raises:
         RunError: the file is missing, damaged, or no checkpoint of a run.
@@ -112,18 +126,13 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = [name for name in file.keys() if name.startswith(start)]  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in names}
         if metadata.pop("format", None) != FORMAT:
             raise ValueError("it is no checkpoint of this version")
         return {key: json.loads(value) for key, value in metadata.items()}, tensors
     except (OSError, SafetensorError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}.", "Give a run that has saved.") from error
-
-
-def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of the model whose names begin with `prefix`, without it; "" is the whole model."""
-    start = _MODEL + prefix
-    return {n.removeprefix(start): tensor for n, tensor in tensors.items() if n.startswith(start)}
 
 
 def load_strictly(

@@ -28,6 +28,9 @@ from .samples import Targets
 SIDE = 56
 PARTS, REGIONS = 25, 15
 _LEAST_JOINTS = 6
+# A point counts for a pixel only this near to its centre, in pixels per unit of the camera's scale:
+# with all of the pixel's area bodies would grow by half a pixel, with less close ones have holes
+_REACH_PX = 0.2
 # Trunk, hands, feet, upper legs, lower legs, upper arms, lower arms, head; of each joint of SMPL
 _REGION_OF_JOINT = (
     *(1, 6, 7, 1, 8, 9, 1, 4, 5, 1, 4, 5),
@@ -78,7 +81,9 @@ class DenseTargets(nn.Module):
             camera, placed = fit_camera(self.joints(points), targets.keypoints)
             corners = self.get_buffer("corners")
             samples_m = points.vertices_m[:, corners].mean(2)
-            nearest = _nearest(project(samples_m, camera), samples_m[..., 2])
+            nearest = _nearest(
+                project(samples_m, camera), samples_m[..., 2], _REACH_PX * camera[:, 0]
+            )
             vertex = F.pad(corners[:, 0], (0, 1))[nearest]
             inside = nearest < len(corners)
             return DenseMaps(
@@ -150,16 +155,20 @@ def fit_camera(joints_m: Tensor, keypoints: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([scale[:, None], solved[:, 1:]], 1), placed
 
 
-def _nearest(points: Tensor, depth_m: Tensor) -> Tensor:
+def _nearest(points: Tensor, depth_m: Tensor, reach_px: Tensor) -> Tensor:
     """Number of the nearest point (N, 56, 56) at each pixel; their count where there is none.
 
     Args:
         points: (N, P, 2) on the crop.
         depth_m: (N, P), within 8 m of the body's origin.
+        reach_px: (N,) how far from its centre, along x and y, a pixel looks for points.
     """
     count = points.shape[1]
-    cell = ((points + 1) * (SIDE / 2)).floor()
-    inside = ((cell >= 0) & (cell < SIDE)).all(-1)
+    place = (points + 1) * (SIDE / 2)
+    cell = place.floor()
+    reach_px = reach_px.clamp(0.15, 0.5)[:, None, None]
+    central = ((place - cell - 0.5).abs() <= reach_px).all(-1)
+    inside = central & ((cell >= 0) & (cell < SIDE)).all(-1)
     cell = cell.clamp(0, SIDE - 1).long()
     pixel = torch.where(inside, cell[..., 1] * SIDE + cell[..., 0], SIDE * SIDE)
     # Depth in the upper bits, the point's number in the lower

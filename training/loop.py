@@ -139,13 +139,12 @@ class _Training:
                 ended = progress.step % config.iterations == 0
                 if ended:
                     self._end_epoch()
-                pause = self._pauses(stopped) and progress.step < config.steps
+                progress.finished = progress.step == config.steps
+                pause = self._pauses(stopped) and not progress.finished
                 if ended or pause or progress.step % config.save_every == 0:
                     self._save(LAST)
                 if pause:
                     return self._paused(stopped)
-        progress.finished = True
-        self._save(LAST)
         return progress
 
     def step(self, batch: Any) -> None:

@@ -45,14 +45,12 @@ class Machine:
         """Whether this is the process that writes files."""
         return self.rank == 0
 
-    def place(self, module: nn.Module, *, compiled: bool = False) -> nn.Module:
-        """The module on the device, batch norms joined over the processes, compiled in place."""
+    def place(self, module: nn.Module) -> nn.Module:
+        """The module on the device, batch norms joined over the processes."""
         module = synchronise(module, self.device) if self.world > 1 else module
         module = module.to(self.device)
         if self.device.type == "cuda":
             module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        if compiled:
-            module.compile()
         return module
 
     def shared(self, module: nn.Module, *, idle: bool) -> nn.Module:

@@ -17,7 +17,7 @@ from staf_backend.smpl_torch import BodyTables, SmplBody, tables_from_body
 from staf_backend.weights import load_weights, save_weights
 from staf_backend.weights_info import INFO_FILE, NETWORK_FILE, read_info
 
-from .checkpoints import load_strictly, read_checkpoint, under
+from .checkpoints import load_strictly, read_model
 from .encoders import AnyEncoder, make_encoder, plan_of
 from .run_error import RunError
 from .run_folder import BEST, LAST, describe
@@ -103,15 +103,15 @@ def read_base(path: Path, body: str) -> Base:
     if stage != "image":
         raise RunError(f"{path} is a run of the {stage} stage.", "Give a run of stage 1.")
     file = best_state(path)
-    tensors = read_checkpoint(file)[1]
     encoder = make_encoder(config["encoder"])
-    load_strictly(encoder, under("encoder.", tensors), file)
+    load_strictly(encoder, read_model(file, "encoder."), file)
     network = StafConfig(
         frames=1, channels=config["channels"], average_target=False, tcfm_stage=None,
         safm_stage=None, map_channels=encoder.channels,
     )  # fmt: skip
     encoder.eval().requires_grad_(False)
-    return Base(encoder, under("network.", tensors), network, config["body"], file, sha256(file))
+    tensors = read_model(file, "network.")
+    return Base(encoder, tensors, network, config["body"], file, sha256(file))
 
 
 def load_base(network: Staf | PooledNetwork, base: Base) -> None:
@@ -156,16 +156,15 @@ def export(
         OutputError: the folder cannot be written to.
     """
     file = best_state(run)
-    tensors = read_checkpoint(file)[1]
-    network_tensors = under("network.", tensors)
-    load_strictly(network, network_tensors, file)
+    tensors = read_model(file, "network.")
+    load_strictly(network, tensors, file)
     if encoder is None:
         encoder = make_encoder(describe(run)["config"]["encoder"])
-        load_strictly(encoder, under("encoder.", tensors), file)
+        load_strictly(encoder, read_model(file, "encoder."), file)
     save_weights(
         folder,
         encoder=encoder.state_dict(),
-        network=network_tensors,
+        network=tensors,
         config=network.config,
         plan=plan_of(encoder),
         sources={file.name: sha256(file)},

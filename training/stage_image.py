@@ -29,7 +29,7 @@ from staf_backend.network import Staf
 
 from . import networks
 from .batches import ImageMix, loaded
-from .checkpoints import load_strictly, read_checkpoint, under
+from .checkpoints import load_strictly, read_model
 from .config import ImageStageConfig
 from .data import open_images, open_sequences
 from .dense import DenseHead
@@ -171,7 +171,7 @@ def train_images(
         RunError, OutputError: see `loop.train`.
     """
     with numerics(config.loop.precision):
-        objective = machine.place(objective, compiled=False)  # pyright: ignore[reportAssignmentType]
+        objective = machine.place(objective)  # pyright: ignore[reportAssignmentType]
         if config.loop.compiled:
             objective.encoder.compile()
             objective.network.compile()
@@ -208,7 +208,7 @@ def begin_from(objective: ImageObjective, run: Path) -> None:
         RunError: the run has not saved, or its network is another.
     """
     file = networks.best_state(run)
-    tensors = under("", read_checkpoint(file)[1])
+    tensors = read_model(file)
     if objective.dense is None:
         tensors = {n: tensor for n, tensor in tensors.items() if not n.startswith("dense.")}
     load_strictly(objective, tensors, file)

@@ -28,7 +28,7 @@ from staf_backend.smpl_torch import SmplBody
 
 from . import networks
 from .batches import WindowMix, threaded
-from .checkpoints import load_strictly, read_checkpoint, under
+from .checkpoints import load_strictly, read_model
 from .config import VideoStageConfig
 from .data import open_sequences
 from .encoders import digest
@@ -212,7 +212,7 @@ def load_network(run: Path) -> Staf | PooledNetwork:
     tables = networks.body_tables(stored["body"])
     network = networks.make_network(kind(**stored["network"]), tables, networks.start_values())
     file = networks.best_state(run)
-    load_strictly(network, under("network.", read_checkpoint(file)[1]), file)
+    load_strictly(network, read_model(file, "network."), file)
     return network.eval().requires_grad_(False)
 
 
