@@ -15,6 +15,7 @@ from test_training_prepare import SLOT, known, ready
 from staf_backend import rotations, skeleton
 from staf_backend.body import load_body
 from staf_backend.body_pickle import read_pickled_lists
+from training.crops import PreparedSequences
 from training.datasets import human36m, human36m_json, mpi_inf_3dhp, tfrecord, threedpw
 from training.datasets.instavariety import POINTS as INSTA
 from training.joints import HIPS, LSP_14, MPII3D_17
@@ -78,6 +79,17 @@ def test_h36m_archives(tmp_path: Path):
     )
     assert (found.joints_m[0, LSP_14, 3] == 1).all(), "all fourteen that scores count are known"
     assert len(ready("h36m", tmp_path, split="test", fps=50.0)) == 20
+
+
+def test_the_frames_that_are_named_are_the_frames_that_are_shown(tmp_path: Path):
+    """Frame n of the video is of brightness 10 n; every second one is in the set."""
+    make_h36m(tmp_path / "root", 9)
+    make_h36m(tmp_path / "root", 11)
+    found = ready("h36m", tmp_path, split="test")
+    (part,) = PreparedSequences(found).parts(0)
+    middle = part.images[:, 100:124, 100:124].mean((1, 2, 3))
+    np.testing.assert_allclose(middle, [0, 20, 40, 60, 80], atol=4)
+    np.testing.assert_allclose(part.times_s, np.arange(5) / 25)
 
 
 def test_h36m_heads_by_spin(tmp_path: Path):
