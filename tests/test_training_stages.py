@@ -427,6 +427,14 @@ def test_stage_2_without_windows_or_data_is_refused(base, caches, capsys):
     assert "plateau schedule needs --validation" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("stage", [stage_image, stage_video])
+def test_help_names_all_options(stage, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        stage.main(["--help"])
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("--out", "--minutes", "--resume", "--recipe", "--rate"))
+
+
 def test_an_unknown_network_and_a_missing_run_are_named(base, tmp_path):
     with pytest.raises(RunError, match="no network called 'MAED'"):
         stage_video.row("MAED", base)
@@ -435,11 +443,11 @@ def test_an_unknown_network_and_a_missing_run_are_named(base, tmp_path):
 
 
 def test_errors_of_the_command_lines_are_one_line(tmp_path):
-    words = ["-m", "training.stage_video", "--run", str(tmp_path / "none"), "--out",
-             str(tmp_path / "out"), "--data-3d", "synthetic:1", "--schedule", "constant"]  # fmt: skip
+    words = f"--run {tmp_path}/none --out {tmp_path}/out --data-3d x --schedule constant"
     done = subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+        [sys.executable, "-m", "training.stage_video", *words.split()],
+        capture_output=True, text=True, cwd=ROOT, check=False,
+    )  # fmt: skip
     assert done.returncode == RunError.exit_code
     assert len(done.stderr.strip().splitlines()) == 1
     assert "none is not the folder of a run" in done.stderr

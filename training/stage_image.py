@@ -11,7 +11,6 @@ best state is also written to RUN/weights.
 """
 
 import argparse
-import logging
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -52,7 +51,6 @@ from .run_error import RunError
 from .samples import ImageBatch, ImageSource
 from .validation import WATCHED, KeptCrops, score
 
-_log = logging.getLogger(__name__)
 PRESETS = {"coco": ImageStageConfig.coco, "mixed": ImageStageConfig.mixed}
 _VALIDATED = 1024
 
@@ -259,10 +257,10 @@ def _config(options: argparse.Namespace) -> ImageStageConfig:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
+    first = argparse.ArgumentParser(add_help=False)  # the preset has the defaults of the rest
+    first.add_argument("--preset", choices=PRESETS, default="coco")
+    preset = PRESETS[first.parse_known_args(arguments)[0].preset]()
     parser = _parser()
-    preset = PRESETS[parser.parse_known_args(
-        [*(arguments if arguments is not None else sys.argv[1:]), "--out", "."]
-    )[0].preset]()  # fmt: skip
     add_loop_options(parser, preset.loop)
     options = parser.parse_args(arguments)
     config = configured(parser, lambda: _config(options))
