@@ -190,7 +190,13 @@ class Renderer:
     def _picture(self, shot: Shot, at: float, frame: int, same_shadow: bool) -> np.ndarray:
         self._skinned(at)
         if not same_shadow:
-            self._sun_view = self._shadowed(at)
+            self._sun_view = self._shadowed(shot, at)
+        self._aim(shot, at, frame)
+        self._draw()
+        return self._read()
+
+    def _aim(self, shot: Shot, at: float, frame: int) -> None:
+        """Clear the picture and look through the camera of the moment into the frame's crop."""
         self._target.use()
         self._target.clear(0.5, 0.5, 0.5, 1.0, 1.0)
         self.context.enable_only(self.context.DEPTH_TEST)
@@ -200,10 +206,10 @@ class Renderer:
         eye = place[low] * (1 - share) + place[low + (share > 0)] * share
         x, y, side = shot.squares[frame]
         seen = {"view": view.T, "eye_m": eye, "crop": (x, y, side / 2, shot.camera.focal)}
-        seen |= {"sun_view": self._sun_view.T}
         for program in (self._person, self._thing):
-            _give(program, seen)
-        self._draw()
+            _give(program, seen | {"sun_view": self._sun_view.T})
+
+    def _read(self) -> np.ndarray:
         data = self._target.read(components=3, alignment=1)
         return np.frombuffer(data, np.uint8).reshape(self.pixels, self.pixels, 3)
 
@@ -216,10 +222,8 @@ class Renderer:
             _give(self._skin, {"bones": now.swapaxes(-1, -2), **drawn.actor.outfit.numbers})
             drawn.skin.transform(drawn.moved)
 
-    def _shadowed(self, at: float) -> np.ndarray:
+    def _shadowed(self, shot: Shot, at: float) -> np.ndarray:
         """Draw the shadow map; world to the light's view (4, 4)."""
-        shot = self._shot
-        assert shot is not None
         low, _ = _between(at, len(shot.squares))
         light = shot.surroundings.light
         sun_view = _sun_view(np.array(light["sun_to"]), shot.actors[0].person.pelvis_m[low])

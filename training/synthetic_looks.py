@@ -15,6 +15,8 @@ from .synthetic_textures import Bank
 # layers of textures: floor, walls, what is in front; the last one is the backdrop's
 _FLOOR, _WALL, _FRONT, _BACK = range(4)
 
+_MOST_HIDDEN = 0.55  # share of the joints that one thing hides
+
 
 @dataclass(frozen=True)
 class Outfit:
@@ -154,7 +156,7 @@ def surround(
     else:
         things = _open(person, camera, photo, rng)
     for _ in range(rng.poisson(looks.occluders)):
-        things = things + _occluder(person, camera, squares, rng)
+        things = _joined(things, _occluder(person, camera, squares, rng))
     return Surroundings(things, surfaces, back, _light(looks, rng))
 
 
@@ -200,11 +202,34 @@ def _open(person: Person, camera: Camera, photo: bool, rng: np.random.Generator)
     return things
 
 
+def _joined(things: Things, more: Things | None) -> Things:
+    return things if more is None else things + more
+
+
 def _occluder(
     person: Person, camera: Camera, squares: np.ndarray, rng: np.random.Generator
+) -> Things | None:
+    """Something that hides a part of the person at some moment; None where it hid too much."""
+    for _ in range(4):
+        frame = int(rng.integers(len(squares)))
+        things = _thing_before(person, camera, squares, frame, rng)
+        if _hidden_share(things, person, camera, frame) <= _MOST_HIDDEN:
+            return things
+    return None
+
+
+def _hidden_share(things: Things, person: Person, camera: Camera, frame: int) -> float:
+    """Share of the joints behind the rectangle about the thing, at one frame."""
+    still = Camera(camera.view[[frame]], camera.place_m[[frame]], camera.focal)
+    outline = still.project(things.world_m[None])[0]
+    joints = still.project(person.joints_m[[frame]])[0]
+    return float(((joints > outline.min(0)) & (joints < outline.max(0))).all(-1).mean())
+
+
+def _thing_before(
+    person: Person, camera: Camera, squares: np.ndarray, frame: int, rng: np.random.Generator
 ) -> Things:
-    """A box or a blob between camera and person that hides a part of the crop at some moment."""
-    frame = int(rng.integers(len(squares)))
+    """A box or a blob between camera and person, somewhere in the frame's crop."""
     x, y, side = squares[frame]
     depth = camera.seen(person.pelvis_m[:, None])[frame, 0, 2] * rng.uniform(0.45, 0.8)
     spot = np.array([x, y]) + rng.uniform(-0.5, 0.5, 2) * side

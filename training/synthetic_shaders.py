@@ -89,7 +89,8 @@ vec3 lit(vec3 albedo, vec3 n, vec3 world, vec3 eye, float gloss) {
     vec3 halfway = normalize(sun_to + normalize(eye - world));
     float shine = gloss * pow(max(dot(n, halfway), 0.0), 24.0) * sun;
     vec3 light = albedo * (sun_colour * sun + fill_colour * fill + ambient) + shine * sun_colour;
-    return sqrt(clamp(light, 0.0, 1.0));
+    light *= 1.25;  // a film's shoulder: lights bleach late
+    return sqrt(clamp(light * (1.0 + 0.3 * light) / (1.0 + light), 0.0, 1.0));
 }
 """
 
@@ -198,7 +199,8 @@ in vec3 at_m, facing, uvl;
 flat in float own_light;
 out vec4 colour;
 void main() {
-    vec3 near_by = texture(surface, uvl).rgb, far_off = texture(back, uvl.xy).rgb;
+    vec3 near_by = texture(surface, uvl).rgb;
+    vec3 far_off = texture(back, abs(mod(uvl.xy, 2.0) - 1.0)).rgb;
     vec3 albedo = uvl.z > 2.5 ? far_off : near_by;
     // a photograph brings its own light
     if (own_light > 0.5) { colour = vec4(albedo, 1.0); return; }
