@@ -33,7 +33,7 @@ def labels(count: int = 12, seed: int = 0, people: int = 3, **changes) -> Annota
     arrays["sequence"] = np.repeat(np.arange(people, dtype="i4"), count // people)
     arrays["frame"] = np.tile(np.arange(count // people, dtype="i4"), people)
     arrays |= {name: np.asarray(value) for name, value in changes.items()}
-    images = tuple(f"videos/{'ä' * (i % 3)}{i}.avi#{i}" for i in range(count))
+    images = tuple(f"videos{seed}/{'ä' * (i % 3)}{i}.avi#{i}" for i in range(count))
     return Annotations("made", "train", "smpl-neutral", 25.0, images, **arrays)
 
 
