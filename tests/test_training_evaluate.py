@@ -137,7 +137,7 @@ def test_labels_that_are_the_prediction_score_nothing():
     params = by_windows(network.network, videos.videos[0].frames)
     videos.videos[0].targets.rotations[:] = params.rotations.numpy()
     videos.videos[0].targets.betas[:] = params.betas.numpy()
-    found = room.evaluate(network, videos, PROTOCOLS["synthetic"], OPTIONS).summary
+    found = room.evaluate(network, videos, Protocol(), OPTIONS).summary
     for name in ("mpjpe_mm", "pa_mpjpe_mm", "pve_mm", "acceleration_mm_per_frame2"):
         assert getattr(found, name) == pytest.approx(0, abs=0.02), name
 
@@ -156,10 +156,16 @@ def test_frames_without_labels_are_left_out_and_counted():
     network, videos = network_of(), MadeVideos(12)
     videos.videos[0].targets.has_pose[:4] = 0
     videos.videos[0].targets.joints_m[7, 30] = 0
-    scores = room.evaluate(network, videos, PROTOCOLS["synthetic"], OPTIONS)
+    scores = room.evaluate(network, videos, Protocol(), OPTIONS)
     assert (scores.summary.frames, scores.unlabelled) == (8, 4)
     scores = room.evaluate(network, videos, PROTOCOLS["mpii3d"], OPTIONS)
     assert (scores.summary.frames, scores.unlabelled) == (11, 1)
+    joints = room.evaluate(network, videos, PROTOCOLS["synthetic"], OPTIONS)
+    assert (joints.summary.frames, joints.unlabelled) == (11, 1)  # PVE of those with betas alone
+    kept = MadeVideos(12)
+    kept.videos[0].targets.joints_m[[0, 1, 2, 3, 7], 30] = 0
+    fewer = room.evaluate(network, kept, PROTOCOLS["synthetic"], OPTIONS).summary
+    assert joints.summary.pve_mm == pytest.approx(fewer.pve_mm)
 
 
 def test_no_window_reaches_across_a_gap():
@@ -174,7 +180,7 @@ def test_no_window_reaches_across_a_gap():
         for p in pieces
     ]  # fmt: skip
     one, two, joined = (
-        room.evaluate(network, videos, PROTOCOLS["synthetic"], OPTIONS).summary
+        room.evaluate(network, videos, Protocol(), OPTIONS).summary
         for videos in (gap, apart, whole)
     )
     assert (one.frames, one.triples) == (two.frames, two.triples) == (22, 18)
@@ -221,7 +227,7 @@ def stored(tmp_path_factory):
 
 def test_kept_maps_score_like_crops(stored):
     network = room.open_network(str(stored / "weights"), "open-neutral")
-    protocol = PROTOCOLS["synthetic"]
+    protocol = Protocol()
     crops = room.evaluate(network, SourceVideos(Crops(10, 3)), protocol, OPTIONS).summary
     cached = room.open_videos(str(stored / "cache"), network.encoder)
     assert isinstance(cached, CachedVideos)
@@ -302,12 +308,12 @@ def test_tables_know_the_papers_rows():
 def test_an_empty_set_and_one_without_labels():
     network = network_of()
     with pytest.raises(EvaluationError, match="no video"):
-        room.evaluate(network, MadeVideos(), PROTOCOLS["synthetic"], OPTIONS)
+        room.evaluate(network, MadeVideos(), Protocol(), OPTIONS)
     videos = MadeVideos(10)
     videos.videos[0].targets.has_betas[:] = 0
     with pytest.raises(EvaluationError, match="10 lack labels"):
-        room.evaluate(network, videos, PROTOCOLS["synthetic"], OPTIONS)
-    short = dataclasses.replace(PROTOCOLS["synthetic"], shortest=9)
+        room.evaluate(network, videos, Protocol(), OPTIONS)
+    short = dataclasses.replace(Protocol(), shortest=9)
     with pytest.raises(EvaluationError, match="1 videos are too short"):
         room.evaluate(network, MadeVideos(8), short, OPTIONS)
 
@@ -317,7 +323,7 @@ def test_predictions_that_are_no_numbers_name_the_video(name: str):
     network, videos = network_of(CONFIGS[name]), MadeVideos(10, 12)
     videos.videos[1].frames[6] = torch.nan
     with pytest.raises(ScoreError, match="made, video 1: The prediction of frame"):
-        room.evaluate(network, videos, PROTOCOLS["synthetic"], OPTIONS)
+        room.evaluate(network, videos, Protocol(), OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -327,10 +333,10 @@ def test_betas_of_another_body_are_refused_unless_joints_suffice(body: str, fits
     network, videos = network_of(), MadeVideos(9)
     videos.body = body
     if fits:
-        room.evaluate(network, videos, PROTOCOLS["synthetic"], OPTIONS)
+        room.evaluate(network, videos, Protocol(), OPTIONS)
     else:
         with pytest.raises(EvaluationError, match=r"labels of pose|labelled with the body"):
-            room.evaluate(network, videos, PROTOCOLS["synthetic"], OPTIONS)
+            room.evaluate(network, videos, Protocol(), OPTIONS)
     joints = Protocol(truth="joints", vertices=False)
     assert room.evaluate(network, videos, joints, OPTIONS).summary.frames == 9
 

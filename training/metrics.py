@@ -107,7 +107,8 @@ class Frames(NamedTuple):
     """Consecutive frames of one sequence, joints (N, J, 3) metres, as `Scores` takes them.
 
     `times_s` (N,) increase, `valid` (N,) bool says which frames count; `vertices_m` is a pair
-    (predicted, true) of meshes (N, V, 3), or None where PVE is not asked for.
+    (predicted, true) of meshes (N, V, 3), or None where PVE is not asked for; `meshed` (N,) bool
+    says which frames have a true mesh, None if all do.
     """
 
     predicted_m: np.ndarray
@@ -115,6 +116,7 @@ class Frames(NamedTuple):
     times_s: np.ndarray
     valid: np.ndarray
     vertices_m: tuple[np.ndarray, np.ndarray] | None = None
+    meshed: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,7 @@ class Scores:
         self._means["mpjpe_mm"].add(mpjpe_mm(predicted_m, truth_m))
         self._means["pa_mpjpe_mm"].add(pa_mpjpe_mm(predicted_m, truth_m))
         if frames.vertices_m is not None:
+            keep = keep if frames.meshed is None else keep & frames.meshed
             self._means["pve_mm"].add(pve_mm(*(mesh[keep] for mesh in frames.vertices_m)))
 
     def _accelerations(self, frames: Frames) -> None:
@@ -257,12 +260,16 @@ def _check(frames: Frames, seen: int) -> None:
         raise ValueError(f"joints of {shape} and {frames.truth_m.shape} for {count} frames")
     if frames.times_s.shape != (count,) or (np.diff(frames.times_s) <= 0).any():
         raise ValueError(f"times_s must be ({count},) and increase")
-    meshes = frames.vertices_m or ()
-    for what, arrays in (("prediction", (frames.predicted_m, *meshes[:1])),
-                         ("ground truth", (frames.truth_m, *meshes[1:]))):  # fmt: skip
-        for array in arrays:
-            bad = ~np.isfinite(array).reshape(count, -1).all(1) & frames.valid
-            if bad.any():
-                frame = seen + int(bad.argmax())
-                raise ScoreError(f"The {what} of frame {frame} is not a number.",
-                                 "Look at the weights and at the labels.")  # fmt: skip
+    _check_numbers("prediction", frames.predicted_m, frames.valid, seen)
+    _check_numbers("ground truth", frames.truth_m, frames.valid, seen)
+    if frames.vertices_m is not None:
+        counted = frames.valid if frames.meshed is None else frames.valid & frames.meshed
+        for what, mesh in zip(("prediction", "ground truth"), frames.vertices_m, strict=True):
+            _check_numbers(what, mesh, counted, seen)
+
+
+def _check_numbers(what: str, points_m: np.ndarray, counted: np.ndarray, seen: int) -> None:
+    bad = ~np.isfinite(points_m).reshape(len(points_m), -1).all(1) & counted
+    if bad.any():
+        raise ScoreError(f"The {what} of frame {seen + int(bad.argmax())} is not a number.",
+                         "Look at the weights and at the labels.")  # fmt: skip

@@ -4,7 +4,9 @@
     3dpw     14 joints by H36M's rows    14 by H36M's rows, posed labels  mid-hip    PVE
     h36m     14 joints by H36M's rows    14 of the set's own joints       mid-hip
     mpii3d   17 of the 49                17 of the set's own joints       pelvis     valid flags
-    synthetic 14 of the 49               14 of the rendered body          mid-hip    PVE
+    synthetic 14 of the 49               14 of the rendered body          mid-hip    PVE (*)
+
+(*) over the frames whose betas are of the network's body.
 
 H36M's regressor is a file of the user's (`J_regressor_h36m.npy`, or key `J_regressor_h36m` of an
 .npz): (17, 6890), for SMPL's mesh.
@@ -43,7 +45,7 @@ class Protocol:
         truth: "body": the labels' rotations and betas posed; "joints": the set's own joints.
         gender: of the body that poses the labels: "neutral", which is the network's own body, as
             the authors have it, or "labelled", as 3DPW's makers have it.
-        vertices: whether PVE is measured; needs posed labels.
+        vertices: whether PVE is measured, where pose and shape are labelled.
         use_valid: frames that the set marks as not to be scored are left out.
         across_joins: accelerations also across the joins of videos (the authors' `validate`).
         shortest: videos of fewer frames are left out.
@@ -90,7 +92,7 @@ PROTOCOLS = {
     "3dpw": Protocol(regressor=True),
     "h36m": Protocol(regressor=True, truth="joints", vertices=False),
     "mpii3d": Protocol(MPII3D_17, (14,), truth="joints", vertices=False),
-    "synthetic": Protocol(),
+    "synthetic": Protocol(truth="joints"),
 }
 """The field's protocols by the name of the set."""
 

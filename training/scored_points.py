@@ -25,11 +25,12 @@ _CHUNK = 64
 
 
 class Points(NamedTuple):
-    """Joints (N, J, 3) and, if asked for, meshes (N, V, 3) in metres; which frames have them."""
+    """Joints (N, J, 3) and, if asked for, meshes (N, V, 3) in metres; which frames have either."""
 
     joints_m: np.ndarray
     vertices_m: np.ndarray | None
     known: np.ndarray
+    meshed: np.ndarray
 
 
 class BodyReader(nn.Module):
@@ -71,7 +72,8 @@ class BodyReader(nn.Module):
                 joints.append(found.cpu())
                 meshes += [] if mesh is None else [mesh.cpu()]
         whole = torch.cat(meshes).numpy() if meshes else None
-        return Points(torch.cat(joints).numpy(), whole, np.ones(len(betas), bool))
+        known = np.ones(len(betas), bool)
+        return Points(torch.cat(joints).numpy(), whole, known, known)
 
 
 class ScoredPoints:
@@ -117,16 +119,16 @@ class ScoredPoints:
         """
         joints = targets.joints_m[:, list(self.protocol.joints)]
         known = (joints[..., 3] > 0).all(1)
-        points = Points(joints[..., :3], None, known)
+        points = Points(joints[..., :3], None, known, known)
         if not self.protocol.poses_labels:
             return points
         betas, rotations = (torch.from_numpy(np.array(field, np.float32))
                             for field in (targets.betas, targets.rotations))  # fmt: skip
         posed = self._reader(gender).read(betas, rotations, self.device)
-        posed = posed._replace(known=(targets.has_pose > 0) & (targets.has_betas > 0))
+        labelled = (targets.has_pose > 0) & (targets.has_betas > 0)
         if self.protocol.truth == "body":
-            return posed
-        return Points(points.joints_m, posed.vertices_m, known & posed.known)
+            return posed._replace(known=labelled, meshed=labelled)
+        return Points(points.joints_m, posed.vertices_m, known, labelled)
 
     def _reader(self, gender: str) -> BodyReader:
         if self.protocol.gender == "neutral":

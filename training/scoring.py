@@ -218,14 +218,16 @@ class _Video:
     def _add(self, params: StageParams, labels: Part) -> None:
         predicted = self.points.predicted(params)
         truth = self.points.truth(labels.targets, self.gender)
-        counted = labels.valid if self.points.protocol.use_valid else np.ones_like(labels.valid)
+        used = self.points.protocol.use_valid
+        counted = labels.valid.copy() if used else np.ones_like(labels.valid)
         self.unlabelled += int((counted & ~truth.known).sum())
         meshes = None
         if predicted.vertices_m is not None and truth.vertices_m is not None:
             meshes = predicted.vertices_m, truth.vertices_m
+        counted &= truth.known
         self.scores.add(
             Frames(
-                predicted.joints_m, truth.joints_m, labels.times_s, counted & truth.known, meshes
+                predicted.joints_m, truth.joints_m, labels.times_s, counted, meshes, truth.meshed
             )
         )
 
