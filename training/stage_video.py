@@ -147,15 +147,17 @@ def make_objective(
 class LabelledSets(WindowMix):
     """Windows of which only some sets keep their pose and shape labels."""
 
-    labelled: frozenset[str] | None = None
-    """Names of those sets; None: all."""
+    losses = LossConfig()
+    """Whose `smpl_sets` say which."""
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> WindowBatch:
         batch = super().batch(step, rank, world)
-        if self.labelled is None:
+        if self.losses.smpl_sets is None:
             return batch
         caches = [cache for cache, _ in self.samples(step)][rank::world]
-        kept = torch.tensor([float(cache.source in self.labelled) for cache in caches])[:, None]
+        kept = torch.tensor([float(self.losses.has_smpl(cache.source)) for cache in caches])[
+            :, None
+        ]
         targets = batch.targets
         targets = targets._replace(
             has_pose=targets.has_pose * kept, has_betas=targets.has_betas * kept
@@ -169,7 +171,7 @@ def open_mix(config: VideoStageConfig, caches: VideoCaches) -> LabelledSets:
     Raises:
         RunError: there is no window, or the caches are of several encoders.
     """
-    loop, sets = config.loop, config.losses.smpl_sets
+    loop = config.loop
     try:
         mix = LabelledSets(
             caches.two_d, caches.three_d, config.share_2d, loop.batch, loop.seed,
@@ -177,7 +179,7 @@ def open_mix(config: VideoStageConfig, caches: VideoCaches) -> LabelledSets:
         )  # fmt: skip
     except ValueError as error:
         raise RunError(f"The data cannot be mixed: {error}.", "Change the data.") from error
-    mix.labelled = None if sets is None else frozenset(sets)
+    mix.losses = config.losses
     return mix
 
 
