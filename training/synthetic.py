@@ -28,8 +28,9 @@ from .samples import CropSequence, Targets
 from .synthetic_degrade import Wear
 from .synthetic_draw import Actor, Shot, renderer
 from .synthetic_motion import Movement
-from .synthetic_recipe import PARTS, SyntheticRecipe
+from .synthetic_recipe import PARTS, SyntheticError, SyntheticRecipe
 from .synthetic_scene import Person
+from .synthetic_sheet import COLUMNS, ROWS, image_rows, video_rows, write_sheet
 from .synthetic_textures import Bank, photographs
 
 _log = logging.getLogger(__name__)
@@ -267,9 +268,13 @@ def main(arguments: list[str] | None = None) -> None:
     recipe = SyntheticRecipe.read(options.recipe) if options.recipe else SyntheticRecipe()
     given = {"mocap": options.mocap, "photos": options.photos, "part": options.part}
     recipe = replace(recipe, **{name: value for name, value in given.items() if value})
-    from .synthetic_sheet import write_sheet
-
-    write_sheet(recipe, options.seed, options.sheet, options.videos, not options.plain)
+    if not options.sheet.absolute().parent.is_dir():
+        raise SyntheticError(f"{options.sheet} cannot be written: its folder does not exist.")
+    if options.videos:
+        rows = video_rows(SyntheticSequences(recipe, ROWS, options.seed))
+    else:
+        rows = image_rows(SyntheticImages(recipe, ROWS * COLUMNS, options.seed), options.seed)
+    write_sheet(rows, options.sheet, not options.plain)
     print(f"{options.sheet}, drawn by {renderer(recipe.pixels).name}")
 
 

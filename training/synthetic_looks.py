@@ -71,7 +71,7 @@ def dress(
         "lip_colour": tuple(np.clip(tone**2 * (1.0, 0.6, 0.6), 0, 1)),
         "brow_colour": tuple(hair**2),
     }
-    return Outfit(worn, numbers, np.stack(cloth), textures.folds(rng))
+    return Outfit(worn, numbers, np.stack(cloth), bank.folds(rng))
 
 
 def _top(bank: Bank, rng: np.random.Generator) -> np.ndarray:

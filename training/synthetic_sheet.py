@@ -1,15 +1,15 @@
-"""Contact sheets of synthetic people, with their targets drawn."""
+"""Contact sheets of any source of crops, with the targets drawn."""
 
 from pathlib import Path
 
 import numpy as np
 
 from .joints import JOINTS_49
-from .samples import Targets
-from .synthetic import SyntheticImages, SyntheticSequences
-from .synthetic_recipe import SyntheticError, SyntheticRecipe
+from .samples import ImageSource, SequenceSource, Targets
+from .synthetic_recipe import SyntheticError
 
-_ROWS, _COLUMNS = 6, 8
+Rows = list[list[tuple[np.ndarray, Targets]]]
+ROWS, COLUMNS = 6, 8
 _BONES = (
     *(("right_ankle", "right_knee"), ("right_knee", "right_hip"), ("left_hip", "left_knee")),
     *(("left_knee", "left_ankle"), ("right_wrist", "right_elbow"), ("neck", "head_top")),
@@ -19,32 +19,21 @@ _BONES = (
 )
 
 
-def write_sheet(
-    recipe: SyntheticRecipe, seed: int, path: Path, videos: bool, with_targets: bool
-) -> None:
-    """Write a sheet of six rows of eight crops.  Left limbs are drawn red, right ones blue.
+def write_sheet(rows: Rows, path: Path, with_targets: bool) -> None:
+    """Write rows of crops as one picture.  Left limbs are drawn red, right ones blue.
 
     Args:
-        recipe: what to draw.
-        seed: of the source.
+        rows: of `image_rows` or `video_rows`.
         path: .png to write.
-        videos: each row shows one sequence, eight frames spread over it; else single pictures.
         with_targets: draw the joints on them.
 
     Raises:
-        SyntheticError: nothing can draw here, or the file cannot be written.
+        SyntheticError: the file cannot be written.
     """
     import cv2
 
-    if not path.parent.is_dir():
-        raise SyntheticError(f"{path} cannot be written: there is no folder {path.parent}.")
-    rows = _video_rows(recipe, seed) if videos else _image_rows(recipe, seed)
-    sheet = np.concatenate(
-        [
-            np.concatenate([_marked(*cell) if with_targets else cell[0] for cell in row], 1)
-            for row in rows
-        ]
-    )
+    cells = [[_marked(*cell) if with_targets else cell[0] for cell in row] for row in rows]
+    sheet = np.concatenate([np.concatenate(row, 1) for row in cells])
     done, data = cv2.imencode(".png", np.ascontiguousarray(sheet[..., ::-1]))
     try:
         path.write_bytes(data.tobytes() if done else b"")
@@ -52,19 +41,21 @@ def write_sheet(
         raise SyntheticError(f"{path} cannot be written: {error}.") from error
 
 
-def _image_rows(recipe: SyntheticRecipe, seed: int) -> list[list[tuple[np.ndarray, Targets]]]:
-    source, rng = SyntheticImages(recipe, _ROWS * _COLUMNS, seed), np.random.default_rng(seed)
-    cells = [source.image(index, rng) for index in range(len(source))]
-    return [cells[row * _COLUMNS : (row + 1) * _COLUMNS] for row in range(_ROWS)]
+def image_rows(source: ImageSource, seed: int) -> Rows:
+    """Six rows of eight pictures."""
+    rng = np.random.default_rng(seed)
+    cells = [source.image(index % len(source), rng) for index in range(ROWS * COLUMNS)]
+    return [cells[row * COLUMNS : (row + 1) * COLUMNS] for row in range(ROWS)]
 
 
-def _video_rows(recipe: SyntheticRecipe, seed: int) -> list[list[tuple[np.ndarray, Targets]]]:
-    source, rows = SyntheticSequences(recipe, _ROWS, seed), []
-    for index in range(_ROWS):
+def video_rows(source: SequenceSource) -> Rows:
+    """Six rows: sequences, of each eight frames spread over it."""
+    rows: Rows = []
+    for index in range(min(ROWS, len(source))):
         parts = list(source.parts(index))
         images = np.concatenate([part.images for part in parts])
         targets = Targets(*(np.concatenate(fields) for fields in zip(*(p.targets for p in parts))))
-        shown = np.linspace(0, len(images) - 1, _COLUMNS).astype(int)
+        shown = np.linspace(0, len(images) - 1, COLUMNS).astype(int)
         rows.append([(images[i], targets.map(lambda field, i=i: field[i])) for i in shown])
     return rows
 

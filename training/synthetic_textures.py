@@ -15,7 +15,7 @@ SIDE = 256
 FAR_SIDE = 512
 """Pixels along a backdrop's side."""
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-_COUNTS = {"cloth": 256, "surface": 128, "backdrop": 160}  # textures that a bank holds
+_COUNTS = {"cloth": 256, "surface": 128, "backdrop": 160, "folds": 32}  # textures that a bank holds
 _CLOTHS = ("plain", "stripes", "checks", "dots", "blotches", "print")
 _SURFACES = ("plaster", "tiles", "planks", "gravel", "cloth")
 
@@ -58,9 +58,15 @@ def skin_tone(rng: np.random.Generator) -> np.ndarray:
 
 def mottled(rng: np.random.Generator, base: np.ndarray, depth: float, cells: int = 8) -> np.ndarray:
     """A plain colour with noise of deviation `depth`."""
-    grain = noise(rng, SIDE, cells)[..., None]
+    grain = _grain(int(rng.integers(16)), cells)[..., None]
     tint = (1 + rng.normal(0, 0.3, 3)).astype(np.float32)
     return _bytes(base.astype(np.float32) + np.float32(depth) * grain * tint)
+
+
+@lru_cache(maxsize=64)
+def _grain(number: int, cells: int) -> np.ndarray:
+    """One of the noises (S, S) of skins, hair and shoes."""
+    return noise(np.random.default_rng([number, cells]), SIDE, cells)
 
 
 def _grid() -> tuple[np.ndarray, np.ndarray]:
@@ -194,6 +200,10 @@ class Bank:
         """A made-up view (512, 512, 3)."""
         return self._varied("backdrop", rng)
 
+    def folds(self, rng: np.random.Generator) -> np.ndarray:
+        """Bumps of cloth (256, 256, 3)."""
+        return _made("folds", int(rng.integers(_COUNTS["folds"])), self.part)
+
     def photograph(self, rng: np.random.Generator) -> np.ndarray:
         """A square piece of a photograph (512, 512, 3), perhaps mirrored.
 
@@ -225,7 +235,7 @@ class Bank:
 
 @lru_cache(maxsize=1024)
 def _made(kind: str, number: int, part: int) -> np.ndarray:
-    makers = {"cloth": _cloth, "surface": _surface, "backdrop": _backdrop}
+    makers = {"cloth": _cloth, "surface": _surface, "backdrop": _backdrop, "folds": _folds}
     rng = np.random.default_rng([list(makers).index(kind), number, part])
     return makers[kind](rng)
 
@@ -286,7 +296,7 @@ def logo(rng: np.random.Generator) -> np.ndarray:
     return picture
 
 
-def folds(rng: np.random.Generator) -> np.ndarray:
+def _folds(rng: np.random.Generator) -> np.ndarray:
     """Bumps of cloth: three noises about 0.5."""
     channels = [noise(rng, SIDE, int(rng.choice([2, 4])), 4) for _ in range(3)]
     return _bytes(0.5 + 0.18 * np.stack(channels, -1))
