@@ -312,12 +312,13 @@ def test_a_tiny_network_learns_64_synthetic_windows_by_heart(tmp_path):
     recipe = SyntheticRecipe(frames=(9, 9), bodies=(("open-neutral", 1.0),))
     given = made.base()
     cache = build_cache(SyntheticSequences(recipe, 64, 0), given.encoder, tmp_path / "maps")
-    assert len(cache.windows(9, 9)) == 64
+    assert len(cache.windows(3, 9)) == 64
     loop = LoopConfig(
-        epochs=1, iterations=500, batch=32, learning_rate=1e-3, schedule="onecycle",
-        clip_norm=100.0, save_every=1000,
+        epochs=5, iterations=400, batch=16, learning_rate=5e-4, schedule="onecycle",
+        clip_norm=100.0, save_every=10_000,
     )  # fmt: skip
-    config = made.video_config(given, loop=loop, stride=9)
+    network = made.network(given, frames=3)
+    config = made.video_config(given, loop=loop, network=network, stride=9)
     caches = stage_video.VideoCaches(three_d=(cache,), validation=cache)
     stage_video.train_video(config, caches, given, tmp_path / "run", made.CPU)
     scores = [e["scores"] for e in run_folder.reports(tmp_path / "run") if "scores" in e][-1]
