@@ -115,6 +115,7 @@ class Renderer:
         self._held, self._shot = [], shot
         self._surfaces = self._array(shot.surroundings.surfaces)
         self._back = self._texture(shot.surroundings.back)
+        self._back.repeat_x = self._back.repeat_y = False  # the shader mirrors it
         self._surroundings = self._things(shot.surroundings.things)
         self._actors = [self._actor(actor) for actor in shot.actors]
         for program in (self._person, self._thing):
