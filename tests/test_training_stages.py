@@ -420,7 +420,7 @@ def test_stage_2_without_windows_or_data_is_refused(base, caches, capsys):
         stage_video.VideoCaches()
     only = stage_video.VideoCaches(three_d=caches.three_d)
     config = made.video_config(base, network=made.network(base, frames=27))
-    with pytest.raises(RunError, match="no sequence of the caches is as long"):
+    with pytest.raises(RunError, match="cannot be mixed: no sequence"):
         stage_video.open_mix(config, only)
     for words in (["--run", "x", "--out", "y"], ["--run", "x", "--out", "y", "--data-3d", "z"]):
         with pytest.raises(SystemExit, match="2"):
