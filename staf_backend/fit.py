@@ -32,13 +32,13 @@ from staf_backend.fit_settings import (
     LEVER_M,
     LIMIT_WEIGHT,
     LOWEST_RAD,
-    MARKER_TRUST,
     STIFFNESS,
     SURE_RAD,
     FitSettings,
 )
+from staf_backend.fit_track import Seen, SeenTrack
 from staf_backend.markers import COUNT, markers_of
-from staf_backend.rotations import from_axis_angle, from_quaternions, to_axis_angle
+from staf_backend.rotations import from_axis_angle, to_axis_angle
 from staf_backend.skeleton import JOINT_COUNT, PARENTS, forward_kinematics, parent_relative
 from staf_backend.smpl_params import SmplParams
 
@@ -65,25 +65,6 @@ class Fitted:
             raise ValueError(f"Fitted.distance_m must be ({len(self.params)}, {COUNT})")
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What is known of some frames.
-
-    `weights` are (T, 27) in 1/m^2, 0 where nothing is seen; `planted` (T, 4) is how surely heels
-    and toes stand still, 0..1.
-    """
-
-    times_s: np.ndarray
-    rays: np.ndarray
-    weights: np.ndarray
-    prior: np.ndarray
-    prior_weights: np.ndarray
-    planted: np.ndarray
-
-    def __getitem__(self, chosen: slice | np.ndarray) -> "_Seen":
-        return _Seen(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
-
-
 @dataclass
 class _State:
     """The unknowns of some frames: parent-relative rotations (T, 24, 3, 3), root (T, 3)."""
@@ -100,44 +81,6 @@ class _State:
         turns = from_axis_angle(step[:, 3:].reshape(len(step), -1, 3))
         rotations[:, terms.MOVING] = rotations[:, terms.MOVING] @ turns
         return _State(rotations, self.root_m + step[:, :3])
-
-
-@dataclass(frozen=True)
-class _Track:
-    """A whole track as it was given, which is as small as it can be: a clip may be long."""
-
-    rays: np.ndarray
-    confidence: np.ndarray
-    times_s: np.ndarray
-    lifted: "Lifted"
-    settings: FitSettings
-
-    def frames(self, chosen: slice | np.ndarray) -> _Seen:
-        """What is known of some frames; frames closer than 1/30 s share what they know."""
-        rays, confidence = self.rays[chosen], self.confidence[chosen]
-        present = _present(rays, confidence)
-        gaps = np.gradient(self.times_s) if len(self.times_s) > 1 else np.array([1 / 30])
-        share = np.minimum(gaps[chosen] * 30, 1.0)[:, None]
-        weights = np.where(present, confidence, 0) * MARKER_TRUST * share
-        lifted, settings = self.lifted, self.settings
-        deviation = np.maximum(lifted.deviation_rad[chosen], 0.1) * settings.prior
-        return _Seen(
-            self.times_s[chosen],
-            np.where(present[..., None], rays, 0),
-            weights / settings.landmark_m**2,
-            from_quaternions(lifted.rotations_wxyz[chosen].astype(float)),
-            share / deviation**2,
-            (2 * lifted.contact[chosen] - 1).clip(0, 1),
-        )
-
-    def useful(self) -> np.ndarray:
-        """Numbers of the frames that show enough of the body."""
-        counts = (_present(self.rays, self.confidence) & (self.confidence > 0)).sum(1)
-        return np.flatnonzero(counts >= 8)
-
-
-def _present(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    return np.isfinite(rays).all(-1) & np.isfinite(confidence)
 
 
 class Fitter:
@@ -178,7 +121,7 @@ class Fitter:
         frames = len(times_s)
         if rays.shape != (frames, COUNT, 2) or confidence.shape != (frames, COUNT):
             raise ValueError(f"rays must be ({frames}, 27, 2) and confidence ({frames}, 27)")
-        track = _Track(rays, confidence, times_s, lifted, self.settings)
+        track = SeenTrack(rays, confidence, times_s, lifted, self.settings)
         if betas is None:
             # the lifter's betas are the open neutral body's; to another body they mean nothing
             known = self.body.name == "open-neutral"
@@ -192,7 +135,7 @@ class Fitter:
         influences = self.markers.influences_m(turned, joints, betas)
         return terms.Posed(turned, joints, influences, self.markers.blend(influences))
 
-    def _start(self, seen: _Seen, betas: np.ndarray) -> _State:
+    def _start(self, seen: Seen, betas: np.ndarray) -> _State:
         """The lifted pose, put where the landmarks are seen."""
         local = parent_relative(seen.prior)
         local[:, terms.FIXED] = np.eye(3)
@@ -200,7 +143,7 @@ class Fitter:
         markers = self._posed(state, betas).markers_m
         return _State(local, _placed(markers, seen))
 
-    def _shape(self, track: _Track, prior: np.ndarray) -> np.ndarray:
+    def _shape(self, track: SeenTrack, prior: np.ndarray) -> np.ndarray:
         """Betas (10,) from up to 120 frames spread over the track, poses solved along."""
         useful = track.useful()
         if not len(useful):
@@ -219,7 +162,7 @@ class Fitter:
             state, betas = state.moved(step), betas + change
         return betas
 
-    def _solved(self, track: _Track, betas: np.ndarray) -> Fitted:
+    def _solved(self, track: SeenTrack, betas: np.ndarray) -> Fitted:
         """All frames, window by window; each starts where the one before it ended."""
         settings, frames = self.settings, len(track.times_s)
         rotations = np.empty((frames, JOINT_COUNT, 3, 3), np.float32)  # a clip may be long
@@ -240,11 +183,11 @@ class Fitter:
                 return Fitted(SmplParams(rotations, root, betas), distance)
             first, pinned = last - settings.overlap, 2
 
-    def _distance_m(self, seen: _Seen, state: _State, betas: np.ndarray) -> np.ndarray:
+    def _distance_m(self, seen: Seen, state: _State, betas: np.ndarray) -> np.ndarray:
         residuals = self.reprojection.residuals(self._posed(state, betas), seen.rays)
         return np.where(seen.weights > 0, np.linalg.norm(residuals, axis=-1), np.nan)
 
-    def _solve(self, seen: _Seen, state: _State, betas: np.ndarray, pinned: int) -> _State:
+    def _solve(self, seen: Seen, state: _State, betas: np.ndarray, pinned: int) -> _State:
         """One window: every other frame first, then all."""
         settings = self.settings
         scales = np.geomspace(*settings.robust_m, settings.coarse_steps)
@@ -259,7 +202,7 @@ class Fitter:
         return state
 
     def _step(
-        self, seen: _Seen, state: _State, betas: np.ndarray, robust_m: float, pinned: int
+        self, seen: Seen, state: _State, betas: np.ndarray, robust_m: float, pinned: int
     ) -> _State:
         system, _, posed, _ = self._frame_terms(seen, state, betas, robust_m)
         self._add_plants(system, seen, posed)
@@ -270,7 +213,7 @@ class Fitter:
         return state.moved(_bounded(system.solve(damping=1e-4)))
 
     def _frame_terms(
-        self, seen: _Seen, state: _State, betas: np.ndarray, robust_m: float
+        self, seen: Seen, state: _State, betas: np.ndarray, robust_m: float
     ) -> tuple[BandedSystem, np.ndarray, terms.Posed, np.ndarray]:
         """Everything but smoothness: the system, the markers' Jacobian, pose and final weights."""
         system = BandedSystem.zeros(len(seen.times_s), terms.UNKNOWNS)
@@ -287,7 +230,7 @@ class Fitter:
         self._add_joint_terms(system, state, seen)
         return system, jacobian, posed, weights
 
-    def _add_joint_terms(self, system: BandedSystem, state: _State, seen: _Seen) -> None:
+    def _add_joint_terms(self, system: BandedSystem, state: _State, seen: Seen) -> None:
         """Limits, and the stiffness of joints that bend little."""
         angles = np.zeros((len(seen.times_s), terms.UNKNOWNS))
         vectors = to_axis_angle(state.rotations[:, terms.MOVING])
@@ -298,7 +241,7 @@ class Fitter:
         terms.add_diagonal(system, angles, stiffness)
         terms.add_diagonal(system, np.zeros_like(angles), np.full_like(angles, 1e-3))
 
-    def _add_plants(self, system: BandedSystem, seen: _Seen, posed: terms.Posed) -> None:
+    def _add_plants(self, system: BandedSystem, seen: Seen, posed: terms.Posed) -> None:
         """Feet on the ground do not slide: a speed, robustly, since the lifter may be wrong."""
         steps_s = np.diff(seen.times_s)[:, None]
         sure = np.minimum(seen.planted[:-1], seen.planted[1:])
@@ -379,7 +322,7 @@ def _bounded(step: np.ndarray) -> np.ndarray:
     return step.clip(-limits, limits)
 
 
-def _placed(markers_m: np.ndarray, seen: _Seen) -> np.ndarray:
+def _placed(markers_m: np.ndarray, seen: Seen) -> np.ndarray:
     """Root positions (T, 3) that put root-centred markers (T, 27, 3) on their rays.
 
     X + t on the ray u means X_xy + t_xy = u (X_z + t_z): linear in t.  The trunk and legs decide,
