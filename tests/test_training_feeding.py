@@ -16,6 +16,7 @@ from staf_backend.crop_camera import cut
 from staf_backend.output import OutputError
 from staf_backend.rotations import from_axis_angle, to_quaternions
 from staf_backend.skeleton import PARENTS, forward_kinematics
+from staf_backend.video import Video, open_video
 from training import feature_cache, store_arrays
 from training.augment import SMPL_MIRROR, Augment, Change, changed_crop, changed_targets
 from training.batches import BLOCK, ImageMix, WindowMix, loaded, threaded
@@ -554,6 +555,59 @@ def test_frames_of_a_video_are_the_ones_asked_for(film: Path) -> None:
         np.testing.assert_array_equal(crop, cut(picture(number), np.array([70, 60, 96.0])))
     crop, _ = PreparedImages(prepared).image(3, np.random.default_rng(0))
     np.testing.assert_array_equal(crop, part.images[3])
+
+
+def long_film(folder: Path, frames: int) -> None:
+    """A film with one key frame at its beginning: every seek decodes it from there."""
+    with av.open(str(folder / "long.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25, options={"g": "1000", "qscale": "1"})
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for number in range(frames):
+            shown = picture(number % 10)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(shown, "rgb24")))
+        container.mux(stream.encode())
+
+
+def labelled_film(folder: Path, numbers: list[int]) -> PreparedSequences:
+    """One sequence of those frames of the long film."""
+    names = [f"long.mp4#{number}" for number in numbers]
+    rows = list(range(len(names)))
+    write_set(folder / "set", annotations(names, rows, [0] * len(rows), rows), {}, root=folder)
+    return PreparedSequences(open_set(folder / "set"))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "passes"),
+    [
+        (list(range(40)), [(0, 40)]),
+        (list(range(0, 40, 2)), [(0, 39)]),
+        (list(range(3, 40, 17)), [(3, 38)]),
+        (list(range(3, 40, 18)), [(3, 4), (21, 22), (39, 40)]),
+    ],
+)
+def test_frames_that_lie_near_are_read_in_one_pass(tmp_path, monkeypatch, numbers, passes) -> None:
+    long_film(tmp_path, 40)
+    whole = list(open_video(tmp_path / "long.mp4").frames())
+    asked, frames = [], Video.frames
+
+    def counted(video: Video, first: int = 0, last: int | None = None):
+        asked.append((first, last))
+        return frames(video, first, last)
+
+    monkeypatch.setattr(Video, "frames", counted)
+    (part,) = labelled_film(tmp_path, numbers).parts(0)
+    assert asked == passes
+    for number, crop in zip(numbers, part.images, strict=True):
+        np.testing.assert_array_equal(crop, cut(whole[number], np.array([70, 60, 96.0])))
+
+
+def test_frames_far_on_or_back_in_a_film_are_sought(tmp_path) -> None:
+    long_film(tmp_path, 40)
+    whole = list(open_video(tmp_path / "long.mp4").frames())
+    numbers = [30, 30, 5, 6, 38]
+    (part,) = labelled_film(tmp_path, numbers).parts(0)
+    for number, crop in zip(numbers, part.images, strict=True):
+        np.testing.assert_array_equal(crop, cut(whole[number], np.array([70, 60, 96.0])))
 
 
 def test_a_video_that_is_missing_or_too_short_is_named(film: Path) -> None:

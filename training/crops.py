@@ -19,6 +19,11 @@ from .store import PreparedSet, SetError, open_set
 
 PART_FRAMES = 64
 """Most frames of a sequence in memory at once."""
+SKIPPED_FRAMES = 16
+"""Most frames of a video that are decoded and dropped before it is sought anew.
+
+Seeking decodes from the key frame before, on average half of a dozen to hundreds of frames.
+"""
 
 
 def targets_of(labels: PreparedSet, rows: slice) -> Targets:
@@ -127,19 +132,33 @@ def _square_px(prepared: PreparedSet, row: int) -> np.ndarray:
 
 
 def _pictures(prepared: PreparedSet, start: int, stop: int) -> Iterator[np.ndarray]:
-    """RGB pictures of rows, in order; frames of one video in one pass."""
+    """RGB pictures of rows, in order; frames of one video that are near each other in one pass."""
     names = [prepared.images[int(index)] for index in prepared.image[start:stop]]
-    while names:
-        path, _, number = names[0].rpartition("#")
-        if not path:
-            yield _read(prepared.root / names.pop(0))
-            continue
-        first = int(number)
-        count = 1
-        while count < len(names) and names[count] == f"{path}#{first + count}":
-            count += 1
-        yield from _video_frames(prepared.root / path, first, first + count)
-        del names[:count]
+    row = 0
+    while row < len(names):
+        path, numbers = _pass(names, row)
+        if numbers:
+            yield from _video_frames(prepared.root / path, numbers)
+        else:
+            yield _read(prepared.root / path)
+        row += max(1, len(numbers))
+
+
+def _pass(names: list[str], row: int) -> tuple[str, list[int]]:
+    """The file that a row is in, and the frames of it that are read in one pass from there on.
+
+    A picture's file has no frames.
+    """
+    path, _, number = names[row].rpartition("#")
+    if not path:
+        return names[row], []
+    numbers = [int(number)]
+    for name in names[row + 1 :]:
+        other, _, number = name.rpartition("#")
+        if other != path or not 1 <= int(number) - numbers[-1] <= SKIPPED_FRAMES + 1:
+            break
+        numbers.append(int(number))
+    return path, numbers
 
 
 def _read(path: Path) -> np.ndarray:
@@ -163,14 +182,18 @@ def _opened(path: Path) -> Video:
     return open_video(path)
 
 
-def _video_frames(path: Path, first: int, last: int) -> Iterator[np.ndarray]:
-    """Upright RGB frames first .. last - 1 of a video."""
+def _video_frames(path: Path, numbers: list[int]) -> Iterator[np.ndarray]:
+    """Upright RGB frames of a video by their increasing numbers; those between are dropped."""
     if not path.is_file():
         raise SetError(f"The video {path} is missing.", "Finish the download.")
     video = _opened(path)
-    if last > len(video.times_s):
+    first, last = numbers[0], numbers[-1]
+    if last >= len(video.times_s):
         raise SetError(
-            f"{path} has {len(video.times_s)} frames, the labels want frame {last - 1}.",
+            f"{path} has {len(video.times_s)} frames, the labels want frame {last}.",
             "Video and labels are of different versions, or one is cut short: fetch both again.",
         )
-    yield from video.frames(first, last)
+    wanted = set(numbers)
+    for number, frame in enumerate(video.frames(first, last + 1), first):
+        if number in wanted:
+            yield frame
