@@ -202,8 +202,10 @@ def _add_body(commands: Any) -> None:
 def _add_weights(commands: Any) -> None:
     parser = commands.add_parser("weights", help="the weights of the STAF network")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = _command(actions, "add", _weights_add, "take the authors' checkpoints in")
-    add.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    add = _command(actions, "add", _weights_add, "take checkpoints in")
+    add.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="or the folder RUN/weights"
+    )
     _command(actions, "list", _weights_list, "the weights at hand")
 
 

@@ -157,14 +157,16 @@ def _body(name: str, estimator: str) -> Body:
     """
     if estimator != "staf":
         return load_body("open-neutral" if name == "auto" else name)
-    from staf_backend.staf_estimator import body_file
+    from staf_backend.staf_estimator import own_body
 
-    own = body_file()
+    own = own_body()
     if name == "auto" and own is None:
         raise BodyError("These STAF weights came without a body.", "Name one with --body.")
     body = load_body(own if name == "auto" and own is not None else name)
-    if own is not None and body.kind != "smpl":
-        advice = "Leave --body out, or name an SMPL body; or use --estimator landmarks."
+    foreign = body.kind != "smpl" if isinstance(own, Path) else own not in (None, body.name)
+    if foreign:
+        suited = "an SMPL body" if isinstance(own, Path) else own
+        advice = f"Leave --body out, or name {suited}; or use --estimator landmarks."
         raise BodyError(f"STAF's shape numbers mean nothing to the body {body.name}.", advice)
     return body
 

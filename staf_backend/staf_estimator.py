@@ -34,14 +34,16 @@ if TYPE_CHECKING:
 _STEADY_S = 0.1  # the crop camera's scale is noisy from frame to frame
 
 
-def body_file(weights: str = "staf") -> Path | None:
-    """The body that came with a set of weights; None where none did.
+def own_body(weights: str = "staf") -> Path | str | None:
+    """The body whose betas a set of weights gives: the file that came with it, or a name.
 
     Raises:
         WeightsError: there is no such set.
     """
     info = read_info(weights)
-    return weights_folder() / weights / BODY_FILE if info.has_body else None
+    if info.has_body:
+        return weights_folder() / weights / BODY_FILE
+    return info.body or None
 
 
 @dataclass
@@ -102,11 +104,13 @@ def estimate_by_staf(
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    loaded = load_weights(weights, body=None if read_info(weights).has_body else body)
+    info = read_info(weights)
+    loaded = load_weights(weights, body=None if info.has_body else body)
     config = StreamConfig(device=device)
     stream = StafStream(loaded.network, loaded.encoder, config)
     del loaded  # the stream has folded copies
-    followed = [_Following(t, stream.open(), squares_around(t.boxes_px)) for t in tracks]
+    squares = [squares_around(t.boxes_px, info.crop_factor) for t in tracks]
+    followed = [_Following(t, stream.open(), s) for t, s in zip(tracks, squares, strict=True)]
     _run(video, followed, stream, report)
     size_px = (video.width_px, video.height_px)
     betas: dict[int, np.ndarray] = {}

@@ -24,12 +24,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from staf_backend import authors_layout
+from staf_backend.body import load_body
 from staf_backend.checkpoint_file import (
     first_bytes,
     optimised_shapes,
     read_checkpoint,
     state_dicts,
 )
+from staf_backend.crop_camera import CROP_FACTOR
 from staf_backend.encoder import Encoder
 from staf_backend.encoder_plan import EncoderPlan
 from staf_backend.network import MeanParams, Staf, StafConfig
@@ -136,6 +138,8 @@ def save_weights(
     config: StafConfig,
     plan: EncoderPlan | None = None,
     body: Mapping[str, np.ndarray] | None = None,
+    body_name: str = "",
+    crop_factor: float = CROP_FACTOR,
     sources: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
 ) -> WeightsInfo:
@@ -148,6 +152,8 @@ def save_weights(
         config: what the network was built with.
         plan: the encoder's, None for ResNet-50.
         body: arrays under SMPL's names with `vids_431`, or None.
+        body_name: whose betas the network gives, where no body comes with it.
+        crop_factor: side of the crop over the side of the person's box.
         sources: SHA-256 of the files it was made from.
         notes: sentences for the user.
 
@@ -178,7 +184,7 @@ def save_weights(
         files.append(BODY_FILE)
     digests = {file: file_sha256(folder / file) for file in files}
     info = WeightsInfo(folder.name, config, digests, dict(sources or {}), tuple(notes),
-                       encoder=blank.name)  # fmt: skip
+                       encoder=blank.name, crop_factor=crop_factor, body=body_name)  # fmt: skip
     content = {"format": FORMAT, **asdict(info)}
     with replace_atomically(folder / INFO_FILE) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -197,7 +203,8 @@ def load_weights(
     Args:
         name: of the set.
         root: folder of all sets; the user's data folder by default.
-        body: used instead of the set's own; betas then belong to it.
+        body: used instead of the set's own; by default the one that came with the set, or the
+            one of the name that the set gives.
         config: replaces the stored one where tensors are the same, e.g. `tcfm_batching`.
 
     Raises:
@@ -272,6 +279,8 @@ def _strict_state(
 
 
 def _tables(folder: Path, info: WeightsInfo, body: "Body | None") -> BodyTables:
+    if body is None and not info.has_body and info.body:
+        body = load_body(info.body)
     if body is not None:
         return tables_from_body(body)
     if not info.has_body:

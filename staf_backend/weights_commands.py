@@ -9,6 +9,7 @@ from staf_backend.reporting import Reporter
 
 try:
     from staf_backend import network_report, weights
+    from staf_backend.weights_adopt import adopt_weights
     from staf_backend.weights_info import BODY_FILE, weights_folder
 except ModuleNotFoundError as error:
     raise AssetError(
@@ -18,18 +19,28 @@ except ModuleNotFoundError as error:
 
 
 def take_weights(files: Sequence[Path], reporter: Reporter) -> int:
-    """Verify and keep the authors' checkpoints, and the body that is in them.
+    """Verify and keep the authors' checkpoints with the body that is in them, or a trained set.
+
+    Args:
+        files: the checkpoints, or the one folder that training wrote.
+        reporter: told what was kept.
 
     Raises:
         WeightsError: a file is not what it should be.
     """
-    info = weights.add_weights(files)
+    if len(files) == 1 and files[0].is_dir():
+        info = adopt_weights(files[0], name=weights.DEFAULT_NAME)
+    else:
+        info = weights.add_weights(files)
     values = {"name": info.name, "notes": list(info.notes), "sources": dict(info.sources)}
     lines = [f"added the weights {info.name!r}; --estimator staf uses them", *info.notes]
     if info.has_body:
         body = add_body(weights_folder() / info.name / BODY_FILE, "neutral")
         values["body"] = body.name
         lines.append(f"their body is {body.name}")
+    elif info.body:
+        values["body"] = info.body
+        lines.append(f"their body is {info.body}")
     reporter.result("\n".join(lines), values)
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from staf_backend import __version__
 from staf_backend.body_registry import data_folder
+from staf_backend.crop_camera import CROP_FACTOR
 from staf_backend.network_config import RESNET50, StafConfig
 from staf_backend.weights_error import WeightsError
 
@@ -24,7 +25,9 @@ class WeightsInfo:
 
     `encoder` names its kind; any but ResNet-50 has a plan among the files.  `files` maps each file
     to its SHA-256, `sources` the files it was made from to theirs, `notes` are sentences for the
-    user (what was found out about the weights, whose licence applies).
+    user (what was found out about the weights, whose licence applies).  `crop_factor` is the side
+    of the crop over the side of the person's box, `body` the name of the body whose betas the
+    network gives where none came with it.
     """
 
     name: str
@@ -34,6 +37,8 @@ class WeightsInfo:
     notes: tuple[str, ...] = ()
     software: str = __version__
     encoder: str = RESNET50
+    crop_factor: float = CROP_FACTOR
+    body: str = ""
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -42,6 +47,8 @@ class WeightsInfo:
                 raise ValueError(f"{file} has no SHA-256")
         if not {ENCODER_FILE, NETWORK_FILE} <= set(self.files):
             raise ValueError("files must name the encoder and the network")
+        if not 0.5 < self.crop_factor < 3:
+            raise ValueError(f"crop_factor must be between 0.5 and 3, not {self.crop_factor!r}")
         if (self.encoder != RESNET50) != (PLAN_FILE in self.files):
             raise ValueError("an encoder that is not ResNet-50 needs a plan, and only that")
 

@@ -21,6 +21,7 @@ from .checkpoints import load_strictly, read_model
 from .encoders import AnyEncoder, make_encoder, plan_of
 from .run_error import RunError
 from .run_folder import BEST, LAST, describe
+from .samples import CROP_SCALE
 
 FRESH = ("tcfm.", "safm.")
 """What stage 2 adds to the base network."""
@@ -167,6 +168,8 @@ def export(
         network=tensors,
         config=network.config,
         plan=plan_of(encoder),
+        body_name=describe(run)["config"]["body"],
+        crop_factor=CROP_SCALE,
         sources={file.name: sha256(file)},
         notes=notes,
     )
@@ -175,7 +178,7 @@ def export(
 
 def _base_of_weights(path: Path, body: str) -> Base:
     info = read_info(path.name, path.parent)
-    given = None if info.has_body else load_body(body)
+    given = None if info.has_body or info.body else load_body(body)
     loaded = load_weights(path.name, root=path.parent, body=given)
     if loaded.network.config.frames != 1:
         raise RunError(f"{path} holds a network of stage 2.", "Give a base model.")
