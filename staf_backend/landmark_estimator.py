@@ -13,7 +13,7 @@ from staf_backend.assets import asset_path
 from staf_backend.estimate import Estimate
 from staf_backend.fit import FitSettings, Fitter
 from staf_backend.landmarks import NAMES, LandmarkNetwork, Landmarks, landmarks_of
-from staf_backend.lift import Lifter
+from staf_backend.lift import Lifted, Lifter
 from staf_backend.runtime import open_network
 from staf_backend.sides import consistent_sides
 
@@ -63,8 +63,8 @@ def estimate_by_landmarks(
     longest_first = sorted(range(len(tracks)), key=lambda i: -len(tracks[i]))
     for done, i in enumerate(longest_first):
         report("fit", done, len(tracks), f"fitting person {tracks[i].person}")
-        seen = _seen(video, tracks[i], found.pop(i), focal_px)
-        estimate = _estimate(tracks[i], seen, body, lifter, betas.get(tracks[i].person))
+        seen = _seen(video, tracks[i], found.pop(i), focal_px, lifter)
+        estimate = _estimate(tracks[i], seen, body, betas.get(tracks[i].person))
         betas.setdefault(tracks[i].person, estimate.params.betas)
         yield estimate
     report("fit", len(tracks), len(tracks), "fitted")
@@ -73,35 +73,36 @@ def estimate_by_landmarks(
 class _Seen(NamedTuple):
     """What the fit needs of one track's landmarks: 4-byte floats, since a clip may be long.
 
-    rays (T, 27, 2), world_m (T, 27, 3), visibility (T, 27), keypoints_px (T, 33, 3), and on how
-    many frames sides were swapped back.
+    rays (T, 27, 2), visibility (T, 27), keypoints_px (T, 33, 3), what the lifter made of them, and
+    on how many frames sides were swapped back.
     """
 
     rays: np.ndarray
-    world_m: np.ndarray
     visibility: np.ndarray
     keypoints_px: np.ndarray
+    lifted: Lifted
     swapped_frames: int
 
 
-def _seen(video: "Video", track: "Track", landmarks: Landmarks, focal_px: float) -> _Seen:
+def _seen(
+    video: "Video", track: "Track", landmarks: Landmarks, focal_px: float, lifter: Lifter
+) -> _Seen:
     landmarks, swapped = consistent_sides(landmarks, track.keypoints_px)
     points = landmarks.points_px[:, markers.LANDMARKS]
     visibility = np.nan_to_num(landmarks.visibility[:, markers.LANDMARKS])
     visibility *= track.observed[:, None]
     rays = camera.rays(points, focal_px, (video.width_px, video.height_px)).astype(np.float32)
     world_m = landmarks.world_m[:, markers.LANDMARKS]
-    count = int(swapped.any(1).sum())
-    return _Seen(rays, world_m, visibility, _keypoints(landmarks, track), count)
+    keypoints = _keypoints(landmarks, track)
+    del landmarks, points
+    lifted = lifter.lift(rays, world_m, visibility, track.times_s)
+    return _Seen(rays, visibility, keypoints, lifted, int(swapped.any(1).sum()))
 
 
-def _estimate(
-    track: "Track", seen: _Seen, body: "Body", lifter: Lifter, betas: np.ndarray | None
-) -> Estimate:
-    lifted = lifter.lift(seen.rays, seen.world_m, seen.visibility, track.times_s)
+def _estimate(track: "Track", seen: _Seen, body: "Body", betas: np.ndarray | None) -> Estimate:
     fitter = Fitter(body, FitSettings())
-    fitted = fitter.fit(seen.rays, seen.visibility, track.times_s, lifted, betas)
-    pitch, roll = _tilt_deg(lifted.up)
+    fitted = fitter.fit(seen.rays, seen.visibility, track.times_s, seen.lifted, betas)
+    pitch, roll = _tilt_deg(seen.lifted.up)
     quality = {
         "coverage": float(track.observed.mean()),
         "landmark_distance_mm": _median_mm(fitted.distance_m),

@@ -190,8 +190,8 @@ def _interpolate(known_s: np.ndarray, values: np.ndarray, times_s: np.ndarray) -
     from scipy.interpolate import PchipInterpolator
 
     if len(known_s) == len(times_s):
-        return values.astype(np.float64)
-    filled = np.empty((len(times_s), *values.shape[1:]))
+        return values
+    filled = np.empty((len(times_s), *values.shape[1:]), values.dtype)
     for column in np.ndindex(values.shape[1:]):
         at = (slice(None), *column)
         filled[at] = PchipInterpolator(known_s, values[at])(times_s)
