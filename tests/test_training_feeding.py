@@ -93,6 +93,28 @@ def change_index(folder: Path, **values) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
+class Worn(made.Sequences):
+    """People of both genders, turn by turn."""
+
+    def gender(self, index: int) -> str:
+        return ("female", "male")[index % 2]
+
+
+@pytest.mark.parametrize(
+    ("source", "genders"),
+    [
+        (Worn((5, 4, 3), body="smpl-gendered"), ("female", "male", "female")),
+        (Worn((5, 4), body="smpl-neutral"), ("neutral", "neutral")),
+        (made.Sequences((5,), body="smpl-male"), ("male",)),
+        (made.Sequences((5,), body="smpl-gendered"), ("",)),
+        (made.Sequences((5,), body="none"), ("",)),
+    ],
+)
+def test_the_gender_of_each_sequences_body_is_kept(tmp_path, source, genders) -> None:
+    build_cache(source, ENCODER, tmp_path / "c")
+    assert FeatureCache.open(tmp_path / "c").genders == genders
+
+
 def cut_short(folder: Path) -> None:
     path = folder / "maps.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
@@ -102,6 +124,9 @@ def cut_short(folder: Path) -> None:
     ("harm", "message"),
     [
         (lambda f: change_index(f, format=99), "has format 99"),
+        (lambda f: change_index(f, format=1), "has format 1; .*Make it again from its source"),
+        (lambda f: change_index(f, genders=[]), "genders are not those"),
+        (lambda f: change_index(f, genders=["gentleman"]), "genders are not those"),
         (lambda f: change_index(f, rows=6), "damaged"),
         (lambda f: change_index(f, names=[]), "do not cover"),
         (lambda f: change_index(f, extents=[[0, 3], [2, 5]]), "do not cover"),
@@ -486,7 +511,8 @@ def test_sequences_end_where_frames_are_missing(pictures: Path) -> None:
     sequences = PreparedSequences(open_set(pictures))
     parts = [list(sequences.parts(index)) for index in range(len(sequences))]
     assert [sum(len(part.images) for part in one) for one in parts] == [6, 2, 2]
-    assert len({part.name for one in parts for part in one}) == 3
+    names = [{part.name for part in one} for one in parts]
+    assert names == [{f"made-train/{index:06d}"} for index in range(3)]
     np.testing.assert_allclose(parts[0][0].times_s, np.arange(6) * 2 / 25)
     for frame, crop in enumerate(parts[0][0].images):
         np.testing.assert_array_equal(crop, cut(picture(frame), np.array([70, 60, 96.0])))
@@ -551,6 +577,7 @@ def film(tmp_path) -> Path:
 def test_frames_of_a_video_are_the_ones_asked_for(film: Path) -> None:
     prepared = open_set(film)
     (part,) = PreparedSequences(prepared).parts(0)
+    assert part.name == "made-train/000000 film.mkv"
     for number, crop in enumerate(part.images, 2):
         np.testing.assert_array_equal(crop, cut(picture(number), np.array([70, 60, 96.0])))
     crop, _ = PreparedImages(prepared).image(3, np.random.default_rng(0))

@@ -15,7 +15,7 @@ from staf_backend.video import Video, open_video
 from .augment import NO_CHANGE, Augment, Change, changed_crop, changed_targets
 from .datasets.pictures import image_state
 from .samples import CROP_SCALE, CropSequence, Targets
-from .store import PreparedSet, SetError, open_set
+from .store import GENDERS, PreparedSet, SetError, open_set
 
 PART_FRAMES = 64
 """Most frames of a sequence in memory at once."""
@@ -89,6 +89,10 @@ class PreparedSequences:
     def __len__(self) -> int:
         return len(self._runs)
 
+    def gender(self, index: int) -> str:
+        """Of the person of run `index`: "male", "female", or "neutral" where it is not known."""
+        return GENDERS[int(self._set.gender[int(self._runs[index, 0])])]
+
     def parts(self, index: int) -> Iterator[CropSequence]:
         """Run `index` in parts of at most `PART_FRAMES` frames.
 
@@ -96,6 +100,7 @@ class PreparedSequences:
             SetError: a picture is missing or broken.
         """
         start, stop = (int(row) for row in self._runs[index])
+        name = f"{self.name}/{index:06d} {_place(self._set.image_of(start))}".rstrip()
         pictures = _pictures(self._set, start, stop)
         for first in range(start, stop, PART_FRAMES):
             rows = slice(first, min(first + PART_FRAMES, stop))
@@ -105,12 +110,18 @@ class PreparedSequences:
             ]
             frames = np.asarray(self._set.frame[rows], np.float64)
             yield CropSequence(
-                f"{self.name}/{index:06d}",
+                name,
                 np.stack(images),
                 targets_of(self._set, rows),
                 (frames - self._set.frame[start]) / self._set.fps,
                 np.array(self._set.valid[rows]),
             )
+
+
+def _place(image: str) -> str:
+    """The video that an image is of, or its folder: what people know a sequence by."""
+    video, _, _ = image.rpartition("#")
+    return video or image.rpartition("/")[0]
 
 
 def _unbroken(prepared: PreparedSet) -> np.ndarray:

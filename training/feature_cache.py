@@ -1,6 +1,7 @@
 """Maps of a frozen encoder over whole videos, on disk and memory-mapped: what stage 2 learns from.
 
-    index.json          format, encoder and digest of its weights, source, sequences, bytes of files
+    index.json          format, encoder and digest of its weights, source, sequences and genders,
+                        bytes of files
     maps.safetensors    (R, C, 7, 7) float16, row after row of all sequences
     FIELD.safetensors   targets (R, ...) float32, `times_s` float64, `valid` bool
 
@@ -26,11 +27,13 @@ from staf_backend.output import OutputError
 
 from .encoders import AnyEncoder, digest
 from .samples import TARGET_SHAPES, CropSequence, SequenceSource, Targets, WindowBatch
+from .store import GENDERS
 from .store_arrays import ArrayWriter, map_array
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
+"""1 did not keep genders."""
 _INDEX = "index.json"
 _AGAIN = "Make it again from its source, or name another folder."
 _MAPS = "maps"
@@ -59,6 +62,7 @@ class FeatureCache:
         source, body: of the sequences.
         names: of the S sequences; `extents` (S, 2) the first row of each and the row after its
             last.
+        genders: of the bodies that the labels of each are for; empty where the source did not say.
         maps: (R, C, 7, 7) float16, a memory map, like all arrays.
         targets: of each row, numpy float32.
         times_s: (R,) float64; starts anew with every sequence.
@@ -71,6 +75,7 @@ class FeatureCache:
     source: str
     body: str
     names: tuple[str, ...]
+    genders: tuple[str, ...]
     extents: np.ndarray
     maps: np.ndarray
     targets: Targets
@@ -103,7 +108,8 @@ class FeatureCache:
             targets = Targets(*(arrays[name] for name in Targets._fields))
             return cls(
                 folder, index["encoder"], index["encoder_digest"], index["source"], index["body"],
-                tuple(index["names"]), extents, maps, targets, arrays["times_s"], arrays["valid"],
+                tuple(index["names"]), tuple(index["genders"]), extents, maps, targets,
+                arrays["times_s"], arrays["valid"],
             )  # fmt: skip
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise CacheError(f"{folder} is damaged: {error}.", _AGAIN) from error
@@ -206,7 +212,7 @@ def _write(
 ) -> dict[str, Any]:
     """Appends every sequence to the files; gives the index."""
     shape = (encoder.channels, MAP_PX, MAP_PX)
-    names, extents = [], []
+    names, genders, extents = [], [], []
     with _writing(folder):
         maps = ArrayWriter(partial, _MAPS, "<f2", shape)
         fields = {n: ArrayWriter(partial, n, kind, one) for n, (kind, one) in _FIELDS.items()}
@@ -220,6 +226,7 @@ def _write(
                 name = part.name
             if maps.count > first:
                 names.append(name)
+                genders.append(labelled_gender(source, number))
                 extents.append([first, maps.count])
             if progress is not None:
                 progress(number + 1, len(source))
@@ -233,8 +240,22 @@ def _write(
     return {
         **{"format": FORMAT, "encoder": encoder.name, "encoder_digest": digest(encoder)},
         **{"source": source.name, "body": source.body, "rows": maps.count},
-        **{"channels": encoder.channels, "names": names, "extents": extents, "files": files},
+        **{"channels": encoder.channels, "names": names, "genders": genders},
+        **{"extents": extents, "files": files},
     }
+
+
+def labelled_gender(source: SequenceSource, index: int) -> str:
+    """Gender of the body that the labels of a sequence are for; empty where nobody says.
+
+    A body of one gender ("smpl-neutral") says it by its name, whoever wears it; otherwise
+    ("smpl-gendered") the source is asked, if it knows.
+    """
+    said = source.body.split("-")[1:2]
+    if said and said[0] in GENDERS:
+        return said[0]
+    gender: Callable[[int], str] | None = getattr(source, "gender", None)
+    return "" if gender is None else gender(index)
 
 
 def _append(
@@ -305,6 +326,8 @@ def _check_arrays(
     edges = extents.ravel()
     if len(extents) != len(index["names"]) or (np.diff(edges) < 0).any() or edges[-1] != rows:
         raise ValueError("its sequences do not cover its rows")
+    if len(index["genders"]) != len(extents) or not {*index["genders"]} <= {"", *GENDERS}:
+        raise ValueError("its genders are not those of its sequences")
 
 
 def _occupied(folder: Path) -> bool:
