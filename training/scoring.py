@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from staf_backend.network import StageParams
 
-from .feature_cache import FeatureCache
+from .feature_cache import FeatureCache, labelled_gender
 from .metrics import GAP, Frames, ScoreError, Scores, Summary
 from .protocols import EvaluationError
 from .recoverers import Recoverer, joined_params
@@ -29,12 +29,13 @@ _ROWS = 32
 
 class Part(NamedTuple):
     """Consecutive frames of one video: crops (n, 224, 224, 3) uint8 or maps (n, C, 7, 7), numpy
-    labels (n, ...), times_s (n,), valid (n,) bool."""
+    labels (n, ...), times_s (n,), valid (n,) bool, and the video's name if it has one."""
 
     frames: Tensor
     targets: Targets
     times_s: np.ndarray
     valid: np.ndarray
+    name: str = ""
 
 
 class Videos(Protocol):
@@ -63,7 +64,7 @@ class Videos(Protocol):
 
 
 class SourceVideos:
-    """A `SequenceSource` as videos; `gender` is asked of the source where it knows."""
+    """A `SequenceSource` as videos."""
 
     channels = None
 
@@ -76,10 +77,10 @@ class SourceVideos:
     def parts(self, index: int) -> Iterator[Part]:
         for part in self.source.parts(index):
             images = torch.from_numpy(np.ascontiguousarray(part.images))
-            yield Part(images, part.targets, part.times_s, part.valid)
+            yield Part(images, part.targets, part.times_s, part.valid, part.name)
 
     def gender(self, index: int) -> str:
-        return _gender(self.source, index)
+        return _said(labelled_gender(self.source, index), self)
 
 
 class CachedVideos:
@@ -99,23 +100,26 @@ class CachedVideos:
             rows = slice(start, min(start + _ROWS, last))
             maps = torch.from_numpy(cache.maps[rows].astype(np.float32))
             targets = cache.targets.map(lambda field, rows=rows: np.array(field[rows]))
-            yield Part(maps, targets, np.array(cache.times_s[rows]), np.array(cache.valid[rows]))
+            times_s, valid = np.array(cache.times_s[rows]), np.array(cache.valid[rows])
+            yield Part(maps, targets, times_s, valid, cache.names[index])
 
     def gender(self, index: int) -> str:
-        del index  # not kept; only a set of one gender can say
-        return _gender(self.cache, 0)
+        return _said(self.cache.genders[index], self)
 
 
-def _gender(source: Any, index: int) -> str:
-    """What the source says, or what its body's name says."""
-    if hasattr(source, "gender"):
-        return source.gender(index)
-    words = source.body.split("-")
-    gender = words[1] if len(words) > 1 else ""
-    if gender not in ("neutral", "male", "female"):
-        raise EvaluationError(f"The labels ({source.body}) do not say which body each is of.",
+def _said(gender: str, videos: Videos) -> str:
+    if not gender:
+        raise EvaluationError(f"The labels ({videos.body}) do not say which body each is of.",
                               "Score against the neutral body: --gender neutral.")  # fmt: skip
     return gender
+
+
+@dataclass(frozen=True)
+class VideoScores:
+    """The scores on one video by its name; nothing is counted of one that is too short."""
+
+    name: str
+    summary: Summary
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ class SetScores:
     """The scores on one set.
 
     `short` videos were left out for being shorter than the protocol's shortest; `unlabelled` frames
-    lack the labels that the protocol needs.
+    lack the labels that the protocol needs.  `each`: of every video, in the set's order.
     """
 
     name: str
@@ -131,10 +135,11 @@ class SetScores:
     videos: int
     short: int
     unlabelled: int
+    each: tuple[VideoScores, ...] = ()
 
 
 def score(videos: Videos, recoverer: Recoverer, points: ScoredPoints) -> SetScores:
-    """Runs a network over a set.
+    """Runs a network over a set.  Of a video that is done, its few numbers alone are kept.
 
     Args:
         videos: the set.
@@ -150,6 +155,7 @@ def score(videos: Videos, recoverer: Recoverer, points: ScoredPoints) -> SetScor
     protocol = points.protocol
     scores = Scores(protocol.root, across_joins=protocol.across_joins)
     short = unlabelled = 0
+    each: list[VideoScores] = []
     for index in range(len(videos)):
         video = _Video(points, _label_gender(videos, index, points), scores)
         try:
@@ -159,13 +165,14 @@ def score(videos: Videos, recoverer: Recoverer, points: ScoredPoints) -> SetScor
             raise ScoreError(f"{name}: {error.message}", error.advice) from error
         short += not video.long_enough
         unlabelled += video.unlabelled
+        each.append(VideoScores(video.name or f"{videos.name}/{index}", video.own.summary()))
         log.info("%s: %d of %d videos", videos.name, index + 1, len(videos))
     found = scores.summary()
     if found.frames == 0:
         why = f"{unlabelled} lack labels, {short} videos are too short"
         raise EvaluationError(f"{videos.name} has no frame that can be scored: {why}.",
                               "Look at --truth, and at how the set was prepared.")  # fmt: skip
-    return SetScores(videos.name, found, len(videos), short, unlabelled)
+    return SetScores(videos.name, found, len(videos), short, unlabelled, tuple(each))
 
 
 def _label_gender(videos: Videos, index: int, points: ScoredPoints) -> str:
@@ -179,7 +186,8 @@ class _Video:
 
     def __init__(self, points: ScoredPoints, gender: str, scores: Scores) -> None:
         self.points, self.gender, self.scores = points, gender, scores
-        self.seen = self.unlabelled = 0
+        self.own = Scores(points.protocol.root)
+        self.name, self.seen, self.unlabelled = "", 0, 0
         self._results: list[StageParams] = []
         self._labels: list[Part] = []
         scores.start()
@@ -191,10 +199,11 @@ class _Video:
     def run(self, parts: Iterator[Part], recoverer: Recoverer) -> None:
         clock = _Clock()
         for part in parts:
+            self.name = part.name
             for begins, piece in clock.unbroken(part.times_s):
                 if begins:
                     self._results.append(recoverer.finish())
-                some = Part(*(_cut(field, piece) for field in part))
+                some = _cut(part, piece)
                 self._results.append(recoverer.push(some.frames))
                 self._labels.append(some._replace(frames=some.frames[:0]))
                 self.seen += len(some.times_s)
@@ -212,8 +221,8 @@ class _Video:
         if count == 0:
             return
         labels = _joined_labels(self._labels)
-        self._labels = [Part(*(_cut(field, slice(count, None)) for field in labels))]
-        self._add(params, Part(*(_cut(field, slice(0, count)) for field in labels)))
+        self._labels = [_cut(labels, slice(count, None))]
+        self._add(params, _cut(labels, slice(0, count)))
 
     def _add(self, params: StageParams, labels: Part) -> None:
         predicted = self.points.predicted(params)
@@ -225,11 +234,10 @@ class _Video:
         if predicted.vertices_m is not None and truth.vertices_m is not None:
             meshes = predicted.vertices_m, truth.vertices_m
         counted &= truth.known
-        self.scores.add(
-            Frames(
-                predicted.joints_m, truth.joints_m, labels.times_s, counted, meshes, truth.meshed
-            )
-        )
+        joints = predicted.joints_m, truth.joints_m
+        frames = Frames(*joints, labels.times_s, counted, meshes, truth.meshed)
+        for scores in (self.scores, self.own):
+            scores.add(frames)
 
 
 class _Clock:
@@ -255,10 +263,9 @@ class _Clock:
             yield first in begins, slice(first, last)
 
 
-def _cut(field: Any, piece: slice) -> Any:
-    if isinstance(field, Targets):
-        return field.map(lambda array: array[piece])
-    return field[piece]
+def _cut(part: Part, piece: slice) -> Part:
+    targets = part.targets.map(lambda field: field[piece])
+    return Part(part.frames[piece], targets, part.times_s[piece], part.valid[piece], part.name)
 
 
 def _joined_labels(parts: list[Part]) -> Part:
@@ -267,4 +274,4 @@ def _joined_labels(parts: list[Part]) -> Part:
         return first
     targets = Targets(*(np.concatenate(c) for c in zip(*(part.targets for part in parts))))
     times_s, valid = (np.concatenate([part[i] for part in parts]) for i in (2, 3))
-    return Part(first.frames[:0], targets, times_s, valid)
+    return first._replace(targets=targets, times_s=times_s, valid=valid)
