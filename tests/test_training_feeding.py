@@ -4,6 +4,7 @@ import errno
 import json
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -278,6 +279,26 @@ def test_foreign_betas_are_masked(cache, cache_2d) -> None:
     assert not foreign.has_betas.any()
     assert not foreign.betas.any()
     assert foreign.has_pose[19:].all()
+
+
+@pytest.mark.parametrize("way", ["mask", "keep"])
+def test_betas_of_the_models_other_genders_may_be_kept(cache, tmp_path, way: Any) -> None:
+    """Those of the open body are masked in either case."""
+    worn = build_cache(Worn((30, 30), body="smpl-gendered"), ENCODER, tmp_path / "c")
+    mix = WindowMix([], [worn, cache], batch=8, body="smpl-neutral", foreign_betas=way)
+    targets = mix.batch(0).targets
+    theirs = torch.tensor([one is worn for one, _ in mix.samples(0)])
+    assert set(theirs.tolist()) == {True, False}
+    known = theirs & (way == "keep")
+    assert torch.equal(targets.has_betas.bool().all(1), known)
+    assert torch.equal(targets.betas.abs().sum((1, 2)) > 0, known)
+    assert targets.has_pose.all()
+
+
+def test_other_words_for_foreign_betas_are_refused(cache) -> None:
+    drop: Any = "drop"
+    with pytest.raises(ValueError, match="mask or keep"):
+        WindowMix([], [cache], foreign_betas=drop)
 
 
 def image_mix(**options) -> ImageMix:

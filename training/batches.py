@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import takewhile
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -29,6 +29,11 @@ BLOCK = 1000
 """Slots after which the shares have been kept exactly."""
 
 _POOLS, _SAMPLES, _CHANGES = range(3)  # uses of the seed
+ForeignBetas = Literal["mask", "keep"]
+"""Betas of another body than the network's are masked, or, of the same model's other genders, kept.
+
+The released trainer keeps them: it teaches the neutral body 3DPW's shapes of men and women.
+"""
 BatchType = TypeVar("BatchType", covariant=True)
 
 
@@ -159,6 +164,7 @@ class WindowMix:
         stride: int = 9,
         *,
         body: str | None = None,
+        foreign_betas: ForeignBetas = "mask",
     ) -> None:
         """Mixes caches; within 2D and 3D every window comes once an epoch, whatever its cache.
 
@@ -169,6 +175,8 @@ class WindowMix:
             seed: of which windows come when.
             frames, stride: of the windows.
             body: the network's; betas of another are masked.  None masks none.
+            foreign_betas: "keep" masks only those of another model ("smpl-gendered" is of the same
+                as "smpl-neutral", "open-neutral" is not).
 
         Raises:
             ValueError: no window at all, caches of several encoders, or a share outside 0..1.
@@ -177,10 +185,13 @@ class WindowMix:
             raise ValueError(
                 f"share_2d must be within 0..1 and batch positive, not {share_2d}, {batch}"
             )
+        if foreign_betas not in get_args(ForeignBetas):
+            raise ValueError(f"foreign_betas must be mask or keep, not {foreign_betas!r}")
         every = [*caches_2d, *caches_3d]
         if len({cache.encoder_digest for cache in every}) != 1:
             raise ValueError("the caches must be made with one encoder, and there must be one")
         self.batch_size, self.frames, self.body = batch, frames, body
+        self.foreign_betas: ForeignBetas = foreign_betas
         self._groups = [_Windows(group, frames, stride) for group in (caches_2d, caches_3d)]
         self._counts = _window_counts(batch, share_2d, [len(group) for group in self._groups])
         self._pools = [
@@ -218,8 +229,13 @@ class WindowMix:
             cache.copy_maps(start, maps[row])
             rows = slice(start, start + self.frames)
             known = cache.targets.map(lambda field, rows=rows: np.asarray(field[rows]))
-            targets.append(_without_foreign_betas(known, cache.body, self.body))
+            targets.append(self._with_betas(known, cache.body))
         return WindowBatch(torch.from_numpy(maps), _stacked(targets))
+
+    def _with_betas(self, targets: Targets, body: str) -> Targets:
+        if self.foreign_betas == "keep" and self.body and _model(body) == _model(self.body):
+            return targets
+        return _without_foreign_betas(targets, body, self.body)
 
 
 class _Windows:
@@ -354,6 +370,11 @@ def _without_foreign_betas(targets: Targets, theirs: str, ours: str | None) -> T
     return targets._replace(
         betas=np.zeros_like(targets.betas), has_betas=np.zeros_like(targets.has_betas)
     )
+
+
+def _model(body: str) -> str:
+    """Whose betas mean the same directions: "smpl" of "smpl-gendered"."""
+    return body.partition("-")[0]
 
 
 def _stacked(targets: list[Targets]) -> Targets:
