@@ -26,9 +26,9 @@ from staf_backend.encoder import Encoder  # noqa: E402
 from staf_backend.network_config import StafConfig  # noqa: E402
 from staf_backend.smpl_torch import H36M_TO_14, joints_49  # noqa: E402
 from training import evaluate as room  # noqa: E402
-from training import paper_tables, table_runs  # noqa: E402
+from training import paper_tables  # noqa: E402
 from training.feature_cache import build_cache  # noqa: E402
-from training.metrics import ScoreError, Summary  # noqa: E402
+from training.metrics import ScoreError  # noqa: E402
 from training.protocols import (  # noqa: E402
     PROTOCOLS,
     EvaluationError,
@@ -254,42 +254,6 @@ def test_the_command_writes_a_table_and_json(stored, tmp_path, capsys):
     assert f"| {one['summary']['mpjpe_mm']:.1f} | {one['summary']['pa_mpjpe_mm']:.1f} |" in text
 
 
-def test_a_table_of_networks_keeps_what_is_done(tmp_path, monkeypatch):
-    """Rows are trained and scored in order; after a failure the rest alone is done."""
-    asked = []
-
-    def train(options):
-        asked.append(options[options.index("--network") + 1])
-        if asked == ["base", "base + APM"]:
-            raise EvaluationError("power cut")
-
-    def scored(folder, _encoder, body):
-        assert (folder.name, body) == (table_runs.folder_name(asked[-1]), "open-neutral")
-        return room.SetScores("made", Summary(9, 7, 80.0 + len(asked), 50, None, 9, 1), 1, 0, 0)
-
-    monkeypatch.setattr(table_runs, "read_base", lambda path, body: BaseOf(path, body))
-    run = table_runs.TableRun(4, tmp_path, "3dpw", ["--run", "R"])
-    with pytest.raises(EvaluationError, match="power cut"):
-        run.complete(["--run", "R"], scored, train)
-    assert "| base | 81.0 |" in (tmp_path / "table-4.md").read_text()
-    again = table_runs.TableRun(4, tmp_path, "3dpw", ["--run", "R"])
-    text = again.complete(["--run", "R"], scored, train)
-    assert asked == ["base", "base + APM", "base + APM", "base + STAF", "base + STAF + APM"]
-    assert "| base + APM, paper on 3DPW | 81.8 | 48.4 | 96.9 | 8.1 | - |" in text
-    with pytest.raises(EvaluationError, match="another recipe"):
-        table_runs.TableRun(4, tmp_path, "3dpw", ["--run", "R", "--seed", "1"])
-    (tmp_path / "table-4.json").write_text("{")
-    with pytest.raises(EvaluationError, match="cannot be read"):
-        table_runs.TableRun(4, tmp_path, "3dpw", [])
-
-
-class BaseOf:
-    encoder = None
-
-    def __init__(self, _path, body: str) -> None:
-        self.body = body
-
-
 def test_tables_know_the_papers_rows():
     assert set(paper_tables.PAPER_IV) == set(TABLE_IV)
     assert [len(rows) for rows in paper_tables.ABLATIONS.values()] == [4, 5, 16]
@@ -299,7 +263,6 @@ def test_tables_know_the_papers_rows():
     ):
         assert [row.name for row in paper_tables.paper_rows("3dpw", table)] == names
     assert [row.pa_mpjpe_mm for row in paper_tables.paper_rows("mpii3d")] == [59.6, 58.8]
-    assert table_runs.folder_name("MPS-Net (MoCA + HAFI)") == "mps-net-moca-hafi"
 
 
 # What cannot be scored says why

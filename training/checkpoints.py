@@ -104,6 +104,16 @@ def load_checkpoint(
     return Progress(**header["progress"])
 
 
+def read_progress(path: Path) -> Progress:
+    """Where the run of a stored state was; no tensor is read.
+
+    Raises:
+        RunError: see `read_checkpoint`.
+    """
+    header, _ = read_checkpoint(path, start="\0")
+    return Progress(**header["progress"])
+
+
 def read_model(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """The model's tensors of a stored state whose names begin with `prefix`, without it.
 

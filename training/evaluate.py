@@ -16,6 +16,7 @@ tables 4, 5 and 6 is trained by the recipe first, into --out, and what is there 
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,23 +26,25 @@ from typing import Any, get_args
 import numpy as np
 
 from staf_backend import StafError, __version__
+from staf_backend.assets import sha256
 from staf_backend.body import load_body
 from staf_backend.device import choose_device
 from staf_backend.frame_store import StreamEdges
-from staf_backend.network import Staf
 from staf_backend.output import make_folder, replace_atomically
 from staf_backend.smpl_torch import BodyTables, tables_from_body
 from staf_backend.weights import load_weights
-from staf_backend.weights_info import INFO_FILE
+from staf_backend.weights_info import INFO_FILE, read_info
 
 from .data import is_synthetic, open_sequences
 from .feature_cache import FeatureCache
+from .networks import Base, same_body
 from .paper_tables import ABLATIONS, TABLES, set_table
 from .protocols import PROTOCOLS, EvaluationError, Protocol, protocol_of, read_regressor
 from .recoverers import AnyEncoder, AnyNetwork, make_recoverer
-from .run_folder import RUN_FILE
+from .run_folder import RUN_FILE, describe
 from .scored_points import ScoredPoints, check_body
 from .scoring import CachedVideos, SetScores, SourceVideos, Videos, score
+from .stage_video import load_network
 from .table_runs import TableRun
 
 _log = logging.getLogger(__name__)
@@ -130,27 +133,24 @@ def open_network(words: str, body: str | None) -> Network:
     """
     path = Path(words)
     if (path / RUN_FILE).is_file() and not (path / "weights" / INFO_FILE).is_file():
-        from .stage_video import load_network
-
         network = load_network(path)
-        tables = network.body.tables if isinstance(network, Staf) else _tables(_said(body, path))
+        tables = _tables(same_body(path, describe(path)["config"]["body"], body or ""))
         return Network(words, network, None, tables)
     if (path / RUN_FILE).is_file():
         path = path / "weights"
-    known = path.is_dir()
+    known = (path / INFO_FILE).is_file()
     if not known and len(path.parts) > 1:
-        raise EvaluationError(f"There is no folder {path}.", "Give a folder of weights or a run.")
+        empty = path.is_dir()
+        there = f"{path} holds no weights." if empty else f"There is no folder {path}."
+        raise EvaluationError(there, "Give a folder of weights or a run.")
+    info = read_info(path.name, path.absolute().parent) if known else read_info(words)
+    if body and info.body:
+        same_body(path, info.body, body)
     loaded = load_weights(
         path.name if known else words, root=path.absolute().parent if known else None,
         body=load_body(body) if body else None,
     )  # fmt: skip
     return Network(words, loaded.network, loaded.encoder, loaded.network.body.tables)
-
-
-def _said(body: str | None, path: Path) -> str:
-    if body is None:
-        raise EvaluationError(f"{path} does not say its body.", "Give it: --body NAME.")
-    return body
 
 
 def _tables(body: str) -> BodyTables:
@@ -194,7 +194,8 @@ def write_scores(folder: Path, name: str, text: str, content: dict[str, Any]) ->
             temporary.write_text(said, encoding="utf-8")
 
 
-def _parser() -> argparse.ArgumentParser:
+def arguments() -> argparse.ArgumentParser:
+    """The command line's options, but for a table's recipe."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("weights", nargs="?", help="folder or name of weights, or a run of stage 2")
@@ -248,6 +249,7 @@ def _options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Op
 def _evaluate_weights(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     network = open_network(options.weights, options.body)
     settings = _options(options, parser)
+    make_folder(options.out)  # not only after the scoring
     texts, content = [], []
     for words in options.data:
         name, spec = named_data(words)
@@ -268,23 +270,37 @@ def _train_table(
         parser.error("tables 4, 5 and 6 are of one set: give one --data")
     name, spec = named_data(options.data[0])
     protocol, settings = _protocol(name, options), _options(options, parser)
-    run = TableRun(options.table, options.out, name, [*recipe, options.data[0]])
+    words = [*recipe, *options.data, *_deciding(options, protocol)]
+    run = TableRun(options.table, options.out, name, words)
 
-    def scored(folder: Path, encoder: AnyEncoder, body: str) -> SetScores:
-        network = open_network(str(folder), body)
-        videos = open_videos(str(run.kept_maps(spec, encoder, options.recipe)), encoder)
-        return evaluate(replace(network, encoder=None), videos, protocol, settings)
+    def scored(folder: Path, base: Base) -> SetScores:
+        """Of the best state: a weights folder there may be of an earlier pause."""
+        network = Network(str(folder), load_network(folder), None, _tables(base.body))
+        videos = CachedVideos(run.kept_maps(spec, base, options.recipe, options.device))
+        return evaluate(network, videos, protocol, settings)
 
     print(run.complete(recipe, scored))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def _deciding(options: argparse.Namespace, protocol: Protocol) -> list[str]:
+    """What else a table's numbers depend on, in words."""
+    files = [file for file in (options.recipe, options.regressor) if file is not None]
+    try:
+        digests = [sha256(file) for file in files]
+    except OSError as error:
+        raise EvaluationError(f"{error.filename} cannot be read.", "Check the path.") from error
+    return [json.dumps(asdict(protocol), sort_keys=True), *options.gendered, *digests]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if argv is None else argv)
     cut = given.index("--") if "--" in given else len(given)
-    parser = _parser()
+    parser = arguments()
     options, recipe = parser.parse_args(given[:cut]), given[cut + 1 :]
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise EvaluationError("An evaluation is one process.", "Start it without torchrun.")
     if not options.data:
         parser.error("there is nothing to score on: --data")
     if options.table in ABLATIONS:

@@ -1,7 +1,7 @@
 """Networks at the beginning and at the end of a run: made, taken from stage 1, written out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,15 +87,16 @@ def make_network(
     return Staf(config, SmplBody(tables), mean)
 
 
-def read_base(path: Path, body: str) -> Base:
+def read_base(path: Path, body: str = "") -> Base:
     """The base model of a finished or unfinished run of stage 1, or of a set of weights.
 
     Args:
-        path: the run's folder, or the folder of a set of weights of a single-frame network.
-        body: which a set of weights without a body was trained with.
+        path: the run's folder, or the folder of a set of weights of a network that looks at single
+            frames: of stage 1, or of the row "base" of Table IV.
+        body: which it was trained with; needed for a set of weights that does not say so.
 
     Raises:
-        RunError: it is neither, or has not saved yet.
+        RunError: it is neither, has not saved yet, or was trained with another body.
         WeightsError: the set is damaged.
     """
     if (path / INFO_FILE).exists():
@@ -112,7 +113,26 @@ def read_base(path: Path, body: str) -> Base:
     )  # fmt: skip
     encoder.eval().requires_grad_(False)
     tensors = read_model(file, "network.")
-    return Base(encoder, tensors, network, config["body"], file, sha256(file))
+    body = same_body(path, config["body"], body)
+    return Base(encoder, tensors, network, body, file, sha256(file))
+
+
+def same_body(path: Path, own: str, said: str) -> str:
+    """The body that a network was trained with.
+
+    Args:
+        path: of the network, for messages.
+        own: the body's name that lies with it, or "".
+        said: what the user says it is, or "".
+
+    Raises:
+        RunError: neither is known, or they differ.
+    """
+    if own and said and own != said:
+        raise RunError(f"{path} was trained with the body {own}, not {said}.", "Omit --body.")
+    if not own and not said:
+        raise RunError(f"{path} does not say its body.", "Name it: --body NAME.")
+    return own or said
 
 
 def load_base(network: Staf | PooledNetwork, base: Base) -> None:
@@ -178,10 +198,12 @@ def export(
 
 def _base_of_weights(path: Path, body: str) -> Base:
     info = read_info(path.name, path.parent)
-    given = None if info.has_body or info.body else load_body(body)
+    body = same_body(path, info.body, body)
+    given = None if info.has_body else load_body(body)
     loaded = load_weights(path.name, root=path.parent, body=given)
-    if loaded.network.config.frames != 1:
+    config = info.config
+    if config.tcfm_stage or config.safm_stage or config.average_target:
         raise RunError(f"{path} holds a network of stage 2.", "Give a base model.")
     state = loaded.network.state_dict()
     digest = info.files[NETWORK_FILE]
-    return Base(loaded.encoder, state, info.config, body, path, digest)
+    return Base(loaded.encoder, state, replace(config, frames=1), info.body or body, path, digest)

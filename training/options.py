@@ -65,7 +65,7 @@ def loop_of(options: argparse.Namespace, default: LoopConfig) -> LoopConfig:
         default,
         seed=options.seed,
         epochs=options.epochs,
-        iterations=options.iterations or default.iterations,
+        iterations=default.iterations if options.iterations is None else options.iterations,
         batch=options.batch,
         learning_rate=options.rate,
         schedule=options.schedule,

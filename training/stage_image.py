@@ -225,7 +225,8 @@ def _groups(config: ImageStageConfig, objective: ImageObjective) -> list[dict[st
     return groups
 
 
-def _parser() -> argparse.ArgumentParser:
+def arguments(preset: ImageStageConfig) -> argparse.ArgumentParser:
+    """The command line's options, with the defaults of a preset."""
     parser = argparse.ArgumentParser(prog="python -m training.stage_image", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--data", action="append", default=[], metavar="SPEC[=SHARE]")
@@ -242,6 +243,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dropout", type=float, default=ImageStageConfig.dropout)
     parser.add_argument("--workers", type=int, default=4, help="processes that make batches")
     parser.add_argument("--no-dense", action="store_true", help="without the auxiliary head")
+    add_loop_options(parser, preset.loop)
     return parser
 
 
@@ -255,14 +257,12 @@ def _config(options: argparse.Namespace) -> ImageStageConfig:
     )  # fmt: skip
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     first = argparse.ArgumentParser(add_help=False)  # the preset has the defaults of the rest
     first.add_argument("--preset", choices=PRESETS, default="coco")
-    preset = PRESETS[first.parse_known_args(arguments)[0].preset]()
-    parser = _parser()
-    add_loop_options(parser, preset.loop)
-    options = parser.parse_args(arguments)
+    parser = arguments(PRESETS[first.parse_known_args(argv)[0].preset]())
+    options = parser.parse_args(argv)
     config = configured(parser, lambda: _config(options))
     with open_machine(options.device) as machine:
         _run(config, options, machine)

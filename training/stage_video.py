@@ -30,7 +30,7 @@ from . import networks
 from .batches import WindowMix, threaded
 from .checkpoints import load_strictly, read_model
 from .config import VideoStageConfig
-from .data import open_sequences
+from .data import is_synthetic, open_sequences
 from .encoders import digest
 from .feature_cache import FeatureCache, build_cache
 from .loop import Run, Validate, train
@@ -50,6 +50,7 @@ from .posed_joints import PosedJoints
 from .run_error import RunError
 from .run_folder import describe
 from .samples import Targets, WindowBatch
+from .store import INDEX_FILE, REPORT_FILE
 from .validation import WATCHED, score
 
 ROWS: dict[str, StafConfig | PooledConfig] = {
@@ -234,8 +235,7 @@ def open_cache(
         OutputError: the disk is full.
     """
     source = open_sequences(spec, recipe=recipe)
-    mark = digest(base.encoder)[:12] + ("" if recipe is None else f"-{sha256(recipe)[:12]}")
-    place = folder / f"{_plain(spec)}-{mark}"
+    place = folder / "-".join([_plain(spec), digest(base.encoder)[:12], *_marks(spec, recipe)])
     if machine.first and not place.exists():
         encoder = base.encoder.to(machine.device)
         build_cache(source, encoder, place, device=machine.device, batch=batch)
@@ -280,6 +280,14 @@ def _idle(config: VideoStageConfig) -> bool:
     return config.losses.supervise == "last" and isinstance(config.network, StafConfig)
 
 
+def _marks(spec: str, recipe: Path | None) -> list[str]:
+    """What tells the maps of one name apart: a set prepared anew, or another recipe."""
+    files = [recipe] if recipe else []
+    if not is_synthetic(spec):
+        files = [Path(spec) / name for name in (INDEX_FILE, REPORT_FILE)]
+    return [sha256(file)[:12] for file in files if file.is_file()]
+
+
 def _plain(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
 
@@ -298,7 +306,8 @@ def row(name: str, base: networks.Base) -> StafConfig | PooledConfig:
     return replace(config, channels=base.network.channels, map_channels=wide)
 
 
-def _parser() -> argparse.ArgumentParser:
+def arguments() -> argparse.ArgumentParser:
+    """The command line's options."""
     parser = argparse.ArgumentParser(prog="python -m training.stage_video", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--run", type=Path, required=True, help="run of stage 1, or its weights")
@@ -312,13 +321,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--supervise", choices=("every", "last"), help="instead of the losses' own")
     parser.add_argument("--share-2d", type=float, default=VideoStageConfig.share_2d)
     parser.add_argument("--stride", type=int, default=VideoStageConfig.stride)
-    parser.add_argument("--body", default=VideoStageConfig.body, help="of weights without a body")
+    parser.add_argument("--body", default="", help="of weights that do not say theirs")
     parser.add_argument("--dropout", type=float, default=VideoStageConfig.dropout)
     add_loop_options(parser, VideoStageConfig().loop)
     return parser
 
 
-def _config(options: argparse.Namespace, base: networks.Base) -> VideoStageConfig:
+def config_of(options: argparse.Namespace, base: networks.Base) -> VideoStageConfig:
+    """The configuration that the options describe, for a base.
+
+    Raises:
+        RunError: there is no network of that name, or a recipe is missing.
+        ValueError: an option is out of its range.
+    """
     default = VideoStageConfig()
     losses = LOSSES[options.losses]()
     if options.supervise:
@@ -332,17 +347,17 @@ def _config(options: argparse.Namespace, base: networks.Base) -> VideoStageConfi
     )  # fmt: skip
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    parser = arguments()
+    options = parser.parse_args(argv)
     if not options.data_2d and not options.data_3d:
         parser.error("there is nothing to train on: --data-2d, --data-3d")
     if options.schedule == "plateau" and not options.validation:
         parser.error("the plateau schedule needs --validation, or choose another --schedule")
     with open_machine(options.device) as machine:
         base = networks.read_base(options.run, options.body)
-        config = configured(parser, lambda: _config(options, base))
+        config = configured(parser, lambda: config_of(options, base))
         if options.dry_run:
             print(plan("video", config, {"processes": machine.world}))
             return

@@ -249,8 +249,8 @@ class SyntheticImages:
         return self._studio.pictures(take, 0, 1)[0], take.targets.map(lambda field: field[0])
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+def arguments() -> argparse.ArgumentParser:
+    """The command line's options."""
     parser = argparse.ArgumentParser(prog="python -m training.synthetic", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--sheet", type=Path, required=True, help="picture to write, .png")
@@ -263,7 +263,12 @@ def main(arguments: list[str] | None = None) -> None:
         "--videos", action="store_true", help="rows are videos, not single pictures"
     )
     parser.add_argument("--plain", action="store_true", help="without the targets")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command line."""
+    options = arguments().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     recipe = SyntheticRecipe.read(options.recipe) if options.recipe else SyntheticRecipe()
     given = {"mocap": options.mocap, "photos": options.photos, "part": options.part}

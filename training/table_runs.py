@@ -1,11 +1,12 @@
 """All rows of a table of networks, trained by one recipe and scored on one set.
 
-    OUT/table-4.json     rows that are done, and the recipe
+    OUT/table-4.json     the recipe, and the rows that are done
     OUT/table-4.md       the table so far, beside the paper's numbers
     OUT/base-apm/ ...    the runs
-    OUT/maps/            kept maps of the set that is scored
+    OUT/maps/            kept maps of all sets, unless the recipe says --cache
 
-A table may take days: every row is written down when it is done, and not done again.
+A table may take days: every row is written down when it is done, and not done again; a row that
+was interrupted goes on, one that has finished training is only scored.
 """
 
 import argparse
@@ -17,25 +18,31 @@ from pathlib import Path
 from typing import Any
 
 from staf_backend import __version__
+from staf_backend.device import choose_device
 from staf_backend.output import make_folder, replace_atomically
 
 from . import stage_video
-from .data import is_synthetic, open_sequences
-from .feature_cache import FeatureCache, build_cache
+from .checkpoints import read_progress
+from .data import is_synthetic
+from .feature_cache import FeatureCache
+from .machine import Machine
 from .metrics import Summary
-from .networks import read_base
-from .paper_tables import ABLATIONS, ablation_table
+from .networks import Base, read_base
+from .options import configured
+from .paper_tables import ABLATIONS, PAPER_IV, ablation_table
 from .protocols import EvaluationError
-from .recoverers import AnyEncoder
-from .run_folder import LAST, RUN_FILE
+from .run_folder import LAST, RUN_FILE, check_same, describe
 from .scoring import SetScores
 
 _log = logging.getLogger(__name__)
 
-Score = Callable[[Path, AnyEncoder, str], SetScores]
-"""Scores a run of stage 2 that reads maps of an encoder and drives a body of that name."""
+Score = Callable[[Path, Base], SetScores]
+"""Scores a run of stage 2 that began with a base."""
 Train = Callable[[Sequence[str]], None]
 """Trains one network from the options of `stage_video`."""
+
+DECIDED = ("--network", "--out", "--resume")
+"""Options that no recipe has, since the rows differ in them."""
 
 
 class TableRun:
@@ -61,51 +68,78 @@ class TableRun:
         """Where the rows are written down."""
         return self.out / f"table-{self.table}.json"
 
-    def complete(self, options: Sequence[str], score: Score, train: Train | None = None) -> str:
+    def complete(self, words: Sequence[str], score: Score, train: Train = stage_video.main) -> str:
         """Trains and scores the rows that are missing; the table as markdown.
 
+        A row that pauses (--minutes) ends it early; with --dry-run nothing is done.
+
         Args:
-            options: of `stage_video`, but for the network and the folder.
+            words: options of `stage_video`, but for `DECIDED`.
             score: of a run.
-            train: `stage_video.main`.
+            train: of a run.
 
         Raises:
             StafError: a row cannot be trained or scored; those before it are kept.
         """
-        make_folder(self.out)
-        base_path, body = _base_of(options)
-        base = read_base(base_path, body)
+        options = read_recipe(words, self.out)
+        base = read_base(options.run, options.body)
+        if not options.dry_run:
+            make_folder(self.out)
+            self._write()  # so that the recipe is known before the first row is done
         for name in ABLATIONS[self.table]:
+            row = [*words, "--network", name, "--out", str(self.out / folder_name(name))]
+            self._check(row, base)
             if name in self.done:
                 continue
-            run = self.out / folder_name(name)
-            _log.info("Table %d, %s: training in %s", self.table, name, run)
-            row = [*options, "--network", name, "--out", str(run)]
-            begun = (run / RUN_FILE).exists() or (run / LAST).exists()
-            (train or stage_video.main)([*row, *(["--resume"] if begun else [])])
-            scores = score(run, base.encoder, base.body)
-            self.done[name] = scores.summary
-            self._write()
+            if options.dry_run:
+                train(row)
+            elif not self._trained(name, row, train):
+                break
+            else:
+                self.done[name] = score(self.out / folder_name(name), base).summary
+                self._write()
         return self.markdown()
 
     def markdown(self) -> str:
         """The rows that are done, beside the paper's."""
         return ablation_table(self.table, self.done, self.data)
 
-    def kept_maps(self, spec: str, encoder: AnyEncoder, recipe: Path | None = None) -> Path:
-        """Folder of the maps of a set, made once.
+    def kept_maps(
+        self, spec: str, base: Base, recipe: Path | None = None, device: str = "auto"
+    ) -> FeatureCache:
+        """The maps of a set by a base's encoder, made once.
 
         Raises:
-            CacheError: it was made with another encoder, or is damaged.
+            CacheError: they are damaged, or were made with another encoder.
             OutputError: the disk is full.
         """
         if not is_synthetic(spec) and (Path(spec) / "maps.safetensors").is_file():
-            return Path(spec)
-        folder = self.out / "maps"
-        if not folder.exists():
-            build_cache(open_sequences(spec, recipe=recipe), encoder, folder)
-        FeatureCache.open(folder, encoder)
-        return folder
+            return FeatureCache.open(Path(spec), base.encoder)
+        machine = Machine(choose_device(device))
+        return stage_video.open_cache(
+            spec, recipe, folder=self.out / "maps", base=base, machine=machine
+        )
+
+    def _trained(self, name: str, row: list[str], train: Train) -> bool:
+        """Trains a row where it is not trained; whether it is now, and has not paused."""
+        run = self.out / folder_name(name)
+        if not finished(run):
+            _log.info("Table %d, %s: training in %s", self.table, name, run)
+            begun = (run / RUN_FILE).exists() or (run / LAST).exists()
+            train([*row, *(["--resume"] if begun else [])])
+        if finished(run):
+            return True
+        _log.info("Table %d, %s: paused; the same command goes on", self.table, name)
+        return False
+
+    def _check(self, row: list[str], base: Base) -> None:
+        """Refuses a run that the row's options would not have made."""
+        parser = stage_video.arguments()
+        options = parser.parse_args(row)
+        config = configured(parser, lambda: stage_video.config_of(options, base))
+        if (options.out / RUN_FILE).exists():
+            plain = json.loads(json.dumps(asdict(config)))
+            check_same(options.out, describe(options.out), "video", plain)
 
     def _read(self) -> dict[str, Summary]:
         try:
@@ -122,7 +156,9 @@ class TableRun:
 
     def _write(self) -> None:
         rows: Mapping[str, Any] = {name: asdict(summary) for name, summary in self.done.items()}
-        content = {"software": __version__, "recipe": self.recipe, "rows": rows}
+        content: dict[str, Any] = {"software": __version__, "recipe": self.recipe, "rows": rows}
+        if self.table == 4:
+            content["paper"] = {name: asdict(row) for name, row in PAPER_IV.items()}
         with replace_atomically(self.path) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         with replace_atomically(self.path.with_suffix(".md")) as temporary:
@@ -135,12 +171,23 @@ def folder_name(row: str) -> str:
     return "-".join(plain.split())
 
 
-def _base_of(options: Sequence[str]) -> tuple[Path, str]:
-    """The base model that the recipe names, and its body."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--run", type=Path)
-    parser.add_argument("--body", default=stage_video.VideoStageConfig.body)
-    found, _ = parser.parse_known_args(options)
-    if found.run is None:
-        raise EvaluationError("The recipe names no base model.", "Add --run RUN1 after --.")
-    return found.run, found.body
+def finished(run: Path) -> bool:
+    """Whether a run has trained to its end.
+
+    Raises:
+        RunError: its checkpoint is damaged.
+    """
+    return (run / LAST).exists() and read_progress(run / LAST).finished
+
+
+def read_recipe(words: Sequence[str], out: Path) -> argparse.Namespace:
+    """The options of `stage_video` that a recipe gives; wrong ones end the program as usual.
+
+    Raises:
+        EvaluationError: the recipe decides what the table decides.
+    """
+    taken = sorted({word.partition("=")[0] for word in words}.intersection(DECIDED))
+    if taken:
+        raise EvaluationError(f"The recipe sets {', '.join(taken)}, which the table decides.",
+                              "Leave it out.")  # fmt: skip
+    return stage_video.arguments().parse_args([*words, "--out", str(out)])
