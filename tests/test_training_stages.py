@@ -237,6 +237,14 @@ def test_labels_count_only_for_the_named_sets(base, caches):
     assert torch.equal(half.has_pose, targets.has_pose[1::2])
 
 
+@pytest.mark.parametrize(("losses", "kept"), [("paper", False), ("released", True)])
+def test_the_released_losses_keep_the_betas_of_other_genders(base, caches, losses, kept):
+    worn = replace(caches.three_d[0], source="3dpw-train", body="smpl-gendered")
+    config = made.video_config(base, losses=stage_video.LOSSES[losses](), body="smpl-neutral")
+    mix = stage_video.open_mix(config, stage_video.VideoCaches(three_d=(worn,)))
+    assert bool(mix.batch(0).targets.has_betas.any()) == kept
+
+
 # --- many processes are one
 
 

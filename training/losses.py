@@ -56,6 +56,8 @@ class LossConfig:
         target_type: targets as they are, or rounded to "float16" (rotations as axis-angle).
         smpl_sets: names of the sets whose pose and shape labels count, see `has_smpl`; None for
             all that have some.
+        foreign_betas: betas of the model's other genders are masked or kept, see `WindowMix`; the
+            released trainer keeps 3DPW's on the neutral body.
     """
 
     keypoints_2d: float = 300.0
@@ -72,6 +74,7 @@ class LossConfig:
     pose_form: Literal["matrix", "axis_angle"] = "matrix"
     target_type: Literal["float32", "float16"] = "float32"
     smpl_sets: tuple[str, ...] | None = None
+    foreign_betas: Literal["mask", "keep"] = "mask"
 
     def __post_init__(self) -> None:
         for name in TERMS:
@@ -110,6 +113,7 @@ class LossConfig:
             pose_form="axis_angle",
             target_type="float16",
             smpl_sets=smpl_sets,
+            foreign_betas="keep",
         )
 
 
@@ -120,6 +124,7 @@ _CHOICES = {
     "joints_3d_set": ("annotated", "lsp"),
     "pose_form": ("matrix", "axis_angle"),
     "target_type": ("float32", "float16"),
+    "foreign_betas": ("mask", "keep"),
 }
 
 

@@ -177,6 +177,7 @@ def open_mix(config: VideoStageConfig, caches: VideoCaches) -> LabelledSets:
         mix = LabelledSets(
             caches.two_d, caches.three_d, config.share_2d, loop.batch, loop.seed,
             config.network.frames, config.stride, body=config.body,
+            foreign_betas=config.losses.foreign_betas,
         )  # fmt: skip
     except ValueError as error:
         raise RunError(f"The data cannot be mixed: {error}.", "Change the data.") from error
