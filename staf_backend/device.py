@@ -14,9 +14,13 @@ from staf_backend import StafError
 
 log = logging.getLogger(__name__)
 
+# PyTorch looks for it once, at the process's first product on CUDA: a deterministic block that
+# comes after other work would set it too late
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
-"""Of the large layers: "tf32" is float32 with CUDA's shortened products.  Attention, rotations,
-body and projection are float32 in every case."""
+"""Of the large layers: "tf32" is float32 with the shortened products of CUDA's convolutions.
+Attention, rotations, body and projection are float32 in every case."""
 
 _TYPES = {
     "float32": torch.float32,
@@ -72,16 +76,15 @@ def numerics(precision: Precision, *, deterministic: bool = False) -> Iterator[N
     """PyTorch's global switches for the block, restored after it.
 
     Args:
-        precision: float32 means full float32 products, also on CUDA.
+        precision: float32 means full float32 products, also on CUDA; tf32 shortens those of
+            convolutions alone, since the body and the attention are made of matrix products.
         deterministic: only algorithms whose results repeat bit by bit on the same device.
     """
     cudnn = torch.backends.cudnn
     before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
     were = torch.are_deterministic_algorithms_enabled()
-    if deterministic:  # read by cuBLAS when it starts
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
-        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        torch.set_float32_matmul_precision("highest")
         cudnn.allow_tf32, cudnn.benchmark = precision == "tf32", not deterministic
         torch.use_deterministic_algorithms(deterministic or were)
         yield
@@ -160,7 +163,8 @@ class Graphed:
         self.function = function
         self.enabled = enabled
         self._captured: dict[tuple, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], object]] = {}
-        self._pool = torch.cuda.graph_pool_handle() if enabled else None
+        self._pool: tuple[int, int] | None = None
+        self._side: torch.cuda.Stream | None = None
 
     def __call__(self, *inputs: Tensor) -> Tensor | None:
         """The function of `inputs`, which are copied into the graph's own."""
@@ -185,19 +189,23 @@ class Graphed:
     def forget(self) -> None:
         """Drops the captures: the tensors that the function closes over have been replaced."""
         self._captured.clear()
+        self._pool = None  # PyTorch refuses a pool whose graphs are all gone
 
     def _capture(self, inputs: tuple[Tensor, ...]) -> tuple:
-        own = tuple(tensor.clone() for tensor in inputs)
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # first calls set up libraries, which cannot be captured
-            for _ in range(3):
-                self.function(*own)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
-            result = self.function(*own)
-        return graph, own, result
+        # A capture records one stream, and only what runs on that stream's own device
+        with torch.cuda.device(inputs[0].device):
+            own = tuple(tensor.clone() for tensor in inputs)
+            side = self._side = self._side or torch.cuda.Stream()
+            pool = self._pool = self._pool or torch.cuda.graph_pool_handle()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):  # first calls set up libraries, which cannot be captured
+                for _ in range(3):
+                    self.function(*own)
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool, stream=side):
+                result = self.function(*own)
+            return graph, own, result
 
 
 def upload(tensor: Tensor, device: torch.device) -> Tensor:

@@ -3,7 +3,6 @@
 tracklets --join over gaps (place, size, clothes)--> chains --split at gaps > 0.5 s--> Tracks
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,7 +12,7 @@ from staf_backend.appearance import likeness
 from staf_backend.detect import extent_px
 from staf_backend.track import LONGEST_GAP_S, SHORTEST_FRAMES, SHORTEST_S, NobodyError, Track
 from staf_backend.tracker import Tracker
-from staf_backend.tracklet import Hit, Tracklet
+from staf_backend.tracklet import Tracklet
 
 _LONGEST_ABSENCE_S = 10.0
 _LEAST_CLOTHES = 0.75
@@ -25,9 +24,9 @@ _MIDDLE_S, _SIDE_S = 0.06, 0.12
 
 @dataclass(frozen=True)
 class _Stretch:
-    """A person's hits without a long gap, and the frames where he was looked for in vain."""
+    """A person's hits without a long gap, (N,) of `hit_log.ROW`, and the frames without success."""
 
-    hits: list[Hit]
+    hits: np.ndarray
     missed: frozenset[int]
 
 
@@ -37,7 +36,7 @@ def finish(tracker: Tracker) -> list[Track]:
     Raises:
         NobodyError: nobody, or nobody for long enough.
     """
-    tracklets = [t for t in tracker.tracklets() if _mean_score(t.hits) >= _REAL_SCORE]
+    tracklets = [t for t in tracker.tracklets() if t.hits.rows()["score"].mean() >= _REAL_SCORE]
     if not tracklets:
         advice = "Choose footage in which a person is larger, or better lit."
         raise NobodyError("Nobody was found.", advice)
@@ -61,10 +60,6 @@ def finish(tracker: Tracker) -> list[Track]:
     ]
 
 
-def _mean_score(hits: Sequence[Hit]) -> float:
-    return float(np.mean([hit.score for hit in hits]))
-
-
 def _join(tracklets: list[Tracklet], path: np.ndarray, first: int) -> list[list[Tracklet]]:
     """Chains of tracklets of one person each, the best pairs first."""
     pairs = sorted(
@@ -84,24 +79,21 @@ def _join(tracklets: list[Tracklet], path: np.ndarray, first: int) -> list[list[
 
 def _candidates(tracklets: list[Tracklet], i: int):
     """Tracklets of the same shot that start after tracklet i ends, within ten seconds."""
-    end = tracklets[i].last
+    end = tracklets[i].hits.last
     for j in range(i + 1, len(tracklets)):
-        start = tracklets[j].hits[0]
-        if start.time_s - end.time_s > _LONGEST_ABSENCE_S:
+        start = tracklets[j].hits.first
+        if start["time_s"] - end["time_s"] > _LONGEST_ABSENCE_S:
             return
-        if start.frame > end.frame and tracklets[j].shot == tracklets[i].shot:
+        if start["frame"] > end["frame"] and tracklets[j].shot == tracklets[i].shot:
             yield j, tracklets[j]
 
 
 def _cost(before: Tracklet, after: Tracklet, path: np.ndarray, first: int) -> float | None:
     """How unlikely it is that both are one person, 0..; None: impossible."""
-    end, start = before.last, after.hits[0]
-    gap_s = start.time_s - end.time_s
+    end, start = before.hits.last, after.hits.first
+    gap_s = float(start["time_s"] - end["time_s"])
     clothes = float(likeness(before.clothes, after.clothes))
-    sizes = [
-        float(np.median(extent_px(np.array([h.keypoints_px for h in t.hits]))))
-        for t in (before, after)
-    ]
+    sizes = [float(np.median(extent_px(t.hits.rows()["keypoints_px"]))) for t in (before, after)]
     ratio = max(sizes) / max(min(sizes), 1e-6)
     guess = _still(end, path, first) + 0.3 * -np.expm1(-gap_s / 0.3) * before.velocity_px_s
     away = float(np.linalg.norm(_still(start, path, first) - guess)) / max(sizes)
@@ -111,11 +103,11 @@ def _cost(before: Tracklet, after: Tracklet, path: np.ndarray, first: int) -> fl
     return (1 - clothes) + 0.5 * away / reach + 0.05 * gap_s
 
 
-def _still(hit: Hit, path: np.ndarray, first: int) -> np.ndarray:
+def _still(hit: np.void, path: np.ndarray, first: int) -> np.ndarray:
     """Middle (2,) of a hit where it would be on the first frame, had only the camera moved."""
-    linear, shift = path[hit.frame - first][:, :2], path[hit.frame - first][:, 2]
-    middle = (hit.box_px[:2] + hit.box_px[2:]) / 2
-    return np.linalg.solve(linear, middle - shift)
+    linear, shift = np.split(path[hit["frame"] - first], [2], axis=1)
+    middle = (hit["box_px"][:2] + hit["box_px"][2:]) / 2
+    return np.linalg.solve(linear, middle - shift[:, 0])
 
 
 def _chain(i: int, following: dict[int, int], tracklets: list[Tracklet]) -> list[Tracklet]:
@@ -128,19 +120,19 @@ def _chain(i: int, following: dict[int, int], tracklets: list[Tracklet]) -> list
 
 def _split(chain: list[Tracklet]) -> list[_Stretch]:
     """The chain's hits, cut where a person was away for too long."""
-    hits = [hit for tracklet in chain for hit in tracklet.hits]
+    hits = np.concatenate([tracklet.hits.rows() for tracklet in chain])
     missed = frozenset().union(*(t.missed for t in chain))
     # the frames between two tracklets were looked at in vain
     for before, after in pairwise(chain):
-        missed |= frozenset(range(before.last.frame + 1, after.hits[0].frame))
-    gaps = np.diff([hit.time_s for hit in hits])
+        missed |= frozenset(range(before.hits.last["frame"] + 1, after.hits.first["frame"]))
+    gaps = np.diff(hits["time_s"])
     ends = [0, *(np.flatnonzero(gaps > LONGEST_GAP_S) + 1).tolist(), len(hits)]
     return [_Stretch(hits[a:b], missed) for a, b in pairwise(ends)]
 
 
 def _is_long(stretch: _Stretch, times_s: np.ndarray, first: int) -> bool:
     """At least 3 frames and 0.4 s, the last frame's own time on the screen included."""
-    a, b = stretch.hits[0].frame - first, stretch.hits[-1].frame - first
+    a, b = (stretch.hits["frame"][[0, -1]] - first).tolist()
     shown_s = times_s[b] - times_s[a] + float(np.median(np.diff(times_s))) if b > a else 0.0
     return b - a + 1 >= SHORTEST_FRAMES and shown_s >= SHORTEST_S - 1e-6
 
@@ -158,15 +150,15 @@ class _Filled:
     @classmethod
     def make(cls, stretch: _Stretch, times_s: np.ndarray, first: int) -> "_Filled":
         hits = stretch.hits
-        frames = np.arange(hits[0].frame, hits[-1].frame + 1)
+        frames = np.arange(hits["frame"][0], hits["frame"][-1] + 1)
         times = times_s[frames - first]
-        corners = np.array([hit.box_px for hit in hits])
+        corners = hits["box_px"]
         squares = np.column_stack(
             [(corners[:, :2] + corners[:, 2:]) / 2, (corners[:, 2:] - corners[:, :2]).max(1)]
         )
-        known_s = np.array([hit.time_s for hit in hits])
+        known_s = hits["time_s"].copy()
         squares = _interpolate(known_s, squares, times)
-        keypoints = _interpolate(known_s, np.array([h.keypoints_px for h in hits]), times)
+        keypoints = _interpolate(known_s, hits["keypoints_px"], times)
         middle = smooth(times, squares[:, :2], _MIDDLE_S, 2)
         side = np.maximum(smooth(times, squares[:, 2:], _SIDE_S, 1), 1.0)
         return cls(frames, times, np.hstack([middle, side]), keypoints, _observed(frames, stretch))
@@ -190,7 +182,7 @@ def _interpolate(known_s: np.ndarray, values: np.ndarray, times_s: np.ndarray) -
     from scipy.interpolate import PchipInterpolator
 
     if len(known_s) == len(times_s):
-        return values
+        return np.array(values)
     filled = np.empty((len(times_s), *values.shape[1:]), values.dtype)
     for column in np.ndindex(values.shape[1:]):
         at = (slice(None), *column)
@@ -200,7 +192,7 @@ def _interpolate(known_s: np.ndarray, values: np.ndarray, times_s: np.ndarray) -
 
 def _observed(frames: np.ndarray, stretch: _Stretch) -> np.ndarray:
     """True on hits, and between two hits when he was not looked for in vain there."""
-    seen = np.array([hit.frame for hit in stretch.hits])
+    seen = stretch.hits["frame"]
     missed = np.array(sorted(stretch.missed), int)
     between = np.searchsorted(seen, frames, side="right")
     # number of misses between each hit and the next one

@@ -38,7 +38,8 @@ def open_network(
 
     Args:
         path: the network.
-        device: "auto" (CUDA where ONNX Runtime has it, else CPU), or a name of `devices()`.
+        device: "auto" (CUDA where ONNX Runtime has it, else CPU), or a name of `devices()`, also
+            with a number as in "cuda:1".
         threads: threads for one call; default: all cores this process may use.
 
     Raises:
@@ -52,9 +53,16 @@ def open_network(
     options.log_severity_level = 3
     providers = _chosen(device)
     try:
-        return onnxruntime.InferenceSession(path, options, providers=providers)
+        # Its own way back to the CPU prints into the program's output
+        session = onnxruntime.InferenceSession(path, options, providers=providers,
+                                               enable_fallback=0)  # fmt: skip
     except Exception as error:  # ONNX Runtime's own errors share no public base class
         raise AssetError(f"{path.name} cannot be opened as a network: {error}.") from error
+    if device != "auto" and providers[0][0] not in session.get_providers():
+        # Built for the device, but without its driver or libraries the session is the CPU's
+        raise AssetError(f"ONNX Runtime could not start on the device {device!r}.",
+                         "Look at its driver and libraries, or use: auto, cpu.")  # fmt: skip
+    return session
 
 
 def run(session: "InferenceSession", **inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -70,11 +78,13 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _chosen(device: str) -> list[str]:
+def _chosen(device: str) -> list[tuple[str, dict[str, str]]]:
+    """Providers and their options, the best first."""
     available = devices()
     if device == "auto":
-        return [_PROVIDERS[name] for name in ("cuda", "cpu") if name in available]
-    if device not in available:
+        return [(_PROVIDERS[name], {}) for name in ("cuda", "cpu") if name in available]
+    name, _, number = device.partition(":")
+    if name not in available or not (number.isdecimal() or name == device):
         advice = f"Use one of: auto, {', '.join(available)}."
         raise AssetError(f"The device {device!r} is not available to ONNX Runtime here.", advice)
-    return [_PROVIDERS[device]]
+    return [(_PROVIDERS[name], {"device_id": number} if number else {})]

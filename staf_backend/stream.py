@@ -291,7 +291,7 @@ class StafStream:
         return self._normalise(crops)
 
     def _frames(self, crops: Tensor, slots: Tensor) -> None:
-        """Stores frames; on CUDA padded to a power of two, so that few graphs serve all counts."""
+        """Stores frames; padded for CUDA graphs."""
         extra = self._padding(len(crops))
         if extra:
             crops = torch.cat([crops, crops[-1:].expand(extra, -1, -1, -1)])
@@ -350,9 +350,11 @@ class StafStream:
         return mean.unflatten(1, self.store.before.shape[1:])
 
     def _padding(self, count: int) -> int:
-        if not self._frame_step.enabled:
+        """Rows up to a power of two or a whole batch, so that few graphs serve all counts."""
+        if not (self._frame_step.enabled or self._window_step.enabled):
             return 0
-        return (1 << (count - 1).bit_length()) - count
+        # The store has places for the targets of no more than a whole batch
+        return min(1 << (count - 1).bit_length(), self.batches.size) - count
 
     def _meshes(self, params: StageParams) -> Tensor:
         betas, rotations = (tensor.to(self.device) for tensor in (params.betas, params.rotations))

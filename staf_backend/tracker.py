@@ -77,7 +77,7 @@ class Tracker:
             tracklet.carry(frame.step.similarity)
         if detections is not None:
             self._assign(frame, detections)
-        self._close(lambda t: frame.time_s - t.last.time_s > LONGEST_GAP_S)
+        self._close(lambda t: frame.time_s - t.last_s > LONGEST_GAP_S)
 
     def calm(self, time_s: float, steps: list[Step], found: Detections, tolerance: float) -> bool:
         """Whether detections, some frames ahead, show just the people and places expected.
@@ -104,7 +104,9 @@ class Tracker:
 
     def tracklets(self) -> list[Tracklet]:
         """All tracklets so far, by their first frame; call when the last frame was fed."""
-        return sorted([*self._done, *self._active], key=lambda t: (t.hits[0].frame, -t.score))
+        return sorted(
+            [*self._done, *self._active], key=lambda t: (int(t.hits.first["frame"]), -t.score)
+        )
 
     def camera_path(self) -> tuple[int, np.ndarray]:
         """First frame number, and (F, 2, 3) similarities from it to every frame."""

@@ -10,6 +10,7 @@ import numpy as np
 from staf_backend.appearance import likeness, wear
 from staf_backend.camera_motion import STILL, Step, move
 from staf_backend.detect import Detections, keypoint_similarity
+from staf_backend.hit_log import HitLog
 
 # Of a pair's score: key points, boxes, clothes.  Whom only the clothes fit is no match.
 _KEYPOINTS, _BOXES, _CLOTHES = 0.5, 0.25, 0.25
@@ -40,14 +41,6 @@ class Hit:
     score: float
     clothes: np.ndarray
 
-    def without_clothes(self) -> "Hit":
-        """What is kept of every frame of a long clip; the tracklet remembers the clothes."""
-        box, keypoints = self.box_px.copy(), self.keypoints_px.astype(np.float32)
-        return Hit(self.frame, self.time_s, box, keypoints, self.score, _NOTHING)
-
-
-_NOTHING = np.zeros(0)
-
 
 @dataclass
 class Tracklet:
@@ -55,7 +48,7 @@ class Tracklet:
 
     Attributes:
         shot: number of the shot (cuts so far); people are never joined across shots.
-        hits: where he was seen.
+        hits: where he was seen; the clothes are remembered by the tracklet alone.
         missed: frames on which the detector ran and he was not seen.
         points_px, box_px: of the last hit, carried along with the camera since.
         velocity_px_s: (2,) of his middle, the camera's motion taken out.
@@ -63,7 +56,7 @@ class Tracklet:
     """
 
     shot: int
-    hits: list[Hit]
+    hits: HitLog
     missed: set[int] = field(default_factory=set)
     points_px: np.ndarray = field(default_factory=lambda: np.zeros((17, 3)))
     box_px: np.ndarray = field(default_factory=lambda: np.zeros(4))
@@ -74,14 +67,16 @@ class Tracklet:
     @classmethod
     def start(cls, shot: int, hit: Hit) -> "Tracklet":
         """A tracklet of one hit."""
-        kept = [hit.without_clothes()]
-        return cls(
-            shot, kept, set(), hit.keypoints_px, hit.box_px, np.zeros(2), hit.score, hit.clothes
+        tracklet = cls(
+            shot, HitLog(), set(), hit.keypoints_px, hit.box_px, np.zeros(2), hit.score, hit.clothes
         )
+        tracklet._keep(hit)
+        return tracklet
 
     @property
-    def last(self) -> Hit:
-        return self.hits[-1]
+    def last_s(self) -> float:
+        """When he was last seen."""
+        return float(self.hits.last["time_s"])
 
     @property
     def sure(self) -> bool:
@@ -97,7 +92,7 @@ class Tracklet:
 
     def shift_px(self, time_s: float) -> np.ndarray:
         """(2,) how far he has probably gone since the last hit; the guess fades out."""
-        gap_s = time_s - self.last.time_s
+        gap_s = time_s - self.last_s
         return self.velocity_px_s * (0.3 * -np.expm1(-gap_s / 0.3))
 
     def predict(self, time_s: float) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +102,7 @@ class Tracklet:
 
     def add(self, hit: Hit, apart: bool) -> None:
         """Seen again: state and velocity follow; clothes only when nobody else is in the way."""
-        gap_s = hit.time_s - self.last.time_s
+        gap_s = hit.time_s - self.last_s
         moved = (hit.keypoints_px - self.points_px)[_TORSO, :2].mean(0)
         share = -np.expm1(-gap_s / _VELOCITY_S)
         self.velocity_px_s = self.velocity_px_s + share * (moved / gap_s - self.velocity_px_s)
@@ -115,7 +110,10 @@ class Tracklet:
         self.score += 0.2 * (hit.score - self.score)
         if apart:
             self.clothes = self.clothes + 0.1 * (hit.clothes - self.clothes)
-        self.hits.append(hit.without_clothes())
+        self._keep(hit)
+
+    def _keep(self, hit: Hit) -> None:
+        self.hits.append(hit.frame, hit.time_s, hit.box_px, hit.keypoints_px, hit.score)
 
 
 def hits_of(frame: Frame, found: Detections) -> list[Hit]:
@@ -137,7 +135,7 @@ def scores(tracklets: list[Tracklet], hits: list[Hit], time_s: float) -> np.ndar
     boxes = np.array([box for _, box in predicted])
     there = np.array([hit.keypoints_px for hit in hits])
     # tolerance grows with the time since a person was seen: 2 x COCO's at once, 4 x after 0.5 s
-    spread = np.array([2 + 4 * (time_s - t.last.time_s) for t in tracklets])
+    spread = np.array([2 + 4 * (time_s - t.last_s) for t in tracklets])
     close = np.concatenate(
         [keypoint_similarity(p[None], there, s) for p, s in zip(points, spread, strict=True)]
     )

@@ -24,8 +24,7 @@ from staf_backend.raster import nearest_faces  # noqa: E402
 from staf_backend.smpl_torch import SmplBody, project  # noqa: E402
 from staf_backend.weights import load_weights  # noqa: E402
 from training import checkpoints, dense, networks, run_folder, stage_image, stage_video  # noqa: E402
-from training.config import DenseConfig, ImageStageConfig, LoopConfig, VideoStageConfig  # noqa: E402
-from training.feature_cache import build_cache  # noqa: E402
+from training.config import DenseConfig, ImageStageConfig, VideoStageConfig  # noqa: E402
 from training.losses import LossConfig  # noqa: E402
 from training.run_error import RunError  # noqa: E402
 from training.samples import ImageBatch, Targets, WindowBatch  # noqa: E402
@@ -305,32 +304,6 @@ def test_one_process_batch_norm_is_pytorchs(tmp_path):
         torch.testing.assert_close(ours(inputs), norm(inputs))
     finally:
         torch.distributed.destroy_process_group()
-
-
-# --- enough to learn by heart
-
-
-@pytest.mark.slow
-def test_a_tiny_network_learns_64_synthetic_windows_by_heart(tmp_path):
-    """Below 10 mm MPJPE on one core: the losses, the network and the labels mean the same."""
-    pytest.importorskip("moderngl")
-    from training.synthetic import SyntheticSequences
-    from training.synthetic_recipe import SyntheticRecipe
-
-    recipe = SyntheticRecipe(frames=(9, 9), bodies=(("open-neutral", 1.0),))
-    given = made.base()
-    cache = build_cache(SyntheticSequences(recipe, 64, 0), given.encoder, tmp_path / "maps")
-    assert len(cache.windows(3, 9)) == 64
-    loop = LoopConfig(
-        epochs=5, iterations=400, batch=16, learning_rate=5e-4, schedule="onecycle",
-        clip_norm=100.0, save_every=10_000,
-    )  # fmt: skip
-    network = made.network(given, frames=3)
-    config = made.video_config(given, loop=loop, network=network, stride=9)
-    caches = stage_video.VideoCaches(three_d=(cache,), validation=cache)
-    stage_video.train_video(config, caches, given, tmp_path / "run", made.CPU)
-    scores = [e["scores"] for e in run_folder.reports(tmp_path / "run") if "scores" in e][-1]
-    assert scores["mpjpe_mm"] < 10, scores
 
 
 # --- the dense head
