@@ -133,7 +133,7 @@ def _split(chain: list[Tracklet]) -> list[_Stretch]:
 def _is_long(stretch: _Stretch, times_s: np.ndarray, first: int) -> bool:
     """At least 3 frames and 0.4 s, the last frame's own time on the screen included."""
     a, b = (stretch.hits["frame"][[0, -1]] - first).tolist()
-    shown_s = times_s[b] - times_s[a] + float(np.median(np.diff(times_s))) if b > a else 0.0
+    shown_s = float(times_s[b] - times_s[a] + np.median(np.diff(times_s))) if b > a else 0.0
     return b - a + 1 >= SHORTEST_FRAMES and shown_s >= SHORTEST_S - 1e-6
 
 
