@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -163,7 +163,7 @@ class Graphed:
         self.function = function
         self.enabled = enabled
         self._captured: dict[tuple, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], object]] = {}
-        self._pool: tuple[int, int] | None = None
+        self._pool: Any = None
         self._side: torch.cuda.Stream | None = None
 
     def __call__(self, *inputs: Tensor) -> Tensor | None:
@@ -192,8 +192,9 @@ class Graphed:
         self._pool = None  # PyTorch refuses a pool whose graphs are all gone
 
     def _capture(self, inputs: tuple[Tensor, ...]) -> tuple:
-        # A capture records one stream, and only what runs on that stream's own device
-        with torch.cuda.device(inputs[0].device):
+        # A capture records one stream and its device alone; the stream is also what a capture that
+        # fails has to come back to
+        with torch.cuda.stream(torch.cuda.current_stream(inputs[0].device)):
             own = tuple(tensor.clone() for tensor in inputs)
             side = self._side = self._side or torch.cuda.Stream()
             pool = self._pool = self._pool or torch.cuda.graph_pool_handle()

@@ -309,6 +309,35 @@ def test_windows_complete_once_and_as_the_table_says(count: int, edges) -> None:
         assert (np.array(window.slots) == row).all()
 
 
+@pytest.mark.parametrize("batch", [3, 4, 6])
+def test_rows_that_pad_a_batch_for_graphs_have_their_place(small: Staf, batch: int) -> None:
+    maps, frames = clip(15), np.arange(15)
+    stream = StafStream(small, config=dataclasses.replace(CPU, batch=batch))
+    reference = streamed(stream, maps, frames)
+    for name in ("_frame_step", "_window_step"):  # what a CUDA graph does, without the graph
+        setattr(stream, name, _Eager(getattr(stream, name).function))
+    assert_same_meshes(streamed(stream, maps, frames), reference)
+    assert {len(shape) for shape in stream._frame_step.shapes} == {4}
+    sizes = {shape[0] for shape in stream._window_step.shapes}
+    assert sizes <= {1, 2, 4, batch}
+
+
+class _Eager:
+    """A step that counts as graphed, and keeps the shapes it is asked for."""
+
+    enabled = True
+
+    def __init__(self, function) -> None:
+        self.function, self.shapes = function, set()
+
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor | None:
+        self.shapes.add(tuple(inputs[0].shape))
+        return self.function(*inputs)
+
+    def forget(self) -> None:
+        self.shapes.clear()
+
+
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 
 
