@@ -51,3 +51,40 @@ def test_outputs_come_by_name_and_do_not_depend_on_threads():
     assert one["world"].shape == (1, 39, 3)
     for name, value in one.items():
         assert np.array_equal(value, two[name]), name
+
+
+class _Session:
+    """A session as ONNX Runtime gives it where a device's libraries are missing: the CPU's."""
+
+    def __init__(self, _path: Path, _options: object, *, providers: list, enable_fallback: int):
+        self.asked = providers
+        assert enable_fallback == 0  # it would print
+
+    def get_providers(self) -> list[str]:
+        return ["CPUExecutionProvider"]
+
+
+@pytest.fixture
+def without_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    names = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", _Session)
+
+
+@pytest.mark.usefixtures("without_its_libraries")
+def test_a_device_that_does_not_start_is_an_error_and_no_silent_cpu():
+    path = asset_path("movenet_multipose.onnx")
+    with pytest.raises(AssetError, match="could not start on the device 'cuda:1'"):
+        runtime.open_network(path, device="cuda:1")
+    session: object = runtime.open_network(path, device="auto")
+    assert session.asked == [("CUDAExecutionProvider", {}), ("CPUExecutionProvider", {})]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_one_of_several_devices_is_its_providers_number(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(runtime, "devices", lambda: ("cuda", "cpu"))
+    assert runtime._chosen("cuda:1") == [("CUDAExecutionProvider", {"device_id": "1"})]
+    for odd in ("cuda:", "cuda:x", "rocm:0"):
+        with pytest.raises(AssetError, match="not available"):
+            runtime._chosen(odd)
