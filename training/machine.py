@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import torch
@@ -26,6 +27,10 @@ from .synchronised import synchronise
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 """Of the large layers; see `staf_backend.device`."""
+
+# The others wait while the first process validates, or writes the maps of a whole set: hours,
+# where NCCL by itself would give up after ten minutes
+_PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -115,23 +120,28 @@ def open_machine(device: str = "auto") -> Iterator[Machine]:
     """This process's place in the run; under torchrun it joins the others (NCCL or gloo).
 
     Args:
-        device: as `staf_backend.device.choose_device`; "auto" under torchrun is this process's
-            own GPU.
+        device: as `staf_backend.device.choose_device`; "auto" and "cuda" under torchrun are this
+            process's own GPU.
 
     Raises:
         DeviceError: there is no such device.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
+    chosen = choose_device(device) if world == 1 else _own_device(device)
+    if chosen.type == "cuda" and chosen.index is not None:
+        torch.cuda.set_device(chosen)  # for all that asks PyTorch, not the machine
     if world == 1:
-        yield Machine(choose_device(device))
+        yield Machine(chosen)
         return
-    if device == "auto" and torch.cuda.is_available():
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    chosen = choose_device("cpu" if device == "auto" else device)
-    if chosen.type == "cuda":
-        torch.cuda.set_device(chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield Machine(chosen, dist.get_rank(), world)
     finally:
         dist.destroy_process_group()
+
+
+def _own_device(device: str) -> torch.device:
+    """The device of one process among several."""
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        return choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
+    return choose_device("cpu" if device == "auto" else device)
