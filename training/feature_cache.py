@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from staf_backend import StafError
+from staf_backend.device import numerics
 from staf_backend.encoder import MAP_PX
 from staf_backend.output import OutputError
 
@@ -273,7 +274,7 @@ def _encode(encoder: AnyEncoder, part: CropSequence, batch: int) -> np.ndarray:
     was_training = encoder.training
     encoder.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), numerics("float32"):
             found = [
                 encoder(encoder.normalise(crops.to(device))).half().cpu()
                 for crops in torch.from_numpy(part.images).split(batch)
