@@ -12,6 +12,7 @@ memory, and the windowed form.  Weights and inputs are the parity recipe's, so n
 
 import argparse
 import copy
+import gc
 import platform
 import statistics
 import sys
@@ -214,12 +215,13 @@ def _windowed_meshes(plan: Plan, maps: Tensor) -> Tensor:
 def _speed_row(plan: Plan, precision: Precision, count: int, acceleration: Acceleration) -> None:
     on_cuda = plan.device.type == "cuda"
     if on_cuda:
+        gc.collect()  # earlier streams: each is a cycle, through its own steps
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.reset_peak_memory_stats(plan.device)
     stream, push = _prepared(plan, precision, count, acceleration)
     step_ms = _median_ms(plan, push)
     bare_ms = _bare_encoder_ms(plan, precision, count, stream)
-    peak_mib = torch.cuda.max_memory_allocated() / 2**20 if on_cuda else float("nan")
+    peak_mib = torch.cuda.max_memory_allocated(plan.device) / 2**20 if on_cuda else float("nan")
     cells = (precision, count, acceleration, f"{step_ms:.2f}", f"{count / step_ms * 1e3:.0f}",
              f"{bare_ms:.2f} ms", f"{step_ms / bare_ms:.2f}", f"{peak_mib:.0f}")  # fmt: skip
     print("| " + " | ".join(map(str, cells)) + " |", flush=True)
