@@ -1,0 +1,89 @@
+"""The network and all losses on a device of shapes alone: whatever stays on the CPU is an error.
+
+    python tests/fake_gpu.py        its own process, since PyTorch keeps the device for good
+
+PyTorch's fake tensors check devices as a GPU does and compute nothing.  The device is PyTorch's
+spare one ("privateuseone"), because those of CUDA ask for its driver as soon as they are indexed.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch._subclasses import fake_tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils import backend_registration
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+import parity_network  # noqa: E402
+
+from staf_backend.network import StafConfig  # noqa: E402
+from training.dense import DenseTargets  # noqa: E402
+from training.losses import LossConfig, Losses  # noqa: E402
+from training.samples import no_targets  # noqa: E402
+
+CONFIGS = (
+    LossConfig(),
+    LossConfig(vertices=1.0),
+    LossConfig.paper_image(),
+    LossConfig.released_video(),
+)
+
+
+class _Lifted(TorchFunctionMode):
+    """Takes real tensors to the device as fakes, also lists that index."""
+
+    def __init__(self, mode: fake_tensor.FakeTensorMode) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def __torch_function__(
+        self, func: Any, _types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        first = args[0] if args else None
+        if func is torch.Tensor.to and not isinstance(first, fake_tensor.FakeTensor):
+            args = (self.mode.from_tensor(first), *args[1:])
+        if func is torch.Tensor.__getitem__:
+            parts = args[1] if isinstance(args[1], tuple) else (args[1],)
+            args = (first, tuple(torch.tensor(p) if isinstance(p, list) else p for p in parts))
+        return func(*args, **(kwargs or {}))
+
+
+def main() -> None:
+    """Prints "all on the device", or fails with PyTorch's words."""
+    backend_registration._setup_privateuseone_for_python_backend("fakegpu")
+    torch.amp.is_autocast_available = lambda _kind: False
+    fake_tensor.CONSTANT_NUMEL_LIMIT = 0  # single numbers are fake too
+    body = parity_network.body()
+    network = parity_network.random_staf(StafConfig(channels=16)).requires_grad_(True)
+    losses, dense = [Losses(body, config) for config in CONFIGS], DenseTargets(body.tables)
+    mode = fake_tensor.FakeTensorMode(allow_non_fake_inputs=True)
+    with mode, _Lifted(mode):
+        check(network, losses, dense, torch.device("fakegpu:0"))
+    print("all on the device")
+
+
+def check(network: Any, losses: list[Losses], dense: DenseTargets, device: torch.device) -> None:
+    """Forward and backward; first that a mistake would be seen."""
+    maps = torch.randn(2, 9, 2048, 7, 7).to(device)
+    network.to(device)
+    try:
+        network(maps.cpu())
+    except RuntimeError as error:
+        assert "same device" in str(error), error
+    else:
+        raise AssertionError("maps on the CPU were not noticed")
+    targets = no_targets(2, 9).map(lambda field: torch.from_numpy(field).to(device))
+    for one in losses:
+        total = one.to(device)(network(maps).stages, targets, ["3dpw-train", "h36m"])["total"]
+        assert total.device == device
+        total.backward()
+    assert all(p.grad is not None and p.grad.device == device for p in network.parameters())
+    labels = dense.to(device)(targets.map(lambda field: field[:, 0]))
+    assert all(label.device == device for label in labels)
+
+
+if __name__ == "__main__":
+    main()
