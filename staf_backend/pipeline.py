@@ -7,6 +7,7 @@ Read this first.  Every stage lives in the room of its name; nothing flows back.
 
 import dataclasses
 import importlib.util
+import logging
 import math
 import re
 from collections.abc import Sequence
@@ -27,11 +28,12 @@ from staf_backend.motion import Camera, Motion
 from staf_backend.quality import motion_quality
 from staf_backend.reporting import Report
 from staf_backend.rotations import continuous_signs, to_quaternions
-from staf_backend.runtime import open_network
+from staf_backend.runtime import devices, open_network
 from staf_backend.track import Track, choose
 from staf_backend.video import Video, open_video
 from staf_backend.weights_info import installed_weights
 
+_log = logging.getLogger(__name__)
 _BLOCK = 1000  # frames turned at once: a clip may be long
 ESTIMATORS = ("auto", "landmarks", "staf")
 _PEOPLE = re.compile(r"all|largest|\s*0*[1-9]\d*\s*(,\s*0*[1-9]\d*\s*)*")
@@ -115,7 +117,8 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
     video = open_video(path, fps=settings.fps)
     estimator = chosen_estimator(settings.estimator)
     body = _body(settings.body, estimator)
-    tracks = choose(people_in(video, settings, report), settings.person)
+    found = people_in(video, _for_detection(settings, estimator), report)
+    tracks = choose(found, settings.person)
     camera = _camera(video, settings.focal_px or video.focal_px)
     how = {"device": settings.device, "threads": settings.threads}
     if estimator == "staf":
@@ -169,6 +172,14 @@ def _body(name: str, estimator: str) -> Body:
         advice = f"Leave --body out, or name {suited}; or use --estimator landmarks."
         raise BodyError(f"STAF's shape numbers mean nothing to the body {body.name}.", advice)
     return body
+
+
+def _for_detection(settings: Settings, estimator: str) -> Settings:
+    """The settings, with a device that ONNX Runtime has: PyTorch may have more than it."""
+    if estimator != "staf" or settings.device.partition(":")[0] in ("auto", *devices()):
+        return settings
+    _log.info("ONNX Runtime has no device %s; people are found on its best", settings.device)
+    return dataclasses.replace(settings, device="auto")
 
 
 def people_in(video: Video, settings: Settings, report: Report) -> list[Track]:

@@ -10,7 +10,7 @@ from clips_made import write_clip
 from glb_reader import read_glb
 from real_clips import FOOTAGE, silent, solve_clip
 
-from staf_backend import StafError
+from staf_backend import StafError, pipeline
 from staf_backend.deliver import Wanted, deliver
 from staf_backend.landmarks import NAMES
 from staf_backend.motion import Motion, joints_m, load_motion
@@ -345,3 +345,12 @@ class TestBadInput:
             solve(BALANCE, Settings(body="nobodys"), silent)
         assert caught.value.exit_code == 7
         assert "nobodys" in caught.value.message
+
+
+def test_staf_finds_people_on_a_device_that_onnx_runtime_has():
+    """PyTorch may have CUDA or MPS where ONNX Runtime has only the processor."""
+    wanted = Settings(device="mps")
+    assert pipeline._for_detection(wanted, "staf").device == "auto"
+    assert pipeline._for_detection(wanted, "landmarks").device == "mps"
+    cpu = Settings(device="cpu")
+    assert pipeline._for_detection(cpu, "staf") is cpu
