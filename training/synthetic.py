@@ -26,7 +26,7 @@ from . import synthetic_degrade, synthetic_looks, synthetic_motion, synthetic_sc
 from .mocap import Clip, split
 from .samples import CropSequence, Targets
 from .synthetic_degrade import Wear
-from .synthetic_draw import Actor, Shot, renderer
+from .synthetic_draw import Actor, Shot, check_process, renderer
 from .synthetic_motion import Movement
 from .synthetic_recipe import PARTS, SyntheticError, SyntheticRecipe
 from .synthetic_scene import Person
@@ -198,6 +198,7 @@ class SyntheticSequences:
         Raises:
             SyntheticError: nothing can draw here.
         """
+        check_process()
         take = self.take(index)
         frames = len(take.times_s)
         for first in range(0, frames, self.recipe.part_frames):
@@ -245,6 +246,7 @@ class SyntheticImages:
         Raises:
             SyntheticError: nothing can draw here.
         """
+        check_process()
         take = self.take(index, rng)
         return self._studio.pictures(take, 0, 1)[0], take.targets.map(lambda field: field[0])
 

@@ -51,17 +51,21 @@ def renderer(pixels: int) -> "Renderer":
     Raises:
         SyntheticError: moderngl or EGL is missing, or a process that had drawn was forked.
     """
+    check_process()
     renderers = _own.__dict__.setdefault("renderers", {})
     if pixels not in renderers:
         renderers[pixels] = Renderer(pixels)
-    found: Renderer = renderers[pixels]
-    _check_process()
-    return found
+    return renderers[pixels]
 
 
-def _check_process() -> None:
-    """Refuse to draw in a fork of a process that has drawn: the driver's threads are not there."""
-    if _processes[0] != os.getpid():
+def check_process() -> None:
+    """Refuse to go on in a fork of a process that has drawn: the threads of the driver and of the
+    libraries are not there, and whoever waits for them waits for ever.
+
+    Raises:
+        SyntheticError: this process is such a fork.
+    """
+    if _processes and _processes[0] != os.getpid():
         advice = "Start loaders' workers with the spawn method, or draw nothing before they fork."
         raise SyntheticError("Drawing had begun before this process was forked.", advice)
 
