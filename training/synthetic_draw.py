@@ -270,8 +270,7 @@ def _context() -> Any:
     Raises:
         SyntheticError: moderngl or EGL is missing.
     """
-    if _processes:
-        _check_process()
+    check_process()
     try:
         import moderngl
 
