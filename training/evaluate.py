@@ -25,7 +25,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from staf_backend import StafError, __version__
+from staf_backend import __version__
 from staf_backend.assets import sha256
 from staf_backend.body import load_body
 from staf_backend.device import choose_device
@@ -35,6 +35,7 @@ from staf_backend.smpl_torch import BodyTables, tables_from_body
 from staf_backend.weights import load_weights
 from staf_backend.weights_info import INFO_FILE, read_info
 
+from .command import command_line
 from .data import is_synthetic, open_sequences
 from .feature_cache import FeatureCache
 from .networks import Base, same_body
@@ -314,15 +315,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     _evaluate_weights(options, parser)
 
 
-def command_line() -> int:
-    """`main` with errors in one line; the exit code."""
-    try:
-        main()
-    except StafError as error:
-        _log.error("%s", error)
-        return error.exit_code
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(command_line())
+    sys.exit(command_line(main))

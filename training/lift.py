@@ -32,6 +32,7 @@ from staf_backend.lift_windows import features, turns
 from staf_backend.markers import markers_of
 
 from . import lift_evaluation
+from .command import command_line
 from .landmark_noise import Noise, observe
 from .lift_losses import Shape, Targets, Weights, losses, targets
 from .lift_network import LiftNetwork, Size, export
@@ -305,15 +306,5 @@ def main(arguments: list[str] | None = None) -> None:
     train(options.mocap, options.out, config, options.begin)
 
 
-def command_line() -> int:
-    """`main` with errors in one line; the exit code."""
-    try:
-        main()
-    except StafError as error:
-        _log.error("%s", error)
-        return error.exit_code
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(command_line())
+    sys.exit(command_line(main))

@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from staf_backend import StafError
 from staf_backend.assets import sha256
 
 from .config import LoopConfig, Schedule
@@ -90,14 +89,3 @@ def plan(stage: str, config: Any, facts: dict[str, Any]) -> str:
     loop: LoopConfig = config.loop
     content = {"stage": stage, "steps": loop.steps, **facts, "config": asdict(config)}
     return json.dumps(content, indent=1)
-
-
-def command_line(main: Callable[[], None]) -> int:
-    """Runs a stage's `main` with errors in one line; the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        main()
-    except StafError as error:
-        _log.error("%s", error)
-        return error.exit_code
-    return 0

@@ -29,6 +29,7 @@ from staf_backend.network import Staf
 from . import networks
 from .batches import ImageMix, loaded
 from .checkpoints import load_strictly, read_model
+from .command import command_line
 from .config import ImageStageConfig
 from .data import open_images, open_sequences
 from .dense import DenseHead
@@ -40,7 +41,6 @@ from .objectives import ImageObjective, set_dropout
 from .options import (
     add_loop_options,
     add_recipes,
-    command_line,
     configured,
     loop_of,
     plan,

@@ -29,6 +29,7 @@ from staf_backend.smpl_torch import SmplBody
 from . import networks
 from .batches import WindowMix, threaded
 from .checkpoints import load_strictly, read_model
+from .command import command_line
 from .config import VideoStageConfig
 from .data import is_synthetic, open_sequences
 from .encoders import digest
@@ -40,7 +41,6 @@ from .objectives import VideoObjective, set_dropout
 from .options import (
     add_loop_options,
     add_recipes,
-    command_line,
     configured,
     loop_of,
     plan,

@@ -20,9 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend import StafError
-
 from . import synthetic_degrade, synthetic_looks, synthetic_motion, synthetic_scene
+from .command import command_line
 from .mocap import Clip, split
 from .samples import CropSequence, Targets
 from .synthetic_degrade import Wear
@@ -285,15 +284,5 @@ def main(argv: list[str] | None = None) -> None:
     print(f"{options.sheet}, drawn by {renderer(recipe.pixels).name}")
 
 
-def command_line() -> int:
-    """`main` with errors in one line; the exit code."""
-    try:
-        main()
-    except StafError as error:
-        _log.error("%s", error)
-        return error.exit_code
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(command_line())
+    sys.exit(command_line(main))
