@@ -48,8 +48,6 @@ from .scoring import CachedVideos, SetScores, SourceVideos, Videos, score
 from .stage_video import load_network
 from .table_runs import TableRun
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Network:

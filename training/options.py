@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,8 +12,6 @@ from staf_backend.assets import sha256
 from .config import LoopConfig, Schedule
 from .machine import Precision
 from .run_error import RunError
-
-_log = logging.getLogger(__name__)
 
 
 def add_loop_options(parser: argparse.ArgumentParser, default: LoopConfig) -> None:

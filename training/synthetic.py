@@ -32,8 +32,6 @@ from .synthetic_scene import Person
 from .synthetic_sheet import COLUMNS, ROWS, image_rows, video_rows, write_sheet
 from .synthetic_textures import Bank, photographs
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Take:
