@@ -21,6 +21,7 @@ from training_videos_made import (  # noqa: E402
     small_network,
 )
 
+from staf_backend import StafError  # noqa: E402
 from staf_backend.ablations import TABLE_IV, TABLE_V, TABLE_VI, PooledConfig  # noqa: E402
 from staf_backend.encoder import Encoder  # noqa: E402
 from staf_backend.network_config import StafConfig  # noqa: E402
@@ -312,14 +313,14 @@ def test_weights_of_another_encoder_or_without_one(stored):
     with pytest.raises(EvaluationError, match="without an encoder"):
         room.evaluate(small, SourceVideos(Crops(3)), PROTOCOLS["mpii3d"], OPTIONS)
     torch.manual_seed(9)
-    with pytest.raises(room.StafError, match="other weights"):
+    with pytest.raises(StafError, match="other weights"):
         room.open_videos(str(stored / "cache"), Encoder())
 
 
 def test_weights_without_their_body_are_refused(stored):
-    with pytest.raises(room.StafError, match="without a body"):
+    with pytest.raises(StafError, match="without a body"):
         room.open_network(str(stored / "weights"), None)
-    with pytest.raises(room.StafError, match="There is no folder"):
+    with pytest.raises(StafError, match="There is no folder"):
         room.open_network(str(stored / "nothing"), None)
 
 

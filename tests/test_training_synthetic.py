@@ -344,7 +344,8 @@ def test_photographs_are_seen(tmp_path):
 def test_a_fork_that_cannot_draw_says_so():
     whole(SyntheticSequences(PLAIN, 1, 0), 0)
     code = (
-        "import os, sys; from training.synthetic import *\n"
+        "import os, sys; from staf_backend import StafError\n"
+        "from training.synthetic import *\n"
         "source = SyntheticSequences(SyntheticRecipe(frames=(1, 1)), 1, 0); list(source.parts(0))\n"
         "child = os.fork()\n"
         "if child: sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
