@@ -78,7 +78,7 @@ class FoldedStaf(nn.Module):
         self.config, self.dtype = config, dtype
         self.body, self.aligned_body = network.body, network.aligned_body
         self.safm = network.safm
-        blocks = zip(network.deconv, SIDES, strict=False)
+        blocks = zip(network.deconv, SIDES[:3], strict=True)
         deconvs = [FoldedDeconv(_deconv(block), side).to(dtype) for block, side in blocks]
         self.deconv_1, self.deconv_2, self.deconv_3 = deconvs
         points = [FoldedPoints(_points(mlp)).to(dtype) for mlp in network.points]

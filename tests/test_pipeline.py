@@ -15,7 +15,7 @@ from staf_backend.deliver import Wanted, deliver
 from staf_backend.landmarks import NAMES
 from staf_backend.motion import Motion, joints_m, load_motion
 from staf_backend.pipeline import Settings, SettingsError, solve
-from staf_backend.rotations import from_quaternions
+from staf_backend.rotations import from_axis_angle, from_quaternions
 from staf_backend.skeleton import JOINT_NAMES
 from staf_backend.track import NobodyError
 from staf_backend.video import open_video
@@ -354,3 +354,18 @@ def test_staf_finds_people_on_a_device_that_onnx_runtime_has():
     assert pipeline._for_detection(wanted, "landmarks").device == "mps"
     cpu = Settings(device="cpu")
     assert pipeline._for_detection(cpu, "staf") is cpu
+
+
+def test_signs_stay_continuous_across_blocks(monkeypatch):
+    """A joint that turns twice around changes the sign of its plain quaternion on the way."""
+    monkeypatch.setattr(pipeline, "_BLOCK", 7)
+    angles = np.linspace(0, 4 * np.pi, 101)
+    vectors = np.zeros((101, 24, 3))
+    vectors[..., 2] = angles[:, None]
+    keys = pipeline._keys(from_axis_angle(vectors))
+    assert ((keys[1:] * keys[:-1]).sum(-1) > 0.9).all()
+    turned = np.einsum("ij,tjk->tik", pipeline.TO_Y_UP, from_axis_angle(vectors[:, 0]))
+    np.testing.assert_allclose(from_quaternions(keys[:, 0]), turned, atol=1e-6)
+    np.testing.assert_allclose(
+        from_quaternions(keys[:, 1]), from_axis_angle(vectors[:, 1]), atol=1e-6
+    )
