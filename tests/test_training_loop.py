@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -235,11 +236,17 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path):
     assert not list(tmp_path.glob(".*.safetensors"))
 
 
+def test_a_finished_run_that_goes_on_stays_as_it_is(whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    progress = train(small_run(run, resume=True))
+    assert (progress.step, progress.finished) == (20, True)
+    assert (run / run_folder.LAST).read_bytes() == (whole / run_folder.LAST).read_bytes()
+    assert run_folder.reports(run) == run_folder.reports(whole)
+
+
 def test_a_folder_with_a_run_is_not_taken(whole, tmp_path):
     with pytest.raises(RunError, match=r"holds a run\. Add --resume"):
         train(small_run(whole))
-    with pytest.raises(RunError, match="finished, at step 20"):
-        train(small_run(whole, resume=True))
     (tmp_path / run_folder.LAST).write_bytes(b"")
     with pytest.raises(RunError, match=r"has a checkpoint and no run\.json"):
         train(small_run(tmp_path))

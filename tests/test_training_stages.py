@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -195,8 +196,10 @@ def test_both_stages_from_the_command_line_to_weights(tmp_path, capsys):
     weights = networks.read_base(one / "weights", "open-neutral")
     run = networks.read_base(one, "open-neutral")
     assert all(torch.equal(weights.tensors[n], tensor) for n, tensor in run.tensors.items())
-    with pytest.raises(RunError, match="finished"):
-        stage_video.main([*second, "--resume"])
+    shutil.rmtree(two / "weights")
+    stage_video.main([*second, "--resume"])  # at its end: writes what is missing
+    again = load_weights("weights", root=two, body=load_body("open-neutral")).network.state_dict()
+    assert all(torch.equal(best[name], tensor) for name, tensor in again.items())
     with pytest.raises(RunError, match="network of stage 2"):
         networks.read_base(two / "weights", "open-neutral")
     with pytest.raises(RunError, match="a run of the video stage"):
@@ -415,6 +418,26 @@ def test_help_names_all_options(stage, capsys):
         stage.main(["--help"])
     text = capsys.readouterr().out
     assert all(word in text for word in ("--out", "--minutes", "--resume", "--recipe", "--rate"))
+
+
+@pytest.mark.parametrize("stage", [stage_image, stage_video])
+def test_weights_of_the_loss_are_options(stage, base, capsys):
+    def config(*words):
+        if stage is stage_video:
+            return stage.config_of(
+                stage.arguments().parse_args(["--out", "y", "--run", "x", *words]), base
+            )
+        return stage.config_of(
+            stage.arguments(ImageStageConfig()).parse_args(["--out", "y", *words])
+        )
+
+    changed = config("--weight", "keypoints_2d=30", "--weight", "vertices=1e1").losses
+    assert (changed.keypoints_2d, changed.vertices) == (30.0, 10.0)
+    assert replace(changed, keypoints_2d=300.0, vertices=0.0) == config().losses
+    for words, said in (("pose=-1", "pose must be"), ("bones=1", "none of"), ("pose", "NUMBER")):
+        with pytest.raises((SystemExit, ValueError), match=rf"2|{said}"):
+            config("--weight", words)
+    assert "'bones' is none of keypoints_2d, joints_3d" in capsys.readouterr().err
 
 
 def test_an_unknown_network_and_a_missing_run_are_named(base, tmp_path):

@@ -91,15 +91,15 @@ class Run:
 
 
 def train(run: Run) -> Progress:
-    """Trains to the end, or until the time is up.
+    """Trains to the end, or until the time is up; a run that is at its end stays as it is.
 
     Returns:
         Where the run is; `finished` unless the time was up.
 
     Raises:
         Stopped: SIGTERM or SIGINT came; the state is saved.
-        RunError: the folder holds another run, one that is finished, or is in use; the loss is not
-            finite; the checkpoint is damaged.
+        RunError: the folder holds another run, or is in use; the loss is not finite; the
+            checkpoint is damaged.
         OutputError: the folder cannot be written to.
     """
     if not run.machine.first:
@@ -181,11 +181,6 @@ class _Training:
                 run_folder.cut_log(self.run_.folder, 0)
             return Progress()
         progress = load_checkpoint(last, self.run_.objective, self.optimiser)
-        if progress.finished:
-            raise RunError(
-                f"The run in {self.run_.folder} is finished, at step {progress.step}.",
-                "Choose another --out for a new run.",
-            )
         if self.schedule is not None:
             self.schedule.load_state_dict(progress.schedule)
         if self.machine.first:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from staf_backend.assets import sha256
 
 from .config import LoopConfig, Schedule
+from .losses import TERMS, LossConfig
 from .machine import Precision
 from .run_error import RunError
 
@@ -34,6 +35,33 @@ def add_loop_options(parser: argparse.ArgumentParser, default: LoopConfig) -> No
     run.add_argument("--minutes", type=float, help="save and pause after this long")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     run.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+
+
+def add_loss_weights(parser: argparse.ArgumentParser) -> None:
+    """How much each term of the loss counts."""
+    parser.add_argument(
+        "--weight", action="append", default=[], type=_weight, metavar="TERM=VALUE",
+        help=f"of a term of the loss: {', '.join(TERMS)}",
+    )  # fmt: skip
+
+
+def weighed(losses: LossConfig, options: argparse.Namespace) -> LossConfig:
+    """Losses with the weights that the options give.
+
+    Raises:
+        ValueError: a weight is negative or not finite.
+    """
+    return replace(losses, **dict(options.weight))
+
+
+def _weight(words: str) -> tuple[str, float]:
+    term, _, value = words.partition("=")
+    if term not in TERMS:
+        raise argparse.ArgumentTypeError(f"{term!r} is none of {', '.join(TERMS)}")
+    try:
+        return term, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{words!r} is not {term}=NUMBER") from None
 
 
 def add_recipes(parser: argparse.ArgumentParser) -> None:

@@ -40,11 +40,13 @@ from .machine import Machine, open_machine
 from .objectives import ImageObjective, set_dropout
 from .options import (
     add_loop_options,
+    add_loss_weights,
     add_recipes,
     configured,
     loop_of,
     plan,
     recipes,
+    weighed,
 )
 from .posed_joints import PosedJoints
 from .run_error import RunError
@@ -243,17 +245,25 @@ def arguments(preset: ImageStageConfig) -> argparse.ArgumentParser:
     parser.add_argument("--dropout", type=float, default=ImageStageConfig.dropout)
     parser.add_argument("--workers", type=int, default=4, help="processes that make batches")
     parser.add_argument("--no-dense", action="store_true", help="without the auxiliary head")
+    add_loss_weights(parser)
     add_loop_options(parser, preset.loop)
     return parser
 
 
-def _config(options: argparse.Namespace) -> ImageStageConfig:
+def config_of(options: argparse.Namespace) -> ImageStageConfig:
+    """The configuration that the options describe.
+
+    Raises:
+        RunError: a recipe is missing.
+        ValueError: an option is out of its range.
+    """
     preset = PRESETS[options.preset]()
     return replace(
         preset, loop=loop_of(options, preset.loop), encoder=options.encoder,
         encoder_rate=options.encoder_rate, channels=options.channels, body=options.body,
         dropout=options.dropout, dense=None if options.no_dense else preset.dense,
         data=tuple(options.data), validation=options.validation, recipes=recipes(options),
+        losses=weighed(preset.losses, options),
     )  # fmt: skip
 
 
@@ -263,7 +273,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     first.add_argument("--preset", choices=PRESETS, default="coco")
     parser = arguments(PRESETS[first.parse_known_args(argv)[0].preset]())
     options = parser.parse_args(argv)
-    config = configured(parser, lambda: _config(options))
+    config = configured(parser, lambda: config_of(options))
     with open_machine(options.device) as machine:
         _run(config, options, machine)
 

@@ -40,11 +40,13 @@ from .machine import Machine, open_machine
 from .objectives import VideoObjective, set_dropout
 from .options import (
     add_loop_options,
+    add_loss_weights,
     add_recipes,
     configured,
     loop_of,
     plan,
     recipes,
+    weighed,
 )
 from .posed_joints import PosedJoints
 from .run_error import RunError
@@ -324,6 +326,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--stride", type=int, default=VideoStageConfig.stride)
     parser.add_argument("--body", default="", help="of weights that do not say theirs")
     parser.add_argument("--dropout", type=float, default=VideoStageConfig.dropout)
+    add_loss_weights(parser)
     add_loop_options(parser, VideoStageConfig().loop)
     return parser
 
@@ -336,7 +339,7 @@ def config_of(options: argparse.Namespace, base: networks.Base) -> VideoStageCon
         ValueError: an option is out of its range.
     """
     default = VideoStageConfig()
-    losses = LOSSES[options.losses]()
+    losses = weighed(LOSSES[options.losses](), options)
     if options.supervise:
         losses = replace(losses, supervise=options.supervise)
     return VideoStageConfig(
