@@ -30,8 +30,11 @@ _TYPES = {
 }
 
 
+_MEMORY_ADVICE = "Close other programs that use it, or choose --device cpu."
+
+
 class DeviceError(StafError):
-    """The device asked for is not in this computer, or its memory is too small for one frame."""
+    """The device asked for is not in this computer, or its memory is too small."""
 
     kind = "weights"
     exit_code = 6
@@ -102,6 +105,22 @@ def full_precision(like: Tensor) -> AbstractContextManager:
     return nullcontext()
 
 
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """For work that cannot be made smaller.
+
+    Raises:
+        DeviceError: memory ran out in the block.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = "The device's memory cannot hold the network and the frames it keeps."
+        raise DeviceError(reason, _MEMORY_ADVICE) from error
+
+
 @dataclass
 class Batches:
     """Runs work in pieces that fit the memory; a piece that does not is halved, once and for all.
@@ -135,8 +154,8 @@ class Batches:
 
     def _halve(self, tried: int, error: RuntimeError) -> None:
         if tried == 1:
-            advice = "Close other programs that use it, or choose --device cpu."
-            raise DeviceError("The device's memory cannot hold a single frame.", advice) from error
+            reason = "The device's memory cannot hold a single frame."
+            raise DeviceError(reason, _MEMORY_ADVICE) from error
         self.size = tried // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from staf_backend.device import enough_memory
 from staf_backend.folded import LINEAR, SIDES, FoldedStaf, FrameRows
 
 StreamEdges = Literal["repeat", "replicate"]
@@ -48,10 +49,15 @@ class FrameStore:
         return self.capacity - len(self._free)
 
     def take(self, count: int) -> tuple[list[int], bool]:
-        """Slot numbers for new frames, and whether the tables had to be replaced by larger ones."""
+        """Slot numbers for new frames, and whether the tables had to be replaced by larger ones.
+
+        Raises:
+            DeviceError: memory ran out; the store cannot be used any more.
+        """
         grows = count > len(self._free)
         if grows:
-            self._grow(max(count - len(self._free), self.capacity // 2))
+            with enough_memory():
+                self._grow(max(count - len(self._free), self.capacity // 2))
         return [self._free.pop() for _ in range(count)], grows
 
     def give_back(self, slots: list[int]) -> None:

@@ -24,6 +24,7 @@ from staf_backend.device import (
     Graphed,
     Precision,
     choose_device,
+    enough_memory,
     numerics,
     storage_type,
     upload,
@@ -152,7 +153,7 @@ class StafStream:
             config: how to run.
 
         Raises:
-            DeviceError: the device is absent.
+            DeviceError: the device is absent, or its memory cannot hold the network.
             ValueError: the network cannot be streamed, or the encoder's maps are not its width.
         """
         self.config = config or StreamConfig()
@@ -160,8 +161,9 @@ class StafStream:
         dtype = storage_type(self.config.precision)
         on_cuda = self.device.type == "cuda"
         self.batches = Batches(self.config.batch or (64 if on_cuda else 8))
-        self.folded = FoldedStaf(copy.deepcopy(network).cpu(), dtype).to(self.device)
-        self.encoder = None if encoder is None else _frozen(encoder).to(self.device, dtype)
+        with enough_memory():
+            self.folded = FoldedStaf(copy.deepcopy(network).cpu(), dtype).to(self.device)
+            self.encoder = None if encoder is None else _frozen(encoder).to(self.device, dtype)
         self._normalise = None if encoder is None else encoder.normalise
         if encoder is not None and encoder.channels != self.map_channels:
             raise ValueError(f"the network reads {self.map_channels} channels, the encoder "
@@ -197,7 +199,7 @@ class StafStream:
         Raises:
             ValueError: images without an encoder, crops of several kinds, or frames that go back
                 in time.
-            DeviceError: not even one frame fits the device's memory.
+            DeviceError: the device's memory cannot hold the tracks' frames, or not even run one.
         """
         kinds = {(a.crops.shape[1:], a.crops.dtype, a.crops.device) for a in arrivals}
         if len(kinds) > 1:
@@ -284,11 +286,12 @@ class StafStream:
         return Recovered(tracks, frames, params, vertices_m)
 
     def _uploaded(self, crops: Tensor) -> Tensor:
-        crops = upload(crops, self.device)
-        if crops.dtype != torch.uint8:
-            return crops
-        assert self._normalise is not None
-        return self._normalise(crops)
+        with enough_memory():
+            crops = upload(crops, self.device)
+            if crops.dtype != torch.uint8:
+                return crops
+            assert self._normalise is not None
+            return self._normalise(crops)
 
     def _frames(self, crops: Tensor, slots: Tensor) -> None:
         """Stores frames; padded for CUDA graphs."""

@@ -8,6 +8,7 @@ import parity_recipe as recipe
 import pytest
 import torch
 
+from staf_backend.device import DeviceError
 from staf_backend.frame_store import Stretch
 from staf_backend.network import Staf, StafConfig, StageParams
 from staf_backend.stream import Arrival, Recovered, StafStream, StreamConfig, TrackStream
@@ -229,6 +230,19 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(small: Staf, caplog)
     assert_same_meshes(streamed(stream, maps, frames), reference)
     assert "out of memory with 8 frames at once; going on with 4" in caplog.text
     assert stream.batches.size == 2
+
+
+def test_memory_for_no_more_frames_is_an_error(small: Staf, monkeypatch) -> None:
+    stream = StafStream(small, config=CPU)
+    track = stream.open()
+    stream.push([Arrival(track, np.arange(2), clip(2))])
+
+    def refuse(*_args, **_options) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(stream.store, "_empty", refuse)
+    with pytest.raises(DeviceError, match="cannot hold the network and the frames it keeps"):
+        stream.push([Arrival(track, np.arange(2, 10), clip(8))])
 
 
 def test_deterministic_runs_repeat_bit_by_bit(small: Staf) -> None:
