@@ -1,4 +1,4 @@
-"""A tiny network learns 64 synthetic windows by heart: about 8 minutes of one core."""
+"""A tiny network learns 64 synthetic windows by heart: about ten minutes of one core."""
 
 from pathlib import Path
 
