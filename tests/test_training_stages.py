@@ -122,13 +122,20 @@ def test_rows_of_table_v_learn(name, base):
     assert stayed == set()
 
 
-def test_a_frozen_encoder_stays_in_stage_1():
-    config = replace(made.IMAGE, encoder_rate=0.0)
+@pytest.mark.parametrize("encoder", ["blazepose-full", "resnet50"])
+def test_a_frozen_encoder_stays_in_stage_1(encoder):
+    """Running means of its normalisations included."""
+    config = replace(made.IMAGE, encoder=encoder, encoder_rate=0.0)
     objective = stage_image.make_objective(config, made.CPU)
     groups = stage_image._groups(config, objective)
     trained = {id(p) for group in groups for p in group["params"]}
     assert not trained & {id(p) for p in objective.encoder.parameters()}
     assert trained == {id(p) for p in objective.parameters() if p.requires_grad}
+    before = {name: tensor.clone() for name, tensor in objective.encoder.state_dict().items()}
+    objective.train()(batch(2, None))
+    after = objective.encoder.state_dict()
+    assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
+    assert objective.network.training
 
 
 # --- from stage to stage

@@ -27,7 +27,11 @@ class Autocast(Protocol):
 
 
 class ImageObjective(nn.Module):
-    """Stage 1: encoder and base network are trained."""
+    """Stage 1: encoder and base network are trained.
+
+    An encoder without trained parameters stays in evaluation mode: stage 2 reads it so, and its
+    running means must not move.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,12 @@ class ImageObjective(nn.Module):
         self.autocast = autocast
         self._last_maps: Tensor | None = None
         network.deconv[-1].register_forward_hook(self._keep)
+
+    def train(self, mode: bool = True) -> "ImageObjective":
+        super().train(mode)
+        if not any(parameter.requires_grad for parameter in self.encoder.parameters()):
+            self.encoder.eval()
+        return self
 
     def forward(self, batch: ImageBatch) -> dict[str, Tensor]:
         """Losses of crops (B, 224, 224, 3) uint8, the sum under "total"."""
