@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,7 +72,10 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem[:80]}.{uuid.uuid4().hex[:12]}{target.suffix}")
     try:
         _refuse_folder(target)
+        mode = _usual_mode(temporary)
         yield temporary
+        if temporary.stat().st_mode != mode:
+            temporary.chmod(stat.S_IMODE(mode))
         _flush_to_disk(temporary)
         temporary.replace(target)
     except OSError as error:
@@ -90,6 +94,14 @@ def _refuse_folder(target: Path) -> None:
     if not target.parent.is_dir():
         code = errno.ENOTDIR if target.parent.exists() else errno.ENOENT
         raise OSError(code, os.strerror(code), str(target.parent))
+
+
+def _usual_mode(temporary: Path) -> int:
+    """Mode of a new file in that folder: some writers let nobody but the owner read theirs."""
+    temporary.touch()
+    mode = temporary.stat().st_mode
+    temporary.unlink()
+    return mode
 
 
 def _flush_to_disk(temporary: Path) -> None:

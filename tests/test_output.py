@@ -32,6 +32,16 @@ def test_replaces_on_success_and_leaves_nothing_else(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_others_may_read_what_a_cautious_writer_keeps_to_itself(tmp_path: Path):
+    usual = tmp_path / "usual"
+    usual.write_text("x")
+    with replace_atomically(tmp_path / "a.safetensors") as temporary:
+        temporary.write_text("x")
+        temporary.chmod(0o600)
+    assert (tmp_path / "a.safetensors").stat().st_mode == usual.stat().st_mode
+
+
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, SystemExit, ValueError, MemoryError])
 def test_any_failure_leaves_the_old_file_alone(failure: type[BaseException], tmp_path: Path):
     path = tmp_path / "a.npz"
