@@ -257,15 +257,15 @@ def test_the_released_losses_keep_the_betas_of_other_genders(base, caches, losse
 # --- many processes are one
 
 
-def processes(world: int, folder: Path, out: Path) -> list[float]:
-    """Losses of the steps of a run of so many processes."""
+def processes(world: int, stage: str, folder: Path, out: Path) -> list[dict[str, float]]:
+    """Losses, and gradients' lengths, of the steps of a run of so many processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     shared = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(world),
               "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # fmt: skip
-    command = [sys.executable, str(ROOT / "tests" / "stages_made.py"), str(folder), str(out)]
+    command = [sys.executable, str(ROOT / "tests" / "stages_made.py"), stage, str(folder), str(out)]
     running = [
         subprocess.Popen(command, env={**shared, "RANK": str(rank)}, stderr=subprocess.PIPE)
         for rank in range(world)
@@ -273,16 +273,19 @@ def processes(world: int, folder: Path, out: Path) -> list[float]:
     for process in running:
         _, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors.decode()
-    return [e["losses"]["total"] for e in run_folder.reports(out) if "losses" in e]
+    return [entry["losses"] for entry in run_folder.reports(out) if "losses" in entry]
 
 
 @pytest.mark.usefixtures("caches")
-def test_two_processes_give_the_curve_of_one(folder, tmp_path):
+@pytest.mark.parametrize("stage", ["video", "image"])
+def test_two_processes_give_the_curve_of_one(stage, folder, tmp_path):
     """Labels are spread unevenly over the two, and batch norms need both."""
-    one = processes(1, folder, tmp_path / "one")
-    two = processes(2, folder, tmp_path / "two")
+    one = processes(1, stage, folder, tmp_path / "one")
+    two = processes(2, stage, folder, tmp_path / "two")
     assert len(one) == 4
-    np.testing.assert_allclose(two, one, rtol=1e-4)
+    totals = [[step["total"] for step in run] for run in (one, two)]
+    np.testing.assert_allclose(*totals, rtol=1e-4)
+    assert two[0]["gradient"] == pytest.approx(one[0]["gradient"], rel=1e-3)
     _, single = checkpoints.read_checkpoint(tmp_path / "one" / run_folder.LAST)
     _, double = checkpoints.read_checkpoint(tmp_path / "two" / run_folder.LAST)
     for name in single:
