@@ -444,10 +444,12 @@ def test_weights_of_the_loss_are_options(stage, base, capsys):
     changed = config("--weight", "keypoints_2d=30", "--weight", "vertices=1e1").losses
     assert (changed.keypoints_2d, changed.vertices) == (30.0, 10.0)
     assert replace(changed, keypoints_2d=300.0, vertices=0.0) == config().losses
-    for words, said in (("pose=-1", "pose must be"), ("bones=1", "none of"), ("pose", "NUMBER")):
-        with pytest.raises((SystemExit, ValueError), match=rf"2|{said}"):
+    with pytest.raises(ValueError, match="pose must be a weight"):
+        config("--weight", "pose=-1")
+    for words, said in (("bones=1", "'bones' is none of keypoints_2d"), ("pose", "pose=NUMBER")):
+        with pytest.raises(SystemExit, match="2"):
             config("--weight", words)
-    assert "'bones' is none of keypoints_2d, joints_3d" in capsys.readouterr().err
+        assert said in capsys.readouterr().err
 
 
 def test_an_unknown_network_and_a_missing_run_are_named(base, tmp_path):
