@@ -54,9 +54,17 @@ def load_movie(video: Path) -> bpy.types.MovieClip:
     except RuntimeError as error:
         raise FootageError(f"Blender cannot open {video.name}: {error}.") from None
     if movie.size[0] == 0 or movie.frame_duration < 1:
+        forget_unused(video)
         advice = "Convert it to H.264 to see it in Blender."
         raise FootageError(f"Blender cannot read the pictures of {video.name}.", advice)
     return movie
+
+
+def forget_unused(video: Path | None) -> None:
+    """Close a video that nothing shows."""
+    for movie in list(bpy.data.movieclips):
+        if movie.users == 0 and Path(bpy.path.abspath(movie.filepath)) == video:
+            bpy.data.movieclips.remove(movie)
 
 
 def add_camera(context: bpy.types.Context, clip: MotionClip) -> bpy.types.Object:

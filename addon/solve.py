@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Solving videos one after another, without ever holding the window.
 
-    waiting ─► process ─► motion files ─► characters, one for each tick of the timer
+    waiting ─► process ─► motion files ─► footage, then characters, one for each tick of the timer
        └── more videos can join at any time; cancel ends the running one and forgets the others
 
 The state is plain Python, so undo does not touch it.
@@ -13,11 +13,11 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import bpy
 
-from . import character
+from . import character, footage
 from .body_file import OPEN_BODIES
 from .job import SolveRequest, discard, job_folder, motions_of
 from .motion_file import MotionClip, read_motion
@@ -41,6 +41,8 @@ class Work:
     """What the backend still has to do."""
     motions: deque[Path] = field(default_factory=deque)
     """Motion files not yet imported."""
+    footage: Literal["closed", "open", "new"] = "closed"
+    """Whether Blender has the video open, and did not before."""
 
 
 @dataclass(eq=False)
@@ -119,6 +121,8 @@ class Solver:
             self._begin()
         elif self.process is not None:
             self._listen()
+        elif self.work.footage == "closed":
+            self._open_footage(self.work)
         elif self.work.motions:
             self._bring_in(context, self.work)
         if self.work and self.process is None and not self.work.motions:
@@ -147,6 +151,13 @@ class Solver:
         if self.process is None:
             self.work.motions = deque(motions_of(result))
 
+    def _open_footage(self, work: Work) -> None:
+        """Opening a video takes about as long as making a character, so it has a tick of its own."""
+        before, video = len(bpy.data.movieclips), work.options.video
+        if work.options.background and video and video.is_file():
+            footage.load_movie(video)
+        work.footage = "new" if len(bpy.data.movieclips) > before else "open"
+
     def _bring_in(self, context: bpy.types.Context, work: Work) -> None:
         if context.mode.startswith("EDIT"):
             self.told = "ready: leave Edit Mode to see the character"
@@ -166,6 +177,8 @@ class Solver:
             self.process.kill()
         if self.work is not None and self.work.folder is not None:
             discard(self.work.folder)
+        if self.work is not None and self.work.footage == "new":
+            footage.forget_unused(self.work.options.video)
         self.process, self.work, self.stop_asked = None, None, False
         self.told = told or self.told
 

@@ -197,6 +197,23 @@ def test_cancel_ends_the_whole_group_and_keeps_nothing():
 
 
 @pytest.mark.usefixtures("backend")
+def test_motion_that_cannot_be_brought_in_leaves_the_scene_as_it_was():
+    """Somebody removed the motion file after the backend had written it."""
+    from addon.solve_operators import work_of
+
+    settle()
+    before = fingerprint()
+    work = work_of(bpy.context, None)
+    SOLVER.add(work)
+    step_until(lambda: work.footage == "new")
+    assert len(bpy.data.movieclips) == 1
+    work.motions[0].unlink()
+    step_until(lambda: not SOLVER.busy)
+    assert "does not exist" in state()["problem"]
+    assert fingerprint() == before
+
+
+@pytest.mark.usefixtures("backend")
 def test_disabling_the_add_on_or_opening_a_file_ends_the_backend():
     from addon.solve_operators import work_of
 
