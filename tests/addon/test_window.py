@@ -152,7 +152,7 @@ def test_solve_makes_characters_and_the_window_stays_free(screen):
     assert len(shares) > 3, "progress moved"
     assert len(state["made"]) >= 2
     assert state["longest_tick_s"] < MOST_HELD_S
-    assert state["longest_import_s"] < 1.0
+    assert state["longest_import_s"] < MOST_HELD_S
     assert not workers()
 
 
