@@ -152,7 +152,7 @@ class Solver:
             self.work.motions = deque(motions_of(result))
 
     def _open_footage(self, work: Work) -> None:
-        """Opening a video takes about as long as making a character, so it has a tick of its own."""
+        """In a tick of its own: it takes about as long as making a character."""
         before, video = len(bpy.data.movieclips), work.options.video
         if work.options.background and video and video.is_file():
             footage.load_movie(video)

@@ -1,7 +1,7 @@
 """Scores between epochs, by which the best state is kept and the learning rate falls.
 
-Positions of the fourteen joints about the hips, of a sample of the frames; `evaluate` has the
-field's full protocols.
+Positions of the fourteen joints about the hips, of a sample of the frames, and the share of each
+stage's features that live; `evaluate` has the field's full protocols.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from staf_backend.network import StafOutputs, StageParams
 
 from .joints import HIPS, LSP_14
+from .living_features import watched
 from .machine import Machine
 from .metrics import mpjpe_mm, pa_mpjpe_mm, rooted
 from .posed_joints import PosedJoints
@@ -61,7 +62,7 @@ def score(
     batches: Iterable[tuple[Tensor, Targets]],
     machine: Machine,
 ) -> dict[str, float]:
-    """Scores of a network in eval mode.
+    """Scores of a network in eval mode, and what its stages see.
 
     Args:
         network: inputs of a batch to StafOutputs or to the targets' StageParams.
@@ -70,11 +71,12 @@ def score(
         machine: where the network is.
     """
     scores = PositionScores()
-    for inputs, targets in batches:
-        outputs = network(machine.upload(inputs))
-        params: StageParams = outputs.result if isinstance(outputs, StafOutputs) else outputs
-        scores.add(joints(params.betas, params.rotations), targets.joints_m)
-    return scores.means()
+    with watched(network) as living:
+        for inputs, targets in batches:
+            outputs = network(machine.upload(inputs))
+            params: StageParams = outputs.result if isinstance(outputs, StafOutputs) else outputs
+            scores.add(joints(params.betas, params.rotations), targets.joints_m)
+    return scores.means() | living.shares()
 
 
 class KeptCrops:
