@@ -23,6 +23,7 @@ from staf_backend.planned_encoder import PlannedEncoder
 from staf_backend.smpl_torch import SmplBody, tables_from_body
 from staf_backend.stream import Arrival, StafStream
 from staf_backend.weights import WeightsError, load_weights, save_weights
+from training import whitening
 from training.encoders import EncoderError, digest, make_encoder, plan_of
 
 BLAZEPOSE = ("blazepose-full", "blazepose-heavy")
@@ -107,6 +108,45 @@ def test_the_trunk_has_all_that_the_world_landmarks_see() -> None:
             elif len(sides.get(name, ())) == 4 and node.op_type != "Cast":
                 todo.append(name)
     assert read == {encoder.plan.layers[-1].name}
+
+
+def cells(encoder: nn.Module, pictures: torch.Tensor) -> torch.Tensor:
+    """(N, C) cells of the maps of pictures, float64."""
+    with torch.no_grad():
+        maps = encoder.eval()(encoder.normalise(pictures))  # type: ignore[operator]
+    return maps.movedim(1, -1).flatten(0, -2).double()
+
+
+def test_white_maps_are_the_trunks_in_better_axes() -> None:
+    plain, white = make_encoder("blazepose-full"), make_encoder("blazepose-full-white")
+    pictures = crops(48)
+    before = cells(plain, pictures)
+    torch.testing.assert_close(cells(white, pictures), before, msg="changed before it is fitted")
+    digests = {digest(plain), digest(white)}
+    whitening.fit(white.train(), pictures.split(20))
+    assert white.training
+    assert digest(white) not in digests
+    after = cells(white, pictures)
+
+    deviations, axes = np.linalg.eigh(np.cov(before.numpy().T, bias=True))
+    floor = 0.03 * deviations.mean()
+    expected = axes @ np.diag(deviations / (deviations + floor)) @ axes.T
+    np.testing.assert_allclose(np.cov(after.numpy().T, bias=True), expected, atol=1e-3)
+    np.testing.assert_allclose(after.mean(0), 0, atol=1e-3)
+    assert np.median(np.diag(expected)) > 10 * np.median(deviations / deviations.max())
+
+    assert isinstance(white, PlannedEncoder)
+    text = white.plan.to_json()
+    again = PlannedEncoder(EncoderPlan.from_json(text))
+    again.load_state_dict(white.state_dict())
+    torch.testing.assert_close(cells(again, pictures), after)
+
+
+def test_only_a_white_encoder_is_fitted_and_only_to_something() -> None:
+    with pytest.raises(ValueError, match="only an encoder of whitened"):
+        whitening.fit(make_encoder("blazepose-full"), [crops(1)])
+    with pytest.raises(ValueError, match="no pictures"):
+        whitening.fit(make_encoder("blazepose-full-white"), [])
 
 
 def test_efficientnet_equals_the_package_that_trained_it() -> None:

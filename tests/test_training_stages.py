@@ -26,6 +26,7 @@ from staf_backend.smpl_torch import SmplBody, project  # noqa: E402
 from staf_backend.weights import load_weights  # noqa: E402
 from training import checkpoints, dense, networks, run_folder, stage_image, stage_video  # noqa: E402
 from training.config import DenseConfig, ImageStageConfig, VideoStageConfig  # noqa: E402
+from training.encoders import digest, make_encoder  # noqa: E402
 from training.losses import LossConfig  # noqa: E402
 from training.run_error import RunError  # noqa: E402
 from training.samples import ImageBatch, Targets, WindowBatch  # noqa: E402
@@ -215,6 +216,28 @@ def test_both_stages_from_the_command_line_to_weights(tmp_path, capsys):
     rest = [*first[4 : -len(SHORT) - 2], "--out", str(tmp_path / "three"), *SHORT]
     stage_image.main([*begun, *rest])
     assert run_folder.describe(tmp_path / "three")["config"]["begun_from"]
+
+
+@pytest.mark.usefixtures("sources")
+def test_white_encoder_is_fitted_before_stage_1_and_found_by_stage_2(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    short = [*SHORT, "--schedule", "constant"]
+    first = ["--data", "a", "--encoder", "blazepose-full-white", "--encoder-rate", "0",
+             "--channels", "16", "--workers", "0", "--no-dense", "--out", str(one),
+             *short]  # fmt: skip
+    stage_image.main(first)
+    stage_image.main([*first, "--resume"])  # fitted to the same pictures again
+    base = networks.read_base(one)
+    fresh = make_encoder("blazepose-full-white").state_dict()
+    moved = {
+        name for name, t in base.encoder.state_dict().items() if not torch.equal(t, fresh[name])
+    }
+    assert moved == {"white.weight", "white.bias"}
+    stage_video.main(["--run", str(one), "--data-3d", "studio", "--stride", "3", "--out", str(two),
+                      *short])  # fmt: skip
+    loaded = load_weights("weights", root=two, body=load_body("open-neutral"))
+    assert loaded.info.encoder == "blazepose-full-white"
+    assert digest(loaded.encoder) == digest(base.encoder)
 
 
 def test_video_training_pauses_and_goes_on_exactly(base, caches, tmp_path):

@@ -5,6 +5,7 @@
     blazepose-full      288
     blazepose-heavy     288
     efficientnet-lite0 1280  ImageNet weights (Apache-2.0); see `efficientnet_lite`
+    ...-white                any of the open ones with white maps; see `whitening`
 
 Each has `name`, `channels`, `normalise(crops_u8) -> images` and `forward(images) -> maps`.  All but
 the first are `PlannedEncoder`s: stored with a trained network are their plan and their tensors, and
@@ -31,6 +32,7 @@ from staf_backend.planned_encoder import PlannedEncoder
 from .blazepose_trunk import read_trunk
 from .efficientnet_lite import read_lite0
 from .encoder_error import EncoderError
+from .whitening import WHITE, whitened
 
 __all__ = ["NAMES", "AnyEncoder", "EncoderError", "digest", "make_encoder", "plan_of"]
 
@@ -50,11 +52,16 @@ def make_encoder(name: str, weights: Weights | None = None) -> AnyEncoder:
     Raises:
         EncoderError: unknown name, a missing package or file, or tensors that do not fit.
     """
-    if name not in _MAKERS:
+    if name not in NAMES:
         raise EncoderError(f"There is no encoder called {name!r}.", f"Known: {', '.join(NAMES)}.")
-    if isinstance(weights, Path) and weights.suffix == ".onnx" and name in _LANDMARKS:
-        return _planned(*read_trunk(weights, name)).train()
-    encoder = _MAKERS[name]()
+    plain = name.removesuffix(WHITE)
+    if isinstance(weights, Path) and weights.suffix == ".onnx" and plain in _LANDMARKS:
+        encoder, weights = _planned(*read_trunk(weights, plain)), None
+    else:
+        encoder = _MAKERS[plain]()
+    if plain != name:
+        assert isinstance(encoder, PlannedEncoder)
+        encoder = whitened(encoder)
     if weights is not None:
         named = str(weights) if isinstance(weights, Path) else "the state dict"
         _load(encoder, _read(weights) if isinstance(weights, Path) else weights, named)
@@ -125,5 +132,5 @@ _MAKERS: dict[str, Callable[[], AnyEncoder]] = {
     **{name: partial(_landmark_trunk, name) for name in _LANDMARKS},
     "efficientnet-lite0": _lite0,
 }
-NAMES = tuple(_MAKERS)
+NAMES = (*_MAKERS, *(name + WHITE for name in _MAKERS if name != RESNET50))
 """What `make_encoder` knows."""

@@ -6,8 +6,9 @@ gets no gradient any more, and nothing in the losses tells it.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,8 +53,7 @@ def watched(network: nn.Module) -> Iterator[LivingFeatures]:
     counts = LivingFeatures(len(stages))
 
     hooks = [
-        module.register_forward_hook(lambda _, __, out, stage=stage: counts.add(stage, out))
-        for stage, module in enumerate(stages)
+        module.register_forward_hook(_counter(counts, stage)) for stage, module in enumerate(stages)
     ]
     try:
         with torch.compiler.set_stance("force_eager"):  # compiled code passes hooks by
@@ -61,3 +61,10 @@ def watched(network: nn.Module) -> Iterator[LivingFeatures]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _counter(counts: LivingFeatures, stage: int) -> Callable[[nn.Module, Any, Tensor], None]:
+    def count(_module: nn.Module, _inputs: Any, features: Tensor) -> None:
+        counts.add(stage, features)
+
+    return count

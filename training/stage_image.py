@@ -52,6 +52,7 @@ from .posed_joints import PosedJoints
 from .run_error import RunError
 from .samples import ImageBatch, ImageSource
 from .validation import WATCHED, KeptCrops, score
+from .whitening import PICTURES, fit, is_white
 
 PRESETS = {"coco": ImageStageConfig.coco, "mixed": ImageStageConfig.mixed}
 _VALIDATED = 1024
@@ -286,6 +287,10 @@ def _run(config: ImageStageConfig, options: argparse.Namespace, machine: Machine
     objective = make_objective(
         config, machine, mean=options.mean, encoder_weights=options.encoder_weights
     )
+    given = options.encoder_weights or options.begin
+    if is_white(objective.encoder) and not given and not options.dry_run:
+        batches = math.ceil(PICTURES / config.loop.batch)
+        fit(objective.encoder, (mix.batch(step).images for step in range(batches)))
     config = replace(config, encoder_weights=digest(objective.encoder))
     if options.begin is not None:
         begin_from(objective, options.begin)
