@@ -71,10 +71,9 @@ class FoldedStaf(nn.Module):
         """
         super().__init__()
         config = network.config
-        if (config.tcfm_stage, config.safm_stage) != (1, 2):
-            raise ValueError("only TCFM at stage 1 with SAFM at stage 2 can be streamed")
-        if config.tcfm_batching != "per_sample":
-            raise ValueError("a batch that mixes its samples cannot be streamed")
+        if not config.streams:
+            fusions = "TCFM at stage 1, sample by sample, and SAFM at stage 2"
+            raise ValueError(f"only networks with {fusions} can be streamed")
         self.config, self.dtype = config, dtype
         self.body, self.aligned_body = network.body, network.aligned_body
         self.safm = network.safm

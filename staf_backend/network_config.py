@@ -77,6 +77,11 @@ class StafConfig:
         points = GRID_SIDE**2 if stage == 1 else self.mesh_points
         return POINT_WIDTHS[-1] * points
 
+    @property
+    def streams(self) -> bool:
+        """Whether frames can come one at a time, each computed once: with the paper's fusions."""
+        return (self.tcfm_stage, self.safm_stage) == (1, 2) and self.tcfm_batching == "per_sample"
+
     def carries_all(self, stage: int) -> bool:
         """Whether all frames, not only the target, enter a stage."""
         return max(self.tcfm_stage or 0, self.safm_stage or 0) >= stage

@@ -23,7 +23,8 @@ from staf_backend.skeleton import JOINT_NAMES, forward_kinematics
 from staf_backend.smpl_params import SmplParams
 from staf_backend.stream import Arrival, Recovered, StafStream, StreamConfig, TrackStream
 from staf_backend.weights import load_weights
-from staf_backend.weights_info import BODY_FILE, read_info, weights_folder
+from staf_backend.weights_error import WeightsError
+from staf_backend.weights_info import BODY_FILE, WeightsInfo, read_info, weights_folder
 
 if TYPE_CHECKING:
     from staf_backend.body import Body
@@ -38,9 +39,9 @@ def own_body(weights: str = "staf") -> Path | str | None:
     """The body whose betas a set of weights gives: the file that came with it, or a name.
 
     Raises:
-        WeightsError: there is no such set.
+        WeightsError: there is no such set, or of a network that videos are not run through.
     """
-    info = read_info(weights)
+    info = _runnable(weights)
     if info.has_body:
         return weights_folder() / weights / BODY_FILE
     return info.body or None
@@ -99,12 +100,12 @@ def estimate_by_staf(
         threads: for the CPU; None is PyTorch's own choice.
 
     Raises:
-        WeightsError: the weights are missing or damaged.
+        WeightsError: the weights are missing or damaged, or not of the paper's whole network.
         DeviceError: the device is absent, or too small for a single frame.
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    info = read_info(weights)
+    info = _runnable(weights)
     loaded = load_weights(weights, body=None if info.has_body else body)
     config = StreamConfig(device=device)
     stream = StafStream(loaded.network, loaded.encoder, config)
@@ -119,6 +120,17 @@ def estimate_by_staf(
         estimate = _estimate(one, body, focal_px, size_px, betas.get(person))
         betas.setdefault(person, estimate.params.betas)
         yield estimate
+
+
+def _runnable(weights: str) -> WeightsInfo:
+    info = read_info(weights)
+    if not info.config.streams:
+        raise WeightsError(
+            f"The weights {weights!r} are not of the paper's whole network.",
+            "Add all of it, for example base_model.pt with 3dpw_model_best.pth.tar; or choose "
+            "--estimator landmarks.",
+        )
+    return info
 
 
 def _run(video: "Video", followed: list[_Following], stream: StafStream, report: "Report") -> None:

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from staf_backend.body import load_body
+from staf_backend.staf_estimator import own_body
 from staf_backend.training_evidence import gather_evidence, is_initial
 from staf_backend.weights import (
     WeightsError,
@@ -128,6 +129,15 @@ def test_the_base_model_alone_is_the_single_frame_baseline(checkpoints, tmp_path
     expected = recipe.fixture("staf")["edge_a0/z"][:76]
     np.testing.assert_allclose(recipe.every(seen[0], 29)[:76], expected, atol=1e-5)
     assert result.rotations.shape == (1, 24, 3, 3)
+
+
+def test_videos_are_not_run_through_the_base_model_alone(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setenv("STAF_HOME", str(tmp_path))
+    add_weights([checkpoints[0]])
+    with pytest.raises(WeightsError, match="not of the paper's whole network"):
+        own_body()
+    add_weights(checkpoints)
+    assert own_body() == tmp_path / "weights" / "staf" / "body.npz"
 
 
 def test_the_authors_batching_can_be_asked_for(root: Path) -> None:
