@@ -323,6 +323,21 @@ def test_bad_input_is_named(tmp_path, mocap):
         SyntheticSequences(PLAIN, 2, 0).take(5)
 
 
+def test_the_recipe_for_frozen_encoders_is_the_default_made_milder():
+    clear = SyntheticRecipe.read(Path(synthetic.__file__).parent / "recipes" / "clear.json")
+    default = SyntheticRecipe()
+    for milder, usual in (
+        (clear.degradation, default.degradation),
+        (clear.variety, default.variety),
+    ):
+        for name in ("motion_blur", "noise", "coarse", "tilt", "bend", "free_leg"):
+            if hasattr(usual, name):
+                assert 0 < getattr(milder, name) < getattr(usual, name)
+    assert clear.looks.occluders < default.looks.occluders
+    assert clear.views.steep < default.views.steep
+    assert (clear.bodies, clear.pixels, clear.part) == (default.bodies, default.pixels, "train")
+
+
 def test_a_broken_photograph_is_named(tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     recipe = replace(PLAIN, photos=str(tmp_path), looks=replace(PLAIN.looks, photo=1.0))
