@@ -19,6 +19,7 @@ import stages_made as made  # noqa: E402
 from torch import nn  # noqa: E402
 
 from staf_backend.ablations import TABLE_V, PooledNetwork  # noqa: E402
+from staf_backend.assets import asset_path  # noqa: E402
 from staf_backend.body import load_body  # noqa: E402
 from staf_backend.network_config import StafConfig  # noqa: E402
 from staf_backend.raster import nearest_faces  # noqa: E402
@@ -219,12 +220,15 @@ def test_both_stages_from_the_command_line_to_weights(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("sources")
-def test_white_encoder_is_fitted_before_stage_1_and_found_by_stage_2(tmp_path):
+@pytest.mark.parametrize(
+    "given", [[], ["--encoder-weights", asset_path("pose_landmark_full.onnx")]]
+)
+def test_white_encoder_is_fitted_before_stage_1_and_found_by_stage_2(given, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     short = [*SHORT, "--schedule", "constant"]
     first = ["--data", "a", "--encoder", "blazepose-full-white", "--encoder-rate", "0",
-             "--channels", "16", "--workers", "0", "--no-dense", "--out", str(one),
-             *short]  # fmt: skip
+             "--channels", "16", "--workers", "0", "--no-dense", "--out", str(one), *short,
+             *map(str, given)]  # fmt: skip
     stage_image.main(first)
     stage_image.main([*first, "--resume"])  # fitted to the same pictures again
     base = networks.read_base(one)

@@ -26,7 +26,7 @@ from staf_backend.assets import sha256
 from staf_backend.device import numerics
 from staf_backend.network import Staf
 
-from . import networks
+from . import networks, whitening
 from .batches import ImageMix, loaded
 from .checkpoints import load_strictly, read_model
 from .command import command_line
@@ -52,7 +52,6 @@ from .posed_joints import PosedJoints
 from .run_error import RunError
 from .samples import ImageBatch, ImageSource
 from .validation import WATCHED, KeptCrops, score
-from .whitening import PICTURES, fit, is_white
 
 PRESETS = {"coco": ImageStageConfig.coco, "mixed": ImageStageConfig.mixed}
 _VALIDATED = 1024
@@ -287,10 +286,9 @@ def _run(config: ImageStageConfig, options: argparse.Namespace, machine: Machine
     objective = make_objective(
         config, machine, mean=options.mean, encoder_weights=options.encoder_weights
     )
-    given = options.encoder_weights or options.begin
-    if is_white(objective.encoder) and not given and not options.dry_run:
-        batches = math.ceil(PICTURES / config.loop.batch)
-        fit(objective.encoder, (mix.batch(step).images for step in range(batches)))
+    if not options.dry_run and _is_to_be_fitted(objective.encoder, options):
+        batches = math.ceil(whitening.PICTURES / config.loop.batch)
+        whitening.fit(objective.encoder, (mix.batch(step).images for step in range(batches)))
     config = replace(config, encoder_weights=digest(objective.encoder))
     if options.begin is not None:
         begin_from(objective, options.begin)
@@ -307,6 +305,13 @@ def _run(config: ImageStageConfig, options: argparse.Namespace, machine: Machine
         config, mix, objective, options.out, machine, validation=validation,
         resume=options.resume, minutes=options.minutes, workers=options.workers,
     )  # fmt: skip
+
+
+def _is_to_be_fitted(encoder: nn.Module, options: argparse.Namespace) -> bool:
+    """Whether no weights were given that hold the layer which makes maps white; ONNX never does."""
+    file = options.encoder_weights
+    given = options.begin or (file is not None and file.suffix != ".onnx")
+    return whitening.is_white(encoder) and not given
 
 
 if __name__ == "__main__":
