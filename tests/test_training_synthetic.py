@@ -326,13 +326,10 @@ def test_bad_input_is_named(tmp_path, mocap):
 def test_the_recipe_for_frozen_encoders_is_the_default_made_milder():
     clear = SyntheticRecipe.read(Path(synthetic.__file__).parent / "recipes" / "clear.json")
     default = SyntheticRecipe()
-    for milder, usual in (
-        (clear.degradation, default.degradation),
-        (clear.variety, default.variety),
-    ):
-        for name in ("motion_blur", "noise", "coarse", "tilt", "bend", "free_leg"):
-            if hasattr(usual, name):
-                assert 0 < getattr(milder, name) < getattr(usual, name)
+    for name in ("motion_blur", "defocus", "coarse", "noise", "jpeg"):
+        assert 0 < getattr(clear.degradation, name) < getattr(default.degradation, name)
+    for name in ("upper_swap", "bend", "crouch", "free_arm", "free_leg", "tilt"):
+        assert 0 < getattr(clear.variety, name) < getattr(default.variety, name)
     assert clear.looks.occluders < default.looks.occluders
     assert clear.views.steep < default.views.steep
     assert (clear.bodies, clear.pixels, clear.part) == (default.bodies, default.pixels, "train")
