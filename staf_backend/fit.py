@@ -5,7 +5,7 @@ The fit finds one body shape, and for each frame rotations and a root position, 
 
     sum  w_tk rho(|proj X_tk - u_tk|)        the body is where it is seen (Geman-McClure, annealed)
        + q_tj |log(G_tj Lift_tj^T)|^2        and poses as the lifted guess where that is sure
-       + |limits(R_tj)|^2                    knees and elbows bend one way only
+       + |limits(R_tj)|^2                    knees and elbows bend one way only, collars rise
        + rho(|acceleration|^2)               moving smoothly, except where it really strikes
        + c_tf rho(|speed of heel or toe|^2)  and standing where a foot is on the ground
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from staf_backend.fit_terms import MOVING, UNKNOWNS
 from staf_backend.markers import COUNT, indices
+from staf_backend.skeleton import JOINT_COUNT
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,26 @@ MARKER_TRUST[indices("nose", "eye", "ear")] = 0.6
 MARKER_TRUST[indices("pinky", "index", "thumb")] = 0.3
 MARKER_TRUST[indices("heel", "foot_index")] = 0.5
 SURE_RAD = 1.0  # prior residuals beyond this count less: the lifter can be plainly wrong
+LEAST_DEVIATION_RAD = np.full(JOINT_COUNT, 0.1)
+LEAST_DEVIATION_RAD[[13, 14]] = 0.8
+"""(24,) the least error to expect of a lifted rotation.
+
+Collars never move in the motion capture that taught the lifter: it is sure of what it cannot know.
+"""
 
 
 def _limits() -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest rotation vectors (UNKNOWNS,) of joints that bend one way only.
 
     In the T-pose, x points to the person's left: knees bend about +x; elbows about -y (left) and
-    +y (right).
+    +y (right).  Collars rise about +z (left) and -z (right) and hardly sink, twist or come forward.
     """
     low, high = np.full(UNKNOWNS, -np.inf), np.full(UNKNOWNS, np.inf)
     bounds = {
         4: ((-0.1, -0.3, -0.3), (2.7, 0.3, 0.3)),
         5: ((-0.1, -0.3, -0.3), (2.7, 0.3, 0.3)),
+        13: ((-0.1, -0.1, -0.1), (0.1, 0.1, 0.6)),
+        14: ((-0.1, -0.1, -0.6), (0.1, 0.1, 0.1)),
         18: ((-1.6, -2.7, -0.6), (1.6, 0.1, 0.6)),
         19: ((-1.6, -0.1, -0.6), (1.6, 2.7, 0.6)),
     }

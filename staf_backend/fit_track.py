@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from staf_backend.fit_settings import MARKER_TRUST, FitSettings
+from staf_backend.fit_settings import LEAST_DEVIATION_RAD, MARKER_TRUST, FitSettings
 from staf_backend.rotations import from_quaternions
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class SeenTrack:
         share = np.minimum(gaps[chosen] * 30, 1.0)[:, None]
         weights = np.where(present, confidence, 0) * MARKER_TRUST * share
         lifted, settings = self.lifted, self.settings
-        deviation = np.maximum(lifted.deviation_rad[chosen], 0.1) * settings.prior
+        deviation = settings.prior * np.maximum(lifted.deviation_rad[chosen], LEAST_DEVIATION_RAD)
         return Seen(
             self.times_s[chosen],
             np.where(present[..., None], rays, 0),

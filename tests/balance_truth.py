@@ -90,6 +90,20 @@ def ours_m(motion: Motion) -> np.ndarray:
     return joints_m(motion)[:, _OURS] @ TO_Y_UP.T
 
 
+def overlay_gaps(motion: Motion) -> np.ndarray:
+    """How far from its landmark each of the 12 joints is seen: (T, 12), in heights of the picture.
+
+    Through the motion's camera, with nothing but a pinhole.
+    """
+    assert motion.keypoints_px is not None
+    camera = motion.camera
+    x, y, z = np.moveaxis(joints_m(motion)[:, _OURS], -1, 0)
+    across = camera.width_px / 2 + camera.focal_px * x / -z
+    down = camera.height_px / 2 + camera.focal_px * -y / -z
+    seen_px = motion.keypoints_px[:, _SEEN]
+    return np.hypot(across - seen_px[..., 0], down - seen_px[..., 1]) / camera.height_px
+
+
 def errors_mm(motion: Motion, number: int) -> dict[str, float]:
     """The table's row for one camera: millimetres, root-aligned in camera axes."""
     truth, turned_deg = reference_m(number, motion)

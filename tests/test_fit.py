@@ -10,7 +10,9 @@ from staf_backend import fit_terms as terms
 from staf_backend.banded import BandedSystem
 from staf_backend.body import load_body
 from staf_backend.fit import FitSettings, Fitter
+from staf_backend.fit_settings import HIGHEST_RAD, LEAST_DEVIATION_RAD, LOWEST_RAD
 from staf_backend.lift import Lifted
+from staf_backend.lift_windows import JOINT_MIRROR
 from staf_backend.rotations import from_axis_angle, to_axis_angle, to_quaternions
 from staf_backend.skeleton import forward_kinematics, parent_relative
 
@@ -269,6 +271,42 @@ def test_knees_do_not_bend_backwards():
     params = Fitter(BODY).fit(*seen(posed), times, lifted(posed.turned), BETAS).params
     bend = to_axis_angle(params.rotations[:, 4])[:, 0]
     assert bend.min() > -0.3
+
+
+def shrugged(rise_rad: float) -> tuple[terms.Posed, Lifted]:
+    """Collars turned up (or down), and the guess of a lifter that is sure they never are."""
+    times = np.arange(40) / 30
+    rotations, root = moving(times)
+    guess = lifted(pose(rotations, root).turned)
+    guess.deviation_rad[:, (13, 14)] = 0.15
+    for collar, arm, rise in ((13, 16, rise_rad), (14, 17, -rise_rad)):
+        turn = from_axis_angle(np.array([0, 0, rise]))
+        rotations[:, collar] = turn
+        rotations[:, arm] = turn.T @ rotations[:, arm]
+    return pose(rotations, root), guess
+
+
+def test_shoulders_rise_as_far_as_they_are_seen_to():
+    posed, guess = shrugged(0.35)
+    fitted = Fitter(BODY).fit(*seen(posed), np.arange(40) / 30, guess, BETAS)
+    assert fitted.distance_m[:, markers.indices("shoulder")].mean() < 0.006
+    assert error_m(fitted.params, posed) < 0.012
+
+
+def test_collars_hardly_sink():
+    """Arms that seem short of where they are seen do not pull the shoulders down."""
+    posed, guess = shrugged(-0.35)
+    params = Fitter(BODY).fit(*seen(posed), np.arange(40) / 30, guess, BETAS).params
+    down = to_axis_angle(params.rotations[:, (13, 14)])[..., 2] * [-1, 1]
+    assert down.max() < 0.22
+
+
+def test_limits_and_trust_are_the_same_on_both_sides():
+    """Mirrored, a turn about x stays and one about y or z changes its sign."""
+    ends = np.stack([LOWEST_RAD[3:], HIGHEST_RAD[3:]]).reshape(2, -1, 3)
+    other = [terms.MOVING.index(JOINT_MIRROR[j]) for j in terms.MOVING]
+    assert np.array_equal(np.sort(ends[:, other] * [1, -1, -1], axis=0), ends)
+    assert np.array_equal(LEAST_DEVIATION_RAD[JOINT_MIRROR], LEAST_DEVIATION_RAD)
 
 
 def test_a_standing_foot_stands_still():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from balance_truth import errors_mm, ours_m, reference_m, swaps
+from balance_truth import errors_mm, ours_m, overlay_gaps, reference_m, swaps
 from real_clips import FOOTAGE, solve_clip
 
 BOUNDS = {
@@ -19,6 +19,11 @@ def test_balance(camera: int, preset: str):
     errors = errors_mm(motion, camera)
     row = "  ".join(f"{name} {value:.1f}" for name, value in errors.items())
     print(f"\ncam{camera} {preset}: {row}")
+    gaps = overlay_gaps(motion)
+    words = (
+        f"mean {gaps.mean():.2%}, within 0.5 % {(gaps < 0.005).mean():.0%}, worst {gaps.max():.1%}"
+    )
+    print(f"seen from landmarks, of the height: {words}; by joint {(100 * gaps.mean(0)).round(2)}")
     assert np.array_equal(motion.frames, np.arange(100))
     assert errors["coverage"] == 1
     assert errors["swaps"] == 0
@@ -26,6 +31,7 @@ def test_balance(camera: int, preset: str):
     if preset == "balanced":
         for name, bound in BOUNDS[camera].items():
             assert errors[name] <= bound, name
+        assert gaps.mean(0).max() < 0.005, "every joint lands on its landmark"
 
 
 @pytest.mark.parametrize("camera", [1, 2])
