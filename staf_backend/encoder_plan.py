@@ -3,7 +3,9 @@
     encoder.json   layers in order, what each reads, sizes      (this; needs no torch)
     encoder.safetensors   `conv_12.weight`, `conv_12.bias` ...  (read by `planned_encoder`)
 
-So a stored set of weights runs without the software that its encoder was once converted from.
+`EncoderPlan` is of an encoder that gives maps by itself, `FieldsPlan` of one that looks for
+landmarks and paints what they say (`fields_encoder`).  So a stored set of weights runs without the
+software that its encoder was once converted from.
 """
 
 import json
@@ -86,13 +88,7 @@ class EncoderPlan:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        known = {IMAGE}
-        for layer in self.layers:
-            if not known.issuperset(layer.inputs):
-                raise ValueError(f"{layer.name} reads what no earlier layer gives")
-            if layer.name in known:
-                raise ValueError(f"two layers are called {layer.name}")
-            known.add(layer.name)
+        _check_layers(self.layers)
         if not self.layers or self.channels < 1:
             raise ValueError("an encoder needs layers and channels")
         if len(self.pixel_mean) != 3 or len(self.pixel_std) != 3 or min(self.pixel_std) <= 0:
@@ -100,10 +96,7 @@ class EncoderPlan:
 
     def to_json(self) -> str:
         """The plan as text, one layer a line."""
-        head = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "layers"}
-        start = json.dumps({"format": FORMAT, **head})[:-1]
-        lines = ",\n  ".join(json.dumps(layer.content()) for layer in self.layers)
-        return f'{start},\n "layers": [\n  {lines}\n ]}}\n'
+        return _written(self, {"format": FORMAT})
 
     @classmethod
     def from_json(cls, text: str) -> "EncoderPlan":
@@ -112,14 +105,88 @@ class EncoderPlan:
         Raises:
             ValueError: it is no plan, or one of another format.
         """
-        content = json.loads(text)
-        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-            raise ValueError("it is not an encoder's plan of this version")
-        try:
-            layers = tuple(Layer(**_tuples(layer)) for layer in content.pop("layers"))
-            return cls(layers=layers, **_tuples(content))
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"it is not an encoder's plan: {error}") from error
+        plan = read_plan(text)
+        if not isinstance(plan, cls):
+            raise ValueError("it is the plan of another kind of encoder")
+        return plan
+
+
+@dataclass(frozen=True)
+class FieldsPlan:
+    """An encoder that looks for landmarks, lifts them, and paints maps of what it found.
+
+    Attributes:
+        name, channels, source: as in `EncoderPlan`.
+        tensors: the embedded file that holds the landmark network's tensors, and `digest` its
+            SHA-256; they are not stored again.
+        looks: how often the landmark network looks, each time straight at what it found before.
+        landmarks, world: the layers that give its landmarks and world points.
+        width, blocks: of the lifter, whose tensors are the encoder's own.
+        layers: of the landmark network, which reads images (N, 3, 256, 256) of RGB in 0..1.
+    """
+
+    name: str
+    channels: int
+    source: str
+    tensors: str
+    digest: str
+    looks: int
+    landmarks: str
+    world: str
+    width: int
+    blocks: int
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        _check_layers(self.layers)
+        if not {self.landmarks, self.world} <= {layer.name for layer in self.layers}:
+            raise ValueError("no layer gives the landmarks, or the world points")
+        if min(self.channels, self.looks, self.width, self.blocks) < 1:
+            raise ValueError("channels, looks, width and blocks must be positive")
+        if not re.fullmatch("[0-9a-f]{64}", self.digest):
+            raise ValueError("digest is no SHA-256")
+
+    def to_json(self) -> str:
+        """The plan as text, one layer a line."""
+        return _written(self, {"format": FORMAT, "kind": _FIELDS})
+
+
+_FIELDS = "fields"
+AnyPlan = EncoderPlan | FieldsPlan
+
+
+def read_plan(text: str) -> AnyPlan:
+    """Reads what `to_json` of either kind wrote.
+
+    Raises:
+        ValueError: it is no plan, or one of another format.
+    """
+    content = json.loads(text)
+    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+        raise ValueError("it is not an encoder's plan of this version")
+    kind = FieldsPlan if content.pop("kind", None) == _FIELDS else EncoderPlan
+    try:
+        layers = tuple(Layer(**_tuples(layer)) for layer in content.pop("layers"))
+        return kind(layers=layers, **_tuples(content))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"it is not an encoder's plan: {error}") from error
+
+
+def _check_layers(layers: tuple[Layer, ...]) -> None:
+    """Refuses layers that read what is not there yet, and names that come twice."""
+    known = {IMAGE}
+    for layer in layers:
+        if not known.issuperset(layer.inputs):
+            raise ValueError(f"{layer.name} reads what no earlier layer gives")
+        if layer.name in known:
+            raise ValueError(f"two layers are called {layer.name}")
+        known.add(layer.name)
+
+
+def _written(plan: AnyPlan, head: dict[str, Any]) -> str:
+    head |= {f.name: getattr(plan, f.name) for f in fields(plan) if f.name != "layers"}
+    lines = ",\n  ".join(json.dumps(layer.content()) for layer in plan.layers)
+    return f'{json.dumps(head)[:-1]},\n "layers": [\n  {lines}\n ]}}\n'
 
 
 def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from staf_backend.rotations import continuous_signs, to_quaternions
 from staf_backend.runtime import devices, open_network
 from staf_backend.track import Track, choose
 from staf_backend.video import Video, open_video
-from staf_backend.weights_info import installed_weights
+from staf_backend.weights_info import OWN, default_weights, installed_weights
 
 _log = logging.getLogger(__name__)
 _BLOCK = 1000  # frames turned at once: a clip may be long
@@ -124,6 +124,7 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
     if estimator == "staf":
         from staf_backend.staf_estimator import estimate_by_staf
 
+        how["weights"] = estimator = default_weights()
         estimates = estimate_by_staf(video, tracks, body, camera.focal_px, report, **how)
     else:
         how["preset"] = settings.preset
@@ -134,7 +135,9 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
 
 
 def chosen_estimator(wanted: str) -> str:
-    """The estimator that will run: "auto" is STAF where PyTorch and weights are installed.
+    """The estimator that will run: "auto" is STAF where PyTorch and the user's weights are there.
+
+    The open weights must be asked for: the landmark estimator is nearer to the truth.
 
     Raises:
         AssetError: STAF was asked for, and PyTorch is not installed.
@@ -147,7 +150,7 @@ def chosen_estimator(wanted: str) -> str:
         raise AssetError("The estimator staf needs PyTorch.", advice)
     if wanted == "staf":
         return wanted
-    has_weights = any(info.name == "staf" for info in installed_weights())
+    has_weights = any(info.name == OWN for info in installed_weights())
     return "staf" if has_torch and has_weights else "landmarks"
 
 
@@ -162,7 +165,7 @@ def _body(name: str, estimator: str) -> Body:
         return load_body("open-neutral" if name == "auto" else name)
     from staf_backend.staf_estimator import own_body
 
-    own = own_body()
+    own = own_body(default_weights())
     if name == "auto" and own is None:
         raise BodyError("These STAF weights came without a body.", "Name one with --body.")
     body = load_body(own if name == "auto" and own is not None else name)

@@ -5,6 +5,7 @@ where the plan has them).
 """
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,48 +15,41 @@ from staf_backend.encoder import CROP_PX, MAP_PX, check_images, normalised
 from staf_backend.encoder_plan import IMAGE, EncoderPlan, Layer
 
 
-class PlannedEncoder(nn.Module):
-    """Crops to maps as a plan says.  Random weights until some are loaded."""
+class PlannedNetwork(nn.Module):
+    """Images to the results of some layers, as a plan's layers say.  Random until loaded."""
 
-    def __init__(self, plan: EncoderPlan) -> None:
-        """Builds the layers.
-
-        Raises:
-            ValueError: the plan's layers do not fit each other, or do not give 7 x 7 maps.
-        """
+    def __init__(self, layers: Sequence[Layer], outputs: Sequence[str]) -> None:
         super().__init__()
-        self.plan = plan
-        self.name, self.channels = plan.name, plan.channels
-        for layer in plan.layers:
+        self._layers, self._outputs = tuple(layers), tuple(outputs)
+        for layer in layers:
             if layer.operation in ("conv", "norm"):
                 self.add_module(layer.name, _module(layer))
-        self._last_use = {name: i for i, one in enumerate(plan.layers) for name in one.inputs}
-        self._check_shapes()
+        self._last_use = {name: i for i, one in enumerate(layers) for name in one.inputs}
 
-    def normalise(self, crops_u8: Tensor) -> Tensor:
-        """Images (N, 3, 224, 224) float32, channels last, of crops (N, 224, 224, 3) uint8 RGB.
-
-        Raises:
-            ValueError: wrong shape or type.
-        """
-        return normalised(crops_u8, self.plan.pixel_mean, self.plan.pixel_std)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Maps (N, channels, 7, 7) of normalised images (N, 3, 224, 224).
-
-        Raises:
-            ValueError: images of any other shape.
-        """
-        check_images(images)
+    def run(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The outputs, in their order, of images (N, 3, H, W)."""
         y = images.to(next(self.parameters(), images).dtype)
         kept = {IMAGE: y.contiguous(memory_format=torch.channels_last)}
-        for number, layer in enumerate(self.plan.layers):
-            y = self._step(layer, [kept[name] for name in layer.inputs])
-            kept[layer.name] = y
+        for number, layer in enumerate(self._layers):
+            kept[layer.name] = self._step(layer, [kept[name] for name in layer.inputs])
             for name in layer.inputs:
-                if self._last_use[name] == number:
+                if self._last_use[name] == number and name not in self._outputs:
                     kept.pop(name, None)
-        return y
+        return tuple(kept[name] for name in self._outputs)
+
+    def shapes(self, side_px: int) -> list[tuple[int, ...]]:
+        """Shapes of the outputs of one square image, without its axis.
+
+        Raises:
+            ValueError: the layers do not fit each other.
+        """
+        twin = copy.deepcopy(self).to("meta").eval()
+        try:
+            with torch.no_grad():
+                found = twin.run(torch.empty(1, 3, side_px, side_px, device="meta"))
+        except RuntimeError as error:
+            raise ValueError(f"the layers do not fit: {error}") from error
+        return [tuple(one.shape[1:]) for one in found]
 
     def _step(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
         x = inputs[0]
@@ -74,15 +68,39 @@ class PlannedEncoder(nn.Module):
             case "widen":
                 return F.pad(x, (0, 0, 0, 0, 0, layer.out - x.shape[1]))
 
-    def _check_shapes(self) -> None:
-        twin = copy.deepcopy(self).to("meta").eval()
-        try:
-            with torch.no_grad():
-                got = tuple(twin(torch.empty(1, 3, CROP_PX, CROP_PX, device="meta")).shape[1:])
-        except RuntimeError as error:
-            raise ValueError(f"the layers of {self.name} do not fit: {error}") from error
+
+class PlannedEncoder(PlannedNetwork):
+    """Crops to maps as a plan says.  Random weights until some are loaded."""
+
+    def __init__(self, plan: EncoderPlan) -> None:
+        """Builds the layers.
+
+        Raises:
+            ValueError: the plan's layers do not fit each other, or do not give 7 x 7 maps.
+        """
+        super().__init__(plan.layers, [plan.layers[-1].name])
+        self.plan = plan
+        self.name, self.channels = plan.name, plan.channels
+        (got,) = self.shapes(CROP_PX)
         if got != (self.channels, MAP_PX, MAP_PX):
             raise ValueError(f"{self.name} gives {got}, not {(self.channels, MAP_PX, MAP_PX)}")
+
+    def normalise(self, crops_u8: Tensor) -> Tensor:
+        """Images (N, 3, 224, 224) float32, channels last, of crops (N, 224, 224, 3) uint8 RGB.
+
+        Raises:
+            ValueError: wrong shape or type.
+        """
+        return normalised(crops_u8, self.plan.pixel_mean, self.plan.pixel_std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps (N, channels, 7, 7) of normalised images (N, 3, 224, 224).
+
+        Raises:
+            ValueError: images of any other shape.
+        """
+        check_images(images)
+        return self.run(images)[0]
 
 
 def _module(layer: Layer) -> nn.Module:

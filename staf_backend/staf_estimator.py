@@ -24,7 +24,7 @@ from staf_backend.smpl_params import SmplParams
 from staf_backend.stream import Arrival, Recovered, StafStream, StreamConfig, TrackStream
 from staf_backend.weights import load_weights
 from staf_backend.weights_error import WeightsError
-from staf_backend.weights_info import BODY_FILE, WeightsInfo, read_info, weights_folder
+from staf_backend.weights_info import BODY_FILE, WeightsInfo, read_info, set_folder
 
 if TYPE_CHECKING:
     from staf_backend.body import Body
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _STEADY_S = 0.1  # the crop camera's scale is noisy from frame to frame
 
 
-def own_body(weights: str = "staf") -> Path | str | None:
+def own_body(weights: str) -> Path | str | None:
     """The body whose betas a set of weights gives: the file that came with it, or a name.
 
     Raises:
@@ -43,7 +43,7 @@ def own_body(weights: str = "staf") -> Path | str | None:
     """
     info = _runnable(weights)
     if info.has_body:
-        return weights_folder() / weights / BODY_FILE
+        return set_folder(weights) / BODY_FILE
     return info.body or None
 
 
@@ -83,7 +83,7 @@ def estimate_by_staf(
     focal_px: float,
     report: "Report",
     *,
-    weights: str = "staf",
+    weights: str,
     device: str = "auto",
     threads: int | None = None,
 ) -> Iterator[Estimate]:
@@ -95,7 +95,7 @@ def estimate_by_staf(
         body: whose betas the weights give.
         focal_px: of the camera, principal point at the middle of the picture.
         report: told about progress.
-        weights: name of an installed set.
+        weights: name of a set, see `weights_info.default_weights`.
         device: "auto", "cuda", "mps" or "cpu".
         threads: for the CPU; None is PyTorch's own choice.
 

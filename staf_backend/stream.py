@@ -30,10 +30,10 @@ from staf_backend.device import (
     upload,
 )
 from staf_backend.encoder import CROP_PX, MAP_PX, Encoder, FoldedEncoder
+from staf_backend.fields_encoder import AnyEncoder
 from staf_backend.folded import PARAMS, FoldedStaf, split_params
 from staf_backend.frame_store import FrameStore, StreamEdges, Stretch, Window
 from staf_backend.network import Staf, StageParams
-from staf_backend.planned_encoder import PlannedEncoder
 
 Acceleration = Literal["auto", "none", "graphs", "compile"]
 
@@ -142,7 +142,7 @@ class StafStream:
     def __init__(
         self,
         network: Staf,
-        encoder: Encoder | PlannedEncoder | None = None,
+        encoder: AnyEncoder | None = None,
         config: StreamConfig | None = None,
     ) -> None:
         """Folds the networks and moves them to the device.
@@ -376,7 +376,7 @@ class StafStream:
         self.folded.frame_rows = torch.compile(self.folded.frame_rows, dynamic=False)
 
 
-def _frozen(encoder: Encoder | PlannedEncoder) -> torch.nn.Module:
+def _frozen(encoder: AnyEncoder) -> torch.nn.Module:
     """A copy for inference."""
     if isinstance(encoder, Encoder):
         return FoldedEncoder(encoder)

@@ -33,7 +33,8 @@ from staf_backend.checkpoint_file import (
 )
 from staf_backend.crop_camera import CROP_FACTOR
 from staf_backend.encoder import Encoder
-from staf_backend.encoder_plan import EncoderPlan
+from staf_backend.encoder_plan import AnyPlan, FieldsPlan, read_plan
+from staf_backend.fields_encoder import AnyEncoder, FieldsEncoder
 from staf_backend.network import MeanParams, Staf, StafConfig
 from staf_backend.output import OutputError, replace_atomically
 from staf_backend.planned_encoder import PlannedEncoder
@@ -52,12 +53,14 @@ from staf_backend.weights_info import (
     FORMAT,
     INFO_FILE,
     NETWORK_FILE,
+    OWN,
     PLAN_FILE,
     WeightsInfo,
     check_name,
     file_sha256,
     installed_weights,
     read_info,
+    set_folder,
     weights_folder,
 )
 
@@ -74,7 +77,6 @@ __all__ = [
     "save_weights",
 ]
 
-DEFAULT_NAME = "staf"
 BODY_NAME = "smpl-neutral"
 # A single frame through the same three stages: the paper's baseline, PyMAF
 _BASE = StafConfig(frames=1, average_target=False, tcfm_stage=None, safm_stage=None)
@@ -84,13 +86,13 @@ _BASE = StafConfig(frames=1, average_target=False, tcfm_stage=None, safm_stage=N
 class LoadedWeights:
     """Networks in eval mode on the CPU, without gradients."""
 
-    encoder: Encoder | PlannedEncoder
+    encoder: AnyEncoder
     network: Staf
     info: WeightsInfo
 
 
 def add_weights(
-    paths: Sequence[str | Path], *, name: str = DEFAULT_NAME, root: Path | None = None
+    paths: Sequence[str | Path], *, name: str = OWN, root: Path | None = None
 ) -> WeightsInfo:
     """Takes the authors' checkpoints in: verify, translate, keep.
 
@@ -136,7 +138,7 @@ def save_weights(
     encoder: Mapping[str, Tensor],
     network: Mapping[str, Tensor],
     config: StafConfig,
-    plan: EncoderPlan | None = None,
+    plan: AnyPlan | None = None,
     body: Mapping[str, np.ndarray] | None = None,
     body_name: str = "",
     crop_factor: float = CROP_FACTOR,
@@ -147,7 +149,7 @@ def save_weights(
 
     Args:
         folder: where; its name becomes the set's name.
-        encoder: state dict of `Encoder`, or of `PlannedEncoder` if there is a `plan`.
+        encoder: state dict of `Encoder`, or of what the `plan` describes.
         network: state dict of `Staf`.
         config: what the network was built with.
         plan: the encoder's, None for ResNet-50.
@@ -192,7 +194,7 @@ def save_weights(
 
 
 def load_weights(
-    name: str = DEFAULT_NAME,
+    name: str = OWN,
     *,
     root: Path | None = None,
     body: "Body | None" = None,
@@ -211,7 +213,7 @@ def load_weights(
         WeightsError: no such set, changed or damaged files, tensors that do not fit, or no body.
     """
     info = read_info(name, root)
-    folder = weights_folder(root) / name
+    folder = set_folder(name, root)
     _check_digests(folder, info)
     network = Staf(config or info.config, SmplBody(_tables(folder, info, body)), _no_means())
     plan = _read_plan(folder / PLAN_FILE) if PLAN_FILE in info.files else None
@@ -319,11 +321,13 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
                            "Add the weights again with: staf weights add") from error  # fmt: skip
 
 
-def _encoder(plan: EncoderPlan | None) -> Encoder | PlannedEncoder:
+def _encoder(plan: AnyPlan | None) -> AnyEncoder:
+    if isinstance(plan, FieldsPlan):
+        return FieldsEncoder(plan)
     return Encoder() if plan is None else PlannedEncoder(plan)
 
 
-def _check_width(encoder: Encoder | PlannedEncoder, config: StafConfig, source: str) -> None:
+def _check_width(encoder: AnyEncoder, config: StafConfig, source: str) -> None:
     if encoder.channels != config.map_channels:
         raise WeightsError(
             f"The encoder {encoder.name} gives {encoder.channels} channels, but the network of "
@@ -332,9 +336,9 @@ def _check_width(encoder: Encoder | PlannedEncoder, config: StafConfig, source: 
         )
 
 
-def _read_plan(path: Path) -> EncoderPlan:
+def _read_plan(path: Path) -> AnyPlan:
     try:
-        return EncoderPlan.from_json(path.read_text(encoding="utf-8"))
+        return read_plan(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read: {error}.",
                            "Add the weights again with: staf weights add") from error  # fmt: skip

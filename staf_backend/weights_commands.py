@@ -10,7 +10,7 @@ from staf_backend.reporting import Reporter
 try:
     from staf_backend import network_report, weights
     from staf_backend.weights_adopt import adopt_weights
-    from staf_backend.weights_info import BODY_FILE, weights_folder
+    from staf_backend.weights_info import BODY_FILE, OPEN, OWN, read_info, weights_folder
 except ModuleNotFoundError as error:
     raise AssetError(
         f"The STAF network needs the package {error.name}.",
@@ -29,7 +29,7 @@ def take_weights(files: Sequence[Path], reporter: Reporter) -> int:
         WeightsError: a file is not what it should be.
     """
     if len(files) == 1 and files[0].is_dir():
-        info = adopt_weights(files[0], name=weights.DEFAULT_NAME)
+        info = adopt_weights(files[0], name=OWN)
     else:
         info = weights.add_weights(files)
     values = {"name": info.name, "notes": list(info.notes), "sources": dict(info.sources)}
@@ -46,12 +46,12 @@ def take_weights(files: Sequence[Path], reporter: Reporter) -> int:
 
 
 def list_weights(reporter: Reporter) -> int:
-    """The sets at hand."""
-    found = weights.installed_weights()
+    """The sets at hand: the user's, and the one that came with this software."""
+    found = (*weights.installed_weights(), read_info(OPEN))
     lines = [f"{info.name}: from {', '.join(info.sources) or 'training'}" for info in found]
-    advice = "no STAF weights; add them with: staf weights add base_model.pt MODEL.pth.tar"
-    names = {"weights": [info.name for info in found]}
-    reporter.result("\n".join(lines) or advice, names)
+    if len(found) == 1:
+        lines.append("add others with: staf weights add base_model.pt MODEL.pth.tar")
+    reporter.result("\n".join(lines), {"weights": [info.name for info in found]})
     return 0
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from staf_backend import __version__
+from staf_backend.assets import folder as assets_folder
 from staf_backend.body_registry import data_folder
 from staf_backend.crop_camera import CROP_FACTOR
 from staf_backend.network_config import RESNET50, StafConfig
@@ -15,6 +16,8 @@ from staf_backend.weights_error import WeightsError
 
 ENCODER_FILE, NETWORK_FILE = "encoder.safetensors", "network.safetensors"
 PLAN_FILE, BODY_FILE, INFO_FILE = "encoder.json", "body.npz", "weights.json"
+OWN, OPEN = "staf", "staf-open"
+"""The set that a user adds, and the one that comes with this software, of our own training."""
 FORMAT = 2
 _READABLE = (1, FORMAT)  # 1 had no encoder but ResNet-50
 
@@ -59,13 +62,29 @@ class WeightsInfo:
 
 
 def installed_weights(root: Path | None = None) -> tuple[WeightsInfo, ...]:
-    """The stored sets in order of name.
+    """The sets that the user added, in order of name.
 
     Raises:
         WeightsError: the description of a set cannot be read.
     """
     files = sorted(weights_folder(root).glob(f"*/{INFO_FILE}"))
     return tuple(read_info(file.parent.name, root) for file in files)
+
+
+def default_weights() -> str:
+    """The set that videos are run through unless one is named: the user's, else the open one.
+
+    Raises:
+        WeightsError: the description of a set cannot be read.
+    """
+    return OWN if any(info.name == OWN for info in installed_weights()) else OPEN
+
+
+def set_folder(name: str, root: Path | None = None) -> Path:
+    """The folder of a set; a user's set of the open one's name goes before it."""
+    folder = weights_folder(root) / name
+    embedded = root is None and name == OPEN and not (folder / INFO_FILE).exists()
+    return assets_folder() / OPEN if embedded else folder
 
 
 def read_info(name: str, root: Path | None = None) -> WeightsInfo:
@@ -75,7 +94,7 @@ def read_info(name: str, root: Path | None = None) -> WeightsInfo:
         WeightsError: there is no such set, or its description is damaged.
     """
     check_name(name)
-    path = weights_folder(root) / name / INFO_FILE
+    path = set_folder(name, root) / INFO_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format") not in _READABLE:

@@ -135,9 +135,9 @@ def test_videos_are_not_run_through_the_base_model_alone(checkpoints, tmp_path, 
     monkeypatch.setenv("STAF_HOME", str(tmp_path))
     add_weights([checkpoints[0]])
     with pytest.raises(WeightsError, match="not of the paper's whole network"):
-        own_body()
+        own_body("staf")
     add_weights(checkpoints)
-    assert own_body() == tmp_path / "weights" / "staf" / "body.npz"
+    assert own_body("staf") == tmp_path / "weights" / "staf" / "body.npz"
 
 
 def test_the_authors_batching_can_be_asked_for(root: Path) -> None:

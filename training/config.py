@@ -121,6 +121,7 @@ class ImageStageConfig:
         body: whose betas and mesh.
         begun_from: SHA-256 of the run's checkpoint that it begins with; empty for none.
         dropout: of the regressors.
+        linear_start: whether the first regressor begins where `linear_start` puts it.
         losses: Eq. 11.
         dense: the auxiliary head; None for none.
         data: SPEC=SHARE of each source.
@@ -136,6 +137,7 @@ class ImageStageConfig:
     body: str = "open-neutral"
     begun_from: str = ""
     dropout: float = DROPOUT
+    linear_start: bool = False
     losses: LossConfig = field(default_factory=LossConfig.paper_image)
     dense: DenseConfig | None = field(default_factory=DenseConfig)
     data: tuple[str, ...] = ()
@@ -146,6 +148,8 @@ class ImageStageConfig:
         _check_dropout(self.dropout)
         if self.encoder_rate < 0:
             raise ValueError(f"encoder_rate must not be below 0, not {self.encoder_rate!r}")
+        if self.linear_start and self.dropout:
+            raise ValueError("a linear start needs dropout 0")
 
     @classmethod
     def coco(cls) -> "ImageStageConfig":

@@ -1,21 +1,29 @@
-"""Sources by words of a command line: a prepared set's folder, or "synthetic[:count[:seed]]"."""
+"""Sources by words of a command line: a prepared set's folder, "synthetic[:count[:seed]]", or
+"simulated[:count[:seed]]", landmarks instead of pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from staf_backend import StafError
+from staf_backend.fields_encoder import FieldsEncoder
 
 from .augment import Augment
 from .crops import PreparedImages, PreparedSequences
+from .encoders import FIELDS
 from .samples import ImageSource, SequenceSource
 from .store import open_set
 
 if TYPE_CHECKING:
     from .synthetic_recipe import SyntheticRecipe
 
-SYNTHETIC = "synthetic"
+SYNTHETIC, SIMULATED = "synthetic", "simulated"
 IMAGES, SEQUENCES = 20_000, 500
 """How many synthetic images make an epoch, and how many sequences a set, unless said otherwise."""
+FRAMES, WINDOWS = 200_000, 4_000
+"""The same of simulated landmarks."""
 
 
 class DataError(StafError):
@@ -31,8 +39,9 @@ def open_images(
     """Single crops.
 
     Args:
-        spec: folder of a prepared set, or "synthetic[:count[:seed]]".
-        recipe: of synthetic images, JSON; the default recipe without it.
+        spec: folder of a prepared set, "synthetic[:count[:seed]]" or "simulated[:count[:seed]]".
+        recipe: of synthetic images, JSON; the default recipe without it.  Simulated landmarks
+            take the motion that it names.
         augment: changes of a prepared set's crops, the paper's by default.  Synthetic images are
             rendered anew at every draw and changed by their recipe.
 
@@ -40,6 +49,10 @@ def open_images(
         DataError: words that mean nothing.
         SetError, SyntheticError, MocapError: the set, the recipe or its motion cannot be read.
     """
+    if is_simulated(spec):
+        from .simulated import SimulatedFrames
+
+        return SimulatedFrames(_recipe(recipe), *_count_and_seed(spec, FRAMES))
     if not is_synthetic(spec):
         return PreparedImages(open_set(Path(spec)), augment or Augment())
     from .synthetic import SyntheticImages
@@ -50,6 +63,10 @@ def open_images(
 
 def open_sequences(spec: str, *, recipe: Path | None = None) -> SequenceSource:
     """Videos of single people, unchanged; arguments and errors as for `open_images`."""
+    if is_simulated(spec):
+        from .simulated import SimulatedSequences
+
+        return SimulatedSequences(_recipe(recipe), *_count_and_seed(spec, WINDOWS))
     if not is_synthetic(spec):
         return PreparedSequences(open_set(Path(spec)))
     from .synthetic import SyntheticSequences
@@ -63,6 +80,25 @@ def is_synthetic(spec: str) -> bool:
     return spec.split(":")[0] == SYNTHETIC
 
 
+def is_simulated(spec: str) -> bool:
+    """Whether the words ask for simulated landmarks."""
+    return spec.split(":")[0] == SIMULATED
+
+
+def check_readable(specs: Sequence[str], encoder: torch.nn.Module) -> None:
+    """Refuses simulated landmarks where the encoder reads pictures alone, or among pictures.
+
+    Raises:
+        DataError: saying which encoder reads them.
+    """
+    simulated = [spec for spec in specs if is_simulated(spec)]
+    if simulated and not isinstance(encoder, FieldsEncoder):
+        raise DataError(f"{simulated[0]} are landmarks, no pictures.",
+                        f"Take the encoder that reads them: --encoder {FIELDS}.")  # fmt: skip
+    if simulated and len(simulated) < len(specs):
+        raise DataError("Simulated landmarks cannot be mixed with pictures.", "Train on one kind.")
+
+
 def _recipe(path: Path | None) -> "SyntheticRecipe":
     from .synthetic_recipe import SyntheticRecipe
 
@@ -72,7 +108,8 @@ def _recipe(path: Path | None) -> "SyntheticRecipe":
 def _count_and_seed(spec: str, count: int) -> tuple[int, int]:
     numbers = spec.split(":")[1:]
     if len(numbers) > 2 or not all(n.isdecimal() for n in numbers) or numbers[:1] == ["0"]:
+        kind = spec.split(":")[0]
         raise DataError(f"{spec!r} is no data source.",
-                        "Write synthetic, synthetic:COUNT or synthetic:COUNT:SEED.")  # fmt: skip
+                        f"Write {kind}, {kind}:COUNT or {kind}:COUNT:SEED.")  # fmt: skip
     found = [int(n) for n in numbers]
     return (found[0] if found else count), (found[1] if len(found) > 1 else 0)

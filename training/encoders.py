@@ -1,14 +1,16 @@
 """Encoders by name: the paper's ResNet-50, and open ones that bring trained weights along.
 
     resnet50           2048  the paper's; starts from nothing unless weights are given
-    blazepose-lite      192  trunk of the pose network (Apache-2.0); see `blazepose_trunk`
+    blazepose-lite      192  trunk of the pose network (Apache-2.0); see `blazepose_plans`
     blazepose-full      288
     blazepose-heavy     288
     efficientnet-lite0 1280  ImageNet weights (Apache-2.0); see `efficientnet_lite`
-    ...-white                any of the open ones with white maps; see `whitening`
+    ...-white                any of the three kinds above with white maps; see `whitening`
+    blazepose-heavy-fields 213  maps painted of landmarks and lifted rotations; see
+                             `staf_backend.fields_encoder`, `lift_frames`
 
 Each has `name`, `channels`, `normalise(crops_u8) -> images` and `forward(images) -> maps`.  All but
-the first are `PlannedEncoder`s: stored with a trained network are their plan and their tensors, and
+the first are made from plans: stored with a trained network are their plan and their tensors, and
 neither ONNX nor the package they came from is needed to run them.
 """
 
@@ -25,18 +27,20 @@ from torch import Tensor
 from staf_backend.assets import asset_path
 from staf_backend.assets import names as asset_names
 from staf_backend.encoder import Encoder
-from staf_backend.encoder_plan import EncoderPlan
+from staf_backend.encoder_plan import AnyPlan, EncoderPlan
+from staf_backend.fields_encoder import AnyEncoder
 from staf_backend.network_config import RESNET50
 from staf_backend.planned_encoder import PlannedEncoder
 
-from .blazepose_trunk import read_trunk
+from .blazepose_plans import read_network, read_trunk
 from .efficientnet_lite import read_lite0
 from .encoder_error import EncoderError
 from .whitening import WHITE, whitened
 
 __all__ = ["NAMES", "AnyEncoder", "EncoderError", "digest", "make_encoder", "plan_of"]
 
-AnyEncoder = Encoder | PlannedEncoder
+FIELDS = "blazepose-heavy-fields"
+"""The encoder that reads landmarks, simulated ones too."""
 Weights = Path | Mapping[str, Tensor]
 
 
@@ -68,9 +72,9 @@ def make_encoder(name: str, weights: Weights | None = None) -> AnyEncoder:
     return encoder.train()
 
 
-def plan_of(encoder: AnyEncoder) -> EncoderPlan | None:
+def plan_of(encoder: AnyEncoder) -> AnyPlan | None:
     """What `staf_backend.weights.save_weights` wants beside the tensors; None for ResNet-50."""
-    return encoder.plan if isinstance(encoder, PlannedEncoder) else None
+    return None if isinstance(encoder, Encoder) else encoder.plan
 
 
 def digest(encoder: torch.nn.Module) -> str:
@@ -111,7 +115,7 @@ def _load(encoder: AnyEncoder, tensors: Mapping[str, Tensor], source: str) -> No
         encoder.load_state_dict(dict(tensors), strict=True)
     except RuntimeError as error:
         raise EncoderError(
-            f"{source} does not hold the weights of {encoder.name}: {error}.",
+            f"{source} does not hold the weights of {encoder.name}.",
             "Give weights of that encoder, or leave them out.",
         ) from error
 
@@ -131,6 +135,7 @@ _MAKERS: dict[str, Callable[[], AnyEncoder]] = {
     RESNET50: Encoder,
     **{name: partial(_landmark_trunk, name) for name in _LANDMARKS},
     "efficientnet-lite0": _lite0,
+    FIELDS: partial(read_network, _LANDMARKS["blazepose-heavy"], FIELDS),
 }
-NAMES = (*_MAKERS, *(name + WHITE for name in _MAKERS if name != RESNET50))
+NAMES = (*_MAKERS, *(name + WHITE for name in _MAKERS if name not in (RESNET50, FIELDS)))
 """What `make_encoder` knows."""

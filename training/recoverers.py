@@ -16,14 +16,12 @@ from torch import Tensor
 
 from staf_backend.ablations import PooledNetwork
 from staf_backend.device import choose_device, numerics
-from staf_backend.encoder import Encoder
+from staf_backend.fields_encoder import AnyEncoder
 from staf_backend.frame_store import StreamEdges, Stretch, Window
 from staf_backend.network import Staf, StageParams
-from staf_backend.planned_encoder import PlannedEncoder
 from staf_backend.stream import Arrival, StafStream, StreamConfig
 
 AnyNetwork = Staf | PooledNetwork
-AnyEncoder = Encoder | PlannedEncoder
 
 
 class Recoverer(Protocol):

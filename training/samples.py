@@ -15,6 +15,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from torch import Tensor
 
+from staf_backend.frame_lifter import NUMBERS
+from staf_backend.markers import COUNT as MARKERS
+
 from .joints import COUNT
 
 CROP_SCALE = 1.2
@@ -45,6 +48,7 @@ class Targets(NamedTuple):
         return Targets(*(function(field) for field in self))
 
 
+_SEEN = ((np.uint8, (224, 224, 3)), (np.float32, (MARKERS, NUMBERS)))
 TARGET_SHAPES = Targets((COUNT, 3), (COUNT, 4), (24, 3, 3), (10,), (), ())
 """Shape of each field without its leading axes."""
 
@@ -60,7 +64,7 @@ class CropSequence:
 
     Attributes:
         name: unique in its source.
-        images: (T, 224, 224, 3) uint8 RGB.
+        images: (T, 224, 224, 3) uint8 RGB; or, of simulated people, landmarks (T, 27, 6) float32.
         targets: of each frame, numpy.
         times_s: (T,) increasing.
         valid: (T,) bool, frames that scores count (MPI-INF-3DHP leaves some out).
@@ -74,7 +78,7 @@ class CropSequence:
 
     def __post_init__(self) -> None:
         frames = len(self.images)
-        if self.images.dtype != np.uint8 or self.images.shape[1:] != (224, 224, 3):
+        if (self.images.dtype, self.images.shape[1:]) not in _SEEN:
             raise ValueError(f"{self.name}: images must be (T, 224, 224, 3) uint8")
         for name, array, shape in zip(Targets._fields, self.targets, TARGET_SHAPES):
             if array.shape != (frames, *shape):
@@ -105,12 +109,13 @@ class ImageSource(Protocol):
     def __len__(self) -> int: ...
 
     def image(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, Targets]:
-        """Crop (224, 224, 3) uint8 RGB and its targets without leading axes."""
+        """Crop (224, 224, 3) uint8 RGB, or landmarks (27, 6), and targets without leading axes."""
         ...
 
 
 class ImageBatch(NamedTuple):
-    """Crops (B, 224, 224, 3) uint8 RGB, which the encoder normalises, and targets (B, ...)."""
+    """Crops (B, 224, 224, 3) uint8 RGB, which the encoder normalises, or landmarks (B, 27, 6)
+    float32, and targets (B, ...)."""
 
     images: Tensor
     targets: Targets

@@ -5,7 +5,8 @@
         --data H36M=0.5 --data MPII3D=0.2 --data COCO=0.15 ...                   1b
     python -m training.stage_image --data synthetic --encoder blazepose-heavy --out RUN
 
-A source is the folder of a prepared set or "synthetic[:count[:seed]]", with the share of the batch
+A source is the folder of a prepared set, "synthetic[:count[:seed]]" or, for an encoder that reads
+landmarks, "simulated[:count[:seed]]", with the share of the batch
 that it makes up; without shares, sources count by their size.  At the end, and at --minutes, the
 best state is also written to RUN/weights.
 """
@@ -26,12 +27,12 @@ from staf_backend.assets import sha256
 from staf_backend.device import numerics
 from staf_backend.network import Staf
 
-from . import networks, whitening
+from . import linear_start, networks, whitening
 from .batches import ImageMix, loaded
 from .checkpoints import load_strictly, read_model
 from .command import command_line
 from .config import ImageStageConfig
-from .data import open_images, open_sequences
+from .data import check_readable, is_simulated, open_images, open_sequences
 from .dense import DenseHead
 from .encoders import NAMES, digest, make_encoder
 from .loop import Run, train
@@ -243,6 +244,9 @@ def arguments(preset: ImageStageConfig) -> argparse.ArgumentParser:
     parser.add_argument("--body", default=ImageStageConfig.body)
     parser.add_argument("--mean", type=Path, help="SPIN's smpl_mean_params.npz")
     parser.add_argument("--dropout", type=float, default=ImageStageConfig.dropout)
+    parser.add_argument(
+        "--linear-start", action="store_true", help="fit the first regressor in closed form first"
+    )
     parser.add_argument("--workers", type=int, default=4, help="processes that make batches")
     parser.add_argument("--no-dense", action="store_true", help="without the auxiliary head")
     add_loss_weights(parser)
@@ -261,7 +265,8 @@ def config_of(options: argparse.Namespace) -> ImageStageConfig:
     return replace(
         preset, loop=loop_of(options, preset.loop), encoder=options.encoder,
         encoder_rate=options.encoder_rate, channels=options.channels, body=options.body,
-        dropout=options.dropout, dense=None if options.no_dense else preset.dense,
+        dropout=options.dropout, linear_start=options.linear_start,
+        dense=None if options.no_dense else preset.dense,
         data=tuple(options.data), validation=options.validation, recipes=recipes(options),
         losses=weighed(preset.losses, options),
     )  # fmt: skip
@@ -286,9 +291,13 @@ def _run(config: ImageStageConfig, options: argparse.Namespace, machine: Machine
     objective = make_objective(
         config, machine, mean=options.mean, encoder_weights=options.encoder_weights
     )
+    check_readable([Share.parse(text).spec for text in config.data], objective.encoder)
     if not options.dry_run and _is_to_be_fitted(objective.encoder, options):
         batches = math.ceil(whitening.PICTURES / config.loop.batch)
         whitening.fit(objective.encoder, (mix.batch(step).images for step in range(batches)))
+    if config.linear_start and not options.dry_run and not options.begin and not options.resume:
+        batches = range(math.ceil(linear_start.SAMPLES / config.loop.batch))
+        linear_start.fit(objective.network, objective.encoder, (mix.batch(n) for n in batches))
     config = replace(config, encoder_weights=digest(objective.encoder))
     if options.begin is not None:
         begin_from(objective, options.begin)
@@ -299,11 +308,13 @@ def _run(config: ImageStageConfig, options: argparse.Namespace, machine: Machine
         return
     validation = None
     if config.validation and machine.first:
+        check_readable([config.validation], objective.encoder)
         source = open_sequences(config.validation, recipe=options.validation_recipe)
         validation = KeptCrops(source, _VALIDATED, config.loop.batch)
     train_images(
         config, mix, objective, options.out, machine, validation=validation,
-        resume=options.resume, minutes=options.minutes, workers=options.workers,
+        resume=options.resume, minutes=options.minutes,
+        workers=0 if is_simulated(config.data[0]) else options.workers,  # they lie in memory
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from .batches import WindowMix, threaded
 from .checkpoints import load_strictly, read_model
 from .command import command_line
 from .config import VideoStageConfig
-from .data import is_synthetic, open_sequences
+from .data import check_readable, is_simulated, is_synthetic, open_sequences
 from .encoders import digest
 from .feature_cache import FeatureCache, build_cache
 from .loop import Run, Validate, train
@@ -237,6 +237,7 @@ def open_cache(
         CacheError: they are damaged, or cannot be made.
         OutputError: the disk is full.
     """
+    check_readable([spec], base.encoder)
     source = open_sequences(spec, recipe=recipe)
     place = folder / "-".join([_plain(spec), digest(base.encoder)[:12], *_marks(spec, recipe)])
     if machine.first and not place.exists():
@@ -286,7 +287,7 @@ def _idle(config: VideoStageConfig) -> bool:
 def _marks(spec: str, recipe: Path | None) -> list[str]:
     """What tells the maps of one name apart: a set prepared anew, or another recipe."""
     files = [recipe] if recipe else []
-    if not is_synthetic(spec):
+    if not is_synthetic(spec) and not is_simulated(spec):
         files = [Path(spec) / name for name in (INDEX_FILE, REPORT_FILE)]
     return [sha256(file)[:12] for file in files if file.is_file()]
 

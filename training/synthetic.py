@@ -54,13 +54,17 @@ class Take:
     noise_seed: int
 
 
-@cache
-def _clips(path: str, part: str, held_out: tuple[str, ...]) -> tuple[Clip, ...]:
-    """The clips of a part; none without a file.
+def clips_of(recipe: SyntheticRecipe) -> list[Clip]:
+    """The captured motion of the recipe's part; none where it names no file.
 
     Raises:
         MocapError: the file cannot be read, or one side of the split is empty.
     """
+    return list(_clips(recipe.mocap, recipe.part, recipe.held_out))
+
+
+@cache
+def _clips(path: str, part: str, held_out: tuple[str, ...]) -> tuple[Clip, ...]:
     if not path:
         return ()
     from .lift import figure_of, open_clips
@@ -83,7 +87,7 @@ class Studio:
             SyntheticError: the folder of photographs holds none.
         """
         self.recipe = recipe
-        self.clips = list(_clips(recipe.mocap, recipe.part, recipe.held_out))
+        self.clips = clips_of(recipe)
         self.bank = Bank(PARTS.index(recipe.part), photographs(recipe.photos))
 
     def take(self, frames: int, rate_hz: float, rng: np.random.Generator) -> Take:

@@ -8,6 +8,8 @@ from staf_backend import StafError
 
 _FOLDER = Path(__file__).parent
 _SUMS = _FOLDER / "SHA256SUMS"
+_BESIDE = {"pose_landmark_heavy.onnx": "pose_landmark_heavy.safetensors"}
+"""Files whose numbers are in a file of their own, which PyTorch reads too."""
 
 
 class AssetError(StafError):
@@ -15,6 +17,11 @@ class AssetError(StafError):
 
     kind = "weights"
     exit_code = 6
+
+
+def folder() -> Path:
+    """Where the embedded files lie."""
+    return _FOLDER
 
 
 def names() -> tuple[str, ...]:
@@ -40,6 +47,8 @@ def asset_path(name: str) -> Path:
         raise AssetError(f"The embedded file {name} cannot be read: {error}.", advice) from error
     if digest != _checksums().get(name):
         raise AssetError(f"The embedded file {name} is damaged (wrong checksum).", advice)
+    if name in _BESIDE:
+        asset_path(_BESIDE[name])
     return path
 
 

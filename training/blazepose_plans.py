@@ -1,11 +1,12 @@
-"""The trunk of the BlazePose landmark network as a plan and its tensors, read from the ONNX file.
+"""The BlazePose landmark network as plans of encoders, read from the ONNX file.
 
     image ─ stem ─ ... ─ 8x8 ─┬─ decoder ─ heat map, mask
                               └──(heavy: and back)── 8x8 ══ cut ══ 4x4 ─ 2x2 ─ landmarks, world
 
-The cut is the last map of stride 32 on which all of `world` depends: whatever the network knows of
-a pose in space has passed through it.  Crops of 224 pixels give 7 x 7 there.  Batch norm was folded
-into the convolutions when the network was published, so the trunk has none.
+`read_trunk` ends at the cut, the last map of stride 32 on which all of `world` depends: whatever
+the network knows of a pose in space has passed through it.  Crops of 224 pixels give 7 x 7 there.
+`read_network` goes on to the landmarks, for the encoder that paints fields of them.  Batch norm was
+folded into the convolutions when the network was published, so there is none.
 """
 
 from pathlib import Path
@@ -15,12 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from staf_backend.encoder_plan import IMAGE, EncoderPlan, Layer
+from staf_backend.assets import asset_path, sha256
+from staf_backend.body_fields import CHANNELS
+from staf_backend.encoder_plan import IMAGE, EncoderPlan, FieldsPlan, Layer
+from staf_backend.fields_encoder import FieldsEncoder
 
 from .encoder_error import EncoderError, package
 
+LIFTER = (512, 3)
+"""Width and blocks of the lifter."""
 _STRIDE = 32
-_OUTPUT = "world"
+_OUTPUT, _LANDMARKS = "world", "landmarks"
+_LOOKS = 3  # the third finds what the landmark estimator's own crops show, a fourth nothing more
 _OPERATIONS = {
     **{"Conv": "conv", "Clip": "relu6", "Add": "add", "Resize": "double"},
     **{"MaxPool": "max_pool", "Pad": "widen"},
@@ -51,6 +58,29 @@ def read_trunk(onnx_file: Path, name: str) -> tuple[EncoderPlan, dict[str, Tenso
                            "Take the file that came with this software.") from error  # fmt: skip
 
 
+def read_network(onnx_file: str, name: str) -> FieldsEncoder:
+    """An encoder that looks with an embedded landmark network; its lifter is untrained.
+
+    Args:
+        onnx_file: the embedded file; its tensors are in a .safetensors file beside it.
+        name: what to call the encoder.
+
+    Raises:
+        EncoderError: onnx is not installed.
+        AssetError: a file is missing or damaged.
+    """
+    onnx = package("onnx", "pip install 'staf-backend[training]'")
+    graph, tensors = _Graph(onnx, asset_path(onnx_file)), Path(onnx_file).stem + ".safetensors"
+    nodes = graph.whole((_LANDMARKS, _OUTPUT))
+    source = f"BlazePose GHUM ({onnx_file}), Google LLC, Apache-2.0, and a lifter of our own"
+    plan = FieldsPlan(
+        name, CHANNELS, source, tensors, sha256(asset_path(tensors)), _LOOKS,
+        graph.before(_LANDMARKS), graph.before(_OUTPUT), *LIFTER,
+        tuple(graph.layer(node) for node in nodes),
+    )  # fmt: skip
+    return FieldsEncoder(plan)
+
+
 class _Graph:
     """An ONNX graph: who makes what, of which size, with which numbers."""
 
@@ -77,6 +107,15 @@ class _Graph:
         ]
         inside = self._behind(fitting[-1])
         return [node for node in self._nodes if node.output[0] in inside]
+
+    def whole(self, outputs: tuple[str, ...]) -> list[Any]:
+        """Nodes that outputs are computed by, in order, but for their last change of shape."""
+        inside = {name for output in outputs for name in self._behind(self._maker[output].input[0])}
+        return [node for node in self._nodes if node.output[0] in inside]
+
+    def before(self, output: str) -> str:
+        """The layer whose result an output is."""
+        return _plain(self._maker[output].input[0])
 
     def layer(self, node: Any) -> Layer:
         """The node as a step of a plan.

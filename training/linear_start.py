@@ -1,0 +1,118 @@
+"""The first regressor in closed form, before training begins.
+
+A regressor without dropout is linear, so what the features of a fresh network already tell of the
+body is found by ridge regression in seconds; from there gradients improve regressor and features
+together.  Where the encoder's maps hold the answer at fixed places (`body_fields`) this is worth
+an hour of steps; the later regressors, which read at the mesh, begin by passing it on.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from staf_backend.device import numerics
+from staf_backend.fields_encoder import AnyEncoder
+from staf_backend.network import DeconvBlock, Regressor, Staf
+from staf_backend.sampling import sample
+
+from .joints import ANNOTATED
+from .posed_joints import PosedJoints
+from .samples import ImageBatch, Targets
+
+SAMPLES = 16_384
+_RIDGE = 3e-3  # of the mean variance of a feature
+_CALIBRATED = 8  # batches that the norm's running statistics are taken from
+
+
+@torch.no_grad()
+def fit(network: Staf, encoder: AnyEncoder, batches: Iterable[ImageBatch]) -> None:
+    """Fits the network's first regressor; all of it is left in the mode it was in.
+
+    Args:
+        network: fresh, on the CPU.
+        encoder: what gives its maps.
+        batches: with known poses, betas and keypoints.
+
+    Raises:
+        ValueError: no batch, or labels are missing.
+    """
+    was_training = network.training, encoder.training
+    encoder.eval()
+    with numerics("float32"):
+        kept = [
+            (encoder(encoder.normalise(batch.images)).half(), batch.targets) for batch in batches
+        ]
+        if not kept or min(float(targets.has_betas.min()) for _, targets in kept) < 1:
+            raise ValueError("a linear start needs poses and betas of every sample")
+        _calibrate(network.deconv[0], [maps for maps, _ in kept[:_CALIBRATED]])
+        network.eval()
+        features = torch.cat([_features(network, maps.float()) for maps, _ in kept])
+        joints = PosedJoints(network.body.tables)
+        truth = torch.cat([_parameters(joints, targets) for _, targets in kept])
+        start = network.mean_params()
+        flat = torch.cat([start.pose6d, start.betas, start.camera])
+        weight, bias = _ridge(features, truth - flat)
+    _write(network.regressors[0], weight, bias, features.shape[1])
+    network.train(was_training[0])
+    encoder.train(was_training[1])
+
+
+def _calibrate(block: nn.Module, maps: list[Tensor]) -> None:
+    """Gives the norm the statistics of these maps, as training would in the long run."""
+    assert isinstance(block, DeconvBlock)
+    momentum, block.norm.momentum = block.norm.momentum, None
+    block.norm.reset_running_stats()
+    block.train()
+    for batch in maps:
+        block(batch.float())
+    block.norm.momentum = momentum
+
+
+def _features(network: Staf, maps: Tensor) -> Tensor:
+    """What the first regressor reads of maps (N, C, 7, 7): (N, S)."""
+    deep = network.deconv[0](maps)
+    points = network.get_buffer("grid").expand(len(maps), -1, -1)
+    return network.points[0](sample(deep, points))
+
+
+def _parameters(joints: PosedJoints, targets: Targets) -> Tensor:
+    """True 6D rotations, betas and camera (N, 157)."""
+    posed_m = joints(targets.betas, targets.rotations)[:, ANNOTATED, :2]
+    seen = targets.keypoints[:, ANNOTATED, :2]
+    middle_m, middle = posed_m.mean(1, keepdim=True), seen.mean(1, keepdim=True)
+    about_m = posed_m - middle_m
+    scale = (about_m * (seen - middle)).sum((1, 2)) / about_m.square().sum((1, 2))
+    shift = middle[:, 0] / scale[:, None] - middle_m[:, 0]
+    pose6d = targets.rotations[..., :2].flatten(1)
+    return torch.cat([pose6d, targets.betas, scale[:, None], shift], 1)
+
+
+def _ridge(features: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights (P, S) and biases (P,) of the best linear map, large weights discouraged."""
+    mean, middle = features.mean(0), wanted.mean(0)
+    about = features - mean
+    square = (about.T @ about).double() / len(features)
+    square.diagonal().add_(_RIDGE * square.diagonal().mean())
+    product = (about.T @ (wanted - middle)).double() / len(features)
+    weight = torch.linalg.solve(square, product).float().T
+    return weight, middle - weight @ mean
+
+
+def _write(regressor: Regressor, weight: Tensor, bias: Tensor, features: int) -> None:
+    """Lets the last hidden units carry the linear map's results to the decoders."""
+    count = len(weight)
+    rows = slice(-count, None)
+    regressor.fc1.weight[rows] = 0
+    regressor.fc1.weight[rows, :features] = weight
+    regressor.fc1.bias[rows] = bias
+    regressor.fc2.weight[rows] = 0
+    regressor.fc2.weight[rows, rows] = torch.eye(count)
+    regressor.fc2.bias[rows] = 0
+    first = regressor.fc2.out_features - count
+    for decoder in (regressor.pose, regressor.betas, regressor.camera):
+        decoder.weight[:, rows] = 0
+        units = slice(first, first + decoder.out_features)
+        decoder.weight[:, units] = torch.eye(decoder.out_features)
+        decoder.bias.zero_()
+        first += decoder.out_features
