@@ -51,7 +51,7 @@ PERSON_ITEMS = [
 ESTIMATOR_ITEMS = [
     ("auto", "Automatic", "The best that is installed"),
     ("landmarks", "Landmarks", "The built-in estimator; works on any computer"),
-    ("staf", "STAF", "The STAF network; needs its weights"),
+    ("staf", "STAF", "The STAF network, with your weights or the open ones; needs PyTorch"),
 ]
 PRESET_ITEMS = [
     ("fast", "Fast", "Quickest"),

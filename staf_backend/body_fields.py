@@ -19,8 +19,9 @@ from staf_backend.encoder import MAP_PX
 from staf_backend.frame_lifter import BETAS, POSE_6D, check_landmarks, rest_6d
 from staf_backend.markers import COUNT, indices
 
-_PLAIN = 5  # channels of plain numbers: 3 of each landmark, rotations, betas
-CHANNELS = 2 * COUNT + POSE_6D + BETAS + _PLAIN
+PLAIN = 5
+"""The last channels, of plain numbers: rotations, betas, three of each landmark."""
+CHANNELS = 2 * COUNT + POSE_6D + BETAS + PLAIN
 """Of the maps."""
 
 _SPREAD = 0.75 * 2 / MAP_PX  # of a bump, in crop coordinates: three quarters of a cell
@@ -81,7 +82,7 @@ def paint(landmarks: Tensor, pose6d: Tensor, betas: Tensor) -> Tensor:
         limbs[:, :1] * betas[..., None],
     ]
     plain = torch.cat([turned.flatten(1), betas / 2, points.flatten(1), depth], 1)
-    plain = F.pad(plain, (0, _PLAIN * MAP_PX**2 - plain.shape[1])).unflatten(1, (_PLAIN, -1))
+    plain = F.pad(plain, (0, PLAIN * MAP_PX**2 - plain.shape[1])).unflatten(1, (PLAIN, -1))
     maps = torch.cat([torch.cat(fields, 1) * _FAINT, plain * _LOUD], 1)
     return maps.unflatten(-1, (MAP_PX, MAP_PX))
 

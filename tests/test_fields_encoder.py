@@ -64,7 +64,7 @@ class TestPainting:
         pose[0, 18 * 6] += 1.0  # the left elbow's
         maps = paint(standing(), pose, torch.zeros(1, 10))
         elbow = maps[0, 2 * COUNT + 18 * 6]
-        assert elbow[1, 5] == 1, "the forearm crosses this cell"
+        assert elbow[1, 5] == elbow.max() > 0.3, "the forearm crosses this cell"
         assert elbow[1, :3].max() < 0.01
         assert elbow[5:].max() < 0.01
 

@@ -180,6 +180,8 @@ class VideoStageConfig:
         share_2d: of the batch, from sets with 2D labels alone.
         stride: frames between the starts of a video's windows.
         dropout: of the regressors.
+        fusion_gain: factor on what the fresh TCFM adds to features; far below 1 it begins by
+            leaving the base model's features as they are.
         losses: Eq. 11; `LossConfig.released_video()` is what the released trainer computes.
         data_2d, data_3d, validation: names of the sets.
         recipes: SHA-256 of the recipes of synthetic training and validation data.
@@ -192,6 +194,7 @@ class VideoStageConfig:
     share_2d: float = 0.6
     stride: int = 9
     dropout: float = DROPOUT
+    fusion_gain: float = 1.0
     losses: LossConfig = field(default_factory=LossConfig.paper_video)
     data_2d: tuple[str, ...] = ()
     data_3d: tuple[str, ...] = ()
@@ -204,6 +207,8 @@ class VideoStageConfig:
             raise ValueError(f"share_2d must be within 0..1, not {self.share_2d!r}")
         if self.stride < 1:
             raise ValueError(f"stride must be 1 or more, not {self.stride!r}")
+        if not 0 < self.fusion_gain <= 1:
+            raise ValueError(f"fusion_gain must be above 0, at most 1, not {self.fusion_gain!r}")
 
 
 def _check_dropout(share: float) -> None:

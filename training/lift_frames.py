@@ -26,7 +26,7 @@ from torch import Tensor
 
 from staf_backend.body import load_body
 from staf_backend.frame_lifter import FrameLifter
-from staf_backend.output import replace_atomically
+from staf_backend.output import make_folder, replace_atomically
 from staf_backend.skeleton import PARENTS
 from staf_backend.smpl_torch import rotations_from_6d, tables_from_body
 
@@ -172,7 +172,7 @@ def train(mocap: Path, out: Path, config: Config) -> Path:
             _log.info("%s", json.dumps(log[-1]))
     report = {"config": asdict(config), "steps": done, "held_out": losses.score(average, *kept),
               "log": log}  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with replace_atomically(out / "lifter.safetensors") as temporary:
         save_file({f"lifter.{n}": one for n, one in average.state_dict().items()}, temporary)
     with replace_atomically(out / "lifter.json") as temporary:

@@ -1,9 +1,13 @@
-"""The first regressor in closed form, before training begins.
+"""A start in closed form: the first stage passes on what the encoder says, and nothing is lost.
 
-A regressor without dropout is linear, so what the features of a fresh network already tell of the
-body is found by ridge regression in seconds; from there gradients improve regressor and features
-together.  Where the encoder's maps hold the answer at fixed places (`body_fields`) this is worth
-an hour of steps; the later regressors, which read at the mesh, begin by passing it on.
+A regressor without dropout is linear, so the best one for given features is a ridge regression of
+seconds.  Where the encoder's maps hold numbers at fixed places (`body_fields`), the first stage's
+features are laid open to them first:
+
+    plain numbers ─ deconv: enlarged, as they are and negated ─ ReLU ─ point MLP: their difference
+
+The network then begins as good as the encoder's own guess; from there gradients improve features
+and regressors together.  The later regressors, which read at the mesh, begin by passing it on.
 """
 
 from collections.abc import Iterable
@@ -11,17 +15,21 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from staf_backend.body_fields import PLAIN
 from staf_backend.device import numerics
-from staf_backend.fields_encoder import AnyEncoder
+from staf_backend.fields_encoder import AnyEncoder, FieldsEncoder
 from staf_backend.network import DeconvBlock, Regressor, Staf
-from staf_backend.sampling import sample
+from staf_backend.sampling import PointMlp, sample
 
 from .joints import ANNOTATED
 from .posed_joints import PosedJoints
 from .samples import ImageBatch, Targets
 
-SAMPLES = 16_384
-_RIDGE = 3e-3  # of the mean variance of a feature
+SAMPLES = 65_536
+_RIDGE = 1e-2  # of the mean variance of a feature
+_KERNEL = 0.05  # of the enlargement; the norm behind it takes any scale away
+_SCALE, _OFFSET = 0.3, 0.75  # of the features: two and a half deviations above the ReLU's zero
+_OTHERS = 0.05  # of what fresh weights add to them
 _CALIBRATED = 8  # batches that the norm's running statistics are taken from
 
 
@@ -45,6 +53,8 @@ def fit(network: Staf, encoder: AnyEncoder, batches: Iterable[ImageBatch]) -> No
         ]
         if not kept or min(float(targets.has_betas.min()) for _, targets in kept) < 1:
             raise ValueError("a linear start needs poses and betas of every sample")
+        if isinstance(encoder, FieldsEncoder):
+            _lay_open(network)
         _calibrate(network.deconv[0], [maps for maps, _ in kept[:_CALIBRATED]])
         network.eval()
         features = torch.cat([_features(network, maps.float()) for maps, _ in kept])
@@ -56,6 +66,22 @@ def fit(network: Staf, encoder: AnyEncoder, batches: Iterable[ImageBatch]) -> No
     _write(network.regressors[0], weight, bias, features.shape[1])
     network.train(was_training[0])
     encoder.train(was_training[1])
+
+
+def _lay_open(network: Staf) -> None:
+    """Lets the first stage's features be the maps' plain numbers, cell by cell."""
+    block, mlp = network.deconv[0], network.points[0]
+    assert isinstance(block, DeconvBlock)
+    assert isinstance(mlp, PointMlp)
+    kernel, last = block.conv.weight, mlp.conv2
+    width = kernel.shape[1]
+    last.weight *= _OTHERS
+    last.bias.fill_(_OFFSET)
+    for number in range(PLAIN):
+        for sign, channel in ((1, 2 * number), (-1, 2 * number + 1)):
+            kernel[:, channel] = 0
+            kernel[number - PLAIN, channel, 1:3, 1:3] = sign * _KERNEL
+            last.weight[number, channel - width] = sign * _SCALE
 
 
 def _calibrate(block: nn.Module, maps: list[Tensor]) -> None:

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from staf_backend.output import OutputError, replace_atomically
+from staf_backend.output import OutputError, make_folder, replace_atomically
 from staf_backend.weights import load_weights
 from staf_backend.weights_info import (
     ENCODER_FILE,
@@ -54,10 +54,7 @@ def ship(folder: Path, out: Path) -> WeightsInfo:
         raise OutputError(
             f"{folder} holds a body of the user's own.", "Ship what the open body taught."
         )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError.from_os(out, error) from error
+    make_folder(out)
     for file in files:
         with replace_atomically(out / file) as temporary:
             if file == PLAN_FILE:

@@ -296,7 +296,8 @@ def _run(config: ImageStageConfig, options: argparse.Namespace, machine: Machine
         batches = math.ceil(whitening.PICTURES / config.loop.batch)
         whitening.fit(objective.encoder, (mix.batch(step).images for step in range(batches)))
     if config.linear_start and not options.dry_run and not options.begin and not options.resume:
-        batches = range(math.ceil(linear_start.SAMPLES / config.loop.batch))
+        samples = min(linear_start.SAMPLES, images)
+        batches = range(math.ceil(samples / config.loop.batch))
         linear_start.fit(objective.network, objective.encoder, (mix.batch(n) for n in batches))
     config = replace(config, encoder_weights=digest(objective.encoder))
     if options.begin is not None:

@@ -137,6 +137,9 @@ def make_objective(
     tables = networks.body_tables(config.body)
     network = networks.make_network(config.network, tables, _means(base))
     networks.load_base(network, base)
+    if isinstance(network, Staf) and network.tcfm is not None:
+        with torch.no_grad():
+            network.tcfm.output.weight *= config.fusion_gain
     losses = Losses(SmplBody(tables), replace(config.losses, smpl_sets=None))  # see LabelledSets
     autocast = partial(machine.autocast, config.loop.precision)
     objective = VideoObjective(network, losses, autocast)
@@ -327,6 +330,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--stride", type=int, default=VideoStageConfig.stride)
     parser.add_argument("--body", default="", help="of weights that do not say theirs")
     parser.add_argument("--dropout", type=float, default=VideoStageConfig.dropout)
+    parser.add_argument(
+        "--fusion-gain", type=float, default=VideoStageConfig.fusion_gain,
+        help="factor on what the fresh TCFM adds",
+    )  # fmt: skip
     add_loss_weights(parser)
     add_loop_options(parser, VideoStageConfig().loop)
     return parser
@@ -346,7 +353,8 @@ def config_of(options: argparse.Namespace, base: networks.Base) -> VideoStageCon
     return VideoStageConfig(
         loop=loop_of(options, default.loop), network=row(options.network, base), body=base.body,
         base=base.digest, share_2d=options.share_2d if options.data_2d else 0.0,
-        stride=options.stride, dropout=options.dropout, losses=losses,
+        stride=options.stride, dropout=options.dropout, fusion_gain=options.fusion_gain,
+        losses=losses,
         data_2d=tuple(options.data_2d), data_3d=tuple(options.data_3d),
         validation=options.validation, recipes=recipes(options),
     )  # fmt: skip
