@@ -104,9 +104,15 @@ def overlay_gaps(motion: Motion) -> np.ndarray:
     return np.hypot(across - seen_px[..., 0], down - seen_px[..., 1]) / camera.height_px
 
 
-def errors_mm(motion: Motion, number: int) -> dict[str, float]:
-    """The table's row for one camera: millimetres, root-aligned in camera axes."""
-    truth, turned_deg = reference_m(number, motion)
+def errors_mm(motion: Motion, number: int, seen: Motion | None = None) -> dict[str, float]:
+    """The table's row for one camera: millimetres, root-aligned in camera axes.
+
+    Args:
+        motion: of the whole clip.
+        number: of the camera.
+        seen: a motion by landmarks, which says where joints are seen, where `motion` does not.
+    """
+    truth, turned_deg = reference_m(number, seen or motion)
     ours = ours_m(motion)
     here, there = (p - p[:, _HIPS].mean(1, keepdims=True) for p in (ours, truth))
     gap = here - there

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from staf_backend import assets
+from staf_backend.weights_info import OPEN
 
 FOLDER = Path(assets.__file__).parent
-NOT_LISTED = {"SHA256SUMS", "__init__.py", "__pycache__"}
+NOT_LISTED = {"SHA256SUMS", "__init__.py", "__pycache__", OPEN}
 
 
 @pytest.mark.parametrize("name", assets.names())
@@ -25,6 +26,9 @@ def test_every_file_is_what_was_published(name: str):
 def test_every_file_of_data_has_a_checksum():
     data = {p.name for p in FOLDER.iterdir() if p.suffix in (".onnx", ".npz", ".safetensors")}
     assert data == set(assets.names()) & data
+    weights = {f"{OPEN}/{path.name}" for path in (FOLDER / OPEN).iterdir()}
+    assert weights
+    assert weights <= set(assets.names())
     assert {"movenet_multipose.onnx", "pose_landmark_heavy.onnx", "lift.onnx"} <= data
     texts = {p.name for p in FOLDER.iterdir()} - data - NOT_LISTED
     assert all(name.startswith("LICENSE.") or name.endswith((".md", ".json")) for name in texts)

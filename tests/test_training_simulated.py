@@ -184,13 +184,13 @@ def test_a_lifter_of_unknown_motion_is_refused(tmp_path: Path):
         lift_frames.train(tmp_path / "no.npz", tmp_path, Config(minutes=0.01))
 
 
-class TestLinearStart:
-    @pytest.fixture(scope="class")
-    def batches(self, recipe: Path) -> list:
-        source = open_images("simulated:4000:3", recipe=recipe)
-        mix = ImageMix([source], [1.0], 64, 0)
-        return [mix.batch(step) for step in range(62)]
+@pytest.fixture(scope="module")
+def batches(recipe: Path) -> list:
+    mix = ImageMix([open_images("simulated:4000:3", recipe=recipe)], [1.0], 64, 0)
+    return [mix.batch(step) for step in range(62)]
 
+
+class TestLinearStart:
     def network(self) -> Staf:
         torch.manual_seed(0)
         config = StafConfig(

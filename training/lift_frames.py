@@ -15,15 +15,17 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from staf_backend.assets import sha256
 from staf_backend.body import load_body
 from staf_backend.frame_lifter import FrameLifter
 from staf_backend.output import make_folder, replace_atomically
@@ -32,6 +34,7 @@ from staf_backend.smpl_torch import rotations_from_6d, tables_from_body
 
 from .blazepose_plans import LIFTER
 from .command import command_line
+from .encoder_error import EncoderError
 from .joints import HIPS
 from .landmark_noise import MEASURED
 from .lift import figure_of, open_clips, optimizers
@@ -60,6 +63,7 @@ class Config:
         local, world, joints, betas: weights of the losses: squared entries of parent-relative and
             of global rotations, metres of joints, square betas.
         held_out: subjects that are not trained on.
+        begun_from: SHA-256 of the weights that the run began from; empty for fresh ones.
     """
 
     seed: int = 0
@@ -75,6 +79,7 @@ class Config:
     joints: float = 20.0
     betas: float = 0.1
     held_out: tuple[str, ...] = ("03", "07", "10", "12")
+    begun_from: str = ""
 
     def __post_init__(self) -> None:
         for name in ("minutes", "batch", "learning_rate", "width", "blocks"):
@@ -139,11 +144,18 @@ def _tensors(seen: np.ndarray, truth: Targets, first: int = 0) -> tuple[Tensor, 
     return torch.from_numpy(seen), truth.map(torch.from_numpy)
 
 
-def train(mocap: Path, out: Path, config: Config) -> Path:
+def train(mocap: Path, out: Path, config: Config, begin: Path | None = None) -> Path:
     """Trains; returns the file of the weights.
+
+    Args:
+        mocap: motion capture, see `mocap`.
+        out: folder, made where missing.
+        config: of the run.
+        begin: a `lifter.safetensors` to go on from.
 
     Raises:
         MocapError: the motion cannot be read.
+        EncoderError: the weights to begin from cannot be read, or are of another width.
         OutputError: the folder cannot be written.
     """
     torch.manual_seed(config.seed)
@@ -153,6 +165,9 @@ def train(mocap: Path, out: Path, config: Config) -> Path:
     measured = Simulator(held, Simulation(noise=MEASURED))
     kept = _tensors(*measured.draw(_BLOCK * _VALIDATED, np.random.default_rng(config.seed)))
     lifter = FrameLifter(config.width, config.blocks)
+    if begin is not None:
+        _begin_from(lifter, begin)
+        config = replace(config, begun_from=sha256(begin))
     average = copy.deepcopy(lifter).eval()
     both = optimizers(lifter, config.learning_rate, config.weight_decay)
     log: list[dict[str, Any]] = []
@@ -179,6 +194,15 @@ def train(mocap: Path, out: Path, config: Config) -> Path:
         temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     _log.info("%s", json.dumps(report["held_out"]))
     return out / "lifter.safetensors"
+
+
+def _begin_from(lifter: FrameLifter, path: Path) -> None:
+    try:
+        tensors = {name.removeprefix("lifter."): one for name, one in load_file(path).items()}
+        lifter.load_state_dict(tensors, strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise EncoderError(f"{path} cannot be begun from: {str(error).splitlines()[0]}",
+                           "Give the lifter.safetensors of such a run.") from error  # fmt: skip
 
 
 def _step(
@@ -211,9 +235,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of lifter.safetensors")
     parser.add_argument("--minutes", type=float, default=Config.minutes)
     parser.add_argument("--seed", type=int, default=Config.seed)
+    parser.add_argument("--rate", type=float, default=Config.learning_rate, help="learning rate")
+    parser.add_argument("--begin", type=Path, help="lifter.safetensors to go on from")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
-    train(options.mocap, options.out, Config(seed=options.seed, minutes=options.minutes))
+    config = Config(options.seed, options.minutes, learning_rate=options.rate)
+    train(options.mocap, options.out, config, options.begin)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,9 @@ def fit(network: Staf, encoder: AnyEncoder, batches: Iterable[ImageBatch]) -> No
         start = network.mean_params()
         flat = torch.cat([start.pose6d, start.betas, start.camera])
         weight, bias = _ridge(features, truth - flat)
-    _write(network.regressors[0], weight, bias, features.shape[1])
+    first = network.regressors[0]
+    assert isinstance(first, Regressor)
+    _write(first, weight, bias, features.shape[1])
     network.train(was_training[0])
     encoder.train(was_training[1])
 
@@ -74,6 +76,7 @@ def _lay_open(network: Staf) -> None:
     assert isinstance(block, DeconvBlock)
     assert isinstance(mlp, PointMlp)
     kernel, last = block.conv.weight, mlp.conv2
+    assert last.bias is not None
     width = kernel.shape[1]
     last.weight *= _OTHERS
     last.bias.fill_(_OFFSET)

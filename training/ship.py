@@ -47,13 +47,13 @@ def ship(folder: Path, out: Path) -> WeightsInfo:
         OutputError: the new one cannot be written, or is too large.
     """
     folder = folder.absolute()
-    load_weights(folder.name, root=folder.parent)
     info = read_info(folder.name, folder.parent)
     files = [ENCODER_FILE, NETWORK_FILE, *([PLAN_FILE] if PLAN_FILE in info.files else [])]
     if info.has_body:
         raise OutputError(
             f"{folder} holds a body of the user's own.", "Ship what the open body taught."
         )
+    load_weights(folder.name, root=folder.parent)
     make_folder(out)
     for file in files:
         with replace_atomically(out / file) as temporary:
