@@ -20,7 +20,7 @@ pytest.importorskip("torch")
 from test_training_prepare import make_coco
 
 from staf_backend.ablations import TABLE_IV, TABLE_V, TABLE_VI
-from training import evaluate, prepare, stage_image, stage_video, synthetic
+from training import evaluate, lift_frames, prepare, ship, stage_image, stage_video, synthetic
 from training.synthetic_recipe import SyntheticRecipe
 
 ROOT = Path(__file__).parent.parent
@@ -169,6 +169,8 @@ PARSERS = {
     "stage_video": stage_video.arguments,
     "evaluate": evaluate.arguments,
     "synthetic": synthetic.arguments,
+    "lift_frames": lift_frames.arguments,
+    "ship": ship.arguments,
 }
 
 

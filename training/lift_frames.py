@@ -227,8 +227,8 @@ def _follow(average: FrameLifter, lifter: FrameLifter, kept: float) -> None:
         mean.lerp_(now, 1 - kept)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """The command line."""
+def arguments() -> argparse.ArgumentParser:
+    """The command line's options."""
     parser = argparse.ArgumentParser(prog="python -m training.lift_frames", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--mocap", type=Path, required=True, help="motion capture, .npz")
@@ -237,7 +237,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=Config.seed)
     parser.add_argument("--rate", type=float, default=Config.learning_rate, help="learning rate")
     parser.add_argument("--begin", type=Path, help="lifter.safetensors to go on from")
-    options = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command line."""
+    options = arguments().parse_args(argv)
     torch.set_num_threads(1)
     config = Config(options.seed, options.minutes, learning_rate=options.rate)
     train(options.mocap, options.out, config, options.begin)

@@ -78,13 +78,18 @@ def _halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {n: one.to(torch.float16) if n in wide else one for n, one in tensors.items()}
 
 
-def main(argv: list[str] | None = None) -> None:
-    """The command line."""
+def arguments() -> argparse.ArgumentParser:
+    """The command line's options."""
     parser = argparse.ArgumentParser(prog="python -m training.ship", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("weights", type=Path, help="RUN/weights")
     parser.add_argument("--out", type=Path, required=True, help="folder of the small set")
-    options = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command line."""
+    options = arguments().parse_args(argv)
     small = ship(options.weights, options.out)
     print(f"{options.out}: {', '.join(small.files)}")
 
