@@ -20,8 +20,10 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import parity_network  # noqa: E402
 
+from staf_backend.fields_encoder import FieldsEncoder  # noqa: E402
 from staf_backend.network import StafConfig  # noqa: E402
 from training.dense import DenseTargets  # noqa: E402
+from training.encoders import FIELDS, make_encoder  # noqa: E402
 from training.losses import LossConfig, Losses  # noqa: E402
 from training.samples import no_targets  # noqa: E402
 
@@ -60,9 +62,13 @@ def main() -> None:
     body = parity_network.body()
     network = parity_network.random_staf(StafConfig(channels=16)).requires_grad_(True)
     losses, dense = [Losses(body, config) for config in CONFIGS], DenseTargets(body.tables)
+    encoder = make_encoder(FIELDS)
+    assert isinstance(encoder, FieldsEncoder)
+    encoder.see(torch.zeros(1, 3, 224, 224))
     mode = fake_tensor.FakeTensorMode(allow_non_fake_inputs=True)
     with mode, _Lifted(mode):
         check(network, losses, dense, torch.device("fakegpu:0"))
+        check_encoder(encoder, torch.device("fakegpu:0"))
     print("all on the device")
 
 
@@ -80,6 +86,16 @@ def check(network: Any, losses: list[Losses], dense: DenseTargets, device: torch
     assert all(p.grad is not None and p.grad.device == device for p in network.parameters())
     labels = dense.to(device)(targets.map(lambda field: field[:, 0]))
     assert all(label.device == device for label in labels)
+
+
+def check_encoder(encoder: FieldsEncoder, device: torch.device) -> None:
+    """Looking, lifting and painting; no file can be read here, so the network was read before."""
+    images, (network,) = torch.zeros(2, 3, 224, 224).to(device), encoder._networks.values()
+    encoder._networks = {device: network.to(device)}
+    maps = encoder.to(device)(images)
+    assert maps.device == device
+    maps.sum().backward()
+    assert all(p.grad is not None and p.grad.device == device for p in encoder.parameters())
 
 
 if __name__ == "__main__":

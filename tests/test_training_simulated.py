@@ -9,6 +9,7 @@ import pytest
 import torch
 from test_training_lift import SILENT, save, steps
 
+from staf_backend.assets import sha256
 from staf_backend.markers import indices
 from staf_backend.network import Staf
 from staf_backend.network_config import StafConfig
@@ -16,13 +17,14 @@ from staf_backend.weights import load_weights
 from training import lift_frames, linear_start, networks, stage_image, stage_video
 from training.batches import ImageMix
 from training.data import DataError, check_readable, open_images, open_sequences
-from training.encoders import FIELDS, make_encoder
+from training.encoders import FIELDS, EncoderError, make_encoder
 from training.joints import JOINTS_49
 from training.lift_frames import Config
 from training.lift_scenes import Cameras
 from training.losses import LossConfig, Losses
 from training.mocap import MocapError
 from training.move_variety import Variety
+from training.run_error import RunError
 from training.simulated import Simulation, Simulator
 from training.synthetic import clips_of
 from training.synthetic_recipe import SyntheticError, SyntheticRecipe
@@ -179,6 +181,17 @@ def test_the_lifter_learns(recipe: Path, lifter: Path):
     assert trained < 0.7 * fresh
 
 
+def test_a_lifter_goes_on_from_another(recipe: Path, lifter: Path, tmp_path: Path):
+    mocap = Path(json.loads(recipe.read_text())["mocap"])
+    again = lift_frames.train(mocap, tmp_path, Config(minutes=0.001, averaging=0.0), lifter)
+    report = json.loads(again.with_suffix(".json").read_text())
+    assert report["config"]["begun_from"] == sha256(lifter)
+    one, other = (make_encoder(FIELDS, file).state_dict() for file in (lifter, again))
+    assert all(torch.allclose(one[name], other[name], atol=0.05) for name in one)
+    with pytest.raises(EncoderError, match="cannot be begun from"):
+        lift_frames.train(mocap, tmp_path, Config(minutes=0.001, width=64), lifter)
+
+
 def test_a_lifter_of_unknown_motion_is_refused(tmp_path: Path):
     with pytest.raises(MocapError, match=r"no\.npz"):
         lift_frames.train(tmp_path / "no.npz", tmp_path, Config(minutes=0.01))
@@ -221,7 +234,7 @@ class TestLinearStart:
 
     def test_labels_must_be_known(self, batches: list):
         blind = batches[0]._replace(targets=batches[0].targets._replace(has_betas=torch.zeros(64)))
-        with pytest.raises(ValueError, match="poses and betas"):
+        with pytest.raises(RunError, match="pose and betas"):
             linear_start.fit(self.network(), make_encoder(FIELDS), [blind])
 
     def test_dropout_is_refused(self):

@@ -93,8 +93,10 @@ def test_one_step_of_stage_1_moves_every_parameter():
     assert {name.split(".")[0] for name in went} == {"encoder", "network", "dense"}
 
 
-def test_one_step_of_stage_2_moves_every_parameter(base):
-    objective = stage_video.make_objective(made.video_config(base), base, made.CPU)
+@pytest.mark.parametrize("gain", [1.0, 0.01])
+def test_one_step_of_stage_2_moves_every_parameter(base, gain: float):
+    config = made.video_config(base, fusion_gain=gain)
+    objective = stage_video.make_objective(config, base, made.CPU)
     went, stayed = moved(objective, batch(2, 9, base.network.map_channels))
     assert stayed == set()
     modules = {".".join(name.split(".")[1:3]) for name in went}
@@ -504,7 +506,9 @@ def test_image_configurations_check_themselves(wrong):
         ImageStageConfig(**wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"share_2d": 1.5}, {"stride": 0}, {"dropout": -0.1}])
+@pytest.mark.parametrize(
+    "wrong", [{"share_2d": 1.5}, {"stride": 0}, {"dropout": -0.1}, {"fusion_gain": 0.0}]
+)
 def test_video_configurations_check_themselves(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         VideoStageConfig(**wrong)

@@ -23,6 +23,7 @@ from staf_backend.sampling import PointMlp, sample
 
 from .joints import ANNOTATED
 from .posed_joints import PosedJoints
+from .run_error import RunError
 from .samples import ImageBatch, Targets
 
 SAMPLES = 65_536
@@ -43,7 +44,7 @@ def fit(network: Staf, encoder: AnyEncoder, batches: Iterable[ImageBatch]) -> No
         batches: with known poses, betas and keypoints.
 
     Raises:
-        ValueError: no batch, or labels are missing.
+        RunError: labels are missing.
     """
     was_training = network.training, encoder.training
     encoder.eval()
@@ -51,13 +52,14 @@ def fit(network: Staf, encoder: AnyEncoder, batches: Iterable[ImageBatch]) -> No
         kept = [
             (encoder(encoder.normalise(batch.images)).half(), batch.targets) for batch in batches
         ]
-        if not kept or min(float(targets.has_betas.min()) for _, targets in kept) < 1:
-            raise ValueError("a linear start needs poses and betas of every sample")
+        if min(float(one.has_betas.min() * one.has_pose.min()) for _, one in kept) < 1:
+            raise RunError("A linear start needs pose and betas of every sample.",
+                           "Leave --linear-start out, or give data that has them.")  # fmt: skip
         if isinstance(encoder, FieldsEncoder):
             _lay_open(network)
         _calibrate(network.deconv[0], [maps for maps, _ in kept[:_CALIBRATED]])
         network.eval()
-        features = torch.cat([_features(network, maps.float()) for maps, _ in kept])
+        features = torch.cat([_first_features(network, maps.float()) for maps, _ in kept])
         joints = PosedJoints(network.body.tables)
         truth = torch.cat([_parameters(joints, targets) for _, targets in kept])
         start = network.mean_params()
@@ -98,7 +100,7 @@ def _calibrate(block: nn.Module, maps: list[Tensor]) -> None:
     block.norm.momentum = momentum
 
 
-def _features(network: Staf, maps: Tensor) -> Tensor:
+def _first_features(network: Staf, maps: Tensor) -> Tensor:
     """What the first regressor reads of maps (N, C, 7, 7): (N, S)."""
     deep = network.deconv[0](maps)
     points = network.get_buffer("grid").expand(len(maps), -1, -1)
