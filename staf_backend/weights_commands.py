@@ -10,7 +10,7 @@ from staf_backend.reporting import Reporter
 try:
     from staf_backend import network_report, weights
     from staf_backend.weights_adopt import adopt_weights
-    from staf_backend.weights_info import BODY_FILE, OPEN, OWN, read_info, weights_folder
+    from staf_backend.weights_info import BODY_FILE, OPEN, OWN, weights_folder
 except ModuleNotFoundError as error:
     raise AssetError(
         f"The STAF network needs the package {error.name}.",
@@ -47,11 +47,12 @@ def take_weights(files: Sequence[Path], reporter: Reporter) -> int:
 
 def list_weights(reporter: Reporter) -> int:
     """The sets at hand: the user's, and the one that came with this software."""
-    found = (*weights.installed_weights(), read_info(OPEN))
-    lines = [f"{info.name}: from {', '.join(info.sources) or 'training'}" for info in found]
-    if len(found) == 1:
+    own = weights.installed_weights()
+    lines = [f"{info.name}: from {', '.join(info.sources) or 'training'}" for info in own]
+    lines.append(f"{OPEN}: comes with this software")
+    if not own:
         lines.append("add others with: staf weights add base_model.pt MODEL.pth.tar")
-    reporter.result("\n".join(lines), {"weights": [info.name for info in found]})
+    reporter.result("\n".join(lines), {"weights": [*(info.name for info in own), OPEN]})
     return 0
 
 

@@ -82,8 +82,19 @@ def test_another_kind_of_body_is_refused(home: Path, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_weights_it_says_how_to_get_them(tmp_path: Path):
-    words = ("--estimator", "staf", "-o", str(tmp_path / "m.npz"))
+def test_without_weights_of_ones_own_the_open_ones_run(tmp_path: Path):
+    words = ("--estimator", "staf", "--largest", "--end", "0.5", "-o", str(tmp_path / "m.npz"))
     result = staf(tmp_path / "empty", "convert", str(CLIP), *words)
-    assert result.returncode == 6
-    assert "staf weights add" in result.stderr
+    assert result.returncode == 0, result.stderr
+    assert load_motion(tmp_path / "m.npz").estimator == "staf-open"
+    listed = staf(tmp_path / "empty", "weights", "list")
+    assert "staf-open: comes with" in listed.stdout
+    assert "staf weights add" in listed.stdout
+
+
+def test_another_body_than_the_open_weights_is_refused(tmp_path: Path):
+    words = ("--estimator", "staf", "--body", "open-male", "-o", str(tmp_path / "m.npz"))
+    result = staf(tmp_path / "empty", "convert", str(CLIP), *words)
+    assert result.returncode == 7
+    assert "name open-neutral" in result.stderr
+    assert not (tmp_path / "m.npz").exists()
