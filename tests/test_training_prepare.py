@@ -202,6 +202,55 @@ def test_mpii(tmp_path: Path):
     assert found.report()["skipped"]["skipped: a person without points or size"] == 2
 
 
+def make_mpii_json(root: Path, prefix: str = "images/") -> list[dict[str, Any]]:
+    """Two people in one image, as COCO's form has them, and a crowd."""
+    rng = np.random.default_rng(0)
+    people = []
+    for number in (7, 8, 9):
+        points = np.concatenate([rng.uniform(10, 100, (16, 2)), np.ones((16, 1))], 1).round(2)
+        points[9, 2] = 0
+        people.append({"id": number, "image_id": 3, "category_id": 1, "iscrowd": int(number == 9),
+                       "keypoints": points.ravel().tolist(), "bbox": [20, 10, 60, 90]})  # fmt: skip
+    made.picture(root / "images/015601864.jpg")
+    images = [{"id": 3, "file_name": f"{prefix}015601864.jpg", "width": 160, "height": 120}]
+    content = {"images": images, "annotations": people, "categories": []}
+    made.write_json(root / "annotations/train.json", content)
+    return people
+
+
+@pytest.mark.parametrize("prefix", ["images/", ""])
+def test_mpii_with_neural_annot(tmp_path: Path, prefix: str):
+    people = make_mpii_json(tmp_path / "root", prefix)
+    pose = np.random.default_rng(1).normal(size=72)
+    content = {"8": {"smpl_param": {"pose": pose.tolist(), "shape": [0.1] * 10, "trans": [0] * 3},
+                     "cam_param": {"focal": [5000, 5000], "princpt": [80, 60]}}}  # fmt: skip
+    found = ready("mpii", tmp_path, labels=made.write_json(tmp_path / "labels.json", content))
+    assert (len(found), found.body, found.image_of(0)) == (
+        2,
+        "smpl-neutral",
+        "images/015601864.jpg",
+    )
+    assert found.has_pose.tolist() == [0, 1]
+    turned = rotations.from_quaternions(found.quaternions_wxyz[1])
+    np.testing.assert_allclose(turned, rotations.from_axis_angle(pose.reshape(24, 3)), atol=1e-5)
+    points = np.reshape(people[1]["keypoints"], (16, 3))
+    for name in ("right_ankle", "thorax", "left_wrist"):
+        point = found.keypoints_px[1, SLOT[name], :2]
+        np.testing.assert_allclose(point, points[MPII.index(name), :2], rtol=1e-6)
+    assert known(found.keypoints_px[0]) == set(MPII) - {"head_top"}
+    np.testing.assert_allclose(found.boxes_px[0], [50, 55, 90])
+
+
+def test_labels_of_another_edition_are_refused(tmp_path: Path):
+    """NeuralAnnot numbers the people of train.json; MATLAB's file has no such numbers."""
+    make_mpii(tmp_path / "root")
+    content = {"8": {"smpl_param": {"pose": [0] * 72, "shape": [0] * 10}}}
+    labels = made.write_json(tmp_path / "labels.json", content)
+    with pytest.raises(SetError, match=r"Not one label of .* is of anybody kept here"):
+        ready("mpii", tmp_path, labels=labels)
+    assert not (tmp_path / "set").exists()
+
+
 def test_labels_of_two_people_in_an_image_go_to_the_nearer(tmp_path: Path):
     entries = [{"imageName": "x/01560181.jpg", "parm_pose": np.tile(np.eye(3), (24, 1, 1)).tolist(),
                 "parm_shape": [shape] * 10, "bbox_center": center}

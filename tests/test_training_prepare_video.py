@@ -16,7 +16,14 @@ from staf_backend import rotations, skeleton
 from staf_backend.body import load_body
 from staf_backend.body_pickle import read_pickled_lists
 from training.crops import PreparedSequences
-from training.datasets import human36m, human36m_json, mpi_inf_3dhp, tfrecord, threedpw
+from training.datasets import (
+    human36m,
+    human36m_json,
+    mpi_inf_3dhp,
+    mpi_inf_3dhp_json,
+    tfrecord,
+    threedpw,
+)
 from training.datasets.instavariety import POINTS as INSTA
 from training.joints import HIPS, LSP_14, MPII3D_17
 from training.store import SetError
@@ -243,6 +250,126 @@ def test_mpi_inf_3dhp_rubbish(tmp_path: Path):
         ready("mpi-inf-3dhp", tmp_path)
 
 
+def calibration(turns: np.ndarray) -> str:
+    """A Skeletool file of cameras 0 .. len(turns) - 1."""
+    lines = ["Skeletool Camera Calibration File V1.0"]
+    for number, turn in enumerate(turns):
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = turn, [10, 20, 4000]
+        lens = np.eye(4)
+        lens[:3, :3] = LENS
+        words = [" ".join(f"{value:.9g}" for value in matrix.ravel()) for matrix in (lens, pose)]
+        lines += [f"name          {number}", "  sensor      10 10", "  size        128 128",
+                  "  animated    0", f"  intrinsic   {words[0]} ", f"  extrinsic   {words[1]} ",
+                  "  radial      0"]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def mpi_smpl(frames: int, first: int = 1) -> tuple[np.ndarray, dict[str, Any]]:
+    """Poses (frames, 72) and NeuralAnnot's labels of all sequences: frames count from one."""
+    poses = np.random.default_rng(2).normal(size=(frames, 72))
+    of_frames = {str(first + f): {"pose": pose.tolist(), "shape": [0.2] * 10, "trans": [0] * 3}
+                 for f, pose in enumerate(poses)}  # fmt: skip
+    return poses, {str(s): {"1": of_frames, "2": of_frames} for s in range(1, 9)}
+
+
+def test_mpi_inf_3dhp_with_neural_annot(tmp_path: Path):
+    """Roots are turned from the world into each camera; the last frame has no label."""
+    root = tmp_path / "root"
+    make_mpi(root)
+    turns = rotations.from_axis_angle(np.random.default_rng(3).normal(size=(9, 3)))
+    for folder in root.glob("S*/Seq*"):
+        (folder / "camera.calibration").write_text(calibration(turns))
+    poses, content = mpi_smpl(7)
+    labels = made.write_json(tmp_path / "labels.json", content)
+    found = ready("mpi-inf-3dhp", tmp_path, labels=labels)
+    assert (len(found), found.body) == (8 * 2 * 8 * 7, "smpl-neutral")
+    kept = [0, 1, 2, 4, 5, 6]
+    local = rotations.from_axis_angle(poses[kept].reshape(6, 24, 3))
+    for video, camera in enumerate(mpi_inf_3dhp.CAMERAS[:5]):
+        rows = slice(7 * video, 7 * video + 7)
+        assert found.has_pose[rows].tolist() == [1, 1, 1, 1, 1, 1, 0]
+        turned = rotations.from_quaternions(found.quaternions_wxyz[rows][:6])
+        np.testing.assert_allclose(turned[:, 0], turns[camera] @ local[:, 0], atol=1e-5)
+        np.testing.assert_allclose(turned[:, 1:], local[:, 1:], atol=1e-5)
+    np.testing.assert_allclose(found.betas[0], 0.2)
+
+
+def test_mpi_inf_3dhp_labels_without_what_they_need(tmp_path: Path):
+    root = tmp_path / "root"
+    make_mpi(root)
+    labels = made.write_json(tmp_path / "labels.json", mpi_smpl(8)[1])
+    with pytest.raises(SetError, match=r"camera\.calibration is missing"):
+        ready("mpi-inf-3dhp", tmp_path, labels=labels)
+    path = root / "S1/Seq1/camera.calibration"
+    path.write_text(calibration(np.tile(np.eye(3), (8, 1, 1))))
+    with pytest.raises(SetError, match=r"camera\.calibration lacks camera 8"):
+        ready("mpi-inf-3dhp", tmp_path, labels=labels)
+    whole = path.read_bytes()
+    for rubbish in (b"<html>", b"\xff\xfe", b"", whole[: whole.index(b"extrinsic") + 20]):
+        path.write_bytes(rubbish)
+        with pytest.raises(SetError, match="no camera calibration, or damaged"):
+            ready("mpi-inf-3dhp", tmp_path, labels=labels)
+    coco = {"101": {"smpl_param": {"pose": [0] * 72, "shape": [0] * 10}}}
+    for other in ({"ver": 0.1, "data": []}, coco, []):
+        with pytest.raises(SetError, match="is not NeuralAnnot's file of this set"):
+            ready("mpi-inf-3dhp", tmp_path, labels=made.write_json(labels, other))
+    with pytest.raises(SetError, match="test set has no SMPL labels"):
+        ready("mpi-inf-3dhp", tmp_path, split="test", labels=labels)
+
+
+def make_mpi_json(root: Path) -> dict[str, np.ndarray]:
+    """Three frames of two sequences by cameras 1 and 11, the second one at the ceiling."""
+    turn = rotations.from_axis_angle(np.array([0.3, 1.0, -0.2]))
+    world = np.random.default_rng(1).uniform(-400, 400, (3, 17, 3))
+    shift = np.array([10.0, 20.0, 4000.0])
+    camera = {"R": turn.tolist(), "t": shift.tolist(), "focal": [300, 300], "princpt": [64, 64]}
+    images = [
+        {"id": 10 + n, "width": 128, "height": 128, "subject_idx": 1, "seq_idx": sequence,
+         "cam_idx": cam, "frame_idx": f, "file_name": f"img_{cam}_{f:06d}.jpg"}
+        for n, (sequence, cam, f) in enumerate(
+            (sequence, cam, f) for sequence in (1, 2) for cam in (1, 11) for f in (1, 2, 3))
+    ]  # fmt: skip
+    for image in images:
+        folder = f"images_1k/S1/Seq{image['seq_idx']}/imageSequence"
+        made.picture(root / folder / image["file_name"])
+    people = [{"id": n, "image_id": i["id"], "bbox": [4, 6, 50, 80]} for n, i in enumerate(images)]
+    frames = {str(f): points.tolist() for f, points in enumerate(world, 1)}
+    poses, labels = mpi_smpl(3)
+    stem = root / "MPI-INF-3DHP"
+    made.write_json(Path(f"{stem}_1k.json"), {"images": images, "annotations": people})
+    cameras = {"1": camera, "11": camera}
+    made.write_json(Path(f"{stem}_camera_1k.json"), {"1": {"1": cameras, "2": cameras}})
+    made.write_json(Path(f"{stem}_joint_3d.json"), {"1": {"1": frames, "2": frames}})
+    made.write_json(Path(f"{stem}_SMPL_NeuralAnnot.json"), labels)
+    return {"turn": turn, "points": world @ turn.T + shift, "poses": poses}
+
+
+def test_mpi_inf_3dhp_json(tmp_path: Path):
+    """World to camera, the cameras at chest height, frames that count from one."""
+    facts = make_mpi_json(tmp_path / "root")
+    found = ready("mpi-inf-3dhp", tmp_path)
+    assert (len(found), found.body, found.fps) == (6, "smpl-neutral", 25.0)
+    assert found.images[0] == "images_1k/S1/Seq1/imageSequence/img_1_000001.jpg"
+    assert found.extents().tolist() == [[0, 3], [3, 6]]
+    names = mpi_inf_3dhp_json.POINTS
+    for name, slot in (("right_wrist", "right_wrist"), ("spine", "spine"), ("face", "head")):
+        expected = relative(facts["points"], names, name)
+        np.testing.assert_allclose(found.joints_m[:3, SLOT[slot], :3], expected, atol=1e-5)
+    wrist = seen_px(facts["points"][:, names.index("right_wrist")])
+    np.testing.assert_allclose(found.keypoints_px[:3, SLOT["right_wrist"], :2], wrist, atol=1e-3)
+    assert (found.joints_m[0, MPII3D_17, 3] == 1).all()
+    local = rotations.from_axis_angle(facts["poses"].reshape(3, 24, 3))
+    turned = rotations.from_quaternions(found.quaternions_wxyz[:3])
+    np.testing.assert_allclose(turned[:, 0], facts["turn"] @ local[:, 0], atol=1e-5)
+    np.testing.assert_allclose(found.boxes_px[0], [29, 46, 80])
+    (tmp_path / "root/MPI-INF-3DHP_SMPL_NeuralAnnot.json").unlink()
+    assert ready("mpi-inf-3dhp", tmp_path).body == "none"
+    (tmp_path / "root/MPI-INF-3DHP_joint_3d.json").write_text("{")
+    with pytest.raises(SetError, match=r"joint_3d\.json is damaged or cut short"):
+        ready("mpi-inf-3dhp", tmp_path)
+
+
 def make_mpi_test(root: Path, frames: int = 5, **changes: Any) -> np.ndarray:
     points = people_mm(frames, 17)
     for subject in range(1, 7):
@@ -266,7 +393,7 @@ def test_mpi_inf_3dhp_test_set(tmp_path: Path):
     assert len(found) == 30
     assert found.valid[:5].tolist() == [True, True, False, True, True]
     assert found.images[1] == "mpi_inf_3dhp_test_set/TS1/imageSequence/img_000002.jpg"
-    expected = relative(points, mpi_inf_3dhp.TEST_POINTS, "top")
+    expected = relative(points, mpi_inf_3dhp_json.POINTS, "top")
     np.testing.assert_allclose(found.joints_m[:5, SLOT["head_top"], :3], expected, atol=1e-5)
     assert (found.joints_m[:, MPII3D_17, 3] == 1).all()
 
@@ -431,6 +558,19 @@ def test_insta_variety(tmp_path: Path):
     assert known(found.keypoints_px[0]) == set(INSTA) - {"op_nose"}
 
 
+def test_insta_variety_test_split(tmp_path: Path):
+    """Nineteen points, without toes; the track's place in its video stands with it."""
+    message, points = insta_example(tmp_path, {"image/toe_pts": [], "meta/time_pts": [3, 8]})
+    made.tfrecord(tmp_path / "root/test/insta_variety_00.tfrecord", [message])
+    found = ready("insta-variety", tmp_path, split="test")
+    assert (len(found), found.split) == (5, "test")
+    wrist = points[:, INSTA.index("op_right_wrist")]
+    np.testing.assert_allclose(found.keypoints_px[:, SLOT["op_right_wrist"]], wrist, rtol=1e-5)
+    assert known(found.keypoints_px[0]) == set(INSTA[:19]) - {"op_nose"}
+    with pytest.raises(SetError, match=r"holds no \.tfrecord files"):
+        ready("insta-variety", tmp_path)
+
+
 def test_insta_variety_rubbish(tmp_path: Path):
     path = tmp_path / "root/a.tfrecord"
     made.tfrecord(path, [insta_example(tmp_path, {"image/face_pts": []})[0]])
@@ -524,7 +664,7 @@ def test_posetrack_of_another_year(tmp_path: Path):
 def test_names_of_readers_are_among_the_49():
     """A misspelt name would be left out without a word."""
     for points in (human36m.POINTS, human36m_json.POINTS, mpi_inf_3dhp.POINTS, INSTA,
-                   mpi_inf_3dhp.TEST_POINTS, threedpw.POINTS):  # fmt: skip
+                   mpi_inf_3dhp_json.POINTS, threedpw.POINTS):  # fmt: skip
         named = {point for point in points if point not in ("", "face", "top")}
         assert named <= set(SLOT)
         assert len(named) == sum(point in named for point in points)

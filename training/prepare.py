@@ -21,9 +21,11 @@ from staf_backend import StafError
 from .datasets import (
     coco,
     human36m,
+    human36m_json,
     instavariety,
     lsp,
     mpi_inf_3dhp,
+    mpi_inf_3dhp_json,
     mpii,
     posetrack,
     threedpw,
@@ -153,8 +155,9 @@ def _draw(folder: Path, sheet: Path) -> None:
 
 def _layouts() -> list[str]:
     """The heads of the readers' modules, which show what lies where."""
-    modules = dict.fromkeys(reader.parts.__module__ for reader in READERS.values())
-    return [str(sys.modules[name].__doc__) for name in modules]
+    names = [reader.parts.__module__ for reader in READERS.values()]
+    modules = [sys.modules[name] for name in dict.fromkeys(names)]
+    return [str(module.__doc__) for module in (*modules, human36m_json, mpi_inf_3dhp_json)]
 
 
 def main(argv: list[str] | None = None) -> int:

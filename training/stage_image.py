@@ -13,6 +13,7 @@ best state is also written to RUN/weights.
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -247,7 +248,12 @@ def arguments(preset: ImageStageConfig) -> argparse.ArgumentParser:
     parser.add_argument(
         "--linear-start", action="store_true", help="fit the first regressor in closed form first"
     )
-    parser.add_argument("--workers", type=int, default=4, help="processes that make batches")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=min(4, os.cpu_count() or 1),
+        help="processes that make batches",
+    )
     parser.add_argument("--no-dense", action="store_true", help="without the auxiliary head")
     add_loss_weights(parser)
     add_loop_options(parser, preset.loop)

@@ -42,6 +42,13 @@ def read_json(path: Path, *keys: str) -> Any:
     return content
 
 
+def filed_under(content: Any, keys: Iterable[str]) -> Any:
+    """What stands under the keys, one within the other, or None."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content
+
+
 def read_mat(path: Path, *keys: str, structs: bool = False) -> dict[str, Any]:
     """The variables of a MATLAB file up to version 7.
 

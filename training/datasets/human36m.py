@@ -1,9 +1,9 @@
 """Human3.6M (Ionescu et al. 2014): the official archives, and the JSON edition made from them.
 
-    S1/MyPoseFeatures/D3_Positions_mono/Directions 1.54138969.cdf   mm, camera axes   official
+    S1/MyPoseFeatures/D3_Positions_mono/Directions 1.54138969.cdf   mm, camera axes
     S1/MyPoseFeatures/D2_Positions/Directions 1.54138969.cdf        px
     S1/Videos/Directions 1.54138969.mp4
-    annotations/Human36M_subject1_{data,camera,joint_3d}.json       see human36m_json     JSON
+    annotations/Human36M_subject1_{data,camera,joint_3d}.json       see the JSON edition
 
 Trained on subjects 1, 5, 6, 7, 8 from all cameras; scored on 9 and 11 from the front camera.
 """

@@ -1,6 +1,7 @@
 """InstaVariety (Kanazawa et al. 2019), as its authors' TFRecords.
 
     train/insta_variety_00_copy00_hmr_noS5.ckpt-642561.tfrecord   (or the files in the root)
+    test/*.tfrecord                                               of the same form
 
 An example is one person's track: JPEG crops and OpenPose's points on them.  The crops are
 unpacked, byte by byte, into the prepared set.
@@ -34,11 +35,12 @@ def parts(request: Request) -> Iterator[Annotations]:
     """A part for each track.
 
     Raises:
-        SetError: missing, damaged, of another layout, or asked for a split it has not.
+        SetError: missing, damaged, or of another layout.
     """
-    if request.split != "train":
-        raise SetError("InstaVariety's test files are of another format.", "Give --split train.")
-    folder = request.root / "train" if (request.root / "train").is_dir() else request.root
+    split = "train" if request.split == "train" else "test"
+    folder = request.root / split
+    if not folder.is_dir() and split == "train":
+        folder = request.root
     paths = sorted(folder.glob("*.tfrecord"))
     if not paths:
         raise SetError(f"{folder} holds no .tfrecord files.", "Finish the download.")
@@ -75,7 +77,7 @@ def _track(request: Request, path: Path, number: int, message: bytes) -> Iterato
     rows = keep(rows, np.array([name != "" for name in images], bool))
     if len(rows["image"]):
         rows |= {"image": np.arange(len(rows["image"])), "sequence": runs(rows["frame"])}
-        head = Head("insta-variety", "train", fps=FPS)
+        head = Head("insta-variety", request.split, fps=FPS)
         yield annotations(head, [name for name in images if name], rows)
 
 

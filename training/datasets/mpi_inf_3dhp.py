@@ -1,9 +1,11 @@
-"""MPI-INF-3DHP (Mehta et al. 2017).
+"""MPI-INF-3DHP (Mehta et al. 2017): the official files, and the JSON edition made from them.
 
     S1/Seq1/annot.mat                          annot2, annot3: a cell for each of 14 cameras
     S1/Seq1/imageSequence/video_0.avi
+    S1/Seq1/camera.calibration                 read with --labels only, NeuralAnnot's SMPL
     mpi_inf_3dhp_test_set/TS1/annot_data.mat   HDF5: annot2, univ_annot3 (N, 1, 17, .), valid_frame
     mpi_inf_3dhp_test_set/TS1/imageSequence/img_000001.jpg
+    MPI-INF-3DHP_1k.json                       see the JSON edition
 
 Trained on eight subjects by the eight cameras at chest height; scored on TS1 to TS6 against the
 universal skeleton, in the frames marked valid.  Millimetres in camera axes.
@@ -11,10 +13,12 @@ universal skeleton, in the frames marked valid.  Millimetres in camera axes.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from ..store import Annotations, SetError
+from . import mpi_inf_3dhp_json
 from .files import read_hdf, read_mat
 from .head_points import named
 from .pictures import Pictures, frames_to_keep, image_size, stride_for, video_facts
@@ -32,6 +36,8 @@ from .rows import (
     runs,
     with_confidence,
 )
+from .skeletool import read_turns
+from .smpl_labels import FiledLabels, Smpl, smpl_rows
 
 POINTS: tuple[str, ...] = (
     *("", "", "", "spine", "pelvis", "neck", "face", "top", "", "left_shoulder", "left_elbow"),
@@ -39,11 +45,6 @@ POINTS: tuple[str, ...] = (
     *("left_knee", "left_ankle", "", "", "right_hip", "right_knee", "right_ankle", "", ""),
 )
 """The twenty-eight of the training set."""
-TEST_POINTS: tuple[str, ...] = (
-    *("top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder"),
-    *("left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip"),
-    *("left_knee", "left_ankle", "pelvis", "spine", "face"),
-)
 SUBJECTS, SEQUENCES, CAMERAS = range(1, 9), (1, 2), (0, 1, 2, 4, 5, 6, 7, 8)
 TEST_SUBJECTS = range(1, 7)
 KEPT_FPS = 25.0
@@ -57,10 +58,10 @@ def parts(request: Request) -> Iterator[Annotations]:
         SetError: missing, damaged, of another layout, or video and labels disagree.
     """
     if request.split == "train":
-        for subject in SUBJECTS:
-            for sequence in SEQUENCES:
-                yield from _sequence(request, f"S{subject}/Seq{sequence}")
+        yield from _training(request)
         return
+    if request.labels:
+        raise SetError("MPI-INF-3DHP's test set has no SMPL labels.", "Leave out --labels.")
     pictures = Pictures(request)
     folder = one_of(request.root, "mpi_inf_3dhp_test_set", "TS1")
     folder = request.root if folder.name == "TS1" else folder
@@ -68,8 +69,22 @@ def parts(request: Request) -> Iterator[Annotations]:
         yield from _test_video(request, folder / f"TS{subject}", pictures)
 
 
-def _sequence(request: Request, below: str) -> Iterator[Annotations]:
+def _training(request: Request) -> Iterator[Annotations]:
+    if (request.root / mpi_inf_3dhp_json.FILE).is_file():
+        yield from mpi_inf_3dhp_json.parts(request, CAMERAS)
+        return
+    labels = FiledLabels(request.labels) if request.labels else None
+    for subject in SUBJECTS:
+        for sequence in SEQUENCES:
+            yield from _sequence(request, subject, sequence, labels)
+
+
+def _sequence(
+    request: Request, subject: int, sequence: int, labels: FiledLabels | None
+) -> Iterator[Annotations]:
+    below = f"S{subject}/Seq{sequence}"
     path = request.root / below / "annot.mat"
+    turns = _turns(path.with_name("camera.calibration")) if labels else {}
     content = read_mat(path, "annot2", "annot3")
     for camera in CAMERAS:
         points_px = _cell(content["annot2"], camera, 2, path)
@@ -78,7 +93,29 @@ def _sequence(request: Request, below: str) -> Iterator[Annotations]:
             raise SetError(f"{path}: camera {camera} has {len(points_px)} frames in the image and "
                            f"{len(points_mm)} in space.", "Fetch it again.")  # fmt: skip
         video = f"{below}/imageSequence/video_{camera}.avi"
-        yield from _video(request, video, points_px, points_mm)
+        filed = (str(subject), str(sequence))
+        label = _Label(labels, filed, turns[camera]) if labels else None
+        yield from _video(request, video, points_px, points_mm, label)
+
+
+class _Label(NamedTuple):
+    """The SMPL labels of one video: of a sequence, turned into a camera's axes."""
+
+    labels: FiledLabels
+    filed: tuple[str, str]
+    turn: np.ndarray
+
+    def of(self, frame: int) -> Smpl | None:
+        """That of a frame, from 0."""
+        return self.labels.of((*self.filed, str(frame + 1)), self.turn)
+
+
+def _turns(path: Path) -> dict[int, np.ndarray]:
+    turns = read_turns(path)
+    for camera in CAMERAS:
+        if camera not in turns:
+            raise SetError(f"{path} lacks camera {camera}.", "Fetch it again.")
+    return turns
 
 
 def _cell(cells: np.ndarray, camera: int, axes: int, path: Path) -> np.ndarray:
@@ -92,7 +129,11 @@ def _cell(cells: np.ndarray, camera: int, axes: int, path: Path) -> np.ndarray:
 
 
 def _video(
-    request: Request, video: str, points_px: np.ndarray, points_mm: np.ndarray
+    request: Request,
+    video: str,
+    points_px: np.ndarray,
+    points_mm: np.ndarray,
+    label: _Label | None,
 ) -> Iterator[Annotations]:
     path = request.root / video
     pictured, fps, size = video_facts(path)
@@ -103,12 +144,15 @@ def _video(
     names = named(POINTS, request.heads)
     rows = _rows(names, points_px[index], points_mm[index], size)
     rows |= {"image": index, "frame": index // stride}
+    if label is not None:
+        rows |= smpl_rows([label.of(number) for number in index.tolist()])
     # whoever leaves the image is not framed by a box about the points (SPIN drops them, too)
     rows = keep(rows, good_rows(request, rows, request.enough(FEWEST)))
     if len(rows["image"]):
         images = [f"{video}#{number}" for number in rows["image"]]
         rows |= {"image": np.arange(len(images)), "sequence": runs(rows["frame"])}
-        yield annotations(Head("mpi-inf-3dhp", "train", fps=wanted), images, rows)
+        body = "none" if label is None else "smpl-neutral"
+        yield annotations(Head("mpi-inf-3dhp", "train", body, wanted), images, rows)
 
 
 def _rows(
@@ -135,7 +179,7 @@ def _test_video(request: Request, folder: Path, pictures: Pictures) -> Iterator[
     if not usable.any():
         raise SetError(f"{folder}/imageSequence holds no whole image.", "Finish the download.")
     size = image_size(request.root / images[int(np.argmax(usable))])
-    rows = _rows(named(TEST_POINTS, request.heads), points_px, points_mm, size)
+    rows = _rows(named(mpi_inf_3dhp_json.POINTS, request.heads), points_px, points_mm, size)
     rows |= {"image": np.arange(len(valid)), "frame": np.arange(len(valid)), "valid": valid}
     rows |= {"sequence": np.zeros(len(valid))}
     # every frame stays, so that windows see the video whole; `valid` says what is scored
@@ -146,7 +190,7 @@ def _test_video(request: Request, folder: Path, pictures: Pictures) -> Iterator[
 
 
 def _test_points(values: np.ndarray, count: int, axes: int, path: Path) -> np.ndarray:
-    if values.shape != (count, 1, len(TEST_POINTS), axes):
+    if values.shape != (count, 1, len(mpi_inf_3dhp_json.POINTS), axes):
         raise SetError(f"{path}: points are {values.shape}, not {(count, 1, 17, axes)}.",
                        "Labels and valid_frame disagree: fetch it again.")  # fmt: skip
     return values[:, 0].astype(np.float64)

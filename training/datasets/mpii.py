@@ -1,6 +1,7 @@
-"""MPII Human Pose (Andriluka et al. 2014), with EFT's SMPL labels.
+"""MPII Human Pose (Andriluka et al. 2014), with EFT's or NeuralAnnot's SMPL labels.
 
     mpii_human_pose_v1_u12_1.mat   (also in the folder mpii_human_pose_v1_u12_2 of its archive)
+    annotations/train.json         read instead where it is there; NeuralAnnot numbers its people
     images/015601864.jpg
 
 RELEASE.annolist[i].annorect[r] is a person: .objpos and .scale (200 px tall at 1), and
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..store import Annotations, SetError
-from .files import read_mat
+from .coco_json import people
+from .files import read_json, read_mat
 from .photographs import Person, photographs
 from .rows import Request, one_of
 
@@ -26,7 +28,7 @@ POINTS = (
 """MPII's sixteen by id, by their names among the 49."""
 FEWEST = 6
 _PERSON_PX = 200.0
-_FILE = "mpii_human_pose_v1_u12_1.mat"
+_FILE, _JSON = "mpii_human_pose_v1_u12_1.mat", "annotations/train.json"
 
 
 def parts(request: Request) -> Iterator[Annotations]:
@@ -37,9 +39,16 @@ def parts(request: Request) -> Iterator[Annotations]:
     """
     if request.split != "train":
         raise SetError("MPII publishes labels for training only.", "Give --split train.")
-    path = one_of(request.root, _FILE, f"mpii_human_pose_v1_u12_2/{_FILE}")
+    path = one_of(request.root, _JSON, _FILE, f"mpii_human_pose_v1_u12_2/{_FILE}")
     one_of(request.root, "images")
-    yield from photographs(request, "mpii", _people(request, path), POINTS, FEWEST)
+    found = _of_json(request, path) if path.suffix == ".json" else _people(request, path)
+    yield from photographs(request, "mpii", found, POINTS, FEWEST)
+
+
+def _of_json(request: Request, path: Path) -> Iterator[Person]:
+    content = read_json(path, "images", "annotations")
+    below = lambda name: name if name.startswith("images/") else f"images/{name}"
+    return people(request, content, path, len(POINTS), below)
 
 
 def _people(request: Request, path: Path) -> Iterator[Person]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..store import Annotations
+from ..store import Annotations, SetError
 from .pictures import Pictures
 from .rows import Head, Request, annotations, boxes_of, good_rows, keep, place
 from .smpl_labels import Smpl, SmplLabels, smpl_rows
@@ -38,6 +38,9 @@ def photographs(
     Args:
         names: of the points, among the 49 or left out.
         fewest: known points a person must have, unless the request says otherwise.
+
+    Raises:
+        SetError: an image is missing, the labels cannot be read or are of nobody here.
     """
     labels = SmplLabels(request.labels) if request.labels else None
     head = Head(name, request.split, "smpl-neutral" if labels else "none")
@@ -48,6 +51,9 @@ def photographs(
         if len(rows["image"]):
             yield _part(head, rows)
     if labels:
+        if not matched:
+            raise SetError(f"Not one label of {labels.path} is of anybody kept here.",
+                           "Are they labels of this edition of the set?")  # fmt: skip
         request.tally["SMPL labels of nobody kept"] += max(0, len(labels) - matched)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..store import Annotations, SetError
-from .coco import square
+from .coco_json import square
 from .files import need, read_json, shaped
 from .pictures import Pictures
 from .rows import Head, Request, annotations, boxes_of, good_rows, keep, one_of, place, runs

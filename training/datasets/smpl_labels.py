@@ -2,10 +2,11 @@
 
     EFT          {"data": [{"imageName", "annotId", "bbox_center", "parm_pose", "parm_shape"}]}
     NeuralAnnot  {annotation id: {"smpl_param": {"pose", "shape", "trans"}, "cam_param"}}
-                 and for Human3.6M {action: {subaction: {frame: {"pose", "shape", "trans"}}}}
+                 Human3.6M {action: {subaction: {frame: {"pose", "shape", "trans"}}}}
+                 MPI-INF-3DHP {subject: {sequence: {frame, from 1: {"pose", "shape", "trans"}}}}
 
 EFT's pose is 24 matrices, NeuralAnnot's 72 axis-angle numbers; both give the root in camera axes
-but for Human3.6M, where it is in the world's.
+but for Human3.6M and MPI-INF-3DHP, where it is in the world's.
 """
 
 from collections import defaultdict
@@ -18,7 +19,7 @@ import numpy as np
 from staf_backend import rotations
 
 from ..store import SetError
-from .files import need, read_json, shaped
+from .files import filed_under, need, read_json, shaped
 
 
 class Smpl(NamedTuple):
@@ -91,6 +92,48 @@ class SmplLabels:
         for key, entry in content.items():
             need(entry, ("smpl_param",), self.path)
             self._by_id[int(key)] = neural_annot(entry["smpl_param"], self.path)
+
+
+class FiledLabels:
+    """NeuralAnnot's labels of a set of several cameras, filed one within the other.
+
+    Args:
+        path: the JSON file.
+
+    Raises:
+        SetError: it cannot be read or is of another layout.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._content = path, read_json(path)
+        if not _filed(self._content):
+            raise SetError(f"{path} is not NeuralAnnot's file of this set.",
+                           "Give the JSON file as its authors publish it.")  # fmt: skip
+
+    def of(self, keys: tuple[str, ...], turn: np.ndarray) -> Smpl | None:
+        """The label under the keys with its root turned into the camera's axes, or None.
+
+        Args:
+            keys: of each level, the frame's last.
+            turn: (3, 3) from the world's axes to the camera's.
+
+        Raises:
+            SetError: the entry is of another layout.
+        """
+        entry = filed_under(self._content, keys)
+        if entry is None:
+            return None
+        label = neural_annot(entry, self.path)
+        quaternions = np.array(label.quaternions_wxyz)
+        root = turn @ rotations.from_quaternions(quaternions[0])
+        quaternions[0] = rotations.to_quaternions(rotations.nearest(root))
+        return label._replace(quaternions_wxyz=quaternions)
+
+
+def _filed(content: Any) -> bool:
+    """Whether numbers file numbers, as sequences and subjects do."""
+    levels = [content, *content.values()] if isinstance(content, Mapping) else [content]
+    return all(isinstance(level, Mapping) and all(map(str.isdigit, level)) for level in levels)
 
 
 def neural_annot(entry: Any, path: Path) -> Smpl:

@@ -1,0 +1,53 @@
+"""MPI-INF-3DHP's JSON edition, with NeuralAnnot's SMPL labels (Moon et al. 2022).
+
+MPI-INF-3DHP_1k.json                images and people, as COCO
+MPI-INF-3DHP_camera_1k.json         {subject: {sequence: {camera: {"R", "t", "focal", "princpt"}}}}
+MPI-INF-3DHP_joint_3d.json          {subject: {sequence: {frame: 17 x 3 (mm, world)}}}
+MPI-INF-3DHP_SMPL_NeuralAnnot.json  the same with pose, shape; also --labels
+images_1k/S1/Seq1/imageSequence/    by the names in the first file
+"""  # fmt: skip
+
+from collections.abc import Iterator
+
+from ..store import Annotations
+from . import world_json
+from .pictures import Pictures
+from .rows import Request, one_of
+from .world_json import Edition, Entry, Paths, WorldSet
+
+POINTS: tuple[str, ...] = (
+    *("top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder"),
+    *("left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle", "left_hip"),
+    *("left_knee", "left_ankle", "pelvis", "spine", "face"),
+)
+FILE = "MPI-INF-3DHP_1k.json"
+_STEM = "MPI-INF-3DHP"
+
+
+def _image(entry: Entry) -> str:
+    folder = f"images_1k/S{entry['subject_idx']}/Seq{entry['seq_idx']}/imageSequence"
+    return f"{folder}/{entry['file_name']}"
+
+
+_FILED = ("subject_idx", "seq_idx")
+_EDITION = Edition(
+    "mpi-inf-3dhp", POINTS, _FILED, (*_FILED, "cam_idx"), ("R", "t", "focal", "princpt"),
+    25.0, 25.0, _image,
+)  # fmt: skip
+
+
+def parts(request: Request, cameras: tuple[int, ...]) -> Iterator[Annotations]:
+    """A part for each video of the cameras.
+
+    Raises:
+        SetError: missing, damaged, or of another layout.
+    """
+    root = request.root
+    one_of(root, "images_1k")
+    labels = request.labels or root / f"{_STEM}_SMPL_NeuralAnnot.json"
+    paths = Paths(
+        root / FILE, root / f"{_STEM}_camera_1k.json", root / f"{_STEM}_joint_3d.json",
+        labels if request.labels is not None or labels.is_file() else None,
+    )  # fmt: skip
+    wanted = lambda image: image["cam_idx"] in cameras
+    yield from world_json.parts(request, WorldSet(_EDITION, paths), wanted, Pictures(request))
