@@ -20,7 +20,16 @@ pytest.importorskip("torch")
 from test_training_prepare import make_coco
 
 from staf_backend.ablations import TABLE_IV, TABLE_V, TABLE_VI
-from training import evaluate, lift_frames, prepare, ship, stage_image, stage_video, synthetic
+from training import (
+    estimator_scores,
+    evaluate,
+    lift_frames,
+    prepare,
+    ship,
+    stage_image,
+    stage_video,
+    synthetic,
+)
 from training.synthetic_recipe import SyntheticRecipe
 
 ROOT = Path(__file__).parent.parent
@@ -169,6 +178,7 @@ PARSERS = {
     "stage_video": stage_video.arguments,
     "evaluate": evaluate.arguments,
     "synthetic": synthetic.arguments,
+    "estimator_scores": estimator_scores.arguments,
     "lift_frames": lift_frames.arguments,
     "ship": ship.arguments,
 }

@@ -14,6 +14,7 @@ from training.datasets import (
     human36m_json,
     instavariety,
     mpi_inf_3dhp,
+    mpi_inf_3dhp_json,
     mpii,
     posetrack,
     threedpw,
@@ -35,7 +36,7 @@ SPIN = {
         (14, 3, 4, 5, 2, 1, 0, 16, 12, 17, 18, 9, 10, 11, 8, 7, 6),
     ),
     "mpi-inf-3dhp's test": (
-        mpi_inf_3dhp.TEST_POINTS,
+        mpi_inf_3dhp_json.POINTS,
         (14, 11, 12, 13, 8, 9, 10, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4),
         (14, 3, 4, 5, 2, 1, 0, 16, 12, 17, 18, 9, 10, 11, 8, 7, 6),
     ),
@@ -57,7 +58,7 @@ def test_heads_by_the_paper():
     """VIBE calls the point in the face "head" and the top of the head "head top"."""
     assert named(human36m.POINTS, "paper")[14:16] == ("head", "head_top")
     assert named(mpi_inf_3dhp.POINTS, "paper")[6:8] == ("head", "head_top")
-    assert named(mpi_inf_3dhp.TEST_POINTS, "paper")[0] == "head_top"
+    assert named(mpi_inf_3dhp_json.POINTS, "paper")[0] == "head_top"
 
 
 def test_the_two_editions_of_h36m_agree():

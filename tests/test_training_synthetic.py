@@ -251,7 +251,7 @@ def test_parts_are_split_by_subject(mocap):
             PLAIN, mocap=str(mocap), held_out=("02",), part=part, sampled=0.0, variety=NONE
         )
         source = SyntheticSequences(recipe, 1, 0)
-        (clip,) = source._studio.clips
+        (clip,) = source.studio.clips
         moved = np.abs(clip.rotations - np.eye(3)).max((0, 2, 3))
         assert moved.argmax() == joint
         whole_turns = source.take(0).shot.actors[0].person.rotations[:, 1:]

@@ -17,6 +17,7 @@ from .samples import ImageSource, SequenceSource
 from .store import open_set
 
 if TYPE_CHECKING:
+    from .synthetic import SyntheticSequences
     from .synthetic_recipe import SyntheticRecipe
 
 SYNTHETIC, SIMULATED = "synthetic", "simulated"
@@ -69,6 +70,18 @@ def open_sequences(spec: str, *, recipe: Path | None = None) -> SequenceSource:
         return SimulatedSequences(_recipe(recipe), *_count_and_seed(spec, WINDOWS))
     if not is_synthetic(spec):
         return PreparedSequences(open_set(Path(spec)))
+    return open_synthetic(spec, recipe=recipe)
+
+
+def open_synthetic(spec: str, *, recipe: Path | None = None) -> "SyntheticSequences":
+    """Videos that can be drawn whole, not only as crops; arguments and errors as for `open_images`.
+
+    Raises:
+        DataError: words of anything but synthetic data, too.
+    """
+    if not is_synthetic(spec):
+        raise DataError(f"{spec!r} is not drawn, it has no exact truth.",
+                        "Write synthetic, synthetic:COUNT or synthetic:COUNT:SEED.")  # fmt: skip
     from .synthetic import SyntheticSequences
 
     count, seed = _count_and_seed(spec, SEQUENCES)

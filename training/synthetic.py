@@ -24,8 +24,8 @@ from . import synthetic_degrade, synthetic_looks, synthetic_motion, synthetic_sc
 from .command import command_line
 from .mocap import Clip, split
 from .samples import CropSequence, Targets
-from .synthetic_degrade import Wear
-from .synthetic_draw import Actor, Shot, check_process, renderer
+from .synthetic_degrade import CROP, Wear
+from .synthetic_draw import Actor, Renderer, Shot, check_process, renderer
 from .synthetic_motion import Movement
 from .synthetic_recipe import PARTS, SyntheticError, SyntheticRecipe
 from .synthetic_scene import Person
@@ -137,30 +137,29 @@ class Studio:
             self._body(rng), self._move(frames, rate_hz, rng), rng, (float(x), float(z))
         )
 
-    def pictures(self, take: Take, first: int, last: int) -> np.ndarray:
-        """Crops (last - first, 224, 224, 3) uint8 RGB of a take's frames.
+    def pictures(self, take: Take, first: int, last: int, size: int = CROP) -> np.ndarray:
+        """Crops (last - first, size, size, 3) uint8 RGB of a take's frames.
 
         Raises:
             SyntheticError: nothing can draw here.
         """
-        drawing = renderer(self.recipe.pixels)
+        drawing = renderer(round(self.recipe.pixels * size / CROP))
         drawing.begin(take.shot)
-        pictures = np.empty((last - first, 224, 224, 3), np.uint8)
+        pictures = np.empty((last - first, size, size, 3), np.uint8)
         for frame in range(first, last):
-            drawn = self._exposed(take, frame)
+            drawn = self._exposed(drawing, take, frame)
             rng = np.random.default_rng([take.noise_seed, frame])
             square = take.shot.squares[frame]
-            pictures[frame - first] = synthetic_degrade.degrade(drawn, take.wear, square, rng)
+            pictures[frame - first] = synthetic_degrade.degrade(drawn, take.wear, square, rng, size)
         return pictures
 
-    def _exposed(self, take: Take, frame: int) -> np.ndarray:
+    def _exposed(self, drawing: Renderer, take: Take, frame: int) -> np.ndarray:
         """The frame, or the mean of moments about it while the shutter is open."""
-        drawing = renderer(self.recipe.pixels)
         steps = self.recipe.degradation.motion_steps
         if not take.shutter or steps == 1 or len(take.shot.squares) == 1:
             return drawing.picture(frame, frame)
         moments = frame + take.shutter * ((np.arange(steps) + 0.5) / steps - 0.5)
-        total = np.zeros((self.recipe.pixels, self.recipe.pixels, 3), np.uint16)
+        total = np.zeros((drawing.pixels, drawing.pixels, 3), np.uint16)
         for step, at in enumerate(moments):
             total += drawing.picture(at, frame, same_shadow=step > 0)
         return (total // steps).astype(np.uint8)
@@ -180,7 +179,7 @@ class SyntheticSequences:
         self.name = f"synthetic-{recipe.part}-{seed}"
         self.body = recipe.bodies[0][0]
         self.recipe, self.count, self.seed = recipe, count, seed
-        self._studio = Studio(recipe)
+        self.studio = Studio(recipe)
 
     def __len__(self) -> int:
         return self.count
@@ -191,7 +190,7 @@ class SyntheticSequences:
             raise IndexError(f"{self.name} has {self.count} sequences, not one numbered {index}")
         rng = np.random.default_rng([self.seed, PARTS.index(self.recipe.part), 1, index])
         frames = int(rng.integers(self.recipe.frames[0], self.recipe.frames[1] + 1))
-        return self._studio.take(frames, float(rng.uniform(*self.recipe.rate_hz)), rng)
+        return self.studio.take(frames, float(rng.uniform(*self.recipe.rate_hz)), rng)
 
     def parts(self, index: int) -> Iterator[CropSequence]:
         """Sequence `index` in parts of at most `recipe.part_frames` frames.
@@ -207,7 +206,7 @@ class SyntheticSequences:
             part = slice(first, last)
             yield CropSequence(
                 f"{self.name}/{index:06d}",
-                self._studio.pictures(take, first, last),
+                self.studio.pictures(take, first, last),
                 take.targets.map(lambda field, part=part: field[part]),
                 take.times_s[part],
                 np.ones(last - first, bool),
@@ -228,7 +227,7 @@ class SyntheticImages:
         self.name = f"synthetic-images-{recipe.part}-{seed}"
         self.body = recipe.bodies[0][0]
         self.recipe, self.count, self.seed = recipe, count, seed
-        self._studio = Studio(recipe)
+        self.studio = Studio(recipe)
 
     def __len__(self) -> int:
         return self.count
@@ -239,7 +238,7 @@ class SyntheticImages:
             raise IndexError(f"{self.name} has {self.count} pictures, not one numbered {index}")
         draw = int(rng.integers(2**62))
         fresh = np.random.default_rng([self.seed, PARTS.index(self.recipe.part), 2, index, draw])
-        return self._studio.take(1, 30.0, fresh)
+        return self.studio.take(1, 30.0, fresh)
 
     def image(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, Targets]:
         """Crop (224, 224, 3) uint8 RGB and its targets without leading axes.
@@ -249,7 +248,7 @@ class SyntheticImages:
         """
         check_process()
         take = self.take(index, rng)
-        return self._studio.pictures(take, 0, 1)[0], take.targets.map(lambda field: field[0])
+        return self.studio.pictures(take, 0, 1)[0], take.targets.map(lambda field: field[0])
 
 
 def arguments() -> argparse.ArgumentParser:

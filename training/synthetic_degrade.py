@@ -65,13 +65,16 @@ def draw_wear(
 
 
 def degrade(
-    picture: np.ndarray, wear: Wear, square: np.ndarray, rng: np.random.Generator
+    picture: np.ndarray, wear: Wear, square: np.ndarray, rng: np.random.Generator, size: int = CROP
 ) -> np.ndarray:
-    """The drawn crop (S, S, 3) uint8 as it would have been recorded: (224, 224, 3) uint8."""
+    """The drawn crop (S, S, 3) uint8 as it would have been recorded: (size, size, 3) uint8.
+
+    Flaws are of pixels: in a picture of another size they are as large as in a crop of CROP.
+    """
     import cv2
 
-    small = (wear.coarse, wear.coarse)
-    image = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+    coarse = round(size * wear.coarse / CROP)
+    image = cv2.resize(picture, (coarse, coarse), interpolation=cv2.INTER_AREA)
     if wear.defocus_px:
         image = cv2.GaussianBlur(image, (0, 0), wear.defocus_px * wear.coarse / CROP)
     image = cv2.LUT(image, _curves(wear))
@@ -80,7 +83,7 @@ def degrade(
     if wear.quality:
         image = _compressed(image, wear.quality)
     if wear.coarse != CROP:
-        image = cv2.resize(image, (CROP, CROP), interpolation=cv2.INTER_LINEAR)
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
     return _ended(image, wear.edges, square)
 
 
@@ -114,12 +117,13 @@ def _ended(
 ) -> np.ndarray:
     """Black where the picture had ended."""
     x, y, side = square
+    size = len(image)
     pixel = [
-        int(np.clip(np.rint((edge - middle) / side * CROP + CROP / 2), 0, CROP))
+        int(np.clip(np.rint((edge - middle) / side * size + size / 2), 0, size))
         for edge, middle in zip(edges, (x, y, x, y), strict=True)
     ]
     left, top, right, bottom = pixel
-    if (left, top, right, bottom) == (0, 0, CROP, CROP):
+    if (left, top, right, bottom) == (0, 0, size, size):
         return image
     kept = np.zeros_like(image)
     kept[top:bottom, left:right] = image[top:bottom, left:right]

@@ -10,13 +10,14 @@ from .synthetic_recipe import SyntheticError
 
 Rows = list[list[tuple[np.ndarray, Targets]]]
 ROWS, COLUMNS = 6, 8
-_BONES = (
+BONES = (
     *(("right_ankle", "right_knee"), ("right_knee", "right_hip"), ("left_hip", "left_knee")),
     *(("left_knee", "left_ankle"), ("right_wrist", "right_elbow"), ("neck", "head_top")),
     *(("right_elbow", "right_shoulder"), ("left_shoulder", "left_elbow")),
     *(("left_elbow", "left_wrist"), ("right_hip", "left_hip"), ("right_shoulder", "left_shoulder")),
     *(("op_left_heel", "op_left_big_toe"), ("op_right_heel", "op_right_big_toe")),
 )
+"""Pairs of the 49 joints that a figure of lines joins."""
 
 
 def write_sheet(rows: Rows, path: Path, with_targets: bool) -> None:
@@ -67,7 +68,7 @@ def _marked(image: np.ndarray, targets: Targets) -> np.ndarray:
     canvas = image.copy()
     half = len(image) / 2
     points = np.clip((targets.keypoints[:, :2] + 1) * half, -999, 999).astype(int).tolist()
-    for first, second in _BONES:
+    for first, second in BONES:
         colour = (60, 90, 255) if "right" in first else (255, 60, 60)
         ends = (points[JOINTS_49.index(first)], points[JOINTS_49.index(second)])
         cv2.line(canvas, ends[0], ends[1], colour, 1, cv2.LINE_AA)
