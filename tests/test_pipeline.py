@@ -230,6 +230,15 @@ def test_another_body_is_fitted_too():
     assert place(motion, "R_Wrist")[18, 1] > place(motion, "L_Wrist")[18, 1] + 0.5
 
 
+def test_the_legs_of_a_striding_man_keep_their_sides():
+    """His right leg, the near one with the stripe, is behind the left for a third of a second."""
+    solved = solve_clip(WALK, start_s=2.8, end_s=4.2)
+    man = max(solved.motions, key=lambda m: float(m.root_m[-1, 0] - m.root_m[0, 0]))
+    behind = (man.frames >= 106) & (man.frames <= 117)
+    across = place(man, "R_Ankle")[:, 0] - place(man, "L_Ankle")[:, 0]
+    assert (across[behind] < -0.2).all()
+
+
 @pytest.mark.slow
 def test_the_woman_walks_from_right_to_left_and_the_man_is_someone_else():
     solved = solve_clip(WALK)

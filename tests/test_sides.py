@@ -108,6 +108,37 @@ def test_who_is_taken_for_their_own_back_is_turned_round_whole():
     assert np.array_equal(found.world_m[22:38, trunk], landmarks.world_m[22:38, trunk])
 
 
+def seen_from_behind(frames: int = 60) -> tuple[Landmarks, np.ndarray]:
+    """The walker with a trunk as wide as it looks from behind, left on the left."""
+    landmarks, keypoints = walking(frames)
+    side = np.array([{"left": -1.0, "right": 1.0}.get(n.split("_")[0], 0) for n in NAMES])
+    landmarks.points_px[..., 0] += 30 * side
+    keypoints[..., :2] = landmarks.points_px[:, COCO]
+    return landmarks, keypoints
+
+
+@pytest.mark.parametrize("frames", [slice(0, 60), slice(0, 40), slice(10, 13)])
+def test_a_back_that_only_the_detector_takes_for_a_front_stays_a_back(frames: slice):
+    """A trunk's sides by the detector are wrong as a whole; the network's are right."""
+    landmarks, keypoints = seen_from_behind()
+    left, right = np.arange(5, 17, 2), np.arange(6, 17, 2)
+    turned = keypoints.copy()
+    turned[frames, left], turned[frames, right] = keypoints[frames, right], keypoints[frames, left]
+    found, undone = consistent_sides(landmarks, turned)
+    assert found is landmarks
+    assert not undone.any()
+
+
+def test_a_detector_that_flickers_between_front_and_back_helps_nobody_and_harms_nobody():
+    landmarks, keypoints = seen_from_behind()
+    wrong = swapped(landmarks, slice(20, 26), ARMS)
+    turned = keypoints.copy()
+    turned[::2, 5::2], turned[::2, 6::2] = keypoints[::2, 6::2], keypoints[::2, 5::2]
+    _, undone = consistent_sides(wrong, turned)
+    assert not undone[:, 1:].any()
+    assert np.array_equal(np.flatnonzero(undone[:, 0]), np.arange(20, 26))
+
+
 def test_the_trunk_and_the_face_never_change_places():
     landmarks, keypoints = walking()
     found, _ = consistent_sides(swapped(landmarks, slice(10, 20), LEGS), keypoints)
