@@ -3,6 +3,7 @@
 tracklets --join over gaps (place, size, clothes)--> chains --split at gaps > 0.5 s--> Tracks
 """
 
+import logging
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,11 +15,14 @@ from staf_backend.track import LONGEST_GAP_S, SHORTEST_FRAMES, SHORTEST_S, Nobod
 from staf_backend.tracker import Tracker
 from staf_backend.tracklet import Tracklet
 
+_log = logging.getLogger(__name__)
+
 _LONGEST_ABSENCE_S = 10.0
 _LEAST_CLOTHES = 0.75
 # share of the own size that somebody may move in a second of absence, beside half a size at once
 _SPEED_PER_S = 2.5
-_REAL_SCORE = 0.3
+# mean scores of people; the lower counts where nobody has the higher
+_REAL_SCORE, _FAINT_SCORE = 0.3, 0.2
 _MIDDLE_S, _SIDE_S = 0.06, 0.12
 
 
@@ -36,7 +40,7 @@ def finish(tracker: Tracker) -> list[Track]:
     Raises:
         NobodyError: nobody, or nobody for long enough.
     """
-    tracklets = [t for t in tracker.tracklets() if t.hits.rows()["score"].mean() >= _REAL_SCORE]
+    tracklets = _real(tracker.tracklets())
     if not tracklets:
         advice = "Choose footage in which a person is larger, or better lit."
         raise NobodyError("Nobody was found.", advice)
@@ -58,6 +62,15 @@ def finish(tracker: Tracker) -> list[Track]:
         for number, parts in enumerate(people, 1)
         for at, part in enumerate(parts, 1)
     ]
+
+
+def _real(tracklets: list[Tracklet]) -> list[Tracklet]:
+    """Who was seen surely enough on the whole; where nobody was, who was seen faintly."""
+    means = [float(t.hits.rows()["score"].mean()) for t in tracklets]
+    if tracklets and _FAINT_SCORE <= max(means) < _REAL_SCORE:
+        _log.warning("people were seen only faintly: look at the result before you use it")
+    least = _REAL_SCORE if max(means, default=0.0) >= _REAL_SCORE else _FAINT_SCORE
+    return [t for t, mean in zip(tracklets, means, strict=True) if mean >= least]
 
 
 def _join(tracklets: list[Tracklet], path: np.ndarray, first: int) -> list[list[Tracklet]]:

@@ -228,11 +228,29 @@ def test_too_short_and_too_faint_is_nobody():
     brief = [(stage((_walker(i), RED)), seen(_walker(i))) for i in range(8)]
     with pytest.raises(NobodyError, match=r"never for longer than 0\.4 s"):
         play(brief + wall)
-    faint = [(stage(), seen(_walker(i), score=0.26)) for i in range(60)]
+    fading = [(stage(), seen(_walker(i), score=0.26 if i < 20 else 0.15)) for i in range(60)]
     with pytest.raises(NobodyError, match="Nobody was found"):
-        play(faint)
+        play(fading)
     with pytest.raises(NobodyError, match="never"):
         play(brief[:1])
+
+
+def test_who_is_seen_faintly_counts_where_nobody_is_clear(caplog):
+    faint = [seen(_walker(i), score=0.26) for i in range(60)]
+    (track,) = play([(stage(), found) for found in faint])
+    assert len(track) == 60
+    assert "only faintly" in caplog.text
+    caplog.clear()
+    clear = seen(person(800, 240))
+    both = [Detections(*(np.concatenate(pair) for pair in zip(_arrays(clear), _arrays(found))))
+            for found in faint]  # fmt: skip
+    (track,) = play([(stage((person(800, 240), RED)), found) for found in both])
+    assert track.boxes_px[0, 0] > 700
+    assert not caplog.text
+
+
+def _arrays(found):
+    return found.boxes_px, found.scores, found.keypoints_px
 
 
 def test_the_main_person_comes_first():
