@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 pytest.importorskip("moderngl")
 
 import cv2
+from plain_people import PLAIN, skip_without_drawing
 
 from staf_backend.body import Body, load_body
 from staf_backend.camera import TO_Y_UP
@@ -18,39 +19,30 @@ from staf_backend.motion import Camera, Motion
 from staf_backend.output import OutputError
 from staf_backend.rotations import from_axis_angle, from_quaternions, to_quaternions
 from training import estimator_scores as room
-from training import synthetic, synthetic_draw
+from training import synthetic
 from training.data import DataError
 from training.joints import LSP_14
 from training.protocols import EvaluationError
 from training.synthetic import SyntheticSequences, Take
 from training.synthetic_degrade import Wear, degrade
-from training.synthetic_recipe import Degradation, Looks, SyntheticError, SyntheticRecipe, Views
+from training.synthetic_recipe import SyntheticError
 from training.synthetic_scene import crop_turns
 from training.true_person import Truth, nobody, true_person, truth_of
 from training.whole_pictures import picture_file, plan, whole, write_png
 
-PLAIN = SyntheticRecipe(
-    frames=(9, 9),
-    bodies=(("open-neutral", 1.0),),
-    looks=Looks(0, 0, 1, 0, 0, 0, 0, 0, 0),
-    views=Views(truncated=0.0),
-    degradation=Degradation(0, 1, 0, 0, 0, 0, 0, 0),
-)
+NINE = replace(PLAIN, frames=(9, 9))
 ASIDE_M = np.array([1.0, 0.0, 0.0])
 CLEAR = Path(synthetic.__file__).parent / "recipes" / "clear.json"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _drawing():
-    try:
-        synthetic_draw.renderer(PLAIN.pixels)
-    except SyntheticError as error:
-        pytest.skip(str(error))
+    skip_without_drawing()
 
 
 @pytest.fixture(scope="module")
 def source() -> SyntheticSequences:
-    return SyntheticSequences(PLAIN, 8, 3)
+    return SyntheticSequences(NINE, 8, 3)
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +234,7 @@ def test_a_video_in_which_nobody_is_found_counts_as_not_covered(monkeypatch, cap
     monkeypatch.setattr(room, "record", empty)
     caplog.set_level("INFO")
     options = room.Options(know_focal=False, threads=1)
-    (scores,), rows = room.score(SyntheticSequences(PLAIN, 1, 0), ["landmarks"], options)
+    (scores,), rows = room.score(SyntheticSequences(NINE, 1, 0), ["landmarks"], options)
     assert (scores.coverage, scores.frames, scores.summary.frames) == (0.0, 9, 0)
     assert "the person was not found" in caplog.text
     assert len(rows) == 1

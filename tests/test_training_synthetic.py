@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("moderngl")
 
 import torch
+from plain_people import PLAIN, skip_without_drawing
 
 from staf_backend.body import load_body
 from staf_backend.rotations import to_axis_angle
@@ -35,22 +36,10 @@ from training.synthetic_recipe import (
     Views,
 )
 
-PLAIN = SyntheticRecipe(
-    frames=(5, 9),
-    part_frames=4,
-    bodies=(("open-neutral", 1.0),),
-    looks=Looks(0, 0, 1, 0, 0, 0, 0, 0, 0),
-    views=Views(truncated=0.0),
-    degradation=Degradation(0, 1, 0, 0, 0, 0, 0, 0),
-)
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _drawing():
-    try:
-        synthetic_draw.renderer(PLAIN.pixels)
-    except SyntheticError as error:
-        pytest.skip(str(error))
+    skip_without_drawing()
 
 
 @pytest.fixture(scope="module")
