@@ -1,6 +1,6 @@
 """Train the lifter of single frames, which the encoders `...-fields` read landmarks with.
 
-    python -m training.lift_frames --mocap MOTION.npz --out FOLDER --minutes 20
+    python -m training.lift_frames --mocap MOTION.npz --out FOLDER --steps 7000
 
 The same simulated landmarks as for the rest of the network (`simulated`), no image.  Writes
 `lifter.safetensors`, to be given to stage 1 with --encoder-weights, and `lifter.json` with the
@@ -13,9 +13,9 @@ import json
 import logging
 import math
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class Config:
 
     Attributes:
         seed: of weights and of all draws.
-        minutes: how long.
+        steps: how many.
         batch: frames a step.
         learning_rate, weight_decay: of both optimisers; the rate falls as a cosine.
         averaging: share of the running average of the weights that is kept a step.
@@ -67,7 +67,7 @@ class Config:
     """
 
     seed: int = 0
-    minutes: float = 20.0
+    steps: int = 7000
     batch: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
@@ -82,7 +82,7 @@ class Config:
     begun_from: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("minutes", "batch", "learning_rate", "width", "blocks"):
+        for name in ("steps", "batch", "learning_rate", "width", "blocks"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
 
@@ -171,22 +171,13 @@ def train(mocap: Path, out: Path, config: Config, begin: Path | None = None) -> 
     average = copy.deepcopy(lifter).eval()
     both = optimizers(lifter, config.learning_rate, config.weight_decay)
     log: list[dict[str, Any]] = []
-    begun, done = time.monotonic(), 0
-    for seen, truth in batches(simulator, config.batch, rng):
-        progress = (time.monotonic() - begun) / 60 / config.minutes
-        if progress >= 1:
-            break
-        rate = config.learning_rate * min(1.0, (done + 1) / _WARM_UP)
-        _step(
-            lifter, both, losses, (seen, truth), rate * (0.505 + 0.5 * math.cos(math.pi * progress))
-        )
-        done += 1
+    for done, batch in enumerate(islice(batches(simulator, config.batch, rng), config.steps), 1):
+        _step(lifter, both, losses, batch, _rate(config, done - 1))
         _follow(average, lifter, min(config.averaging, done / (done + 50)))
         if done % _REPORT_EVERY == 0:
             log.append({"step": done, **losses.score(average, *kept)})
             _log.info("%s", json.dumps(log[-1]))
-    report = {"config": asdict(config), "steps": done, "held_out": losses.score(average, *kept),
-              "log": log}  # fmt: skip
+    report = {"config": asdict(config), "held_out": losses.score(average, *kept), "log": log}
     make_folder(out)
     with replace_atomically(out / "lifter.safetensors") as temporary:
         save_file({f"lifter.{n}": one for n, one in average.state_dict().items()}, temporary)
@@ -194,6 +185,13 @@ def train(mocap: Path, out: Path, config: Config, begin: Path | None = None) -> 
         temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     _log.info("%s", json.dumps(report["held_out"]))
     return out / "lifter.safetensors"
+
+
+def _rate(config: Config, done: int) -> float:
+    """Rises over the first steps, falls as a cosine over all."""
+    progress = done / config.steps
+    warm = min(1.0, (done + 1) / _WARM_UP)
+    return config.learning_rate * warm * (0.505 + 0.5 * math.cos(math.pi * progress))
 
 
 def _begin_from(lifter: FrameLifter, path: Path) -> None:
@@ -233,7 +231,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--mocap", type=Path, required=True, help="motion capture, .npz")
     parser.add_argument("--out", type=Path, required=True, help="folder of lifter.safetensors")
-    parser.add_argument("--minutes", type=float, default=Config.minutes)
+    parser.add_argument("--steps", type=int, default=Config.steps)
     parser.add_argument("--seed", type=int, default=Config.seed)
     parser.add_argument("--rate", type=float, default=Config.learning_rate, help="learning rate")
     parser.add_argument("--begin", type=Path, help="lifter.safetensors to go on from")
@@ -244,7 +242,7 @@ def main(argv: list[str] | None = None) -> None:
     """The command line."""
     options = arguments().parse_args(argv)
     torch.set_num_threads(1)
-    config = Config(options.seed, options.minutes, learning_rate=options.rate)
+    config = Config(options.seed, options.steps, learning_rate=options.rate)
     train(options.mocap, options.out, config, options.begin)
 
 
