@@ -10,7 +10,8 @@ The network then begins as good as the encoder's own guess; from there gradients
 and regressors together.  The later regressors, which read at the mesh, begin by passing it on.
 """
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,9 @@ from .posed_joints import PosedJoints
 from .run_error import RunError
 from .samples import ImageBatch, Targets
 
+_log = logging.getLogger(__name__)
 SAMPLES = 65_536
+_TOLD = 8192  # samples between two words of progress
 _RIDGE = 1e-2  # of the mean variance of a feature
 _KERNEL = 0.05  # of the enlargement; the norm behind it takes any scale away
 _SCALE, _OFFSET = 0.3, 0.75  # of the features: two and a half deviations above the ReLU's zero
@@ -49,9 +52,7 @@ def fit(network: Staf, encoder: AnyEncoder, batches: Iterable[ImageBatch]) -> No
     was_training = network.training, encoder.training
     encoder.eval()
     with numerics("float32"):
-        kept = [
-            (encoder(encoder.normalise(batch.images)).half(), batch.targets) for batch in batches
-        ]
+        kept = list(_read(encoder, batches))
         if min(float(one.has_betas.min() * one.has_pose.min()) for _, one in kept) < 1:
             raise RunError("A linear start needs pose and betas of every sample.",
                            "Leave --linear-start out, or give data that has them.")  # fmt: skip
@@ -70,6 +71,17 @@ def fit(network: Staf, encoder: AnyEncoder, batches: Iterable[ImageBatch]) -> No
     _write(first, weight, bias, features.shape[1])
     network.train(was_training[0])
     encoder.train(was_training[1])
+
+
+def _read(encoder: AnyEncoder, batches: Iterable[ImageBatch]) -> Iterator[tuple[Tensor, Targets]]:
+    """Maps in half precision, and targets."""
+    samples, told = 0, 0
+    for batch in batches:
+        yield encoder(encoder.normalise(batch.images)).half(), batch.targets
+        samples += len(batch.images)
+        if samples - told >= _TOLD:
+            told = samples
+            _log.info("linear start: %d samples read", samples)
 
 
 def _lay_open(network: Staf) -> None:
