@@ -3,8 +3,8 @@
 Seen from the side or from behind, a network takes one leg or arm for the other for some frames, or
 somebody's back for their front, which swaps arms, legs and trunk at once.  So does the detector, of
 whose sides use is made: on drawn people, of whom all is known, the network swaps 5 % of the trunks,
-the detector 9 %, and those by whole clips.  So it is asked whether a limb's sides are the trunk's,
-and hardly which way somebody looks.
+the detector 7 to 9 %, by whole clips.  So it is asked whether a limb's sides are the trunk's, and
+hardly which way somebody looks.
 
 A frame has a hidden state of eight values: which of arms, legs and trunk the network swapped.
 Taken is the path through time that moves the landmarks least and needs the fewest swaps, by the

@@ -310,6 +310,11 @@ def test_mpi_inf_3dhp_labels_without_what_they_need(tmp_path: Path):
         path.write_bytes(rubbish)
         with pytest.raises(SetError, match="no camera calibration, or damaged"):
             ready("mpi-inf-3dhp", tmp_path, labels=labels)
+    for folder in root.glob("S*/Seq*"):
+        (folder / "camera.calibration").write_text(calibration(np.tile(np.eye(3), (9, 1, 1))))
+    for nobody in ({}, mpi_smpl(8, first=500)[1]):
+        with pytest.raises(SetError, match=r"Not one label of .* is of anybody kept here"):
+            ready("mpi-inf-3dhp", tmp_path, labels=made.write_json(labels, nobody))
     coco = {"101": {"smpl_param": {"pose": [0] * 72, "shape": [0] * 10}}}
     for other in ({"ver": 0.1, "data": []}, coco, []):
         with pytest.raises(SetError, match="is not NeuralAnnot's file of this set"):
@@ -342,7 +347,7 @@ def make_mpi_json(root: Path) -> dict[str, np.ndarray]:
     made.write_json(Path(f"{stem}_camera_1k.json"), {"1": {"1": cameras, "2": cameras}})
     made.write_json(Path(f"{stem}_joint_3d.json"), {"1": {"1": frames, "2": frames}})
     made.write_json(Path(f"{stem}_SMPL_NeuralAnnot.json"), labels)
-    return {"turn": turn, "points": world @ turn.T + shift, "poses": poses}
+    return {"turn": turn, "world": world, "points": world @ turn.T + shift, "poses": poses}
 
 
 def test_mpi_inf_3dhp_json(tmp_path: Path):
@@ -363,8 +368,16 @@ def test_mpi_inf_3dhp_json(tmp_path: Path):
     turned = rotations.from_quaternions(found.quaternions_wxyz[:3])
     np.testing.assert_allclose(turned[:, 0], facts["turn"] @ local[:, 0], atol=1e-5)
     np.testing.assert_allclose(found.boxes_px[0], [29, 46, 80])
-    (tmp_path / "root/MPI-INF-3DHP_SMPL_NeuralAnnot.json").unlink()
+    path = tmp_path / "root/MPI-INF-3DHP_SMPL_NeuralAnnot.json"
+    made.write_json(path, mpi_smpl(3, first=500)[1])
+    with pytest.raises(SetError, match=r"Not one label of .* is of anybody kept here"):
+        ready("mpi-inf-3dhp", tmp_path)
+    path.unlink()
     assert ready("mpi-inf-3dhp", tmp_path).body == "none"
+    frames = {str(f): (facts["world"] + 5000 * (f == 2)).tolist()[f - 1] for f in (1, 2, 3)}
+    joints = {"1": {"1": frames, "2": frames}}
+    made.write_json(tmp_path / "root/MPI-INF-3DHP_joint_3d.json", joints)
+    assert len(ready("mpi-inf-3dhp", tmp_path)) == 4, "whoever leaves the image is left out"
     (tmp_path / "root/MPI-INF-3DHP_joint_3d.json").write_text("{")
     with pytest.raises(SetError, match=r"joint_3d\.json is damaged or cut short"):
         ready("mpi-inf-3dhp", tmp_path)

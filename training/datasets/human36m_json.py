@@ -24,7 +24,7 @@ POINTS: tuple[str, ...] = (
 _FRONT_CAMERA = 4
 _EDITION = Edition(
     "h36m", POINTS, ("action_idx", "subaction_idx"), ("cam_idx",), ("R", "t", "f", "c"), 50.0, 25.0,
-    lambda image: f"images/{image['file_name']}",
+    lambda image: f"images/{image['file_name']}", leaves=False,
 )  # fmt: skip
 
 

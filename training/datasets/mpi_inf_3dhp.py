@@ -77,6 +77,8 @@ def _training(request: Request) -> Iterator[Annotations]:
     for subject in SUBJECTS:
         for sequence in SEQUENCES:
             yield from _sequence(request, subject, sequence, labels)
+    if labels:
+        labels.check_used()
 
 
 def _sequence(

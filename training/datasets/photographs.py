@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..store import Annotations, SetError
+from ..store import Annotations
 from .pictures import Pictures
 from .rows import Head, Request, annotations, boxes_of, good_rows, keep, place
-from .smpl_labels import Smpl, SmplLabels, smpl_rows
+from .smpl_labels import Smpl, SmplLabels, nobodys, smpl_rows
 
 _PART = 4096  # rows
 
@@ -52,8 +52,7 @@ def photographs(
             yield _part(head, rows)
     if labels:
         if not matched:
-            raise SetError(f"Not one label of {labels.path} is of anybody kept here.",
-                           "Are they labels of this edition of the set?")  # fmt: skip
+            raise nobodys(labels.path)
         request.tally["SMPL labels of nobody kept"] += max(0, len(labels) - matched)
 
 

@@ -105,7 +105,7 @@ class FiledLabels:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self._content = path, read_json(path)
+        self.path, self._content, self._used = path, read_json(path), False
         if not _filed(self._content):
             raise SetError(f"{path} is not NeuralAnnot's file of this set.",
                            "Give the JSON file as its authors publish it.")  # fmt: skip
@@ -123,11 +123,27 @@ class FiledLabels:
         entry = filed_under(self._content, keys)
         if entry is None:
             return None
+        self._used = True
         label = neural_annot(entry, self.path)
         quaternions = np.array(label.quaternions_wxyz)
         root = turn @ rotations.from_quaternions(quaternions[0])
         quaternions[0] = rotations.to_quaternions(rotations.nearest(root))
         return label._replace(quaternions_wxyz=quaternions)
+
+    def check_used(self) -> None:
+        """To be called when all frames were asked for.
+
+        Raises:
+            SetError: there was a label of none.
+        """
+        if not self._used:
+            raise nobodys(self.path)
+
+
+def nobodys(path: Path) -> SetError:
+    """Not one label of the file is of anybody who was read."""
+    said = f"Not one label of {path} is of anybody kept here."
+    return SetError(said, "Are they labels of this edition of the set?")
 
 
 def _filed(content: Any) -> bool:

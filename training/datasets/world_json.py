@@ -53,6 +53,8 @@ class Edition:
         lens: names of a camera's rotation, translation, focal lengths and principal point.
         fps, kept_fps: of the videos, and how many are kept unless the request says otherwise.
         image: path below the root of an entry of "images".
+        leaves: whether people leave the image: then points outside are not known, and whoever lacks
+            one is left out.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Edition:
     fps: float
     kept_fps: float
     image: Callable[[Entry], str]
+    leaves: bool
 
 
 @dataclass(frozen=True)
@@ -150,10 +153,12 @@ def parts(
     """A part for each video with an image that is wanted.
 
     Raises:
-        SetError: an image is missing, or an entry is of another layout.
+        SetError: an image is missing, an entry is of another layout, no label is of a frame here.
     """
     for images in found.videos(wanted):
         yield from _video(request, found, images, pictures)
+    if found.labels is not None:
+        found.labels.check_used()
 
 
 def _video(
@@ -191,7 +196,7 @@ def _rows(
     points_mm = world_mm @ camera.turn.T + camera.shift_mm
     points_px = camera.project(points_mm)
     first = labelled[0][0]
-    known = inside(points_px, first["width"], first["height"]).astype(np.float32)
+    known = inside(points_px, first["width"], first["height"]) if edition.leaves else 1.0
     names = named(edition.points, request.heads)
     boxes = boxes_of(place(names, with_confidence(points_px)))
     for row, (image, _) in enumerate(labelled):
