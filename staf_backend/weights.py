@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from staf_backend import authors_layout
+from staf_backend.assets import AssetError, checksum
 from staf_backend.body import load_body
 from staf_backend.checkpoint_file import (
     first_bytes,
@@ -338,8 +339,11 @@ def _check_width(encoder: AnyEncoder, config: StafConfig, source: str) -> None:
 
 def _read_plan(path: Path) -> AnyPlan:
     try:
-        return read_plan(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        plan = read_plan(path.read_text(encoding="utf-8"))
+        if isinstance(plan, FieldsPlan) and checksum(plan.tensors) != plan.digest:
+            raise ValueError(f"it was made for another {plan.tensors}")
+        return plan
+    except (OSError, ValueError, AssetError) as error:
         raise WeightsError(f"{path} cannot be read: {error}.",
                            "Add the weights again with: staf weights add") from error  # fmt: skip
 

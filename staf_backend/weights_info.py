@@ -16,6 +16,8 @@ from staf_backend.weights_error import WeightsError
 
 ENCODER_FILE, NETWORK_FILE = "encoder.safetensors", "network.safetensors"
 PLAN_FILE, BODY_FILE, INFO_FILE = "encoder.json", "body.npz", "weights.json"
+_FILES = {ENCODER_FILE, NETWORK_FILE, PLAN_FILE, BODY_FILE}
+"""All that a set may hold: a name that a set brings along never becomes a path."""
 OWN, OPEN = "staf", "staf-open"
 """The set that a user adds, and the one that comes with this software, of our own training."""
 FORMAT = 2
@@ -45,11 +47,15 @@ class WeightsInfo:
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        if self.body:
+            check_name(self.body)
         for file, digest in {**self.files, **self.sources}.items():
             if not re.fullmatch("[0-9a-f]{64}", digest):
-                raise ValueError(f"{file} has no SHA-256")
+                raise ValueError(f"{file!r} has no SHA-256")
         if not {ENCODER_FILE, NETWORK_FILE} <= set(self.files):
             raise ValueError("files must name the encoder and the network")
+        if foreign := sorted(set(self.files) - _FILES):
+            raise ValueError(f"no set of weights has a file {foreign[0][:100]!r}")
         if not 0.5 < self.crop_factor < 3:
             raise ValueError(f"crop_factor must be between 0.5 and 3, not {self.crop_factor!r}")
         if (self.encoder != RESNET50) != (PLAN_FILE in self.files):

@@ -1,6 +1,8 @@
 """Weights that training wrote, taken in by the command and used by `convert`."""
 
+import hashlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from staf_backend.motion import load_motion
 from staf_backend.network import MeanParams, Staf, StafConfig
 from staf_backend.smpl_torch import SmplBody, tables_from_body
 from staf_backend.weights import save_weights
+from staf_backend.weights_info import OPEN, set_folder
 from training.encoders import make_encoder, plan_of
 from training.samples import CROP_SCALE
 
@@ -92,3 +95,51 @@ def test_what_is_no_set_is_refused_and_the_old_one_stays(home: Path, trained: Pa
     assert result.returncode == 6
     assert "has changed" in result.stderr
     assert "staf" in staf(home, "weights", "list").stdout
+
+
+def rewritten(folder: Path, file: str, change) -> None:
+    """Changes a JSON file of a set and, for the plan, its checksum beside it."""
+    content = json.loads((folder / file).read_text())
+    change(content)
+    (folder / file).write_text(json.dumps(content))
+    if file != "weights.json":
+        digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+        rewritten(folder, "weights.json", lambda info: info["files"].update({file: digest}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../../.bashrc", "/tmp/x.npz", "a/b.npz", "..\\..\\x.npz", "other.npz", "", ".", "\x1b[2J"],
+)
+def test_a_set_names_no_files_but_its_own(trained: Path, tmp_path: Path, name: str):
+    """A name that comes from a file never becomes a path."""
+    home = tmp_path / "home"
+    shutil.copytree(trained, folder := tmp_path / "deep" / "er" / "set")
+    (precious := tmp_path / ".bashrc").write_text("precious")
+    (folder / "payload").write_text("payload")
+    digest = hashlib.sha256(b"payload").hexdigest()
+    rewritten(folder, "weights.json", lambda info: info["files"].update({name: digest}))
+    result = staf(home, "weights", "add", str(folder))
+    assert result.returncode == 6
+    assert "Traceback" not in result.stderr
+    assert "\x1b[2J" not in result.stderr
+    assert precious.read_text() == "precious"
+    assert not (home / "weights").exists()
+
+
+def test_a_set_names_no_body_by_path(trained: Path, tmp_path: Path):
+    shutil.copytree(trained, folder := tmp_path / "set")
+    rewritten(folder, "weights.json", lambda info: info.update(body="../../body.pkl"))
+    result = staf(tmp_path / "home", "weights", "add", str(folder))
+    assert result.returncode == 6
+    assert "cannot name" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["../../../../etc/passwd", "/dev/zero", "LICENSE.mediapipe"])
+def test_a_plan_names_embedded_tensors_only(tmp_path: Path, name: str):
+    shutil.copytree(set_folder(OPEN), folder := tmp_path / "set")
+    rewritten(folder, "encoder.json", lambda plan: plan.update(tensors=name))
+    result = staf(tmp_path / "home", "weights", "add", str(folder))
+    assert result.returncode == 6
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "home" / "weights").exists()

@@ -39,17 +39,30 @@ def asset_path(name: str) -> Path:
     Raises:
         AssetError: the file is missing or its bytes are not the published ones.
     """
-    advice = "Install the package again: pip install --force-reinstall staf-backend."
+    advice = "Install the package again, from the wheel or the clone that it came from."
     path = _FOLDER / name
+    published = checksum(name)
     try:
         digest = sha256(path)
     except OSError as error:
         raise AssetError(f"The embedded file {name} cannot be read: {error}.", advice) from error
-    if digest != _checksums().get(name):
+    if digest != published:
         raise AssetError(f"The embedded file {name} is damaged (wrong checksum).", advice)
     if name in _BESIDE:
         asset_path(_BESIDE[name])
     return path
+
+
+def checksum(name: str) -> str:
+    """The published SHA-256 of an embedded file; a name that is not one's leads nowhere.
+
+    Raises:
+        AssetError: there is no embedded file of that name.
+    """
+    try:
+        return _checksums()[name]
+    except KeyError:
+        raise AssetError(f"There is no embedded file {name[:100]!r}.") from None
 
 
 def sha256(path: Path) -> str:
