@@ -2,13 +2,14 @@
 """Making a virtual environment with the backend in it: the commands.  Knows nothing of Blender."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
 from .problem import Problem
 from .process import BackendError, Command
 
-PACKAGE = "staf-backend>=0.1,<0.2"
+_WHEELS = "staf_backend-*.whl"
 
 
 class InstallError(Problem):
@@ -28,40 +29,43 @@ def host_python() -> str:
 
 
 def install_words(source: str, online: bool) -> list[str]:
-    """What pip is told.
+    """What pip is told: always a file or folder that the user chose, never a name for an index.
+
+    Whoever registers a name on an index runs code on every machine that installs it.
 
     Args:
-        source: a wheel, a folder of wheels, a folder with the backend's source, the address of a
-            package index, or nothing for the usual index.
-        online: whether Blender may use the network.
+        source: a wheel of staf-backend, a folder of wheels, or the folder of the project's source.
+        online: whether Blender may use the network, for the packages that the backend stands on.
 
     Raises:
-        InstallError: the source does not exist, or needs the network.
+        InstallError: the source is none of these, or needs the network.
     """
-    if not source or source.startswith(("http://", "https://")):
-        if not online:
-            raise InstallError(
-                "Blender is offline.",
-                "Allow Online Access in Preferences > System, or choose a wheel or folder of them.",
-            )
-        return [*(["--index-url", source] if source else []), PACKAGE]
+    if not source or "://" in source:
+        raise InstallError(
+            "Install From does not say where the backend is on this computer.",
+            "Choose its wheel, a folder of wheels, or the folder of a clone of the project.",
+        )
     path = Path(source).expanduser()
     if not path.exists():
         raise InstallError(f"{path} does not exist.", "Choose a wheel, or a folder of wheels.")
     closed = [] if online else ["--no-index"]
-    if path.is_file():
-        if path.suffix != ".whl":
-            raise InstallError(f"{path.name} is not a wheel (.whl).")
-        return [*closed, "--find-links", str(path.parent), str(path)]
-    if any(path.glob("staf_backend-*.whl")):
-        return [*closed, "--find-links", str(path), PACKAGE]
-    if (path / "pyproject.toml").is_file():
+    wheels = [path] if path.is_file() else sorted(path.glob(_WHEELS), key=_version)
+    if wheels:
+        if not wheels[-1].match(_WHEELS):
+            raise InstallError(f"{path.name} is not a wheel of staf-backend ({_WHEELS}).")
+        return [*closed, "--find-links", str(wheels[-1].parent), str(wheels[-1])]
+    if (path / "pyproject.toml").is_file() and (path / "staf_backend").is_dir():
         if not online:
             raise InstallError(
                 f"{path} holds source, which needs the network to build.", "Choose a wheel."
             )
         return [str(path)]
     raise InstallError(f"{path} holds no wheel of staf-backend.")
+
+
+def _version(wheel: Path) -> list[int]:
+    """Of a wheel's name, to find the newest."""
+    return [int(number) for number in re.findall(r"\d+", wheel.name.split("-")[1])]
 
 
 def install_commands(folder: Path, source: str, online: bool) -> list[tuple[str, Command]]:
@@ -81,7 +85,7 @@ def install_commands(folder: Path, source: str, online: bool) -> list[tuple[str,
     ]
 
 
-def explained(failure: BackendError, source: str) -> BackendError:
+def explained(failure: BackendError) -> BackendError:
     """A failed step of `install_commands`, with what to do where that is known."""
     message, advice = failure.message, failure.advice
     if "ensurepip is not" in failure.log or "No module named venv" in failure.log:
@@ -90,9 +94,11 @@ def explained(failure: BackendError, source: str) -> BackendError:
             "On Debian and Ubuntu: apt install python3-venv.  Or make an environment with"
             " staf-backend yourself and choose it as Backend Python."
         )
-    elif "No matching distribution found for staf-backend" in failure.log:
-        message = f"there is no staf-backend in {source or 'the usual index'}."
-        advice = "Put a wheel, or the folder of a clone of the project, into Install From."
+    elif missing := re.search(r"No matching distribution found for ([\w.-]+)", failure.log):
+        message = f"the package {missing[1]}, which the backend needs, is not to be had."
+        advice = (
+            "Allow Online Access in Preferences > System, or put its wheel beside the backend's."
+        )
     return BackendError(message, advice, failure.log, failure.kind, failure.exit_code)
 
 

@@ -40,8 +40,9 @@ class StafPreferences(bpy.types.AddonPreferences):
     )
     install_source: StringProperty(
         name="Install From",
-        description="A wheel, a folder of wheels, the folder of a clone of the project, or an "
-        "index's address; empty: the usual index",
+        description="The backend's wheel, a folder of wheels, or the folder of a clone of the "
+        "project",
+        subtype="FILE_PATH",
     )
     device: EnumProperty(name="Device", items=DEVICE_ITEMS)
     threads: IntProperty(name="Threads", description="0: all cores", min=0, max=256)
@@ -148,8 +149,7 @@ class SetUpBackend(Reporting, bpy.types.Operator):
     def begin(self) -> None:
         preferences = package_preferences()
         source = self.source or (preferences.install_source if preferences else "")
-        source = bpy.path.abspath(source) if not source.startswith("http") else source
-        self.origin = source
+        source = bpy.path.abspath(source)
         self.process: Process | None = None
         self.folder = _unused_folder()
         self.steps = install_commands(self.folder, source, bpy.app.online_access)
@@ -165,7 +165,7 @@ class SetUpBackend(Reporting, bpy.types.Operator):
         try:
             result = self.process.wait() if wait else self.process.poll()
         except BackendError as failure:
-            raise explained(failure, self.origin) from None
+            raise explained(failure) from None
         if result is None:
             return None
         remember_log(self.process.log)

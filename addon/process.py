@@ -28,6 +28,8 @@ from .problem import Problem
 PROTOCOL = 1
 _LOG_LINES = 2000
 _GRACE_S = 2.0
+# ONNX Runtime must not report to its maker, whichever version of the backend loads it
+_ENVIRONMENT = {"PYTHONIOENCODING": "utf-8", "ORT_DISABLE_TELEMETRY": "1"}
 _WARDEN = Path(__file__).with_name("warden.py")
 
 
@@ -170,7 +172,7 @@ class Process:
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
                 errors="replace",
-                env={**os.environ, "PYTHONIOENCODING": "utf-8", **self.command.environment},
+                env={**os.environ, **_ENVIRONMENT, **self.command.environment},
                 # a group of its own, so that all of it can be ended at once
                 start_new_session=os.name != "nt",
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),

@@ -4,7 +4,13 @@ Read `pipeline.py` first: it is the whole trip of a video on one page.  This mod
 nothing heavy, so that `import staf_backend` costs nothing.
 """
 
+import os
+
 __version__ = "0.1.0"
+
+# ONNX Runtime reads this once, when it is loaded; without it, versions from 1.32 on keep a device
+# id and a store of events in the user's cache and look for their maker's server
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 class StafError(Exception):

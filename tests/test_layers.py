@@ -133,6 +133,21 @@ def test_nobody_unpickles():
     assert users <= {"staf_backend.body_pickle", "staf_backend.checkpoint_file"}
 
 
+def test_onnx_runtime_is_loaded_in_one_room():
+    """After `staf_backend` has switched its telemetry off, and by nobody who did not import it."""
+    files = [
+        p
+        for package in ("staf_backend", "training", "tests")
+        for p in (ROOT / package).rglob("*.py")
+    ]
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in files
+        if "onnxruntime" in roots(imported(runtime_nodes(ast.parse(path.read_text())), "", False))
+    }
+    assert users == {"staf_backend/runtime.py", "tests/test_runtime.py"}
+
+
 def test_torch_stays_in_its_rooms():
     """Only the STAF network's rooms load torch when imported: the default does without."""
     for name, used in imports("staf_backend", at_import).items():

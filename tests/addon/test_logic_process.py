@@ -248,23 +248,33 @@ def test_results():
 
 
 def test_install_words(tmp_path):
-    assert install_words("", True) == ["staf-backend>=0.1,<0.2"]
-    assert install_words("https://e.org/simple", True)[:2] == [
-        "--index-url",
-        "https://e.org/simple",
-    ]
+    """A chosen wheel or folder by its path; pip never looks the backend's name up anywhere."""
     wheel = tmp_path / "staf_backend-0.1.0-py3-none-any.whl"
     wheel.touch()
-    assert install_words(str(wheel), False)[0] == "--no-index"
-    assert install_words(str(tmp_path), False)[:2] == ["--no-index", "--find-links"]
+    offline = ["--no-index", "--find-links", str(tmp_path), str(wheel)]
+    assert install_words(str(wheel), False) == offline
+    assert install_words(str(tmp_path), False) == offline
+    assert install_words(str(tmp_path), True) == offline[1:]
+    newest = tmp_path / "staf_backend-0.10.0-py3-none-any.whl"
+    newest.touch()
+    (tmp_path / "staf_backend-0.9.1-py3-none-any.whl").touch()
+    assert install_words(str(tmp_path), True)[-1] == str(newest)
     assert install_words(str(REPOSITORY), True) == [str(REPOSITORY)]
+    other = tmp_path / "numpy-2.0.0-py3-none-any.whl"
+    other.touch()
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    (stranger / "pyproject.toml").touch()
     for source, online, words in (
-        ("", False, "offline"),
-        ("https://e.org", False, "offline"),
+        ("", True, "does not say where"),
+        ("", False, "does not say where"),
+        ("https://e.org/simple", True, "does not say where"),
         (str(REPOSITORY), False, "needs the network"),
         (str(tmp_path / "no"), True, "does not exist"),
+        ("staf-backend", True, "does not exist"),
         (str(REPOSITORY / "pyproject.toml"), True, "not a wheel"),
-        (str(tmp_path.parent), True, "no wheel"),
+        (str(other), True, "not a wheel"),
+        (str(stranger), True, "no wheel"),
     ):
         with pytest.raises(InstallError, match=words):
             install_words(source, online)
@@ -273,14 +283,14 @@ def test_install_words(tmp_path):
 def test_failed_steps_say_what_to_do():
     """In the words that venv and pip end with."""
     lacking = "because ensurepip is not\navailable.  On Debian/Ubuntu systems\nFailing command: x"
-    said = explained(BackendError("Failing command: x", log=lacking), "")
+    said = explained(BackendError("Failing command: x", log=lacking))
     assert "virtual environments" in said.message
     assert "python3-venv" in said.advice
-    log = "ERROR: No matching distribution found for staf-backend<0.2,>=0.1"
-    said = explained(BackendError(log, log=log), "https://e.org/simple")
-    assert "https://e.org/simple" in said.message
-    assert "Install From" in said.advice
-    other = explained(BackendError("No space left on device", log="No space left on device"), "")
+    log = "ERROR: No matching distribution found for onnxruntime<2,>=1.17"
+    said = explained(BackendError(log, log=log))
+    assert "onnxruntime" in said.message
+    assert "Online Access" in said.advice
+    other = explained(BackendError("No space left on device", log="No space left on device"))
     assert other.message == "No space left on device"
 
 
