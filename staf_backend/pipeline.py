@@ -146,7 +146,7 @@ def chosen_estimator(wanted: str) -> str:
         return wanted
     has_torch = importlib.util.find_spec("torch") is not None
     if wanted == "staf" and not has_torch:
-        advice = "Install it with: pip install 'staf-backend[staf]'"
+        advice = "Install it with: pip install torch safetensors"
         raise AssetError("The estimator staf needs PyTorch.", advice)
     if wanted == "staf":
         return wanted

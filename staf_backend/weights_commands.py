@@ -14,7 +14,7 @@ try:
 except ModuleNotFoundError as error:
     raise AssetError(
         f"The STAF network needs the package {error.name}.",
-        "Install it with: pip install 'staf-backend[staf]'",
+        "Install it with: pip install torch safetensors",
     ) from error
 
 

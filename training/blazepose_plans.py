@@ -44,7 +44,7 @@ def read_trunk(onnx_file: Path, name: str) -> tuple[EncoderPlan, dict[str, Tenso
     Raises:
         EncoderError: onnx is not installed, or the file holds another network.
     """
-    onnx = package("onnx", "pip install 'staf-backend[training]'")
+    onnx = package("onnx", "pip install onnx")
     try:
         graph = _Graph(onnx, onnx_file)
         nodes = graph.trunk()
@@ -69,7 +69,7 @@ def read_network(onnx_file: str, name: str) -> FieldsEncoder:
         EncoderError: onnx is not installed.
         AssetError: a file is missing or damaged.
     """
-    onnx = package("onnx", "pip install 'staf-backend[training]'")
+    onnx = package("onnx", "pip install onnx")
     graph, tensors = _Graph(onnx, asset_path(onnx_file)), Path(onnx_file).stem + ".safetensors"
     nodes = graph.whole((_LANDMARKS, _OUTPUT))
     source = f"BlazePose GHUM ({onnx_file}), Google LLC, Apache-2.0, and a lifter of our own"
