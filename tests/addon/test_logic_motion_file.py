@@ -75,6 +75,26 @@ def test_rubbish_is_named(tmp_path, members, words):
     assert caught.value.advice or "type" in words or "impossible" in words
 
 
+@pytest.mark.parametrize("text", ["../up", "/abs", "a/b", "a\0b", "\x1b[2J", "n" * 300, ".."])
+@pytest.mark.parametrize("field", ["source", "body", "name"])
+def test_names_inside_never_become_paths(tmp_path, field, text):
+    path = write(tmp_path / "a.npz", 6, **{field: text})
+    with pytest.raises(MotionFileError, match=f"{field} must be (a|the) plain name"):
+        read_motion(path)
+
+
+@pytest.mark.parametrize("body", ["--help", "a b", ".hidden", "x" * 300])
+def test_a_body_is_a_word_and_no_option(tmp_path, body):
+    path = write(tmp_path / "a.npz", 6, body=body)
+    with pytest.raises(MotionFileError, match="plain name of a body"):
+        read_motion(path)
+
+
+@pytest.mark.parametrize("source", ["", "12:30.mp4", "Läufer im Wald.mov"])
+def test_odd_names_of_videos_are_names(tmp_path, source):
+    assert read_motion(write(tmp_path / "a.npz", 6, source=source)).source == source
+
+
 def test_every_truncation_is_told_as_damage(tmp_path):
     path = write(tmp_path / "a.npz", 6)
     data = path.read_bytes()
