@@ -3,7 +3,9 @@
 import contextlib
 import errno
 import os
+import shutil
 import stat
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +88,50 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         _remove(temporary)
         raise
+
+
+@contextlib.contextmanager
+def replace_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a new, empty folder; when the block succeeds it takes the place of `path`.
+
+    On any failure what was at `path` before stays as it was, and nothing else is left.
+
+    Yields:
+        the folder to fill.
+
+    Raises:
+        OutputError: the disk is full, or the place is not writable.
+    """
+    folder = Path(path)
+    make_folder(folder.parent)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
+            new = Path(temporary) / folder.name
+            new.mkdir()
+            yield new
+            for file in new.iterdir():
+                _flush_to_disk(file)
+            put_in_place(new, folder, Path(temporary) / "old")
+    except OSError as error:
+        raise OutputError.from_os(folder, error) from error
+
+
+def put_in_place(new: Path, folder: Path, old: Path) -> None:
+    """Rename a finished folder to `folder`; what was there is moved to `old` and removed.
+
+    Raises:
+        OSError: it cannot be; what was there is there again.
+    """
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.replace(old)
+    try:
+        new.replace(folder)
+    except OSError:
+        if old.exists():
+            old.replace(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _refuse_folder(target: Path) -> None:

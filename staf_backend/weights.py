@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from staf_backend import authors_layout
@@ -37,7 +37,7 @@ from staf_backend.encoder import Encoder
 from staf_backend.encoder_plan import AnyPlan, FieldsPlan, read_plan
 from staf_backend.fields_encoder import AnyEncoder, FieldsEncoder
 from staf_backend.network import MeanParams, Staf, StafConfig
-from staf_backend.output import OutputError, replace_atomically
+from staf_backend.output import replace_folder_atomically
 from staf_backend.planned_encoder import PlannedEncoder
 from staf_backend.smpl_torch import (
     BodyTables,
@@ -146,7 +146,7 @@ def save_weights(
     sources: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
 ) -> WeightsInfo:
-    """Writes a set of weights; `weights.json` comes last, so a broken write is never read.
+    """Writes a set of weights; one that is there is replaced once the new one is complete.
 
     Args:
         folder: where; its name becomes the set's name.
@@ -169,28 +169,18 @@ def save_weights(
     _check_width(blank, config, str(folder))
     encoder = _strict_state(blank, encoder, "the encoder")
     network = _strict_state(_blank(config), network, "the network")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / INFO_FILE).unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError.from_os(folder, error) from error
-    _write_tensors(folder / ENCODER_FILE, encoder)
-    _write_tensors(folder / NETWORK_FILE, network)
-    files = [ENCODER_FILE, NETWORK_FILE]
-    if plan is not None:
-        with replace_atomically(folder / PLAN_FILE) as temporary:
-            temporary.write_text(plan.to_json(), encoding="utf-8")
-        files.append(PLAN_FILE)
-    if body is not None:
-        with replace_atomically(folder / BODY_FILE) as temporary:
-            np.savez_compressed(temporary, **dict(body))  # pyright: ignore[reportArgumentType]
-        files.append(BODY_FILE)
-    digests = {file: file_sha256(folder / file) for file in files}
-    info = WeightsInfo(folder.name, config, digests, dict(sources or {}), tuple(notes),
-                       encoder=blank.name, crop_factor=crop_factor, body=body_name)  # fmt: skip
-    content = {"format": FORMAT, **asdict(info)}
-    with replace_atomically(folder / INFO_FILE) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    with replace_folder_atomically(folder) as new:
+        (new / ENCODER_FILE).write_bytes(save(encoder))
+        (new / NETWORK_FILE).write_bytes(save(network))
+        if plan is not None:
+            (new / PLAN_FILE).write_text(plan.to_json(), encoding="utf-8")
+        if body is not None:
+            np.savez_compressed(new / BODY_FILE, **dict(body))  # pyright: ignore[reportArgumentType]
+        digests = {file.name: file_sha256(file) for file in sorted(new.iterdir())}
+        info = WeightsInfo(folder.name, config, digests, dict(sources or {}), tuple(notes),
+                           encoder=blank.name, crop_factor=crop_factor, body=body_name)  # fmt: skip
+        content = {"format": FORMAT, **asdict(info)}
+        (new / INFO_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return info
 
 
@@ -346,11 +336,6 @@ def _read_plan(path: Path) -> AnyPlan:
     except (OSError, ValueError, AssetError) as error:
         raise WeightsError(f"{path} cannot be read: {error}.",
                            "Add the weights again with: staf weights add") from error  # fmt: skip
-
-
-def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    with replace_atomically(path) as temporary:
-        save_file(dict(tensors), temporary)
 
 
 def _meta(make: Any) -> Any:

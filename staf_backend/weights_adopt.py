@@ -3,10 +3,9 @@
 import dataclasses
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
-from staf_backend.output import OutputError
+from staf_backend.output import replace_folder_atomically
 from staf_backend.weights import load_weights
 from staf_backend.weights_error import WeightsError
 from staf_backend.weights_info import FORMAT, INFO_FILE, WeightsInfo, read_info, weights_folder
@@ -32,19 +31,9 @@ def adopt_weights(folder: Path, *, name: str, root: Path | None = None) -> Weigh
     folder = folder.resolve()
     info = dataclasses.replace(read_info(folder.name, folder.parent), name=name)
     load_weights(folder.name, root=folder.parent)
-    target = weights_folder(root) / name
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as temporary:
-            new, old = Path(temporary) / "new", Path(temporary) / "old"
-            new.mkdir()
-            for file in info.files:
-                shutil.copy(folder / file, new / file)
-            content = {"format": FORMAT, **dataclasses.asdict(info)}
-            (new / INFO_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            if target.exists():
-                target.replace(old)
-            new.replace(target)
-    except OSError as error:
-        raise OutputError.from_os(target, error) from error
+    with replace_folder_atomically(weights_folder(root) / name) as new:
+        for file in info.files:
+            shutil.copy(folder / file, new / file)
+        content = {"format": FORMAT, **dataclasses.asdict(info)}
+        (new / INFO_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return info

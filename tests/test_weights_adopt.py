@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import resource
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 import torch
+from command_line import environment
+from command_line import staf as run_staf
 from test_staf_estimator import CLIP, staf
 
 from staf_backend.body import load_body
@@ -143,3 +147,23 @@ def test_a_plan_names_embedded_tensors_only(tmp_path: Path, name: str):
     assert result.returncode == 6
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "home" / "weights").exists()
+
+
+@pytest.mark.parametrize("limit_mb", [0.1, 1])
+def test_a_full_disk_keeps_the_old_set(home: Path, trained: Path, limit_mb: float):
+    """Whichever file the disk ends in, what was there before is there afterwards, whole."""
+    before = {file.name: file.read_bytes() for file in (home / "weights" / "staf").iterdir()}
+    limit = int(limit_mb * 2**20)
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    result = run_staf(
+        "weights", "add", trained, cwd=home, env=environment(STAF_HOME=str(home)), before=fill
+    )
+    assert result.returncode == 5, result.stderr
+    assert "too large" in result.stderr
+    after = {file.name: file.read_bytes() for file in (home / "weights" / "staf").iterdir()}
+    assert after == before
+    assert [path.name for path in (home / "weights").iterdir()] == ["staf"]

@@ -24,7 +24,7 @@ import torch
 from staf_backend import StafError
 from staf_backend.device import numerics
 from staf_backend.encoder import MAP_PX
-from staf_backend.output import OutputError
+from staf_backend.output import OutputError, put_in_place
 
 from .encoders import AnyEncoder, digest
 from .samples import TARGET_SHAPES, CropSequence, SequenceSource, Targets, WindowBatch
@@ -197,7 +197,7 @@ def build_cache(
         with _writing(folder):
             text = json.dumps(index) + "\n"
             (partial / _INDEX).write_text(text, encoding="utf-8")
-            _take_place(partial, folder)
+            put_in_place(partial, folder, folder.with_name(f"{folder.name}.old"))
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return FeatureCache.open(folder)
@@ -333,15 +333,6 @@ def _check_arrays(
 
 def _occupied(folder: Path) -> bool:
     return not folder.is_dir() or any(folder.iterdir())
-
-
-def _take_place(partial: Path, folder: Path) -> None:
-    old = folder.with_name(f"{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

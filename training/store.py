@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from staf_backend import StafError
+from staf_backend.output import put_in_place
 
 from .joints import COUNT, JOINTS_49
 from .store_arrays import ArrayWriter, map_array
@@ -204,7 +205,7 @@ def write_set(
         index["root"] = "." if root is None else str(Path(root).resolve())
         _write_json(partial / REPORT_FILE, dict(report))
         _write_json(partial / INDEX_FILE, index)
-        _take_place(partial, folder)
+        put_in_place(partial, folder, folder.with_name(f"{folder.name}.old"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise SetError(
@@ -269,15 +270,6 @@ def _write_parts(folder: Path, parts: Iterable[Annotations]) -> dict[str, Any]:
 
 def _head(part: Annotations) -> dict[str, Any]:
     return {"name": part.name, "split": part.split, "body": part.body, "fps": float(part.fps)}
-
-
-def _take_place(partial: Path, folder: Path) -> None:
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def open_set(folder: Path, root: Path | None = None) -> PreparedSet:
