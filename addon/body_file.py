@@ -5,7 +5,6 @@
 V vertices, F triangles, J joints, B shape numbers, U texture coordinates; y up, metres, T-pose.
 """
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,10 @@ from .problem import Problem
 
 OPEN_BODIES = ("open-neutral", "open-male", "open-female")
 _SAME_M = 1e-3
+_LARGEST_BYTES = 500_000_000
+"""Of a file's arrays.  Chosen: SMPL-X, the largest body, takes 30 MB."""
+_LONGEST_REASON = 200
+"""Characters of another library's words.  Chosen: what a pop-up can show."""
 _FIELDS = (
     *("template_m", "faces", "shape_directions", "joint_template_m", "joint_shape_directions"),
     *("skin_joints", "skin_weights"),
@@ -114,15 +117,25 @@ def read_body(path: str | Path, name: str) -> BodyShape:
     try:
         with np.load(path, allow_pickle=False) as archive:
             names = (*_FIELDS, "joint_names", *({"uvs", "uv_faces"} & set(archive.files)))
+            assert archive.zip is not None
+            if sum(entry.file_size for entry in archive.zip.infolist()) > _LARGEST_BYTES:
+                raise ValueError("it unpacks to more than any body")
             arrays = {field: archive[field] for field in names}
     except FileNotFoundError:
         raise BodyFileError(f"body {name} is not at {path}.") from None
     except KeyError as error:
         raise BodyFileError(f"{path.name} is not a body file: {error} is missing.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise BodyFileError(f"{path.name} is not a body file: {error}.") from None
-    joints = tuple(str(word) for word in arrays.pop("joint_names"))
+    except Exception as error:  # zipfile, zlib, struct and numpy each have their own
+        raise BodyFileError(f"{path.name} is not a body file: {_plain(error)}.") from None
+    joints = tuple(str(word) for word in np.ravel(arrays.pop("joint_names")))
+    if any(array.dtype.kind not in "biuf" for array in arrays.values()):
+        raise BodyFileError(f"{path.name} is not a body file: its arrays are no numbers.")
     for field, array in arrays.items():
         whole = field in ("faces", "skin_joints", "uv_faces")
         arrays[field] = array.astype(np.int32 if whole else np.float64)
     return BodyShape(name=name, joint_names=joints, **arrays)
+
+
+def _plain(error: Exception) -> str:
+    """One line that can be shown, whatever the file wrote into it."""
+    return "".join(letter for letter in str(error)[:_LONGEST_REASON] if letter.isprintable())

@@ -11,6 +11,7 @@ waits.  `warden.py` stands between, so that nothing outlives us.
 
 import contextlib
 import json
+import math
 import os
 import queue
 import signal
@@ -28,6 +29,9 @@ from .problem import Problem
 PROTOCOL = 1
 _LOG_LINES = 2000
 _GRACE_S = 2.0
+SHORT_COMMAND_S = 120.0
+"""The longest that Blender's window waits for an answer.  Chosen: reading the largest body file
+takes about 20 s on a slow disk."""
 # ONNX Runtime must not report to its maker, whichever version of the backend loads it
 _ENVIRONMENT = {"PYTHONIOENCODING": "utf-8", "ORT_DISABLE_TELEMETRY": "1"}
 _WARDEN = Path(__file__).with_name("warden.py")
@@ -139,12 +143,21 @@ class Process:
         code = self._child.poll()
         return None if code is None else self._outcome(code)
 
-    def wait(self, every_s: float = 0.02) -> dict[str, Any]:
-        """`poll` until there is a result."""
+    def wait(self, every_s: float = 0.02, most_s: float = math.inf) -> dict[str, Any]:
+        """`poll` until there is a result.
+
+        Raises:
+            BackendError: also where there is none after `most_s`; the process is ended then.
+        """
+        last_s = time.monotonic() + most_s
         while True:
             outcome = self.poll()
             if outcome is not None:
                 return outcome
+            if time.monotonic() > last_s:
+                self.kill()
+                message = f"the backend gave no answer within {most_s:.0f} s and was stopped."
+                raise BackendError(message, "Try the same in a terminal.", self.log)
             time.sleep(every_s)
 
     def cancel(self) -> None:
@@ -293,9 +306,9 @@ def no_backend() -> BackendError:
 
 
 def run(python: str, words: Sequence[str]) -> dict[str, Any]:
-    """Run a short command of the backend to its end.
+    """Run a short command of the backend to its end, while Blender's window waits.
 
     Raises:
-        BackendError: it failed.
+        BackendError: it failed, or took longer than a short command may.
     """
-    return Process(Command(python, tuple(words))).wait()
+    return Process(Command(python, tuple(words))).wait(most_s=SHORT_COMMAND_S)

@@ -22,7 +22,7 @@ from .body_file import OPEN_BODIES
 from .job import SolveRequest, discard, job_folder, motions_of
 from .motion_file import MotionClip, read_motion
 from .problem import Problem
-from .process import Cancelled, Command, Process, Progress
+from .process import SHORT_COMMAND_S, Cancelled, Command, Process, Progress
 from .storage import bodies_folder, user_folder
 
 MOTION_KEY = "staf_motion"
@@ -214,7 +214,7 @@ def fetch_body(clip: MotionClip, python: str) -> None:
     """
     command = export_body(clip.body, python) if python else None
     if command is not None:
-        Process(command).wait()
+        Process(command).wait(most_s=SHORT_COMMAND_S)
 
 
 def export_body(name: str, python: str) -> Command | None:

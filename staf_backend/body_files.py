@@ -20,6 +20,7 @@ import numpy as np
 from staf_backend import StafError
 from staf_backend.body_pickle import RefusedNameError, read_pickled_arrays
 from staf_backend.identify import describe_arrays, describe_file, is_pickle
+from staf_backend.limits import shown
 from staf_backend.skeleton import JOINT_COUNT, PARENTS, check_parents
 
 SHAPE_COUNT = 10
@@ -35,6 +36,11 @@ _ADVICE = (
     "Give a model file from smpl.is.tue.mpg.de, mano.is.tue.mpg.de or smpl-x.is.tue.mpg.de, "
     "as .npz or .pkl, or leave the option out for the open body."
 )
+_LARGEST_FILE_BYTES = 2_000_000_000
+"""As it is, and unpacked.  Chosen: SMPL-X's largest, with 400 shapes, has about 540 MB."""
+_LARGEST_NUMBER = 1e10
+"""Metres, shares or places in a table.  Chosen: the largest real one is SMPL's 2^32 - 1, the parent
+of the root; beyond this, sums and single precision overflow."""
 # place of the first finger joint, left hand; then index, middle, pinky, ring, thumb, three each
 _FIRST_FINGER = {"smplh": 22, "smplx": 25}
 _FINGER_JOINTS = 15
@@ -90,7 +96,7 @@ def read_body_file(path: Path) -> BodyArrays:
     if kind in _FIRST_FINGER:
         weights, regressor, poses = _fold_joints(kind, weights, regressor, poses)
     uvs, uv_faces = _texture(path, arrays)
-    reduced = arrays.get("vids_431")
+    reduced = _reduced_vertices(path, arrays)
     return BodyArrays(
         kind=kind,
         gender=_gender_in_name(path),
@@ -103,7 +109,7 @@ def read_body_file(path: Path) -> BodyArrays:
         pose_directions=poses.astype(np.float32) if poses.any() else None,
         uvs=uvs,
         uv_faces=uv_faces,
-        reduced_vertices=None if reduced is None else np.asarray(reduced, np.int64),
+        reduced_vertices=reduced,
     )
 
 
@@ -112,8 +118,12 @@ def _read_arrays(path: Path) -> tuple[Mapping[str, np.ndarray], str]:
         raise BodyError(f"there is no body or file named {path}.", "Check the name or the path.")
     if path.is_dir():
         raise BodyError(f"{path} is a folder.", "Give one model file in it.")
+    if not path.is_file():
+        raise BodyError(f"{path} is a device, not a file.", _ADVICE)
     try:
-        what, data = describe_file(path), path.read_bytes()
+        if path.stat().st_size > _LARGEST_FILE_BYTES:
+            raise BodyError(f"{path} is larger than any body model.", _ADVICE)
+        what, data = shown(describe_file(path)), path.read_bytes()
     except OSError as error:
         raise BodyError(f"cannot read {path}: {error.strerror}.") from error
     digest = hashlib.sha256(data).hexdigest()
@@ -125,18 +135,28 @@ def _read_arrays(path: Path) -> tuple[Mapping[str, np.ndarray], str]:
 
 
 def _read_archive(path: Path) -> dict[str, np.ndarray]:
-    arrays = {}
     try:
         with np.load(path, allow_pickle=False) as archive:
-            for name in (*_NEEDED, *_OPTIONAL):
-                if name in archive.files:
-                    arrays[name] = archive[name]
+            names = [name for name in (*_NEEDED, *_OPTIONAL) if name in archive.files]
+            _check_unpacked_size(path, archive, names)
+            arrays = {name: archive[name] for name in names}
+    except BodyError:
+        raise
     except Exception as error:  # zipfile, zlib, struct and numpy each have their own
         if "Object arrays" in str(error) or "pickle" in str(error):
             reason = "an array in it holds Python objects, which could run code"
             raise BodyError(f"{path} is refused: {reason}.", _ADVICE) from error
-        raise BodyError(f"{path} is damaged: {error}.", "Download it again.") from error
+        raise BodyError(f"{path} is damaged: {shown(str(error))}.", "Download it again.") from error
     return arrays
+
+
+def _check_unpacked_size(path: Path, archive: np.lib.npyio.NpzFile, names: list[str]) -> None:
+    """A megabyte of a compressed archive can hold a gigabyte of zeros."""
+    packed = archive.zip
+    assert packed is not None
+    size = sum(i.file_size for i in packed.infolist() if i.filename.removesuffix(".npy") in names)
+    if size > _LARGEST_FILE_BYTES:
+        raise BodyError(f"{path} is larger than any body model once unpacked.", _ADVICE)
 
 
 def _read_pickle(path: Path, data: bytes) -> dict[str, np.ndarray]:
@@ -149,7 +169,7 @@ def _read_pickle(path: Path, data: bytes) -> dict[str, np.ndarray]:
     except ValueError as error:
         raise BodyError(f"{path} is a pickle but no body model: {error}.", _ADVICE) from error
     if "v_template" not in arrays:
-        what = describe_arrays(arrays).replace("NumPy archive", "pickle")
+        what = describe_arrays([shown(name) for name in arrays]).replace("NumPy archive", "pickle")
         raise BodyError(f"{path} is {what}, not a body model.", _ADVICE)
     return arrays
 
@@ -207,8 +227,12 @@ def _check_array(path: Path, name: str, array: np.ndarray, shape: tuple[int, ...
     if len(found) != len(shape) or any(b not in (-1, a) for a, b in zip(found, shape, strict=True)):
         wanted = tuple("any" if size < 0 else size for size in shape)
         raise BodyError(f"{path}: {name} has shape {found}, expected {wanted}.", _ADVICE)
-    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+    if array.dtype.kind not in "biuf" or not array.size or not _is_moderate(array):
         raise BodyError(f"{path}: {name} must hold finite numbers.", _ADVICE)
+
+
+def _is_moderate(array: np.ndarray) -> bool:
+    return float(array.min()) >= -_LARGEST_NUMBER and float(array.max()) <= _LARGEST_NUMBER
 
 
 def _has_smpl_tree(kind: str, table: np.ndarray) -> bool:
@@ -259,10 +283,22 @@ def _texture(
     if uvs is None or faces is None or np.shape(faces) != np.shape(arrays["f"]):
         return None, None
     _check_array(path, "uv", uvs, (-1, 2))
+    _check_array(path, "f_uv", faces, np.shape(faces))
     if np.min(faces) < 0 or np.max(faces) >= len(uvs):
         raise BodyError(f"{path}: f_uv names texture coordinates that are not there.", _ADVICE)
     scale = 65535 if uvs.dtype.kind == "u" else 1
     return np.asarray(uvs / scale, np.float32), np.asarray(faces, np.int32)
+
+
+def _reduced_vertices(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """(431,) places of vertices, where the file has them."""
+    reduced = arrays.get("vids_431")
+    if reduced is None:
+        return None
+    _check_array(path, "vids_431", reduced, (-1,))
+    if reduced.min() < 0 or reduced.max() >= len(arrays["v_template"]):
+        raise BodyError(f"{path}: vids_431 names vertices that are not there.", _ADVICE)
+    return np.asarray(reduced, np.int64)
 
 
 def _gender_in_name(path: Path) -> str:

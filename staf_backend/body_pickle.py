@@ -1,9 +1,12 @@
-"""Read the official SMPL pickles without letting them run anything.
+"""Read the official SMPL pickles without letting them run anything, or take more than they hold.
 
 A pickle is a program: it names functions, and the reader calls them.  Here every name leads to an
 inert stand-in of our own that only keeps what it is handed, and any name that a body file has no
 need of is refused before anything is made.  So neither chumpy nor scipy nor any numpy constructor
 is ever called with a stranger's arguments.
+
+    bytes ── scan_pickle ──► sound ── _Unpickler ──► stand-ins ── _Numbers ──► arrays
+             steps, lengths, keys                                 within the budget
 
 Names met in files of SMPL (Python 2, protocol 2, chumpy), SMPL-H and SMPL-X:
 
@@ -15,24 +18,25 @@ Names met in files of SMPL (Python 2, protocol 2, chumpy), SMPL-H and SMPL-X:
 import io
 import math
 import pickle
+import re
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 
-_MOST_NUMBERS = 50_000_000
+from staf_backend.limits import Budget, TooLargeError
+from staf_backend.pickle_scan import PickleError, RefusedNameError, scan_pickle
+
+__all__ = ["RefusedNameError", "read_pickled_arrays", "read_pickled_lists"]
+
+_MOST_AXES = 8
+"""Chosen: official arrays have at most three."""
+_LONGEST_CHAIN = 50
+"""Arrays that are made of others.  Chosen: chumpy's selections of selections reach about five."""
+_BYTES_A_PLACE = 8
+"""Of a place in an array, as it is kept for a moment: an int64."""
+_NUMERIC_TYPE = re.compile("[biuf][1248]")
 _SPARSE = {f"{form}_{kind}" for form in ("csc", "csr", "coo") for kind in ("matrix", "array")}
-
-
-class RefusedNameError(Exception):
-    """The pickle asks for something that no body file needs.
-
-    Args:
-        name: what it asked for, for example "os.system".
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
 
 
 def read_pickled_arrays(data: bytes) -> dict[str, np.ndarray]:
@@ -40,10 +44,9 @@ def read_pickled_arrays(data: bytes) -> dict[str, np.ndarray]:
 
     Raises:
         RefusedNameError: the pickle names a function or class outside the short list above.
-        ValueError: damaged, or not a dictionary.
+        ValueError: damaged, not a dictionary, or it would take more time or memory than real ones.
     """
-    plain = {str(name): _to_numbers(value) for name, value in _read(data).items()}
-    return {name: value for name, value in plain.items() if value is not None}
+    return _entries(data, _Numbers.array_or_none)
 
 
 def read_pickled_lists(data: bytes) -> dict[str, Any]:
@@ -54,17 +57,21 @@ def read_pickled_lists(data: bytes) -> dict[str, Any]:
     Raises:
         RefusedNameError, ValueError: as `read_pickled_arrays`.
     """
-    plain = {str(name): _to_entry(value) for name, value in _read(data).items()}
+    return _entries(data, _Numbers.entry)
+
+
+def _entries(data: bytes, convert: Callable[["_Numbers", Any], Any]) -> dict[str, Any]:
+    content, numbers = _read(data), _Numbers(Budget(len(data)))
+    plain = {str(name): convert(numbers, value) for name, value in content.items()}
     return {name: value for name, value in plain.items() if value is not None}
 
 
 def _read(data: bytes) -> dict[Any, Any]:
+    scan_pickle(data, _known)
     try:
         content = _Unpickler(io.BytesIO(data), encoding="latin1").load()
-    except RefusedNameError:
-        raise
     except Exception as error:  # a damaged pickle can fail in any way; none of it is ours
-        raise ValueError(f"damaged pickle ({error or type(error).__name__})") from error
+        raise PickleError(type(error).__name__) from error
     if not isinstance(content, dict):
         raise ValueError("the pickle does not hold a dictionary")
     return content
@@ -92,51 +99,63 @@ class _Inert:
 
 
 class _DType(_Inert):
-    def numpy(self) -> np.dtype:
-        code, state = str(self.arguments[0]), self.state
-        if code[:1] not in "biuf":
+    def dtype(self) -> np.dtype:
+        code, state = self.arguments[0], self.state
+        if not (isinstance(code, str) and _NUMERIC_TYPE.fullmatch(code)):
             raise ValueError("not a numeric type")
         order = state[1] if isinstance(state, tuple) and len(state) > 1 else "="
-        return np.dtype(code).newbyteorder(order if order in "<>" else "=")
+        return np.dtype(code).newbyteorder(order if order in ("<", ">") else "=")
 
 
 class _Array(_Inert):
-    def numpy(self) -> np.ndarray:
+    def array(self, numbers: "_Numbers") -> np.ndarray:
         _version, shape, dtype, fortran, raw = self.state
-        return _from_bytes(raw, dtype, shape, "F" if fortran else "C")
+        return numbers.from_bytes(raw, dtype, shape, "F" if fortran is True else "C")
 
 
 class _Scalar(_Inert):
-    def numpy(self) -> np.ndarray:
+    def array(self, numbers: "_Numbers") -> np.ndarray:
         dtype, raw = self.arguments
-        return _from_bytes(raw, dtype, (), "C")
+        return numbers.from_bytes(raw, dtype, (), "C")
 
 
 class _Buffer(_Inert):
     """numpy's protocol 5 form: buffer, dtype, shape, order."""
 
-    def numpy(self) -> np.ndarray:
+    def array(self, numbers: "_Numbers") -> np.ndarray:
         raw, dtype, shape, order = self.arguments
-        return _from_bytes(raw, dtype, shape, order)
+        return numbers.from_bytes(raw, dtype, shape, order)
 
 
 class _Sparse(_Inert):
-    def numpy(self) -> np.ndarray:
+    def array(self, numbers: "_Numbers") -> np.ndarray:
         parts = self.entries()
-        shape = _checked_shape(parts.get("_shape", parts.get("shape")))
-        values = _numbers(parts["data"])
-        if "indptr" in parts:
-            minor, starts = _numbers(parts["indices"]), _numbers(parts["indptr"])
-            if (np.diff(starts) < 0).any() or starts[0] != 0 or starts[-1] != len(minor):
-                raise ValueError("damaged sparse matrix")
-            major = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-            along_columns = len(starts) - 1 == shape[1] and type(self) is _SparseColumns
-            rows, columns = (minor, major) if along_columns else (major, minor)
-        else:
-            rows, columns = (_numbers(p) for p in parts.get("coords") or _row_column(parts))
-        dense = np.zeros(shape)
-        np.add.at(dense, (rows, columns), values)
+        values = numbers.line(parts["data"])
+        rows, columns, shape = self._places(numbers, parts)
+        if not len(values) == len(rows) == len(columns):
+            raise ValueError("damaged sparse matrix")
+        numbers.budget.spend(_BYTES_A_PLACE * len(values))
+        dense = numbers.zeros(shape)
+        np.add.at(dense, (_within(rows, shape[0]), _within(columns, shape[1])), values)
         return dense
+
+    def _places(self, numbers: "_Numbers", parts: dict[str, Any]) -> tuple[Any, Any, Any]:
+        shape = numbers.shape(parts.get("_shape", parts.get("shape")))
+        if len(shape) != 2:
+            raise ValueError("damaged sparse matrix")
+        if "indptr" not in parts:
+            rows, columns = parts.get("coords") or (parts["row"], parts["col"])
+            return numbers.line(rows), numbers.line(columns), shape
+        minor, starts = numbers.line(parts["indices"]), numbers.line(parts["indptr"])
+        numbers.budget.spend(_BYTES_A_PLACE * len(starts))
+        starts = _within(starts, len(minor) + 1)
+        counts = np.diff(starts)
+        if (counts < 0).any() or starts[0] != 0 or starts[-1] != len(minor):
+            raise ValueError("damaged sparse matrix")
+        major = np.repeat(np.arange(len(counts)), counts)
+        if len(counts) == shape[1] and type(self) is _SparseColumns:
+            return minor, major, shape
+        return major, minor, shape
 
 
 class _SparseColumns(_Sparse):
@@ -144,14 +163,16 @@ class _SparseColumns(_Sparse):
 
 
 class _Chumpy(_Inert):
-    def numpy(self) -> np.ndarray:
+    def array(self, numbers: "_Numbers") -> np.ndarray:
         parts = self.entries()
         if "x" in parts:
-            return _numbers(parts["x"])
+            return numbers.array(parts["x"])
         if {"a", "idxs"} <= parts.keys():
-            picked = _numbers(parts["a"]).reshape(-1)[_numbers(parts["idxs"]).astype(np.int64)]
+            whole, places = numbers.array(parts["a"]), numbers.line(parts["idxs"])
+            numbers.budget.spend((whole.itemsize + _BYTES_A_PLACE) * len(places))
+            picked = whole.reshape(-1)[_within(places, whole.size)]
             shape = parts.get("preferred_shape")
-            return picked if shape is None else picked.reshape(_checked_shape(shape))
+            return picked if shape is None else picked.reshape(numbers.shape(shape))
         raise ValueError("a chumpy expression, not a stored array")
 
 
@@ -160,8 +181,8 @@ class _Encoded(_Inert):
 
     def raw(self) -> bytes:
         text, codec = self.arguments
-        if codec != "latin1":
-            raise ValueError(f"codec {codec!r}")
+        if codec != "latin1" or not isinstance(text, str):
+            raise ValueError("not bytes as Python 3 writes them")
         return text.encode("latin1")
 
 
@@ -216,74 +237,139 @@ def _known_names() -> dict[tuple[str, str], Any]:
 _KNOWN = _known_names()
 
 
+def _known(module: str, name: str) -> Any:
+    """The stand-in for a name."""
+    if (module, name) in _KNOWN:
+        return _KNOWN[module, name]
+    if module.split(".")[0] == "chumpy" and "." not in name:
+        return _Chumpy
+    if module.startswith("scipy.sparse") and name in _SPARSE:
+        return _SparseColumns if name.startswith("csc") else _Sparse
+    raise RefusedNameError(f"{module}.{name}")
+
+
 class _Unpickler(pickle._Unpickler):
     """The reader in Python: the one in C takes as much memory as a single damaged byte asks for
     (the index of a memo entry), this one keeps its memo in a dictionary."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _KNOWN:
-            return _KNOWN[module, name]
-        if module.split(".")[0] == "chumpy" and "." not in name:
-            return _Chumpy
-        if module.startswith("scipy.sparse") and name in _SPARSE:
-            return _SparseColumns if name.startswith("csc") else _Sparse
-        raise RefusedNameError(f"{module}.{name}")
+        return _known(module, name)
 
 
-_NOT_NUMBERS = (
-    *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError),
-    *(RecursionError, MemoryError),
-)
+_NOT_NUMBERS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError)
 
 
-def _to_entry(value: Any) -> Any:
-    """An array, a word, or a list of either: one level, so that its size is the file's."""
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        return _to_numbers(value)
-    made: dict[int, Any] = {}  # a list may name the same array a million times over
-    for entry in value:
-        if id(entry) not in made:
-            made[id(entry)] = entry if isinstance(entry, str) else _to_numbers(entry)
-    entries = [made[id(entry)] for entry in value]
-    return None if any(entry is None for entry in entries) else entries
+class _Numbers:
+    """Turns stand-ins into arrays: each once, however often the file names it, and none that is
+    made of itself or of a long chain of others.
+
+    Args:
+        budget: what all arrays of the file may take together.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self._made: dict[int, Any] = {}  # by identity; the file's content outlives this
+        self._chain = 0
+
+    def entry(self, value: Any) -> Any:
+        """An array, a word, or a list of either (one level, so that its size is the file's); None
+        for anything else."""
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, list):
+            return self.array_or_none(value)
+        if id(value) not in self._made:
+            entries = [e if isinstance(e, str) else self.array_or_none(e) for e in value]
+            self._made[id(value)] = None if any(e is None for e in entries) else entries
+        return self._made[id(value)]
+
+    def array_or_none(self, value: Any) -> np.ndarray | None:
+        """The array that a value stands for, or None where it is not one of numbers.
+
+        Raises:
+            TooLargeError: the file's arrays take more than the budget.
+        """
+        try:
+            return self.array(value)
+        except TooLargeError:
+            raise
+        except _NOT_NUMBERS:
+            return None
+
+    def array(self, value: Any) -> np.ndarray:
+        """The array that a value stands for."""
+        if isinstance(value, _Inert):
+            if id(value) not in self._made:
+                self._made[id(value)] = None  # what is made of itself finds this
+                self._made[id(value)] = self._deeper(value)
+            if self._made[id(value)] is None:
+                raise ValueError("not numbers")
+            return self._made[id(value)]
+        # no lists: a few nested ones that share their parts can stand for any amount of memory
+        if not isinstance(value, int | float):
+            raise ValueError("not numbers")
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise ValueError("a whole number beyond 64 bits")
+        return array
+
+    def _deeper(self, value: Any) -> np.ndarray:
+        if self._chain >= _LONGEST_CHAIN:
+            raise ValueError("made of a long chain of others")
+        self._chain += 1
+        try:
+            return value.array(self)  # AttributeError for stand-ins of no array
+        finally:
+            self._chain -= 1
+
+    def line(self, value: Any) -> np.ndarray:
+        """An array (N,)."""
+        array = self.array(value)
+        if array.ndim != 1:
+            raise ValueError("not a line of numbers")
+        return array
+
+    def shape(self, value: Any) -> tuple[int, ...]:
+        """Sizes of axes, which a file holds as a tuple or as an array."""
+        if isinstance(value, _Inert):
+            value = self.line(value)[: _MOST_AXES + 1].tolist()
+        if not isinstance(value, tuple | list) or len(value) > _MOST_AXES:
+            raise ValueError("not a shape")
+        sizes = tuple(int(size) if isinstance(size, int) else -1 for size in value)
+        if min(sizes, default=1) < 0:
+            raise ValueError("not a shape")
+        return sizes
+
+    def zeros(self, shape: tuple[int, ...]) -> np.ndarray:
+        """As much room as the budget allows."""
+        self.budget.spend(8 * math.prod(shape))
+        return np.zeros(shape)
+
+    def from_bytes(self, raw: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
+        """What numpy's own reader makes of an array's raw bytes."""
+        if not isinstance(dtype, _DType) or order not in ("C", "F"):
+            raise ValueError("not a numeric array")
+        self.budget.spend(_size_bytes(raw))
+        data = raw.raw() if isinstance(raw, _Encoded) else raw
+        data = data.encode("latin1") if isinstance(data, str) else data
+        array = np.frombuffer(data, dtype.dtype()).reshape(self.shape(shape), order=order)
+        return array.astype(array.dtype.newbyteorder("="))
 
 
-def _to_numbers(value: Any) -> np.ndarray | None:
-    """The array that a value stands for, or None where it is not one of numbers."""
-    try:
-        return _numbers(value)
-    except _NOT_NUMBERS:
-        return None
+def _size_bytes(raw: Any) -> int:
+    """Of an array's raw bytes, before they are copied."""
+    if isinstance(raw, _Encoded):
+        raw = raw.arguments[0] if raw.arguments else b""
+    if not isinstance(raw, str | bytes | bytearray):
+        raise ValueError("not raw bytes")
+    return len(raw)
 
 
-def _numbers(value: Any) -> np.ndarray:
-    if isinstance(value, _Inert):
-        return value.numpy()  # type: ignore[attr-defined]  # AttributeError for the rest
-    # no lists: a few nested ones that share their parts can stand for any amount of memory
-    if not isinstance(value, int | float):
-        raise ValueError("not numbers")
-    return np.asarray(value)
-
-
-def _from_bytes(raw: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
-    if not isinstance(dtype, _DType):
-        raise ValueError("not a numeric type")
-    data = raw.raw() if isinstance(raw, _Encoded) else raw
-    data = data.encode("latin1") if isinstance(data, str) else data
-    array = np.frombuffer(data, dtype.numpy()).reshape(_checked_shape(shape), order=order)  # type: ignore[call-overload]
-    return array.astype(array.dtype.newbyteorder("="))
-
-
-def _checked_shape(shape: Any) -> tuple[int, ...]:
-    if isinstance(shape, _Inert):
-        shape = _numbers(shape).reshape(-1).tolist()
-    sizes = tuple(int(size) for size in shape)
-    if min(sizes, default=1) < 0 or math.prod(sizes) > _MOST_NUMBERS:
-        raise ValueError(f"shape {sizes}")
-    return sizes
-
-
-def _row_column(parts: dict[str, Any]) -> tuple[Any, Any]:
-    return parts["row"], parts["col"]
+def _within(places: np.ndarray, count: int) -> np.ndarray:
+    """Places (N,) as int64, all of them from 0 to `count` - 1."""
+    if places.dtype.kind not in "iu":
+        raise ValueError("places that are no whole numbers")
+    if places.size and not (places.min() >= 0 and places.max() < count):
+        raise ValueError("places that are not there")
+    return places.astype(np.int64)

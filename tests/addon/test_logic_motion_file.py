@@ -168,6 +168,12 @@ def test_bad_body_files(tmp_path):
     rewrite(path, skin_weights=None)
     with pytest.raises(BodyFileError, match="skin_weights"):
         read_body(path, "x")
+    np.savez_compressed(path, template_m=np.zeros(70_000_000))
+    with pytest.raises(BodyFileError, match="unpacks to more than any body"):
+        read_body(path, "x")
+    np.savez(path, template_m=np.array({}, dtype=object))
+    with pytest.raises(BodyFileError, match="not a body file"):
+        read_body(path, "x")
 
 
 def test_a_body_of_other_proportions_is_refused(tmp_path):

@@ -117,6 +117,13 @@ def test_failures_are_one_line(tmp_path, program, words):
     assert not alive(process.pid)
 
 
+def test_blenders_window_does_not_wait_for_ever(tmp_path):
+    process = start(BEGIN + "time.sleep(60)\n", tmp_path)
+    with pytest.raises(BackendError, match="gave no answer within 1 s and was stopped"):
+        process.wait(most_s=1.0)
+    assert not alive(process.pid)
+
+
 def test_lines_that_are_no_json_are_log(tmp_path):
     program = BEGIN + "print('hello'); print('[1]'); say(event='result', people=[])\n"
     process = start(program, tmp_path)
