@@ -106,7 +106,7 @@ def replace_folder_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     make_folder(folder.parent)
     try:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
-            new = Path(temporary) / folder.name
+            new = Path(temporary) / "new"
             new.mkdir()
             yield new
             for file in new.iterdir():
