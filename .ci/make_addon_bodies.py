@@ -11,8 +11,8 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from staf_backend.body import OPEN_BODIES, load_body  # noqa: E402
-from staf_backend.motion import write_arrays  # noqa: E402
+from staf_backend.body.body import OPEN_BODIES, load_body  # noqa: E402
+from staf_backend.motion.motion import write_arrays  # noqa: E402
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ You will see one line per person, and out/balance_cam02-1.glb to drop into any g
 import sys
 from pathlib import Path
 
-from staf_backend.gltf import write_glb
-from staf_backend.motion import save_motion
+from staf_backend.export.gltf import write_glb
+from staf_backend.motion.motion import save_motion
 from staf_backend.pipeline import Settings, solve
 
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from pygltflib import GLTF2
 
-from staf_backend.video import open_video
+from staf_backend.video.video import open_video
 
 HEIGHT_PX = 480
 

@@ -229,8 +229,8 @@ def _settings(options: argparse.Namespace) -> Any:
 
 def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
     from staf_backend.commands import convert
-    from staf_backend.deliver import Wanted, is_folder
-    from staf_backend.output import make_folder
+    from staf_backend.export.deliver import Wanted, is_folder
+    from staf_backend.files.atomic import make_folder
 
     several = len(options.videos) > 1
     names = ("output", "motion", "amass", "overlay")
@@ -260,7 +260,7 @@ def _people(options: argparse.Namespace, reporter: Reporter) -> int:
 
 def _info(options: argparse.Namespace, reporter: Reporter) -> int:
     if options.network:
-        from staf_backend.weights_commands import describe_network
+        from staf_backend.weights.commands import describe_network
 
         return describe_network(reporter)
     if options.video is None:
@@ -271,13 +271,13 @@ def _info(options: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def _weights_add(options: argparse.Namespace, reporter: Reporter) -> int:
-    from staf_backend.weights_commands import take_weights
+    from staf_backend.weights.commands import take_weights
 
     return take_weights(options.files, reporter)
 
 
 def _weights_list(_options: argparse.Namespace, reporter: Reporter) -> int:
-    from staf_backend.weights_commands import list_weights
+    from staf_backend.weights.commands import list_weights
 
     return list_weights(reporter)
 

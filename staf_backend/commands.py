@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.body import add_body, known_bodies, load_body
-from staf_backend.deliver import Delivered, Wanted, deliver
-from staf_backend.follow import summarise
-from staf_backend.motion import write_arrays
-from staf_backend.output import OutputError, make_folder, replace_atomically
+from staf_backend.body.body import add_body, known_bodies, load_body
+from staf_backend.export.deliver import Delivered, Wanted, deliver
+from staf_backend.files.atomic import OutputError, make_folder, replace_atomically
+from staf_backend.motion.motion import write_arrays
+from staf_backend.people.follow import summarise
+from staf_backend.people.track import TrackSummary
 from staf_backend.pipeline import Settings, people_in, solve
 from staf_backend.reporting import Reporter
-from staf_backend.track import TrackSummary
-from staf_backend.video import Video, open_video
+from staf_backend.video.video import Video, open_video
 
 _log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ import platform
 from typing import Any
 
 from staf_backend import StafError, __version__, assets
-from staf_backend.body import body_path, known_bodies, load_body
+from staf_backend.body.body import body_path, known_bodies, load_body
 from staf_backend.reporting import Reporter
-from staf_backend.runtime import devices, usable_cores
+from staf_backend.runtime.onnx_session import devices, usable_cores
 
 _PACKAGES = ("numpy", "scipy", "av", "opencv-python", "onnxruntime", "pygltflib")
 _EXTRAS = {"torch": "staf", "safetensors": "staf", "smplx": "smplx", "bpy": "blender"}

@@ -18,20 +18,20 @@ import numpy as np
 
 from staf_backend import StafError
 from staf_backend.assets import AssetError, asset_path
-from staf_backend.body import Body, BodyError, load_body
-from staf_backend.camera import TO_Y_UP, assumed_focal_px
-from staf_backend.detect import PersonDetector
-from staf_backend.estimate import Estimate
-from staf_backend.follow import find_people
-from staf_backend.landmark_estimator import PRESETS, estimate_by_landmarks
-from staf_backend.motion import Camera, Motion
-from staf_backend.quality import motion_quality
+from staf_backend.body.body import Body, BodyError, load_body
+from staf_backend.estimators.estimate import Estimate
+from staf_backend.estimators.landmarks import PRESETS, estimate_by_landmarks
+from staf_backend.geometry.camera import TO_Y_UP, assumed_focal_px
+from staf_backend.geometry.rotations import continuous_signs, to_quaternions
+from staf_backend.motion.motion import Camera, Motion
+from staf_backend.motion.quality import motion_quality
+from staf_backend.people.detect import PersonDetector
+from staf_backend.people.follow import find_people
+from staf_backend.people.track import Track, choose
 from staf_backend.reporting import Report
-from staf_backend.rotations import continuous_signs, to_quaternions
-from staf_backend.runtime import devices, open_network
-from staf_backend.track import Track, choose
-from staf_backend.video import Video, open_video
-from staf_backend.weights_info import OWN, default_weights, installed_weights
+from staf_backend.runtime.onnx_session import devices, open_network
+from staf_backend.video.video import Video, open_video
+from staf_backend.weights.info import OWN, default_weights, installed_weights
 
 _log = logging.getLogger(__name__)
 _BLOCK = 1000  # frames turned at once: a clip may be long
@@ -54,7 +54,7 @@ class Settings:
         start_s, end_s: part of the clip; None is its own start and end.
         person: "all", "largest", or numbers as "1,3".
         estimator: one of ESTIMATORS; "auto" takes the best that is installed.
-        preset: one of `landmark_estimator.PRESETS`.
+        preset: one of `estimators.landmarks.PRESETS`.
         body: a body's name; "auto" is the open neutral one, or the one of the STAF weights.
         focal_px: of the camera, where the user knows it.
         device: for the networks, see `runtime.open_network`.
@@ -122,7 +122,7 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
     camera = _camera(video, settings.focal_px or video.focal_px)
     how = {"device": settings.device, "threads": settings.threads}
     if estimator == "staf":
-        from staf_backend.staf_estimator import estimate_by_staf
+        from staf_backend.estimators.staf import estimate_by_staf
 
         how["weights"] = estimator = default_weights()
         estimates = estimate_by_staf(video, tracks, body, camera.focal_px, report, **how)
@@ -163,7 +163,7 @@ def _body(name: str, estimator: str) -> Body:
     """
     if estimator != "staf":
         return load_body("open-neutral" if name == "auto" else name)
-    from staf_backend.staf_estimator import own_body
+    from staf_backend.estimators.staf import own_body
 
     own = own_body(default_weights())
     if name == "auto" and own is None:

@@ -16,20 +16,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from staf_backend.output import make_folder
+from staf_backend.files.atomic import make_folder
+from staf_backend.people.track import NobodyError
 from staf_backend.pipeline import ESTIMATORS, Settings, solve
-from staf_backend.track import NobodyError
-from staf_backend.weights_info import default_weights
-
-from .command import command_line
-from .data import open_synthetic
-from .estimator_sheet import ROWS, Row, row_of, write_sheet
-from .evaluate import write_scores
-from .metrics import Frames, Scores, Summary
-from .protocols import PROTOCOLS, EvaluationError
-from .synthetic import SyntheticSequences
-from .true_person import Found, Truth, nobody, true_person, truth_of
-from .whole_pictures import Recording, plan, record
+from staf_backend.weights.info import default_weights
+from training.command import command_line
+from training.data.sources import open_synthetic
+from training.scoring.estimator_sheet import ROWS, Row, row_of, write_sheet
+from training.scoring.matching import Found, Truth, nobody, true_person, truth_of
+from training.scoring.metrics import Frames, Scores, Summary
+from training.scoring.protocols import PROTOCOLS, EvaluationError
+from training.scoring.scoring import write_scores
+from training.synthetic.recording import Recording, plan, record
+from training.synthetic.studio import SyntheticSequences
 
 log = logging.getLogger(__name__)
 PROTOCOL = PROTOCOLS["synthetic"]

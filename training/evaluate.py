@@ -25,28 +25,38 @@ from typing import Any, get_args
 
 import numpy as np
 
-from staf_backend import __version__
 from staf_backend.assets import sha256
-from staf_backend.body import load_body
-from staf_backend.device import choose_device
-from staf_backend.frame_store import StreamEdges
-from staf_backend.output import make_folder, replace_atomically
-from staf_backend.smpl_torch import BodyTables, tables_from_body
-from staf_backend.weights import load_weights
-from staf_backend.weights_info import INFO_FILE, read_info
-
-from .command import command_line
-from .data import is_synthetic, open_sequences
-from .feature_cache import FeatureCache
-from .networks import Base, same_body
-from .paper_tables import ABLATIONS, TABLES, set_table
-from .protocols import PROTOCOLS, EvaluationError, Protocol, protocol_of, read_regressor
-from .recoverers import AnyEncoder, AnyNetwork, make_recoverer
-from .run_folder import RUN_FILE, describe
-from .scored_points import ScoredPoints, check_body
-from .scoring import CachedVideos, SetScores, SourceVideos, Videos, score
-from .stage_video import load_network
-from .table_runs import TableRun
+from staf_backend.body.body import load_body
+from staf_backend.files.atomic import make_folder
+from staf_backend.runtime.torch_device import choose_device
+from staf_backend.staf.body import BodyTables, tables_from_body
+from staf_backend.staf.streaming.frame_store import StreamEdges
+from staf_backend.weights.info import INFO_FILE, read_info
+from staf_backend.weights.store import load_weights
+from training.command import command_line
+from training.data.feature_cache import FeatureCache
+from training.data.sources import is_synthetic, open_sequences
+from training.run.networks import Base, load_network, same_body
+from training.run.run_folder import RUN_FILE, describe
+from training.scoring.paper_tables import ABLATIONS, TABLES, set_table
+from training.scoring.protocols import (
+    PROTOCOLS,
+    EvaluationError,
+    Protocol,
+    protocol_of,
+    read_regressor,
+)
+from training.scoring.recoverers import AnyEncoder, AnyNetwork, make_recoverer
+from training.scoring.scored_points import ScoredPoints, check_body
+from training.scoring.scoring import (
+    CachedVideos,
+    SetScores,
+    SourceVideos,
+    Videos,
+    score,
+    write_scores,
+)
+from training.table_runs import TableRun
 
 
 @dataclass(frozen=True)
@@ -178,19 +188,6 @@ def named_data(words: str) -> tuple[str, str]:
         name, spec = words.partition(":")[0], words
     protocol_of(name)
     return name, spec
-
-
-def write_scores(folder: Path, name: str, text: str, content: dict[str, Any]) -> None:
-    """Writes NAME.md and NAME.json.
-
-    Raises:
-        OutputError: the folder cannot be written to.
-    """
-    make_folder(folder)
-    content = {"software": __version__, **content}
-    for suffix, said in ((".md", text), (".json", json.dumps(content, indent=1) + "\n")):
-        with replace_atomically(folder / f"{name}{suffix}") as temporary:
-            temporary.write_text(said, encoding="utf-8")
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from staf_backend.assets import sha256
-
-from .config import LoopConfig, Schedule
-from .losses import TERMS, LossConfig
-from .machine import Precision
-from .run_error import RunError
+from training.model.losses import TERMS, LossConfig
+from training.run.config import LoopConfig, Schedule
+from training.run.machine import Precision
+from training.run.run_error import RunError
 
 
 def add_loop_options(parser: argparse.ArgumentParser, default: LoopConfig) -> None:

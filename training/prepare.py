@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from staf_backend import StafError
-
-from .datasets import (
+from training.datasets import (
     coco,
     human36m,
     human36m_json,
@@ -30,9 +29,9 @@ from .datasets import (
     posetrack,
     threedpw,
 )
-from .datasets.rows import HEADS, Request
-from .joints import JOINTS_49
-from .store import Annotations, open_set, partial_folder, write_set
+from training.datasets.rows import HEADS, Request
+from training.datasets.store import Annotations, open_set, partial_folder, write_set
+from training.targets.joints import JOINTS_49
 
 
 class Reader(NamedTuple):
@@ -148,7 +147,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def _draw(folder: Path, sheet: Path) -> None:
-    from .prepare_sheet import write_sheet  # crops need torch; reading a set does not
+    from training.data.prepare_sheet import write_sheet  # crops need torch; reading a set does not
 
     write_sheet(open_set(folder), sheet)
 

@@ -16,9 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from staf_backend.output import OutputError, make_folder, replace_atomically
-from staf_backend.weights import load_weights
-from staf_backend.weights_info import (
+from staf_backend.files.atomic import OutputError, make_folder, replace_atomically
+from staf_backend.weights.info import (
     ENCODER_FILE,
     FORMAT,
     INFO_FILE,
@@ -28,8 +27,8 @@ from staf_backend.weights_info import (
     file_sha256,
     read_info,
 )
-
-from .command import command_line
+from staf_backend.weights.store import load_weights
+from training.command import command_line
 
 LARGEST = 60_000_000
 """Bytes that may come with the software."""

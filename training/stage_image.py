@@ -25,22 +25,17 @@ import torch
 from torch import Tensor, nn
 
 from staf_backend.assets import sha256
-from staf_backend.device import numerics
-from staf_backend.network import Staf
-
-from . import linear_start, networks, whitening
-from .batches import ImageMix, loaded
-from .checkpoints import load_strictly, read_model
-from .command import command_line
-from .config import ImageStageConfig
-from .data import check_readable, is_simulated, open_images, open_sequences
-from .dense import DenseHead
-from .encoders import NAMES, digest, make_encoder
-from .loop import Run, train
-from .losses import Losses
-from .machine import Machine, open_machine
-from .objectives import ImageObjective, set_dropout
-from .options import (
+from staf_backend.runtime.torch_device import numerics
+from staf_backend.staf.network import Staf
+from training.command import command_line
+from training.data.batches import ImageMix, loaded
+from training.data.sources import check_readable, is_simulated, open_images, open_sequences
+from training.model import whitening
+from training.model.dense import DenseHead
+from training.model.encoders import NAMES, digest, make_encoder
+from training.model.losses import Losses
+from training.model.objectives import ImageObjective, set_dropout
+from training.options import (
     add_loop_options,
     add_loss_weights,
     add_recipes,
@@ -50,10 +45,15 @@ from .options import (
     recipes,
     weighed,
 )
-from .posed_joints import PosedJoints
-from .run_error import RunError
-from .samples import ImageBatch, ImageSource
-from .validation import WATCHED, KeptCrops, score
+from training.run import linear_start, networks
+from training.run.checkpoints import load_strictly, read_model
+from training.run.config import ImageStageConfig
+from training.run.loop import Run, train
+from training.run.machine import Machine, open_machine
+from training.run.run_error import RunError
+from training.run.validation import WATCHED, KeptCrops, score
+from training.targets.posed_joints import PosedJoints
+from training.targets.samples import ImageBatch, ImageSource
 
 PRESETS = {"coco": ImageStageConfig.coco, "mixed": ImageStageConfig.mixed}
 _VALIDATED = 1024

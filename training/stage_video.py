@@ -19,26 +19,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from staf_backend.ablations import TABLE_IV, TABLE_V, TABLE_VI, PooledConfig, PooledNetwork
 from staf_backend.assets import sha256
-from staf_backend.device import numerics
-from staf_backend.network import MeanParams, Staf
-from staf_backend.network_config import StafConfig
-from staf_backend.smpl_torch import SmplBody
-
-from . import networks
-from .batches import WindowMix, threaded
-from .checkpoints import load_strictly, read_model
-from .command import command_line
-from .config import VideoStageConfig
-from .data import check_readable, is_simulated, is_synthetic, open_sequences
-from .encoders import digest
-from .feature_cache import FeatureCache, build_cache
-from .loop import Run, Validate, train
-from .losses import LossConfig, Losses
-from .machine import Machine, open_machine
-from .objectives import VideoObjective, set_dropout
-from .options import (
+from staf_backend.runtime.torch_device import numerics
+from staf_backend.staf.body import SmplBody
+from staf_backend.staf.config import StafConfig
+from staf_backend.staf.network import MeanParams, Staf
+from training.command import command_line
+from training.data.batches import WindowMix, threaded
+from training.data.feature_cache import FeatureCache, build_cache
+from training.data.sources import check_readable, is_simulated, is_synthetic, open_sequences
+from training.datasets.store import INDEX_FILE, REPORT_FILE
+from training.model.ablations import TABLE_IV, TABLE_V, TABLE_VI, PooledConfig
+from training.model.encoders import digest
+from training.model.losses import LossConfig, Losses
+from training.model.objectives import VideoObjective, set_dropout
+from training.options import (
     add_loop_options,
     add_loss_weights,
     add_recipes,
@@ -48,12 +43,14 @@ from .options import (
     recipes,
     weighed,
 )
-from .posed_joints import PosedJoints
-from .run_error import RunError
-from .run_folder import describe
-from .samples import Targets, WindowBatch
-from .store import INDEX_FILE, REPORT_FILE
-from .validation import WATCHED, score
+from training.run import networks
+from training.run.config import VideoStageConfig
+from training.run.loop import Run, Validate, train
+from training.run.machine import Machine, open_machine
+from training.run.run_error import RunError
+from training.run.validation import WATCHED, score
+from training.targets.posed_joints import PosedJoints
+from training.targets.samples import Targets, WindowBatch
 
 ROWS: dict[str, StafConfig | PooledConfig] = {
     "STAF": StafConfig(), **TABLE_IV, **TABLE_V, **TABLE_VI
@@ -85,7 +82,8 @@ def train_video(
     resume: bool = False,
     minutes: float | None = None,
 ) -> Path:
-    """Trains the network of `config` and writes its weights; `load_network(out)` opens them.
+    """Trains the network of `config` and writes its weights; `networks.load_network(out)` opens
+    them.
 
     Args:
         config: of the stage; its `base` is filled in.
@@ -204,25 +202,6 @@ def target_windows(
     for first in range(0, len(starts), batch):
         windows = cache.batch(starts[first : first + batch], frames)
         yield windows.maps.float(), windows.targets.map(lambda field: field[:, frames // 2])
-
-
-def load_network(run: Path) -> Staf | PooledNetwork:
-    """The best network of a run of this stage, in eval mode on the CPU.
-
-    Raises:
-        RunError: it is no such run, or has saved nothing.
-        BodyError: its body is not here.
-    """
-    content = describe(run)
-    if content["stage"] != "video":
-        raise RunError(f"{run} is a run of the {content['stage']} stage.", "Give one of stage 2.")
-    stored = content["config"]
-    kind = PooledConfig if "integration" in stored["network"] else StafConfig
-    tables = networks.body_tables(stored["body"])
-    network = networks.make_network(kind(**stored["network"]), tables, networks.start_values())
-    file = networks.best_state(run)
-    load_strictly(network, read_model(file, "network."), file)
-    return network.eval().requires_grad_(False)
 
 
 def open_cache(

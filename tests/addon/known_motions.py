@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from addon.body_file import open_body_path, read_body
-from staf_backend.motion import Camera, Motion, save_motion
-from staf_backend.rotations import from_axis_angle, to_quaternions
-from staf_backend.skeleton import JOINT_NAMES
+from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
+from staf_backend.geometry.skeleton import JOINT_NAMES
+from staf_backend.motion.motion import Camera, Motion, save_motion
 
 WIDTH_PX, HEIGHT_PX, FOCAL_PX = 640, 480, 700.0
 LEFT_SHOULDER, LEFT_ELBOW = JOINT_NAMES.index("L_Shoulder"), JOINT_NAMES.index("L_Elbow")

@@ -7,8 +7,9 @@ import re
 import bpy
 import numpy as np
 import pytest
-from blender_scene import fingerprint
-from known_motions import rewrite, write
+
+from tests.addon.blender_scene import fingerprint
+from tests.addon.known_motions import rewrite, write
 
 pytestmark = pytest.mark.usefixtures("clean")
 

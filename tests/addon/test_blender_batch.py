@@ -7,7 +7,8 @@ import sys
 
 import bpy
 import pytest
-from blender_scene import REPOSITORY
+
+from tests.addon.blender_scene import REPOSITORY
 
 SCRIPT = REPOSITORY / "examples" / "03_blender_batch.py"
 CLIP = REPOSITORY / "examples" / "footage" / "balance_cam01.mp4"

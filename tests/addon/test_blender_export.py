@@ -5,10 +5,10 @@ import json
 import bpy
 import numpy as np
 import pytest
-from blender_scene import fingerprint, heads_m, node, node_modules, vertices_m
-from known_motions import known_motion, write
 
-from staf_backend.motion import joints_m
+from staf_backend.motion.motion import joints_m
+from tests.addon.blender_scene import fingerprint, heads_m, node, node_modules, vertices_m
+from tests.addon.known_motions import known_motion, write
 
 pytestmark = pytest.mark.usefixtures("clean")
 TO_BLENDER = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])

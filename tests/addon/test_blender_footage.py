@@ -3,11 +3,11 @@
 import bpy
 import numpy as np
 import pytest
-from blender_scene import make_clip
-from known_motions import write
 
 from addon.footage import turn_needed
-from staf_backend.motion import Camera
+from staf_backend.motion.motion import Camera
+from tests.addon.blender_scene import make_clip
+from tests.addon.known_motions import write
 
 pytestmark = pytest.mark.usefixtures("clean")
 BARS = 16

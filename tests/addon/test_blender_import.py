@@ -3,16 +3,16 @@
 import bpy
 import numpy as np
 import pytest
-from blender_scene import heads_m, vertices_m
 from bpy_extras.object_utils import world_to_camera_view
-from known_motions import FOCAL_PX, HEIGHT_PX, WIDTH_PX, known_motion, write
 from mathutils import Vector
 
 from addon.armature import bone_by_joint
 from addon.bone_names import SCHEMES
 from addon.keyframes import curves
-from staf_backend.motion import Camera, joints_m, load_motion
-from staf_backend.rotations import from_axis_angle, from_quaternions, to_quaternions
+from staf_backend.geometry.rotations import from_axis_angle, from_quaternions, to_quaternions
+from staf_backend.motion.motion import Camera, joints_m, load_motion
+from tests.addon.blender_scene import heads_m, vertices_m
+from tests.addon.known_motions import FOCAL_PX, HEIGHT_PX, WIDTH_PX, known_motion, write
 
 pytestmark = pytest.mark.usefixtures("clean")
 TO_BLENDER = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -36,7 +36,7 @@ def test_every_bone_is_where_the_motion_has_it_on_every_frame(tmp_path, axes, ro
 
 
 def test_skin_is_where_the_backend_puts_it(tmp_path):
-    from staf_backend.body import load_body
+    from staf_backend.body.body import load_body
 
     motion = known_motion(20)
     rig = bring_in(write(tmp_path / "walk.npz", 20))

@@ -8,12 +8,12 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from blender_scene import REPOSITORY, fingerprint, heads_m, vertices_m
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
 from addon.solve import SOLVER, state
 from addon.storage import user_folder
+from tests.addon.blender_scene import REPOSITORY, fingerprint, heads_m, vertices_m
 
 pytestmark = pytest.mark.usefixtures("clean")
 CLIP = REPOSITORY / "examples" / "footage" / "balance_cam01.mp4"
@@ -308,8 +308,7 @@ def test_python_without_the_backend(monkeypatch):
 
 def test_your_own_body_file_is_read_by_the_backend_alone(backend, monkeypatch, tmp_path):
     """Added, exported as plain arrays, solved with; an SMPL-shaped file of the tests' making."""
-    sys.path.insert(0, str(REPOSITORY / "tests"))
-    from body_files_made import model_arrays
+    from tests.support.make_body_files import model_arrays
 
     assert backend
     monkeypatch.setenv("STAF_HOME", str(tmp_path / "home"))

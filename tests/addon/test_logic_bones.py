@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
-from known_motions import known_motion, write
 
 from addon.axes import TO_BLENDER, camera_matrix, continuous, matrix_of, to_blender
 from addon.bone_names import SCHEMES, bone_names
 from addon.bones import joints_in_blender_m, keys_of, layout
 from addon.motion_file import read_motion
 from addon.timing import FrameRate, frame_rate, frames_of, rate_of
-from staf_backend.bone_names import BONE_NAMES
-from staf_backend.motion import joints_m
-from staf_backend.rotations import from_axis_angle, to_quaternions
-from staf_backend.skeleton import JOINT_NAMES, PARENTS
+from staf_backend.export.bone_names import BONE_NAMES
+from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
+from staf_backend.geometry.skeleton import JOINT_NAMES, PARENTS
+from staf_backend.motion.motion import joints_m
+from tests.addon.known_motions import known_motion, write
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ import contextlib
 
 import numpy as np
 import pytest
-from known_motions import known_motion, rewrite, write
 
 from addon.body_file import OPEN_BODIES, BodyFileError, open_body_path, read_body
 from addon.motion_file import MotionFileError, read_motion
-from staf_backend.motion import Camera
+from staf_backend.motion.motion import Camera
+from tests.addon.known_motions import known_motion, rewrite, write
 
 
 def test_reads_what_the_backend_writes(tmp_path):
@@ -125,7 +125,7 @@ def test_what_is_read_cannot_be_changed(tmp_path):
 
 @pytest.mark.parametrize("name", OPEN_BODIES)
 def test_open_bodies_are_the_backends(name):
-    from staf_backend.body import load_body
+    from staf_backend.body.body import load_body
 
     ours, theirs = read_body(open_body_path(name), name), load_body(name)
     betas = np.linspace(-2, 2, 10)

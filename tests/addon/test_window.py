@@ -8,7 +8,6 @@ STAF_SCREENSHOTS names a folder for the pictures that the page of the add-on sho
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,9 +16,8 @@ import pytest
 
 if not os.environ.get("STAF_WINDOW"):
     pytest.skip("a window needs .ci/blender.sh test", allow_module_level=True)
-sys.path.insert(0, str(Path(__file__).parent / "window"))
 
-from screen import Screen, opened
+from tests.addon.window.screen import Screen, opened
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOOTAGE = REPOSITORY / "examples" / "footage" / "balance_cam01.mp4"

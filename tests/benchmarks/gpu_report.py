@@ -1,4 +1,3 @@
-# ruff: noqa: E402 (a script must find the package and the recipe before it imports them)
 """Correctness and speed of the STAF network on an accelerator, as tables, in one run.
 
     python tests/benchmarks/gpu_report.py                    # CUDA
@@ -26,15 +25,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import parity_network
-import parity_recipe as recipe
-
-from staf_backend.device import Graphed, Precision, choose_device, numerics, storage_type
-from staf_backend.encoder import FoldedEncoder
-from staf_backend.stream import Acceleration, Arrival, StafStream, StreamConfig
-from staf_backend.windows import windows
+from staf_backend.runtime.torch_device import (
+    Graphed,
+    Precision,
+    choose_device,
+    numerics,
+    storage_type,
+)
+from staf_backend.staf.encoders.resnet import FoldedEncoder
+from staf_backend.staf.streaming.stream import Acceleration, Arrival, StafStream, StreamConfig
+from tests.support import parity_network
+from tests.support import parity_recipe as recipe
+from tests.support.windows import windows
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bfloat16", "float16")
 

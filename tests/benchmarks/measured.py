@@ -32,12 +32,12 @@ def measured(name: str, *words: object) -> dict[str, Any]:
 def _landmarks(frames: int) -> tuple[Any, Any, Any]:
     """Video, track and landmarks of the balance clip's man, by the small network."""
     from staf_backend.assets import asset_path
-    from staf_backend.detect import PersonDetector
-    from staf_backend.follow import find_people
-    from staf_backend.landmarks import LandmarkNetwork, landmarks_of
-    from staf_backend.runtime import open_network
-    from staf_backend.track import choose
-    from staf_backend.video import open_video
+    from staf_backend.landmarks.network import LandmarkNetwork, landmarks_of
+    from staf_backend.people.detect import PersonDetector
+    from staf_backend.people.follow import find_people
+    from staf_backend.people.track import choose
+    from staf_backend.runtime.onnx_session import open_network
+    from staf_backend.video.video import open_video
 
     video = open_video(FOOTAGE / "balance_cam02.mp4")
     detector = PersonDetector(open_network(asset_path("movenet_multipose.onnx"), threads=1))
@@ -57,12 +57,13 @@ def after_networks(keys: int) -> dict[str, float]:
 
     import numpy as np
 
-    from staf_backend import camera, markers
     from staf_backend.assets import asset_path
-    from staf_backend.body import load_body
-    from staf_backend.fit import Fitter
-    from staf_backend.lift import Lifter
-    from staf_backend.runtime import open_network
+    from staf_backend.body import markers
+    from staf_backend.body.body import load_body
+    from staf_backend.fit.fitter import Fitter
+    from staf_backend.geometry import camera
+    from staf_backend.landmarks.lift import Lifter
+    from staf_backend.runtime.onnx_session import open_network
 
     video, track, found = _landmarks(100)
     count = len(track)
@@ -94,9 +95,9 @@ def _write(
 ) -> None:
     import numpy as np
 
-    from staf_backend.gltf import write_glb
-    from staf_backend.motion import Camera, Motion, save_motion
-    from staf_backend.rotations import continuous_signs, to_quaternions
+    from staf_backend.export.gltf import write_glb
+    from staf_backend.geometry.rotations import continuous_signs, to_quaternions
+    from staf_backend.motion.motion import Camera, Motion, save_motion
 
     motion = Motion(
         times_s=times_s,
@@ -137,8 +138,8 @@ def landmark_stage(network: str) -> dict[str, float]:
     decoding; `frames_s` is what taking the same frames alone costs.
     """
     from staf_backend.assets import asset_path
-    from staf_backend.landmarks import LandmarkNetwork, landmarks_of
-    from staf_backend.runtime import open_network
+    from staf_backend.landmarks.network import LandmarkNetwork, landmarks_of
+    from staf_backend.runtime.onnx_session import open_network
 
     video, track, _ = _landmarks(100)
     session = Timed(open_network(asset_path(network), threads=1))

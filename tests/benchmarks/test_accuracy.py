@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
-from balance_truth import errors_mm, ours_m, overlay_gaps, reference_m, swaps
-from real_clips import FOOTAGE, solve_clip
+
+from tests.support.balance_truth import errors_mm, ours_m, overlay_gaps, reference_m, swaps
+from tests.support.places import FOOTAGE
+from tests.support.real_clips import solve_clip
 
 BOUNDS = {
     1: {"mpjpe": 90, "pa_mpjpe": 56},

@@ -4,20 +4,17 @@
 """
 # pyright: reportMissingImports=none
 
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("bpy", reason="the add-on's speed needs Blender: .ci/blender.sh run bpy45")
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "addon")]
 
-import bpy  # noqa: E402
-from blender_scene import clean  # noqa: E402, F401 - fixture
-from known_motions import write  # noqa: E402
+import bpy
 
-from addon.armature import bone_by_joint  # noqa: E402
+from addon.armature import bone_by_joint
+from tests.addon.blender_scene import clean  # noqa: F401 - fixture
+from tests.addon.known_motions import write
 
 pytestmark = pytest.mark.usefixtures("clean")
 

@@ -35,16 +35,23 @@ def peak_mb() -> float:
 
 def measure(kind: str) -> dict[str, float]:
     """Many short videos, then a long one (an hour at 25 frames a second), one after the other."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    sys.path.insert(0, str(ROOT))
     import numpy as np
-    import parity_network
     import torch
-    from training_videos_made import FPS, SMALL, WIDTH, made_labels, made_maps, small_network
 
-    from staf_backend.ablations import PooledConfig
+    from tests.support import parity_network
+    from tests.support.make_training_videos import (
+        FPS,
+        SMALL,
+        WIDTH,
+        made_labels,
+        made_maps,
+        small_network,
+    )
     from training.evaluate import Network, Options, evaluate
-    from training.protocols import PROTOCOLS
-    from training.scoring import Part
+    from training.model.ablations import PooledConfig
+    from training.scoring.protocols import PROTOCOLS
+    from training.scoring.scoring import Part
 
     torch.set_num_threads(1)
     short, long = FRAMES[kind]

@@ -3,19 +3,20 @@
 from pathlib import Path
 
 import pytest
-import stages_made as made
 
-from training import run_folder, stage_video
-from training.config import LoopConfig
-from training.feature_cache import build_cache
-from training.losses import LossConfig
+from tests.support import make_stages as made
+from training import stage_video
+from training.data.feature_cache import build_cache
+from training.model.losses import LossConfig
+from training.run import run_folder
+from training.run.config import LoopConfig
 
 
 def test_a_tiny_network_learns_64_synthetic_windows_by_heart(tmp_path: Path):
     """Below 10 mm MPJPE: the losses, the network and the labels mean the same."""
     pytest.importorskip("moderngl")
-    from training.synthetic import SyntheticSequences
-    from training.synthetic_recipe import SyntheticRecipe
+    from training.synthetic.recipe import SyntheticRecipe
+    from training.synthetic.studio import SyntheticSequences
 
     recipe = SyntheticRecipe(frames=(9, 9), bodies=(("open-neutral", 1.0),))
     given = made.base()

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from sample_motions import sample_motion, swaying
 
-from staf_backend.body import load_body
-from staf_backend.gltf import write_glb
-from staf_backend.motion import joints_m, load_motion, save_motion
+from staf_backend.body.body import load_body
+from staf_backend.export.gltf import write_glb
+from staf_backend.motion.motion import joints_m, load_motion, save_motion
+from tests.support.sample_motions import sample_motion, swaying
 
 
 def best_s(run: Callable[[], object], times: int = 3) -> float:

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from staf_backend import follow
 from staf_backend.assets import asset_path
-from staf_backend.camera_motion import CameraMotion
-from staf_backend.detect import PersonDetector, extent_px
-from staf_backend.follow import find_people
-from staf_backend.runtime import open_network
-from staf_backend.video import open_video
+from staf_backend.people import follow
+from staf_backend.people.camera_motion import CameraMotion
+from staf_backend.people.detect import PersonDetector, extent_px
+from staf_backend.people.follow import find_people
+from staf_backend.runtime.onnx_session import open_network
+from staf_backend.video.video import open_video
 
 ROOT = Path(__file__).parents[2]
 FOOTAGE = ROOT / "examples" / "footage"
@@ -103,7 +103,7 @@ def test_all_that_is_not_the_network_costs_less_than_a_look(detector, capsys):
 _PEAK = """
 import sys
 from pathlib import Path
-from staf_backend.video import open_video
+from staf_backend.video.video import open_video
 video = open_video(sys.argv[1])
 for image in video.frames():
     pass

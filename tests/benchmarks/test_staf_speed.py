@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import parity_network
-import parity_recipe as recipe
 import pytest
 import torch
 from torch import Tensor, nn
 
-from staf_backend.network import Staf
-from staf_backend.smpl_torch import BodyPoints, SmplBody
-from staf_backend.stream import Arrival, StafStream, StreamConfig
-from staf_backend.windows import windows
+from staf_backend.staf.body import BodyPoints, SmplBody
+from staf_backend.staf.network import Staf
+from staf_backend.staf.streaming.stream import Arrival, StafStream, StreamConfig
+from tests.support import parity_network
+from tests.support import parity_recipe as recipe
+from tests.support.windows import windows
 
 FRAMES = 60
 BATCH = 16

@@ -19,10 +19,10 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("moderngl")
 
-from training.synthetic import SyntheticImages, SyntheticSequences
-from training.synthetic_degrade import degrade
-from training.synthetic_draw import renderer
-from training.synthetic_recipe import SyntheticRecipe
+from training.synthetic.degrade import degrade
+from training.synthetic.draw import renderer
+from training.synthetic.recipe import SyntheticRecipe
+from training.synthetic.studio import SyntheticImages, SyntheticSequences
 
 RECIPE = SyntheticRecipe(mocap=os.environ.get("STAF_MOCAP", ""), frames=(60, 60))
 SHOTS, FRAMES = 6, 10

@@ -12,23 +12,24 @@ from pathlib import Path
 from statistics import median
 
 import cv2
-import feeding_made as made
 import numpy as np
 import pytest
 import torch
 
-from staf_backend.body import load_body
-from staf_backend.network import MeanParams, Staf
-from staf_backend.network_config import StafConfig
-from staf_backend.smpl_torch import SmplBody, tables_from_body
-from staf_backend.video import open_video
-from training import feature_cache, store_arrays
-from training.augment import Augment
-from training.batches import WindowMix, threaded
-from training.crops import PreparedImages
-from training.encoders import make_encoder
-from training.feature_cache import FeatureCache, build_cache
-from training.store import Annotations, open_set, write_set
+from staf_backend.body.body import load_body
+from staf_backend.staf.body import SmplBody, tables_from_body
+from staf_backend.staf.config import StafConfig
+from staf_backend.staf.network import MeanParams, Staf
+from staf_backend.video.video import open_video
+from tests.support import make_feeding as made
+from training.data import feature_cache
+from training.data.augment import Augment
+from training.data.batches import WindowMix, threaded
+from training.data.crops import PreparedImages
+from training.data.feature_cache import FeatureCache, build_cache
+from training.datasets import store_arrays
+from training.datasets.store import Annotations, open_set, write_set
+from training.model.encoders import make_encoder
 
 FOOTAGE = Path(__file__).parents[2] / "examples" / "footage"
 BATCH, FRAMES = 32, 9

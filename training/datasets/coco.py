@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..store import Annotations, SetError
-from .coco_json import people
-from .files import read_json
-from .photographs import Person, photographs
-from .rows import Request, one_of
+from training.datasets.formats.coco_json import people
+from training.datasets.formats.files import read_json
+from training.datasets.photographs import Person, photographs
+from training.datasets.rows import Request, one_of
+from training.datasets.store import Annotations, SetError
 
 POINTS = (
     *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder"),

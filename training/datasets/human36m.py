@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..store import Annotations, SetError
-from . import human36m_json
-from .files import read_cdf
-from .head_points import named
-from .pictures import frames_to_keep, stride_for, video_facts
-from .rows import (
+from training.datasets import human36m_json
+from training.datasets.formats.files import read_cdf
+from training.datasets.head_points import named
+from training.datasets.pictures import frames_to_keep, stride_for, video_facts
+from training.datasets.rows import (
     Head,
     Request,
     about_the_hips,
@@ -32,6 +31,7 @@ from .rows import (
     runs,
     with_confidence,
 )
+from training.datasets.store import Annotations, SetError
 
 SUBJECTS = {"train": (1, 5, 6, 7, 8), "val": (9, 11), "test": (9, 11)}
 FRONT_CAMERA = "60457274"

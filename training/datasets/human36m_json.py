@@ -10,11 +10,11 @@ images/s_01_act_02_subact_01_ca_01/s_01_act_02_subact_01_ca_01_000001.jpg
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..store import Annotations
-from . import world_json
-from .pictures import Pictures
-from .rows import Request, one_of
-from .world_json import Edition, Paths, WorldSet
+from training.datasets.formats import world_json
+from training.datasets.formats.world_json import Edition, Paths, WorldSet
+from training.datasets.pictures import Pictures
+from training.datasets.rows import Request, one_of
+from training.datasets.store import Annotations
 
 POINTS: tuple[str, ...] = (
     *("pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),

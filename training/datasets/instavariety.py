@@ -12,10 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from ..store import Annotations, SetError
-from .pictures import image_state
-from .rows import Head, Request, annotations, boxes_of, good_rows, keep, place, runs
-from .tfrecord import Feature, example, records
+from training.datasets.formats.tfrecord import Feature, example, records
+from training.datasets.pictures import image_state
+from training.datasets.rows import (
+    Head,
+    Request,
+    annotations,
+    boxes_of,
+    good_rows,
+    keep,
+    place,
+    runs,
+)
+from training.datasets.store import Annotations, SetError
 
 POINTS = (
     *("op_right_heel", "op_right_knee", "op_right_hip", "op_left_hip", "op_left_knee"),

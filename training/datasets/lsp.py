@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..joints import LSP
-from ..store import Annotations, SetError
-from .files import read_mat
-from .photographs import Person, photographs
-from .rows import Request, one_of
+from training.datasets.formats.files import read_mat
+from training.datasets.photographs import Person, photographs
+from training.datasets.rows import Request, one_of
+from training.datasets.store import Annotations, SetError
+from training.targets.joints import LSP
 
 _TRAINING = 1000  # the first thousand of LSP; the second is for tests
 FEWEST = 6

@@ -17,12 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..store import Annotations, SetError
-from . import mpi_inf_3dhp_json
-from .files import read_hdf, read_mat
-from .head_points import named
-from .pictures import Pictures, frames_to_keep, image_size, stride_for, video_facts
-from .rows import (
+from training.datasets import mpi_inf_3dhp_json
+from training.datasets.formats.files import read_hdf, read_mat
+from training.datasets.formats.skeletool import read_turns
+from training.datasets.formats.smpl_labels import FiledLabels, Smpl, smpl_rows
+from training.datasets.head_points import named
+from training.datasets.pictures import Pictures, frames_to_keep, image_size, stride_for, video_facts
+from training.datasets.rows import (
     Head,
     Request,
     about_the_hips,
@@ -36,8 +37,7 @@ from .rows import (
     runs,
     with_confidence,
 )
-from .skeletool import read_turns
-from .smpl_labels import FiledLabels, Smpl, smpl_rows
+from training.datasets.store import Annotations, SetError
 
 POINTS: tuple[str, ...] = (
     *("", "", "", "spine", "pelvis", "neck", "face", "top", "", "left_shoulder", "left_elbow"),

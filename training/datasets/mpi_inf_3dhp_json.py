@@ -9,11 +9,11 @@ images_1k/S1/Seq1/imageSequence/    by the names in the first file
 
 from collections.abc import Iterator
 
-from ..store import Annotations
-from . import world_json
-from .pictures import Pictures
-from .rows import Request, one_of
-from .world_json import Edition, Entry, Paths, WorldSet
+from training.datasets.formats import world_json
+from training.datasets.formats.world_json import Edition, Entry, Paths, WorldSet
+from training.datasets.pictures import Pictures
+from training.datasets.rows import Request, one_of
+from training.datasets.store import Annotations
 
 POINTS: tuple[str, ...] = (
     *("top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder"),

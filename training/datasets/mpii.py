@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from ..store import Annotations, SetError
-from .coco_json import people
-from .files import read_json, read_mat
-from .photographs import Person, photographs
-from .rows import Request, one_of
+from training.datasets.formats.coco_json import people
+from training.datasets.formats.files import read_json, read_mat
+from training.datasets.photographs import Person, photographs
+from training.datasets.rows import Request, one_of
+from training.datasets.store import Annotations, SetError
 
 POINTS = (
     *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis"),

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..store import Annotations
-from .pictures import Pictures
-from .rows import Head, Request, annotations, boxes_of, good_rows, keep, place
-from .smpl_labels import Smpl, SmplLabels, nobodys, smpl_rows
+from training.datasets.formats.smpl_labels import Smpl, SmplLabels, nobodys, smpl_rows
+from training.datasets.pictures import Pictures
+from training.datasets.rows import Head, Request, annotations, boxes_of, good_rows, keep, place
+from training.datasets.store import Annotations
 
 _PART = 4096  # rows
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..store import SetError
-from .rows import Request
+from training.datasets.rows import Request
+from training.datasets.store import SetError
 
 _JPEG, _JPEG_END, _PNG, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"\x89PNG", b"IEND"
 _TAIL_BYTES = 1024  # cameras append a few bytes after the end mark

@@ -13,11 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from ..store import Annotations, SetError
-from .coco_json import square
-from .files import need, read_json, shaped
-from .pictures import Pictures
-from .rows import Head, Request, annotations, boxes_of, good_rows, keep, one_of, place, runs
+from training.datasets.formats.coco_json import square
+from training.datasets.formats.files import need, read_json, shaped
+from training.datasets.pictures import Pictures
+from training.datasets.rows import (
+    Head,
+    Request,
+    annotations,
+    boxes_of,
+    good_rows,
+    keep,
+    one_of,
+    place,
+    runs,
+)
+from training.datasets.store import Annotations, SetError
 
 POINTS = (
     *("nose", "neck", "head_top", "", "", "left_shoulder", "right_shoulder", "left_elbow"),

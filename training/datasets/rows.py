@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..joints import COUNT, HIPS, JOINTS_49
-from ..store import ROW_FIELDS, Annotations, SetError
+from training.datasets.store import ROW_FIELDS, Annotations, SetError
+from training.targets.joints import COUNT, HIPS, JOINTS_49
 
 HEADS = ("paper", "spin")
 

@@ -17,14 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from staf_backend import rotations
-from staf_backend.body_pickle import RefusedNameError, read_pickled_lists
-
-from ..joints import JOINTS_49
-from ..store import GENDERS, Annotations, SetError
-from .files import need, shaped
-from .pictures import Pictures
-from .rows import (
+from staf_backend.body.pickles import RefusedNameError, read_pickled_lists
+from staf_backend.geometry import rotations
+from training.datasets.formats.files import need, shaped
+from training.datasets.pictures import Pictures
+from training.datasets.rows import (
     Head,
     Request,
     about_the_hips,
@@ -37,9 +34,11 @@ from .rows import (
     runs,
     with_confidence,
 )
+from training.datasets.store import GENDERS, Annotations, SetError
+from training.targets.joints import JOINTS_49
 
 if TYPE_CHECKING:
-    from .smpl_bodies import GenderedBodies
+    from training.datasets.formats.smpl_bodies import GenderedBodies
 
 FOLDERS = {"train": "train", "val": "validation", "test": "test"}
 FPS = 30.0
@@ -77,7 +76,7 @@ def _bodies(request: Request) -> "GenderedBodies | None":
     """The user's bodies, which need torch; nothing else here does."""
     if request.bodies is None:
         return None
-    from .smpl_bodies import GenderedBodies
+    from training.datasets.formats.smpl_bodies import GenderedBodies
 
     return GenderedBodies(request.bodies)
 

@@ -1,0 +1,314 @@
+"""Read body model files of the SMPL family, told apart by content, never by name.
+
+Read: the open body; SMPL, SMPL-H and SMPL-X as .npz or as the official .pkl.  Whatever the file,
+`BodyArrays` holds SMPL's 24 joints:
+
+    SMPL-H, SMPL-X   fingers but the thumb -> L_Hand / R_Hand (at the first joint of the middle
+                     finger), thumb -> wrist, jaw and eyes -> head
+
+so those extra joints stay as they are in the rest pose, relative to what they hang on.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from staf_backend import StafError
+from staf_backend.body.pickles import RefusedNameError, read_pickled_arrays
+from staf_backend.files.identify import describe_arrays, describe_file, is_pickle
+from staf_backend.files.limits import shown
+from staf_backend.geometry.skeleton import JOINT_COUNT, PARENTS, check_parents
+
+SHAPE_COUNT = 10
+_NEEDED = (
+    *("v_template", "f", "J_regressor", "weights", "kintree_table"),
+    *("shapedirs", "posedirs"),
+)
+_OPTIONAL = ("uv", "f_uv", "vt", "ft", "vids_431", "license")
+_FAMILY = {6890: "SMPL", 10475: "SMPL-X"}
+_KINDS = {(6890, 24): "smpl", (6890, 52): "smplh", (10475, 55): "smplx"}
+_STRANGERS = {778: "a MANO hand model", 5023: "a FLAME head model", 3889: "a SMAL animal model"}
+_ADVICE = (
+    "Give a model file from smpl.is.tue.mpg.de, mano.is.tue.mpg.de or smpl-x.is.tue.mpg.de, "
+    "as .npz or .pkl, or leave the option out for the open body."
+)
+_LARGEST_FILE_BYTES = 2_000_000_000
+"""As it is, and unpacked.  Chosen: SMPL-X's largest, with 400 shapes, has about 540 MB."""
+_LARGEST_NUMBER = 1e10
+"""Metres, shares or places in a table.  Chosen: the largest real one is SMPL's 2^32 - 1, the parent
+of the root; beyond this, sums and single precision overflow."""
+# place of the first finger joint, left hand; then index, middle, pinky, ring, thumb, three each
+_FIRST_FINGER = {"smplh": 22, "smplx": 25}
+_FINGER_JOINTS = 15
+
+
+class BodyError(StafError):
+    """A body model cannot be read or found."""
+
+    kind = "body"
+    exit_code = 7
+
+
+@dataclass(frozen=True, eq=False)
+class BodyArrays:
+    """A model file's numbers, checked, with SMPL's 24 joints.  V vertices, J = 24."""
+
+    kind: str
+    """"open", "smpl", "smplh" or "smplx"."""
+    gender: str
+    sha256: str
+    template_m: np.ndarray
+    """(V, 3) float64"""
+    faces: np.ndarray
+    """(F, 3) int32"""
+    regressor: np.ndarray
+    """(J, V) float64, rows sum to 1"""
+    weights: np.ndarray
+    """(V, J) float64, rows sum to 1"""
+    shape_directions: np.ndarray
+    """(V, 3, 10) float32"""
+    pose_directions: np.ndarray | None
+    """(V, 3, 9 (J - 1)) float32, or None where all are zero"""
+    uvs: np.ndarray | None
+    """(U, 2) float32, origin at the lower left"""
+    uv_faces: np.ndarray | None
+    """(F, 3) int32 into `uvs`"""
+    reduced_vertices: np.ndarray | None
+    """(431,) int64, where the file names them"""
+
+
+def read_body_file(path: Path) -> BodyArrays:
+    """Read and check a model file.
+
+    Raises:
+        BodyError: no such file; not a body (the message says what it is); something is missing,
+            not finite or of the wrong shape; a pickle that asks for more than arrays.
+    """
+    arrays, digest = _read_arrays(path)
+    kind = _identify(path, arrays)
+    _check(path, kind, arrays)
+    weights, regressor = _dense(arrays["weights"]), _dense(arrays["J_regressor"])
+    poses = np.asarray(arrays["posedirs"])
+    if kind in _FIRST_FINGER:
+        weights, regressor, poses = _fold_joints(kind, weights, regressor, poses)
+    uvs, uv_faces = _texture(path, arrays)
+    reduced = _reduced_vertices(path, arrays)
+    return BodyArrays(
+        kind=kind,
+        gender=_gender_in_name(path),
+        sha256=digest,
+        template_m=np.asarray(arrays["v_template"], np.float64),
+        faces=np.asarray(arrays["f"], np.int32),
+        regressor=regressor,
+        weights=weights / weights.sum(1, keepdims=True),
+        shape_directions=np.asarray(arrays["shapedirs"][..., :SHAPE_COUNT], np.float32),
+        pose_directions=poses.astype(np.float32) if poses.any() else None,
+        uvs=uvs,
+        uv_faces=uv_faces,
+        reduced_vertices=reduced,
+    )
+
+
+def _read_arrays(path: Path) -> tuple[Mapping[str, np.ndarray], str]:
+    if not path.exists():
+        raise BodyError(f"there is no body or file named {path}.", "Check the name or the path.")
+    if path.is_dir():
+        raise BodyError(f"{path} is a folder.", "Give one model file in it.")
+    if not path.is_file():
+        raise BodyError(f"{path} is a device, not a file.", _ADVICE)
+    try:
+        if path.stat().st_size > _LARGEST_FILE_BYTES:
+            raise BodyError(f"{path} is larger than any body model.", _ADVICE)
+        what, data = shown(describe_file(path)), path.read_bytes()
+    except OSError as error:
+        raise BodyError(f"cannot read {path}: {error.strerror}.") from error
+    digest = hashlib.sha256(data).hexdigest()
+    if data.startswith(b"PK\x03\x04") and "body or face model" in what:
+        return _read_archive(path), digest
+    if is_pickle(data) and what == "a Python pickle":
+        return _read_pickle(path, data), digest
+    raise BodyError(f"{path} is {what}, not a body model.", _ADVICE)
+
+
+def _read_archive(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            names = [name for name in (*_NEEDED, *_OPTIONAL) if name in archive.files]
+            _check_unpacked_size(path, archive, names)
+            arrays = {name: archive[name] for name in names}
+    except BodyError:
+        raise
+    except Exception as error:  # zipfile, zlib, struct and numpy each have their own
+        if "Object arrays" in str(error) or "pickle" in str(error):
+            reason = "an array in it holds Python objects, which could run code"
+            raise BodyError(f"{path} is refused: {reason}.", _ADVICE) from error
+        raise BodyError(f"{path} is damaged: {shown(str(error))}.", "Download it again.") from error
+    return arrays
+
+
+def _check_unpacked_size(path: Path, archive: np.lib.npyio.NpzFile, names: list[str]) -> None:
+    """A megabyte of a compressed archive can hold a gigabyte of zeros."""
+    packed = archive.zip
+    assert packed is not None
+    size = sum(i.file_size for i in packed.infolist() if i.filename.removesuffix(".npy") in names)
+    if size > _LARGEST_FILE_BYTES:
+        raise BodyError(f"{path} is larger than any body model once unpacked.", _ADVICE)
+
+
+def _read_pickle(path: Path, data: bytes) -> dict[str, np.ndarray]:
+    try:
+        arrays = read_pickled_arrays(data)
+    except RefusedNameError as error:
+        reason = f"it asks Python for {error.name}, which no body model needs"
+        advice = "It is no official model file, and may be malicious. " + _ADVICE
+        raise BodyError(f"{path} is refused: {reason}.", advice) from None
+    except ValueError as error:
+        raise BodyError(f"{path} is a pickle but no body model: {error}.", _ADVICE) from error
+    if "v_template" not in arrays:
+        what = describe_arrays([shown(name) for name in arrays]).replace("NumPy archive", "pickle")
+        raise BodyError(f"{path} is {what}, not a body model.", _ADVICE)
+    return arrays
+
+
+def _identify(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
+    vertices = len(arrays["v_template"]) if np.ndim(arrays["v_template"]) == 2 else 0
+    if vertices in _STRANGERS:
+        raise BodyError(f"{path} is {_STRANGERS[vertices]}, not a body model.", _ADVICE)
+    missing = [name for name in _NEEDED if name not in arrays]
+    family = _FAMILY.get(vertices, "body model")
+    article = "a" if family == "body model" else "an"
+    if missing:
+        raise BodyError(f"{path} is {article} {family} file without {_list(missing)}.", _ADVICE)
+    joints = np.shape(arrays["kintree_table"])[-1] if np.ndim(arrays["kintree_table"]) else 0
+    if (vertices, joints) in _KINDS:
+        return _KINDS[vertices, joints]
+    if joints == JOINT_COUNT and "CC0" in str(arrays.get("license", "")):
+        return "open"
+    raise BodyError(
+        f"{path} has {vertices} vertices and {joints} joints: not SMPL (6890, 24), "
+        "SMPL-H (6890, 52), SMPL-X (10475, 55) or the open body.",
+        _ADVICE,
+    )
+
+
+def _check(path: Path, kind: str, arrays: Mapping[str, np.ndarray]) -> None:
+    vertices, joints = len(arrays["v_template"]), np.shape(arrays["kintree_table"])[-1]
+    shapes = {
+        "v_template": (vertices, 3),
+        "f": (-1, 3),
+        "J_regressor": (joints, vertices),
+        "weights": (vertices, joints),
+        "kintree_table": (2, joints),
+        "shapedirs": (vertices, 3, -1),
+        "posedirs": (vertices, 3, 9 * (joints - 1)),
+    }
+    for name, shape in shapes.items():
+        _check_array(path, name, arrays[name], shape)
+    faces = np.asarray(arrays["f"], np.int64)
+    sums = [np.asarray(arrays["weights"], float).sum(1), _dense(arrays["J_regressor"]).sum(1)]
+    rules = {
+        "f names vertices that are not there": faces.min() < 0 or faces.max() >= vertices,
+        "weights do not sum to 1": bool((abs(sums[0] - 1) > 1e-2).any()),
+        "J_regressor rows do not sum to 1": bool((abs(sums[1] - 1) > 5e-2).any()),
+        "shapedirs hold fewer than 10 shapes": arrays["shapedirs"].shape[2] < SHAPE_COUNT,
+        "kintree_table is not SMPL's tree": not _has_smpl_tree(kind, arrays["kintree_table"]),
+    }
+    for words, broken in rules.items():
+        if broken:
+            raise BodyError(f"{path}: {words}.", _ADVICE)
+
+
+def _check_array(path: Path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    found = np.shape(array)
+    if len(found) != len(shape) or any(b not in (-1, a) for a, b in zip(found, shape, strict=True)):
+        wanted = tuple("any" if size < 0 else size for size in shape)
+        raise BodyError(f"{path}: {name} has shape {found}, expected {wanted}.", _ADVICE)
+    if array.dtype.kind not in "biuf" or not array.size or not _is_moderate(array):
+        raise BodyError(f"{path}: {name} must hold finite numbers.", _ADVICE)
+
+
+def _is_moderate(array: np.ndarray) -> bool:
+    return float(array.min()) >= -_LARGEST_NUMBER and float(array.max()) <= _LARGEST_NUMBER
+
+
+def _has_smpl_tree(kind: str, table: np.ndarray) -> bool:
+    parents = np.asarray(table)[0].astype(np.int64)
+    parents[0] = -1  # stored as 2^32 - 1
+    try:
+        parents = check_parents(parents.tolist())
+    except ValueError:
+        return False
+    body_joints = JOINT_COUNT if kind not in _FIRST_FINGER else 22
+    return parents[:body_joints] == PARENTS[:body_joints]
+
+
+def _dense(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, np.float64)
+
+
+def _fold_joints(
+    kind: str, weights: np.ndarray, regressor: np.ndarray, poses: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights (V, 24), regressor (24, V) and pose directions of a body with fingers."""
+    first, count = _FIRST_FINGER[kind], len(regressor)
+    target = np.array([*range(22), *[15] * (first - 22), *[0] * (count - first)])
+    for hand in (0, 1):
+        start = first + hand * _FINGER_JOINTS
+        target[start : start + 12] = 22 + hand
+        target[start + 12 : start + _FINGER_JOINTS] = 20 + hand
+    folded = np.zeros((len(weights), JOINT_COUNT))
+    np.add.at(folded.T, target, weights.T)
+    hands = [first + 3, first + _FINGER_JOINTS + 3]  # first joint of the middle finger
+    kept = regressor[[*range(22), *hands]]
+    by_joint = poses.reshape(len(poses), 3, count - 1, 9)
+    # a turn of the hand joint is a turn of the four fingers' first joints at once
+    knuckles = [
+        by_joint[:, :, start - 1 : start + 11 : 3].sum(2, keepdims=True)
+        for start in (first, first + _FINGER_JOINTS)
+    ]
+    merged = np.concatenate([by_joint[:, :, :21], *knuckles], 2)
+    return folded, kept, merged.reshape(len(poses), 3, -1)
+
+
+def _texture(
+    path: Path, arrays: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Texture coordinates and their faces: `uv`, `f_uv` (open body) or `vt`, `ft` (SMPL-X)."""
+    uvs = arrays.get("uv", arrays.get("vt"))
+    faces = arrays.get("f_uv", arrays.get("ft"))
+    if uvs is None or faces is None or np.shape(faces) != np.shape(arrays["f"]):
+        return None, None
+    _check_array(path, "uv", uvs, (-1, 2))
+    _check_array(path, "f_uv", faces, np.shape(faces))
+    if np.min(faces) < 0 or np.max(faces) >= len(uvs):
+        raise BodyError(f"{path}: f_uv names texture coordinates that are not there.", _ADVICE)
+    scale = 65535 if uvs.dtype.kind == "u" else 1
+    return np.asarray(uvs / scale, np.float32), np.asarray(faces, np.int32)
+
+
+def _reduced_vertices(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """(431,) places of vertices, where the file has them."""
+    reduced = arrays.get("vids_431")
+    if reduced is None:
+        return None
+    _check_array(path, "vids_431", reduced, (-1,))
+    if reduced.min() < 0 or reduced.max() >= len(arrays["v_template"]):
+        raise BodyError(f"{path}: vids_431 names vertices that are not there.", _ADVICE)
+    return np.asarray(reduced, np.int64)
+
+
+def _gender_in_name(path: Path) -> str:
+    """The files do not say; the names of the file and its folder do (SMPL_FEMALE, male/model)."""
+    words = "female|male|neutral"
+    for part, choice in ((path.stem, f"{words}|f|m"), (path.parent.name, words)):
+        if found := re.search(rf"(?<![a-z])({choice})(?![a-z])", part.lower()):
+            return {"f": "female", "m": "male"}.get(found[1], found[1])
+    return "neutral"
+
+
+def _list(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,35 @@
+"""What every estimator answers: a person's pose, shape and place, still in camera axes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from staf_backend.geometry.skeleton import JOINT_COUNT
+
+
+@dataclass(frozen=True)
+class SmplParams:
+    """SMPL parameters of one person over T frames.
+
+    Attributes:
+        rotations: (T, 24, 3, 3) parent-relative; joint 0 from the rest pose (y up, facing +z) to
+            camera axes (x right, y down, z away).
+        root_m: (T, 3) pelvis joint in camera axes, metres.
+        betas: (10,) one shape for all frames, of the body that the estimator used.
+    """
+
+    rotations: np.ndarray
+    root_m: np.ndarray
+    betas: np.ndarray
+
+    def __post_init__(self) -> None:
+        frames = len(self.root_m)
+        for name, shape in (("rotations", (frames, JOINT_COUNT, 3, 3)), ("root_m", (frames, 3))):
+            array = getattr(self, name)
+            if array.shape != shape or not np.isfinite(array).all():
+                raise ValueError(f"SmplParams.{name} must be finite and {shape}")
+        if self.betas.ndim != 1 or not np.isfinite(self.betas).all():
+            raise ValueError("SmplParams.betas must be finite and (10,)")
+
+    def __len__(self) -> int:
+        return len(self.root_m)

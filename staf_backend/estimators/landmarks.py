@@ -1,0 +1,134 @@
+"""The embedded default estimator: landmarks of every person, lifted and fitted to the body.
+
+crops ─► landmarks ─► sides ─► lift ─► fit ─► SmplParams
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from staf_backend.assets import asset_path
+from staf_backend.body import markers
+from staf_backend.estimators.estimate import Estimate
+from staf_backend.fit.fitter import FitSettings, Fitter
+from staf_backend.geometry import camera
+from staf_backend.landmarks.lift import Lifted, Lifter
+from staf_backend.landmarks.network import NAMES, LandmarkNetwork, Landmarks, landmarks_of
+from staf_backend.landmarks.sides import consistent_sides
+from staf_backend.runtime.onnx_session import open_network
+
+if TYPE_CHECKING:
+    from staf_backend.body.body import Body
+    from staf_backend.people.track import Track
+    from staf_backend.reporting import Report
+    from staf_backend.video.video import Video
+
+NETWORKS = {"fast": "pose_landmark_full.onnx", "balanced": "pose_landmark_heavy.onnx"}
+NETWORKS["best"] = NETWORKS["balanced"]
+PRESETS = tuple(NETWORKS)
+
+
+def estimate_by_landmarks(
+    video: "Video",
+    tracks: Sequence["Track"],
+    body: "Body",
+    focal_px: float,
+    report: "Report",
+    *,
+    preset: str = "balanced",
+    device: str = "auto",
+    threads: int | None = None,
+) -> Iterator[Estimate]:
+    """Estimate all tracks; the parts of one person share one shape.
+
+    Args:
+        video: the footage.
+        tracks: of one or more people.
+        body: what to fit.
+        focal_px: of the camera, principal point at the middle of the picture.
+        report: told about progress.
+        preset: "fast" (a smaller network), "balanced", or "best" (a second, mirrored look).
+        device, threads: see `runtime.open_network`.
+
+    Raises:
+        AssetError: a network is missing or damaged.
+    """
+    session = open_network(asset_path(NETWORKS[preset]), device=device, threads=threads)
+    network = LandmarkNetwork(session, mirrored=preset == "best")
+    told = lambda done, all_: report("landmarks", done, all_, "reading poses")
+    found = dict(enumerate(landmarks_of(video, tracks, network, told)))
+    del session, network  # their memory is needed no more
+    lifter = Lifter(open_network(asset_path("lift.onnx"), threads=threads))
+    betas: dict[int, np.ndarray] = {}
+    longest_first = sorted(range(len(tracks)), key=lambda i: -len(tracks[i]))
+    for done, i in enumerate(longest_first):
+        report("fit", done, len(tracks), f"fitting person {tracks[i].person}")
+        seen = _seen(video, tracks[i], found.pop(i), focal_px, lifter)
+        estimate = _estimate(tracks[i], seen, body, betas.get(tracks[i].person))
+        betas.setdefault(tracks[i].person, estimate.params.betas)
+        yield estimate
+    report("fit", len(tracks), len(tracks), "fitted")
+
+
+class _Seen(NamedTuple):
+    """What the fit needs of one track's landmarks: 4-byte floats, since a clip may be long.
+
+    rays (T, 27, 2), visibility (T, 27), keypoints_px (T, 33, 3), what the lifter made of them, and
+    on how many frames sides were swapped back.
+    """
+
+    rays: np.ndarray
+    visibility: np.ndarray
+    keypoints_px: np.ndarray
+    lifted: Lifted
+    swapped_frames: int
+
+
+def _seen(
+    video: "Video", track: "Track", landmarks: Landmarks, focal_px: float, lifter: Lifter
+) -> _Seen:
+    landmarks, swapped = consistent_sides(landmarks, track.keypoints_px)
+    points = landmarks.points_px[:, markers.LANDMARKS]
+    visibility = np.nan_to_num(landmarks.visibility[:, markers.LANDMARKS])
+    visibility *= track.observed[:, None]
+    rays = camera.rays(points, focal_px, (video.width_px, video.height_px)).astype(np.float32)
+    world_m = landmarks.world_m[:, markers.LANDMARKS]
+    keypoints = _keypoints(landmarks, track)
+    del landmarks, points
+    lifted = lifter.lift(rays, world_m, visibility, track.times_s)
+    return _Seen(rays, visibility, keypoints, lifted, int(swapped.any(1).sum()))
+
+
+def _estimate(track: "Track", seen: _Seen, body: "Body", betas: np.ndarray | None) -> Estimate:
+    fitter = Fitter(body, FitSettings())
+    fitted = fitter.fit(seen.rays, seen.visibility, track.times_s, seen.lifted, betas)
+    pitch, roll = _tilt_deg(seen.lifted.up)
+    quality = {
+        "coverage": float(track.observed.mean()),
+        "landmark_distance_mm": _median_mm(fitted.distance_m),
+        "sides_swapped_frames": float(seen.swapped_frames),
+        "camera_pitch_deg": pitch,
+        "camera_roll_deg": roll,
+    }
+    return Estimate(track, fitted.params, seen.keypoints_px, NAMES, quality)
+
+
+def _keypoints(landmarks: Landmarks, track: "Track") -> np.ndarray:
+    seen = np.concatenate([landmarks.points_px, landmarks.visibility[..., None]], -1)
+    seen[~np.isfinite(seen).all(-1)] = 0
+    seen[~track.observed, :, 2] = 0
+    seen.setflags(write=False)  # so that the motion keeps this array, not a copy
+    return seen
+
+
+def _median_mm(distance_m: np.ndarray) -> float:
+    seen = distance_m[np.isfinite(distance_m)]
+    return float(np.median(seen)) * 1e3 if len(seen) else 0.0
+
+
+def _tilt_deg(up: np.ndarray) -> tuple[float, float]:
+    """How far the camera looks down, and how far it leans clockwise, from the way up it sees."""
+    pitch = np.arcsin(np.clip(-up[2], -1, 1))
+    roll = np.arctan2(-up[0], -up[1])
+    return float(np.degrees(pitch)), float(np.degrees(roll))

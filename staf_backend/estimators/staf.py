@@ -1,0 +1,208 @@
+"""The paper's network as an estimator: crops through STAF, its crop camera into the real one.
+
+    tracks ─► squares ─► crops ─► StafStream ─► rotations, betas, crop camera ─► place ─► SmplParams
+
+Needs the extra [staf] and installed weights.  The body is the weights' own: betas of one body mean
+nothing to another.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from staf_backend.body.params import SmplParams
+from staf_backend.estimators.estimate import Estimate
+from staf_backend.estimators.placement import NetworkTrack, to_smpl_params
+from staf_backend.geometry.camera import project
+from staf_backend.geometry.skeleton import JOINT_NAMES, forward_kinematics
+from staf_backend.people.join import smooth
+from staf_backend.staf.crop import cut, squares_around
+from staf_backend.staf.streaming.stream import (
+    Arrival,
+    Recovered,
+    StafStream,
+    StreamConfig,
+    TrackStream,
+)
+from staf_backend.weights.error import WeightsError
+from staf_backend.weights.info import BODY_FILE, WeightsInfo, read_info, set_folder
+from staf_backend.weights.store import load_weights
+
+if TYPE_CHECKING:
+    from staf_backend.body.body import Body
+    from staf_backend.people.track import Track
+    from staf_backend.reporting import Report
+    from staf_backend.video.video import Video
+
+_STEADY_S = 0.1  # the crop camera's scale is noisy from frame to frame
+
+
+def own_body(weights: str) -> Path | str | None:
+    """The body whose betas a set of weights gives: the file that came with it, or a name.
+
+    Raises:
+        WeightsError: there is no such set, or of a network that videos are not run through.
+    """
+    info = _runnable(weights)
+    if info.has_body:
+        return set_folder(weights) / BODY_FILE
+    return info.body or None
+
+
+@dataclass
+class _Following:
+    """One track on its way through the stream."""
+
+    track: "Track"
+    stream: TrackStream
+    squares_px: np.ndarray
+    crops: list[np.ndarray] = field(default_factory=list)
+    frames: list[int] = field(default_factory=list)
+    rotations: list[np.ndarray] = field(default_factory=list)
+    betas: list[np.ndarray] = field(default_factory=list)
+    camera: list[np.ndarray] = field(default_factory=list)
+
+    def take(self) -> Arrival:
+        """What has been cut since the last time."""
+        arrival = Arrival(
+            self.stream, np.array(self.frames), torch.from_numpy(np.stack(self.crops))
+        )
+        self.crops, self.frames = [], []
+        return arrival
+
+    def keep(self, recovered: Recovered) -> None:
+        """Store what has become known of this track, which comes in order."""
+        _, params = recovered.of(self.stream)
+        self.rotations += list(params.rotations.numpy().astype(np.float32))
+        self.betas += list(params.betas.numpy())
+        self.camera += list(params.camera.numpy())
+
+
+def estimate_by_staf(
+    video: "Video",
+    tracks: Sequence["Track"],
+    body: "Body",
+    focal_px: float,
+    report: "Report",
+    *,
+    weights: str,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Iterator[Estimate]:
+    """Estimate all tracks in one pass through the video, all people of a frame in one batch.
+
+    Args:
+        video: the footage.
+        tracks: of one or more people; the parts of one person share one shape.
+        body: whose betas the weights give.
+        focal_px: of the camera, principal point at the middle of the picture.
+        report: told about progress.
+        weights: name of a set, see `weights.info.default_weights`.
+        device: "auto", "cuda", "mps" or "cpu".
+        threads: for the CPU; None is PyTorch's own choice.
+
+    Raises:
+        WeightsError: the weights are missing or damaged, or not of the paper's whole network.
+        DeviceError: the device is absent, or too small for a single frame.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    info = _runnable(weights)
+    loaded = load_weights(weights, body=None if info.has_body else body)
+    config = StreamConfig(device=device)
+    stream = StafStream(loaded.network, loaded.encoder, config)
+    del loaded  # the stream has folded copies
+    squares = [squares_around(t.boxes_px, info.crop_factor) for t in tracks]
+    followed = [_Following(t, stream.open(), s) for t, s in zip(tracks, squares, strict=True)]
+    _run(video, followed, stream, report)
+    size_px = (video.width_px, video.height_px)
+    betas: dict[int, np.ndarray] = {}
+    for one in sorted(followed, key=lambda one: -len(one.track)):
+        person = one.track.person
+        estimate = _estimate(one, body, focal_px, size_px, betas.get(person))
+        betas.setdefault(person, estimate.params.betas)
+        yield estimate
+
+
+def _runnable(weights: str) -> WeightsInfo:
+    info = read_info(weights)
+    if not info.config.streams:
+        raise WeightsError(
+            f"The weights {weights!r} are not of the paper's whole network.",
+            "Add all of it, for example base_model.pt with 3dpw_model_best.pth.tar; or choose "
+            "--estimator landmarks.",
+        )
+    return info
+
+
+def _run(video: "Video", followed: list[_Following], stream: StafStream, report: "Report") -> None:
+    first = min(int(one.track.frames[0]) for one in followed)
+    last = max(int(one.track.frames[-1]) for one in followed) + 1
+    waiting = 0
+    for index, image in enumerate(video.frames(first, last), first):
+        for one in followed:
+            row = index - int(one.track.frames[0])
+            if 0 <= row < len(one.track):
+                one.crops.append(cut(image, one.squares_px[row]))
+                one.frames.append(index)
+                waiting += 1
+        if waiting >= stream.batches.size or (waiting and index == last - 1):
+            recovered = stream.push([one.take() for one in followed if one.frames])
+            for one in followed:
+                one.keep(recovered)
+            waiting = 0
+        report("staf", index + 1 - first, last - first, "running STAF")
+    recovered = stream.finish([one.stream for one in followed])
+    for one in followed:
+        one.keep(recovered)
+
+
+def _estimate(
+    one: _Following,
+    body: "Body",
+    focal_px: float,
+    size_px: tuple[int, int],
+    betas: np.ndarray | None,
+) -> Estimate:
+    answers = NetworkTrack(
+        np.array(one.rotations), np.array(one.betas), np.array(one.camera), one.squares_px
+    )
+    observed = one.track.observed
+    params, placed = to_smpl_params(
+        answers, body, focal_px, size_px, observed=observed, betas=betas
+    )
+    params = SmplParams(params.rotations, _steady(one.track, params.root_m), params.betas)
+    quality = {
+        "coverage": float(observed.mean()),
+        "frames_without_camera": float((~placed).sum()),
+    }
+    keypoints = _keypoints(params, body, focal_px, size_px, observed)
+    return Estimate(one.track, params, keypoints, JOINT_NAMES, quality)
+
+
+def _steady(track: "Track", root_m: np.ndarray) -> np.ndarray:
+    """Places without the jitter of the crop's scale, and without lag.
+
+    Depth is smoothed as a ratio and the rest kept along the ray: the pelvis keeps its picture.
+    """
+    depth = np.exp(smooth(track.times_s, np.log(root_m[:, 2:]), _STEADY_S, 1))
+    return root_m * (depth / root_m[:, 2:])
+
+
+def _keypoints(
+    params: SmplParams,
+    body: "Body",
+    focal_px: float,
+    size_px: tuple[int, int],
+    observed: np.ndarray,
+) -> np.ndarray:
+    """(T, 24, 3) where the joints are in the picture, and whether the person was seen."""
+    rest_m = body.rest_joints_m(params.betas)
+    joints_m = forward_kinematics(params.rotations, rest_m, params.root_m)[1]
+    points = project(joints_m, focal_px, size_px)
+    sure = np.broadcast_to(observed[:, None, None], (*points.shape[:2], 1))
+    return np.concatenate([points, sure], -1)

@@ -1,0 +1,101 @@
+"""Export a Motion as an AMASS-style .npz, the file that SMPL importers read.
+
+AMASS is z up with a constant frame rate and SMPL-H poses; a Motion is y up with a time for every
+key.  So here, and only here:
+
+    axes      a quarter turn about x:  (x, y, z) -> (x, -z, y), applied to joint 0 and the travel
+    time      poses are resampled to the nearest constant rate (slerp, linear travel)
+    joints    the first 22 joints; the 30 finger joints are zero, L_Hand and R_Hand are dropped
+    trans     pelvis minus J0: SMPL turns a body about its pelvis joint, not about the origin
+
+`betas` belong to the body named by the extra key `body`.  Only where that is an SMPL body do
+SMPL's own meshes show the right shape.
+"""
+
+import os
+
+import numpy as np
+
+from staf_backend.geometry.rotations import continuous_signs, from_quaternions, to_axis_angle
+from staf_backend.geometry.skeleton import JOINT_NAMES
+from staf_backend.motion.motion import Motion, MotionError, write_arrays
+
+_BODY_JOINTS, _ALL_JOINTS, _SHAPES = 22, 52, 16
+_Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+_COMMON_RATES = np.array(
+    [15, 24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 90, 100, 120, 240]
+)
+_SNAP = 5e-4
+
+
+def save_amass(path: str | os.PathLike[str], motion: Motion, fps: float | None = None) -> None:
+    """Write `trans`, `poses` (N, 156), `betas` (16,), `gender` and both spellings of the rate.
+
+    Args:
+        path: an .npz file.
+        motion: any motion of SMPL's 24 joints.
+        fps: frames per second of the file; by default the rate nearest to the motion's keys.
+
+    Raises:
+        MotionError: the skeleton is not SMPL's, or `fps` is not a positive number.
+        OutputError: the file cannot be written.
+    """
+    if motion.joint_names != JOINT_NAMES:
+        raise MotionError("AMASS files need SMPL's 24 joints; this motion has others.")
+    rate = nearest_rate(motion.times_s) if fps is None else float(fps)
+    if not (np.isfinite(rate) and rate > 0):
+        raise MotionError(f"fps must be a positive number, got {fps}.")
+    rotations_wxyz, root_m = resample(motion, rate)
+    matrices = from_quaternions(rotations_wxyz[:, :_BODY_JOINTS])
+    matrices[:, 0] = _Z_UP @ matrices[:, 0]
+    poses = np.zeros((len(matrices), _ALL_JOINTS, 3))
+    poses[:, :_BODY_JOINTS] = to_axis_angle(matrices)
+    betas = np.zeros(_SHAPES)
+    betas[: motion.betas.size] = motion.betas[:_SHAPES]
+    arrays = {
+        "trans": root_m @ _Z_UP.T - motion.rest_joints_m[0],
+        "poses": poses.reshape(len(poses), -1),
+        "betas": betas,
+        "gender": motion.gender,
+        **dict.fromkeys(("mocap_framerate", "mocap_frame_rate", "fps"), np.float64(rate)),
+        "surface_model_type": "smplh",
+        "body": motion.body,
+    }
+    write_arrays(path, arrays)
+
+
+def nearest_rate(times_s: np.ndarray) -> float:
+    """The constant rate, in frames a second, nearest to the keys (T,); 30 for a single key.
+
+    A rate within 0.05 % of a usual one is that one, so rounded time stamps of 29.97 are 29.97.
+    """
+    if len(times_s) < 2:
+        return 30.0
+    rate = 1 / float(np.median(np.diff(times_s)))
+    nearest = float(_COMMON_RATES[abs(_COMMON_RATES - rate).argmin()])
+    return nearest if abs(nearest / rate - 1) < _SNAP else rate
+
+
+def resample(motion: Motion, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Quaternions (N, J, 4) and pelvis (N, 3) every 1 / rate seconds from the first key."""
+    span_s = motion.times_s[-1] - motion.times_s[0]
+    samples_s = motion.times_s[0] + np.arange(int(span_s * rate + 0.5) + 1) / rate
+    place = np.interp(samples_s, motion.times_s, np.arange(len(motion.times_s)))
+    first = np.minimum(place.astype(int), max(len(motion.times_s) - 2, 0))
+    second = np.minimum(first + 1, len(motion.times_s) - 1)
+    part = (place - first)[:, None]
+    quaternions = continuous_signs(motion.rotations_wxyz.astype(np.float64))
+    turned = _slerp(quaternions[first], quaternions[second], part[..., None])
+    return turned, motion.root_m[first] * (1 - part) + motion.root_m[second] * part
+
+
+def _slerp(first: np.ndarray, second: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Quaternions between two of one hemisphere, at a constant turning speed."""
+    cosine = np.clip((first * second).sum(-1, keepdims=True), -1, 1)
+    angle = np.arccos(cosine)
+    close = angle < 1e-6
+    sine = np.where(close, 1, np.sin(angle))
+    early = np.where(close, 1 - part, np.sin((1 - part) * angle) / sine)
+    late = np.where(close, part, np.sin(part * angle) / sine)
+    blend = early * first + late * second
+    return blend / np.linalg.norm(blend, axis=-1, keepdims=True)

@@ -1,0 +1,218 @@
+"""The animated body and its skeleton drawn over the footage, so that one sees whether it fits."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from staf_backend.body.body import Body
+from staf_backend.export.raster import nearest_faces
+from staf_backend.files.atomic import OutputError, replace_atomically
+from staf_backend.geometry.camera import TO_Y_UP, project
+from staf_backend.geometry.rotations import from_quaternions
+from staf_backend.motion.motion import Camera, Motion, joints_m
+from staf_backend.video.video import Video
+
+if TYPE_CHECKING:
+    from staf_backend.reporting import Report
+
+_CLOCK = 90_000  # ticks a second: any frame rate's times fit
+_OPACITY = 0.7
+_LIGHT = np.array([-0.4, -0.6, -0.7]) / np.linalg.norm([-0.4, -0.6, -0.7])
+_COLOURS = np.array(
+    [[255, 190, 150], [150, 200, 255], [180, 235, 150], [240, 175, 240], [255, 230, 140]]
+)
+_CHUNK = 16
+_UNSEEN_GREY = 0.5
+
+
+def write_overlay(
+    path: Path,
+    video: Video,
+    motions: Sequence[Motion],
+    bodies: Mapping[str, Body],
+    report: "Report",
+) -> None:
+    """Write a video of the footage with every motion drawn over it; the sound is kept.
+
+    A person whose pose was filled in, not seen, is drawn in grey.
+
+    Args:
+        path: .mp4, .mov or .mkv.
+        video: the footage the motions came from.
+        motions: of this video.
+        bodies: by name.
+        report: told about progress.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    first = min(int(motion.frames[0]) for motion in motions)
+    last = max(int(motion.frames[-1]) for motion in motions) + 1
+    drawings = [_Drawing(motion, bodies[motion.body], i) for i, motion in enumerate(motions)]
+    start_s = float(video.times_s[first])
+    with replace_atomically(path) as temporary, _writer(temporary, path, video, first, last) as add:
+        for index, image in enumerate(video.frames(first, last), first):
+            picture = np.array(image)
+            for drawing in sorted(drawings, key=lambda d: -d.depth_m(index)):
+                drawing.draw(picture, index)
+            add(picture, float(video.times_s[index]) - start_s)
+            report("overlay", index + 1 - first, last - first, "drawing the overlay")
+
+
+class _Drawing:
+    """One motion, its mesh posed a few frames at a time."""
+
+    def __init__(self, motion: Motion, body: Body, number: int) -> None:
+        self._motion, self._body = motion, body
+        self._colour = _COLOURS[number % len(_COLOURS)]
+        self._joints = to_camera_axes(joints_m(motion), motion.camera)
+        self._chunk = range(0)
+        self._vertices = np.zeros((0, 0, 3))
+
+    def depth_m(self, index: int) -> float:
+        row = self._row(index)
+        return 0.0 if row is None else float(self._joints[row, 0, 2])
+
+    def draw(self, picture: np.ndarray, index: int) -> None:
+        row = self._row(index)
+        if row is None:
+            return
+        grey = 1.0 if self._motion.observed[row] else _UNSEEN_GREY
+        self._draw_body(picture, self._posed(row), grey)
+        self._draw_bones(picture, self._joints[row])
+
+    def _row(self, index: int) -> int | None:
+        row = index - int(self._motion.frames[0])
+        return row if 0 <= row < len(self._motion.frames) else None
+
+    def _posed(self, row: int) -> np.ndarray:
+        """Vertices (V, 3) in camera axes."""
+        if row not in self._chunk:
+            self._chunk = range(row, min(row + _CHUNK, len(self._motion.frames)))
+            part = slice(self._chunk.start, self._chunk.stop)
+            vertices = self._body.vertices_m(
+                from_quaternions(self._motion.rotations_wxyz[part].astype(float)),
+                self._motion.betas,
+                self._motion.root_m[part],
+            )
+            self._vertices = to_camera_axes(vertices, self._motion.camera)
+        return self._vertices[row - self._chunk.start]
+
+    def _draw_body(self, picture: np.ndarray, vertices_m: np.ndarray, grey: float) -> None:
+        height, width = picture.shape[:2]
+        depth = np.maximum(vertices_m[:, 2], 1e-3)
+        points = project(
+            np.column_stack([vertices_m[:, :2], depth]),
+            self._motion.camera.focal_px,
+            (width, height),
+        )
+        faces = self._body.faces
+        owner = nearest_faces(points, vertices_m[:, 2], faces, (width, height))
+        rows, columns = np.nonzero(owner >= 0)
+        if not len(rows):
+            return
+        shade = _shade(vertices_m, faces)[owner[rows, columns], None]
+        colour = self._colour * grey + (1 - grey) * self._colour.mean()
+        mixed = _OPACITY * shade * colour + (1 - _OPACITY) * picture[rows, columns]
+        picture[rows, columns] = mixed.clip(0, 255)
+
+    def _draw_bones(self, picture: np.ndarray, joints_m: np.ndarray) -> None:
+        import cv2
+
+        if joints_m[:, 2].min() < 0.1:
+            return
+        height, width = picture.shape[:2]
+        points = project(joints_m, self._motion.camera.focal_px, (width, height))
+        points = np.round(points.clip(-1e4, 1e4)).astype(int)
+        thick = max(1, round(max(width, height) / 900))
+        for joint, parent in enumerate(self._motion.parents):
+            if parent >= 0:
+                ends = points[parent].tolist(), points[joint].tolist()
+                cv2.line(picture, *ends, (255, 255, 255), thick, cv2.LINE_AA)
+        for x, y in points.tolist():
+            cv2.circle(picture, (x, y), 2 * thick, (255, 90, 40), -1, cv2.LINE_AA)
+
+
+def to_camera_axes(points_m: np.ndarray, camera: Camera) -> np.ndarray:
+    """Points (..., 3) of a motion -> camera axes (x right, y down, z away)."""
+    turned = (points_m - camera.position_m) @ from_quaternions(camera.rotation_wxyz)
+    return turned @ TO_Y_UP.T
+
+
+def _shade(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) brightness 0..1 of faces under a light beside the camera."""
+    a, b, c = (vertices_m[faces[:, i]] for i in range(3))
+    normal = np.cross(b - a, c - a)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    return 0.45 + 0.65 * np.maximum(normal @ _LIGHT, 0)
+
+
+@contextlib.contextmanager
+def _writer(temporary: Path, path: Path, video: Video, first: int, last: int) -> Iterator[Any]:
+    """A function that adds one picture at a time in seconds; sound is copied at the end."""
+    import av
+
+    even = (video.width_px - video.width_px % 2, video.height_px - video.height_px % 2)
+    if min(even) < 2:
+        raise OutputError(f"cannot write {path}: the picture is too small for a video.")
+    with av.open(str(temporary), "w") as container:
+        stream: Any = container.add_stream("libx264", options={"crf": "20", "preset": "veryfast"})
+        stream.width, stream.height = even
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, _CLOCK)
+        sound = _Sound(container, video, first, last)
+
+        def add(picture: np.ndarray, time_s: float) -> None:
+            frame = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(picture[: even[1], : even[0]]), format="rgb24"
+            )
+            frame.pts, frame.time_base = round(time_s * _CLOCK), Fraction(1, _CLOCK)
+            container.mux(stream.encode(frame))
+
+        try:
+            yield add
+            container.mux(stream.encode(None))
+            sound.copy()
+        finally:
+            sound.close()
+
+
+class _Sound:
+    """The footage's first sound track, copied packet by packet without decoding."""
+
+    def __init__(self, container: Any, video: Video, first: int, last: int) -> None:
+        import av
+
+        self._container, self._source, self._stream = container, None, None
+        step_s = 1 / video.fps
+        self._span_s = float(video.times_s[first]), float(video.times_s[last - 1]) + step_s
+        if video.has_audio and video.path.is_file():
+            self._source = av.open(str(video.path))
+            self._track = self._source.streams.audio[0]
+            pictures = self._source.streams.video[0]
+            self._zero_s = float((pictures.start_time or 0) * (pictures.time_base or 0))
+            with contextlib.suppress(ValueError):  # the container cannot hold this codec
+                self._stream = container.add_stream_from_template(self._track)
+
+    def copy(self) -> None:
+        if self._source is None or self._stream is None:
+            return
+        start_s, end_s = self._span_s
+        for packet in self._source.demux(self._track):
+            if packet.pts is None:
+                continue
+            time_s = float(packet.pts * packet.time_base) - self._zero_s
+            if start_s <= time_s < end_s:
+                shift = round(start_s / packet.time_base) + round(self._zero_s / packet.time_base)
+                packet.pts -= shift
+                packet.dts = packet.pts
+                packet.stream = self._stream
+                self._container.mux(packet)
+
+    def close(self) -> None:
+        if self._source is not None:
+            self._source.close()

@@ -1,0 +1,69 @@
+"""What the fit knows: a whole track as it was given, and some of its frames made ready to use."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from staf_backend.fit.settings import LEAST_DEVIATION_RAD, MARKER_TRUST, FitSettings
+from staf_backend.geometry.rotations import from_quaternions
+
+if TYPE_CHECKING:
+    from staf_backend.landmarks.lift import Lifted
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of some frames.
+
+    `weights` are (T, 27) in 1/m^2, 0 where nothing is seen; `planted` (T, 4) is how surely heels
+    and toes stand still, 0..1.
+    """
+
+    times_s: np.ndarray
+    rays: np.ndarray
+    weights: np.ndarray
+    prior: np.ndarray
+    prior_weights: np.ndarray
+    planted: np.ndarray
+
+    def __getitem__(self, chosen: slice | np.ndarray) -> "Seen":
+        return Seen(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class SeenTrack:
+    """A whole track as it was given, which is as small as it can be: a clip may be long."""
+
+    rays: np.ndarray
+    confidence: np.ndarray
+    times_s: np.ndarray
+    lifted: "Lifted"
+    settings: FitSettings
+
+    def frames(self, chosen: slice | np.ndarray) -> Seen:
+        """What is known of some frames; frames closer than 1/30 s share what they know."""
+        rays, confidence = self.rays[chosen], self.confidence[chosen]
+        present = _present(rays, confidence)
+        gaps = np.gradient(self.times_s) if len(self.times_s) > 1 else np.array([1 / 30])
+        share = np.minimum(gaps[chosen] * 30, 1.0)[:, None]
+        weights = np.where(present, confidence, 0) * MARKER_TRUST * share
+        lifted, settings = self.lifted, self.settings
+        deviation = settings.prior * np.maximum(lifted.deviation_rad[chosen], LEAST_DEVIATION_RAD)
+        return Seen(
+            self.times_s[chosen],
+            np.where(present[..., None], rays, 0),
+            weights / settings.landmark_m**2,
+            from_quaternions(lifted.rotations_wxyz[chosen].astype(float)),
+            share / deviation**2,
+            (2 * lifted.contact[chosen] - 1).clip(0, 1),
+        )
+
+    def useful(self) -> np.ndarray:
+        """Numbers of the frames that show enough of the body."""
+        counts = (_present(self.rays, self.confidence) & (self.confidence > 0)).sum(1)
+        return np.flatnonzero(counts >= 8)
+
+
+def _present(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    return np.isfinite(rays).all(-1) & np.isfinite(confidence)

@@ -1,0 +1,1 @@
+"""One person's motion over time: the type that all estimators make and all writers take."""

@@ -1,0 +1,147 @@
+"""One person through a clip: the type `Track`, and choosing among the people that were found.
+
+How tracks are made is in `follow.py` (the drive through a video), `tracker.py` (who is who from
+frame to frame) and `join.py` (finished tracks).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from staf_backend import StafError
+
+LONGEST_GAP_S = 0.5
+SHORTEST_S, SHORTEST_FRAMES = 0.4, 3
+
+
+class NobodyError(StafError):
+    """Nobody was found, nobody long enough, or not the person who was asked for."""
+
+    kind = "nobody"
+    exit_code = 4
+
+
+@dataclass(frozen=True)
+class Track:
+    """One person on consecutive frames, without a gap longer than half a second.
+
+    Attributes:
+        person: number from 1; person 1 is the main one (size times time on the screen).
+        part: number from 1 of this stretch of the person.  Who is away for longer than half a
+            second and comes back has one track for each stretch, with the same `person`.
+        frames: (T,) int64 frame numbers of the video, each one more than the one before.
+        times_s: (T,) presentation times of these frames.
+        boxes_px: (T, 3) centre x, y and side of the square around the person, not enlarged, in
+            continuous image coordinates, smoothed without lag.
+        keypoints_px: (T, 17, 3) x, y and score in COCO's order (see `detect.KEYPOINTS`).
+        observed: (T,) bool; False where the person was not seen and the values are filled in.
+    """
+
+    person: int
+    part: int
+    frames: np.ndarray
+    times_s: np.ndarray
+    boxes_px: np.ndarray
+    keypoints_px: np.ndarray
+    observed: np.ndarray
+
+    def __post_init__(self) -> None:
+        length = len(self.frames)
+        shapes = (
+            ("times_s", (length,)),
+            ("boxes_px", (length, 3)),
+            ("keypoints_px", (length, 17, 3)),
+            ("observed", (length,)),
+        )
+        for name, shape in shapes:
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} must be {shape}, not {getattr(self, name).shape}")
+        if length < 1 or self.person < 1 or self.part < 1:
+            raise ValueError("a track needs a frame, and person and part count from 1")
+        if self.frames.dtype != np.int64 or np.any(np.diff(self.frames) != 1):
+            raise ValueError("frames must be consecutive int64 numbers")
+        if np.any(np.diff(self.times_s) <= 0):
+            raise ValueError("times_s must be strictly increasing")
+        if self.observed.dtype != bool:
+            raise ValueError("observed must be bool")
+        if not (np.isfinite(self.boxes_px).all() and np.isfinite(self.keypoints_px).all()):
+            raise ValueError("boxes_px and keypoints_px must be finite")
+        if np.any(self.boxes_px[:, 2] <= 0):
+            raise ValueError("boxes_px must have positive sides")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@dataclass(frozen=True)
+class TrackSummary:
+    """What a user needs to see to choose a person.
+
+    Attributes:
+        person: number from 1.
+        frames: how many frames the person's tracks cover.
+        coverage: share 0..1 of the searched frames on which the person was really seen.
+        start_s, end_s: time of the first and of the last of these frames.
+        box_px: (3,) mean centre x, y and side.
+        thumbnail: (h, w, 3) uint8 RGB picture of the person, at most 160 pixels high.
+    """
+
+    person: int
+    frames: int
+    coverage: float
+    start_s: float
+    end_s: float
+    box_px: np.ndarray
+    thumbnail: np.ndarray
+
+
+def people(tracks: Sequence[Track]) -> dict[int, list[Track]]:
+    """The tracks of each person, by rising person number."""
+    numbers = sorted({track.person for track in tracks})
+    return {n: [track for track in tracks if track.person == n] for n in numbers}
+
+
+def choose(tracks: Sequence[Track], which: str) -> list[Track]:
+    """The tracks of the people that `which` names.
+
+    Args:
+        tracks: what `follow.find_people` returned.
+        which: "all", "largest" (person 1), or person numbers such as "2" or "1,3".
+
+    Raises:
+        NobodyError: no such person; the advice lists who was found.
+        ValueError: `which` is none of these forms.
+    """
+    found = people(tracks)
+    if which == "all":
+        wanted = set(found)
+    elif which == "largest":
+        wanted = set(list(found)[:1])
+    else:
+        wanted = _numbers(which)
+    missing = sorted(wanted - set(found))
+    if missing or not wanted:
+        names = ", ".join(map(str, missing))
+        message = f"There is no person {names}." if missing else "Nobody was found."
+        raise NobodyError(message, _roll_call(found))
+    return [track for track in tracks if track.person in wanted]
+
+
+def _numbers(which: str) -> set[int]:
+    parts = [part.strip() for part in which.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ValueError(
+            f'people are chosen by "all", "largest" or numbers as "1,3", not {which!r}'
+        )
+    return {int(part) for part in parts}
+
+
+def _roll_call(found: dict[int, list[Track]]) -> str:
+    if not found:
+        return "Choose footage in which a person is seen."
+    lines = []
+    for number, tracks in found.items():
+        start_s, end_s = tracks[0].times_s[0], tracks[-1].times_s[-1]
+        lines.append(f"person {number} ({start_s:.1f} to {end_s:.1f} s)")
+    return f"Found: {', '.join(lines)}."

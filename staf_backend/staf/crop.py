@@ -1,0 +1,188 @@
+"""What STAF's encoder sees of a frame, and where its camera puts the person.  numpy, cv2 for cuts.
+
+The network looks at an upright square around a person through a camera of its own:
+
+    crop -1..1 = 5000 / 112 (x + tx) / (z + 2 * 5000 / (224 s))         (s, tx, ty) = its camera
+
+that is a focal length of 5000 b / 224 pixels with the principal point in the square's centre, b the
+square's side.  Here this becomes a place in the real camera.  Squares are (centre x, centre y,
+side) in image pixels; pixel coordinates are continuous, an image covers [0, width] x [0, height].
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from staf_backend.geometry.rotations import from_axis_angle
+
+SIDE = 224
+"""Pixels along a crop's side."""
+
+CROP_FACTOR = 1.1
+"""Side of the square over the side of the person's box, as in the authors' demo.  It enters here
+and nowhere else: crops and cameras are both computed from the square that was cut."""
+
+_FOCAL_PX = 5000.0  # of the network's camera, in pixels of the crop
+_STEPS = 5
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where people stand in the real camera: x right, y down, z away.
+
+    `root_rotations` (T, 3, 3) joint 0; `root_m` (T, 3) pelvis joint, metres, NaN where `valid`
+    (T,) is False: there the network's camera makes no sense (scale not positive).
+    """
+
+    root_rotations: np.ndarray
+    root_m: np.ndarray
+    valid: np.ndarray
+
+    def __post_init__(self) -> None:
+        frames = len(self.valid)
+        if self.root_m.shape != (frames, 3) or self.root_rotations.shape != (frames, 3, 3):
+            raise ValueError("root_m must be (T, 3) and root_rotations (T, 3, 3)")
+
+
+def squares_around(boxes_px: np.ndarray, factor: float = CROP_FACTOR) -> np.ndarray:
+    """Squares (T, 3) to cut around boxes (T, 3), both centre x, centre y, side.
+
+    Raises:
+        ValueError: boxes of another shape, or a side that is not positive and finite.
+    """
+    boxes_px = np.asarray(boxes_px, float)
+    if boxes_px.ndim != 2 or boxes_px.shape[1] != 3:
+        raise ValueError(f"boxes_px must be (T, 3), not {boxes_px.shape}")
+    if not (np.isfinite(boxes_px).all() and (boxes_px[:, 2] > 0).all()):
+        raise ValueError("boxes_px must be finite, with positive sides")
+    return boxes_px * [1, 1, factor]
+
+
+def cut(image: np.ndarray, square_px: np.ndarray) -> np.ndarray:
+    """Crop (224, 224, 3) uint8 of an RGB image (H, W, 3): bilinear, black outside the image."""
+    import cv2
+
+    scale = SIDE / square_px[2]
+    # The authors put the square's centre on the centre of pixel 112; cv2 counts from pixel centres
+    shift = SIDE / 2 - scale * (np.asarray(square_px[:2]) - 0.5)
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    return cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+
+
+def to_image(points: np.ndarray, squares_px: np.ndarray) -> np.ndarray:
+    """Crop coordinates -1..1 (T, K, 2) to image pixels (T, K, 2)."""
+    return squares_px[:, None, :2] + points * squares_px[:, None, 2:] / 2
+
+
+def weak_perspective(
+    camera: np.ndarray, squares_px: np.ndarray, size_px: tuple[int, int]
+) -> np.ndarray:
+    """The crop's camera as one of the whole image, depth left out (VIBE's `orig_cam`).
+
+    Args:
+        camera: (T, 3) scale and shift for the crop.
+        squares_px: (T, 3) what was cut.
+        size_px: width and height of the image.
+
+    Returns:
+        (T, 4) sx, sy, tx, ty: a point lands at sx (X + tx), sy (Y + ty), the image spanning -1..1.
+    """
+    size = np.asarray(size_px, float)
+    scale = camera[:, :1] * squares_px[:, 2:] / size
+    shift = camera[:, 1:] + (squares_px[:, :2] - size / 2) / (size / 2) / scale
+    return np.concatenate([scale, shift], 1)
+
+
+def weak_perspective_translation(
+    camera: np.ndarray, squares_px: np.ndarray, focal_px: float, size_px: tuple[int, int]
+) -> np.ndarray:
+    """Shift (T, 3) in metres of SMPL's own space into the real camera, the usual shortcut.
+
+    It assumes that the body is flat against its distance and ignores the direction in which the
+    square is seen (SPIN, VIBE, PyMAF).
+    """
+    offset = squares_px[:, :2] - np.asarray(size_px) / 2
+    spread = camera[:, :1] * squares_px[:, 2:]
+    return np.concatenate([camera[:, 1:] + 2 * offset / spread, 2 * focal_px / spread], 1)
+
+
+def place(
+    joints_m: np.ndarray,
+    root_rotations: np.ndarray,
+    camera: np.ndarray,
+    squares_px: np.ndarray,
+    focal_px: float,
+    size_px: tuple[int, int],
+    *,
+    shown_m: np.ndarray | None = None,
+    turn_to_view: bool = True,
+) -> Placement:
+    """Stands people where the real camera sees their joints where the network sees them.
+
+    The network knows the crop only, so its idea of "facing the camera" is facing along the ray to
+    the square; with `turn_to_view` bodies are turned by the angle of that ray.  Then the pelvis is
+    solved for in full perspective, by least squares over the joints.
+
+    Args:
+        joints_m: (T, J, 3) joints in SMPL's space, posed, root rotation included.
+        root_rotations: (T, 3, 3) rotation of joint 0 as the network gives it.
+        camera: (T, 3) the network's camera.
+        squares_px: (T, 3) what was cut.
+        focal_px: of the real camera, principal point in the image's middle.
+        size_px: width and height of the image.
+        shown_m: (T, J, 3) joints of the body that is to stand there, where it is not the
+            network's own (one shape for a whole track).
+        turn_to_view: False keeps the network's orientation.
+
+    Returns:
+        Rotations and places; a place is NaN where the camera's scale is not positive.
+    """
+    valid = np.isfinite(camera).all(1) & (camera[:, 0] > 0)
+    middle = np.asarray(size_px, float) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        seen_px = to_image(_crop_points(joints_m, camera), squares_px)
+    rays = (seen_px - middle) / focal_px
+    turns = np.broadcast_to(np.eye(3), root_rotations.shape)
+    if turn_to_view:
+        turns = _turns((squares_px[:, :2] - middle) / focal_px)
+    shown_m = joints_m if shown_m is None else shown_m
+    bodies = (shown_m - shown_m[:, :1]) @ turns.swapaxes(1, 2)
+    root_m = np.full((len(camera), 3), np.nan)
+    root_m[valid] = _pelvis_m(bodies[valid], rays[valid])
+    return Placement(turns @ root_rotations, root_m, valid)
+
+
+def _crop_points(points_m: np.ndarray, camera: np.ndarray) -> np.ndarray:
+    """Where the network's camera sees points (T, K, 3): (T, K, 2), the crop spans -1..1."""
+    depth_m = 2 * _FOCAL_PX / (SIDE * camera[:, :1] + 1e-9) + points_m[..., 2]
+    return _FOCAL_PX / (SIDE / 2) * (points_m[..., :2] + camera[:, None, 1:]) / depth_m[..., None]
+
+
+def _turns(rays: np.ndarray) -> np.ndarray:
+    """Shortest rotations (T, 3, 3) that take the optical axis to rays (x/z, y/z) (T, 2)."""
+    length = np.linalg.norm(rays, axis=1, keepdims=True)
+    angle = np.arctan(length) / np.maximum(length, 1e-12)
+    axis_angle = np.stack([-rays[:, 1], rays[:, 0], np.zeros(len(rays))], 1) * angle
+    return from_axis_angle(axis_angle)
+
+
+def _pelvis_m(bodies_m: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """Places p (T, 3) such that bodies (T, J, 3) + p are seen along rays (T, J, 2).
+
+    (X + px) / (Z + pz) = rx is linear in p once multiplied by the depth, which gives a start; the
+    depth weights of that form are then divided out, step by step, to least squares in the image.
+    """
+    weight = np.ones(rays.shape[:2])
+    place_m = np.zeros((len(rays), 3))
+    ones, zeros = np.ones_like(weight), np.zeros_like(weight)
+    for _ in range(_STEPS):
+        rows = np.stack([
+            np.stack([ones, zeros, -rays[..., 0]], -1), np.stack([zeros, ones, -rays[..., 1]], -1)
+        ], 2) * weight[..., None, None]  # fmt: skip
+        wanted = (rays * bodies_m[..., 2:] - bodies_m[..., :2]) * weight[..., None]
+        count = 2 * bodies_m.shape[1]
+        rows, wanted = rows.reshape(-1, count, 3), wanted.reshape(-1, count, 1)
+        columns = rows.swapaxes(1, 2)
+        place_m = np.linalg.solve(columns @ rows, columns @ wanted)[..., 0]
+        weight = 1 / np.maximum(bodies_m[..., 2] + place_m[:, None, 2], 0.1)
+    return place_m

@@ -1,0 +1,1 @@
+"""Encoders that make the feature maps which the STAF network reads."""

@@ -1,0 +1,84 @@
+"""Landmarks of a single frame to a first guess of all rotations and the shape.
+
+A residual network of our own; `field_maps` paints what it says.  Unlike `landmarks.lift`, which
+looks at a second of motion, it sees one frame: what frames say of each other is the fusion's to
+find out.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from staf_backend.body.markers import COUNT, indices
+
+NUMBERS = 6
+"""Of a landmark: x, y on the crop, which spans -1..1 (x right, y down); x, y, z in metres about
+the middle of the hips, in the crop's axes (x right, y down, z away); visibility 0..1."""
+
+POSE_6D, BETAS = 144, 10
+_INPUTS = 8 * COUNT
+_WORLD = 2.0  # half a metre counts as one
+_HIPS = slice(int(indices("left_hip")[0]), int(indices("right_hip")[0]) + 1)
+
+
+class FrameLifter(nn.Module):
+    """Landmarks (N, 27, NUMBERS) to 6D rotations (N, 144) and betas (N, 10)."""
+
+    def __init__(self, width: int = 512, blocks: int = 3) -> None:
+        super().__init__()
+        self.width = width
+        self.first = nn.Linear(_INPUTS, width)
+        self.blocks = nn.Sequential(*(_Block(width) for _ in range(blocks)))
+        self.norm = nn.LayerNorm(width)
+        self.last = nn.Linear(width, POSE_6D + BETAS)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, landmarks: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotations, parent-relative, joint 0 in the crop's axes, and betas; float32.
+
+        Raises:
+            ValueError: landmarks of another shape.
+        """
+        check_landmarks(landmarks)
+        inputs = _inputs(landmarks.float()).to(self.first.weight.dtype)
+        found = self.last(self.norm(self.blocks(self.first(inputs)))).float()
+        return found[:, :POSE_6D] + rest_6d(found.device), found[:, POSE_6D:]
+
+
+def check_landmarks(landmarks: Tensor) -> None:
+    """Refuses landmarks of another shape.
+
+    Raises:
+        ValueError: naming the shape.
+    """
+    if landmarks.shape[1:] != (COUNT, NUMBERS):
+        shape = tuple(landmarks.shape)
+        raise ValueError(f"landmarks must be (N, {COUNT}, {NUMBERS}), not {shape}")
+
+
+def rest_6d(device: torch.device) -> Tensor:
+    """Rotations (144,) of a body that stands upright before a camera whose y is down."""
+    rest = torch.zeros(POSE_6D // 6, 6, device=device)
+    rest[:, 0], rest[1:, 3], rest[0, 3] = 1, 1, -1
+    return rest.flatten()
+
+
+def _inputs(landmarks: Tensor) -> Tensor:
+    """Places on the crop, and about the hips over the person's size; world points; visibility."""
+    points = landmarks[..., :2]
+    about = points - points[:, _HIPS].mean(1, keepdim=True)
+    size = about.square().sum(-1).mean(1).sqrt().clamp(min=1e-3)[:, None, None]
+    parts = [points, about / size, landmarks[..., 2:5] * _WORLD, landmarks[..., 5:]]
+    return torch.cat(parts, -1).flatten(1)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.wide = nn.Linear(width, 2 * width)
+        self.back = nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.back(F.gelu(self.wide(self.norm(x))))

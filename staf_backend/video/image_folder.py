@@ -1,0 +1,87 @@
+"""A folder of numbered pictures, read as if it were a video."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from staf_backend.video.error import VideoError
+from staf_backend.video.exif import read_exif
+from staf_backend.video.upright import Upright, focal_px, from_exif
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """Pictures of one size, in natural order; see `video.Video` for the fields."""
+
+    paths: tuple[Path, ...]
+    fps: float
+    width_px: int
+    height_px: int
+    upright: Upright
+    focal_px: float | None
+    has_audio: bool = False
+
+    @property
+    def times_s(self) -> np.ndarray:
+        """(F,) seconds from 0, evenly spaced."""
+        return np.arange(len(self.paths)) / self.fps
+
+    def pictures(self, first: int, last: int) -> Iterator[np.ndarray]:
+        """Upright (H, W, 3) uint8 RGB pictures first .. last - 1."""
+        expected = self.upright.size(self.width_px, self.height_px)
+        for path in self.paths[first:last]:
+            stored, upright, _ = _read(path)
+            image = upright.apply(stored)
+            if image.shape[1::-1] != expected:
+                message = "{} is {}x{} px, the first picture {}x{}."
+                raise VideoError(
+                    message.format(path, *image.shape[1::-1], *expected),
+                    "All pictures of a folder must have one size.",
+                )
+            yield image
+
+
+def open_image_folder(folder: Path, fps: float) -> ImageFolder:
+    """The pictures directly in `folder`, shown at `fps`.
+
+    Raises:
+        VideoError: no pictures there, or the first one cannot be read.
+    """
+    if not (fps > 0 and np.isfinite(fps)):
+        raise VideoError(f"{fps} frames per second is no frame rate.", "Give a positive number.")
+    found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()]
+    paths = tuple(sorted((p for p in found if not p.name.startswith(".")), key=_natural))
+    if not paths:
+        advice = f"A folder must hold the frames as {', '.join(SUFFIXES)}."
+        raise VideoError(f"{folder} is a folder without pictures.", advice)
+    stored, upright, focal_35mm = _read(paths[0])
+    height, width = stored.shape[:2]
+    focal = None if focal_35mm is None else focal_px(focal_35mm, width, height)
+    return ImageFolder(paths, float(fps), width, height, upright, focal)
+
+
+def _natural(path: Path) -> tuple:
+    """Sorting key by which frame9 comes before frame10; else the name's text decides."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return tuple((int(p), "") if p.isdigit() else (-1, p) for p in parts), path.name
+
+
+def _read(path: Path) -> tuple[np.ndarray, Upright, float | None]:
+    """The picture as stored (RGB), how to turn it, and its 35 mm equivalent focal length."""
+    import cv2
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise VideoError(f"{path} cannot be read: {error.strerror}.") from error
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    if image is None:
+        raise VideoError(f"{path} is no readable picture.", "Remove or replace it.")
+    orientation, focal_35mm = read_exif(data)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), from_exif(orientation), focal_35mm

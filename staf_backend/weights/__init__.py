@@ -1,0 +1,1 @@
+"""Trained weights of the STAF network: reading checkpoints, keeping sets, telling what they are."""

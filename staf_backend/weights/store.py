@@ -1,0 +1,353 @@
+"""The user's network weights: taken from checkpoints once, checked, kept, loaded strictly.
+
+    base_model.pt ─────────────┐ add_weights   <data folder>/weights/staf/
+    3dpw_model_best.pth.tar ───┴──────────────►  encoder.safetensors   318 tensors
+                                                 encoder.json          unless it is ResNet-50
+                                                 network.safetensors   our names
+                                                 body.npz              SMPL's layout
+                                                 weights.json          what it is, checksums
+
+A set made by `training` is written by `save_weights` in the same form.  Nothing is loaded in part:
+missing, unexpected, misshapen and non-finite tensors are errors that name them.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from staf_backend.assets import AssetError, checksum
+from staf_backend.body.body import load_body
+from staf_backend.files.atomic import replace_folder_atomically
+from staf_backend.staf.body import (
+    BodyTables,
+    SmplBody,
+    placeholder_tables,
+    tables_from_body,
+    tables_from_smpl,
+)
+from staf_backend.staf.crop import CROP_FACTOR
+from staf_backend.staf.encoders.fields import AnyEncoder, FieldsEncoder
+from staf_backend.staf.encoders.plan import AnyPlan, FieldsPlan, read_plan
+from staf_backend.staf.encoders.planned import PlannedEncoder
+from staf_backend.staf.encoders.resnet import Encoder
+from staf_backend.staf.network import MeanParams, Staf, StafConfig
+from staf_backend.weights import authors_layout
+from staf_backend.weights.checkpoint_file import (
+    first_bytes,
+    optimised_shapes,
+    read_checkpoint,
+    state_dicts,
+)
+from staf_backend.weights.error import WeightsError
+from staf_backend.weights.info import (
+    BODY_FILE,
+    ENCODER_FILE,
+    FORMAT,
+    INFO_FILE,
+    NETWORK_FILE,
+    OWN,
+    PLAN_FILE,
+    WeightsInfo,
+    check_name,
+    file_sha256,
+    installed_weights,
+    read_info,
+    set_folder,
+    weights_folder,
+)
+from staf_backend.weights.training_evidence import gather_evidence
+
+if TYPE_CHECKING:
+    from staf_backend.body.body import Body
+
+__all__ = [
+    "LoadedWeights",
+    "WeightsError",
+    "WeightsInfo",
+    "add_weights",
+    "installed_weights",
+    "load_weights",
+    "save_weights",
+]
+
+BODY_NAME = "smpl-neutral"
+# A single frame through the same three stages: the paper's baseline, PyMAF
+_BASE = StafConfig(frames=1, average_target=False, tcfm_stage=None, safm_stage=None)
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """Networks in eval mode on the CPU, without gradients."""
+
+    encoder: AnyEncoder
+    network: Staf
+    info: WeightsInfo
+
+
+def add_weights(
+    paths: Sequence[str | Path], *, name: str = OWN, root: Path | None = None
+) -> WeightsInfo:
+    """Takes the authors' checkpoints in: verify, translate, keep.
+
+    Args:
+        paths: `base_model.pt` and `3dpw_model_best.pth.tar` in any order; `base_model.pt` alone
+            gives the single-frame baseline.
+        name: what to call the set; one of the same name is replaced.
+        root: folder of all sets; the user's data folder by default.
+
+    Returns:
+        What was stored; `notes` say what was found out about it.
+
+    Raises:
+        WeightsError: a file is unreadable or of another network, or the encoder or the network is
+            in none of the files.
+        OutputError: the set cannot be written.
+    """
+    check_name(name)
+    checkpoints = {Path(path): read_checkpoint(Path(path)) for path in paths}
+    states = [(path, s) for path, content in checkpoints.items() for s in state_dicts(content)]
+    encoder_path, encoder = _pick(states, authors_layout.is_authors_encoder, "encoder")
+    # A file with fusion modules wins over the base model, which holds everything else too
+    states.sort(key=lambda pair: not any(key.startswith("tcfm.") for key in pair[1]))
+    path, network = _pick(states, authors_layout.is_authors_staf, "network")
+    translated = authors_layout.network_tensors(network, str(path))
+    base = _translated_base(states, path)
+    evidence = gather_evidence(translated, base, optimised_shapes(checkpoints[path]))
+    return save_weights(
+        weights_folder(root) / name,
+        encoder=_strict_state(_meta(Encoder), authors_layout.encoder_tensors(encoder),
+                              str(encoder_path)),
+        network=_strict_state(_blank(_config_of(translated)), translated, str(path)),
+        config=_config_of(translated),
+        body=authors_layout.body_arrays(network, str(path)),
+        sources={file.name: file_sha256(file) for file in checkpoints},
+        notes=(*evidence.sentences(), *_licence_notes(network)),
+    )  # fmt: skip
+
+
+def save_weights(
+    folder: Path,
+    *,
+    encoder: Mapping[str, Tensor],
+    network: Mapping[str, Tensor],
+    config: StafConfig,
+    plan: AnyPlan | None = None,
+    body: Mapping[str, np.ndarray] | None = None,
+    body_name: str = "",
+    crop_factor: float = CROP_FACTOR,
+    sources: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+) -> WeightsInfo:
+    """Writes a set of weights; one that is there is replaced once the new one is complete.
+
+    Args:
+        folder: where; its name becomes the set's name.
+        encoder: state dict of `Encoder`, or of what the `plan` describes.
+        network: state dict of `Staf`.
+        config: what the network was built with.
+        plan: the encoder's, None for ResNet-50.
+        body: arrays under SMPL's names with `vids_431`, or None.
+        body_name: whose betas the network gives, where no body comes with it.
+        crop_factor: side of the crop over the side of the person's box.
+        sources: SHA-256 of the files it was made from.
+        notes: sentences for the user.
+
+    Raises:
+        WeightsError: the tensors are not those networks', not finite, or the network does not
+            read what the encoder gives.
+        OutputError: the folder cannot be written.
+    """
+    blank = _meta(lambda: _encoder(plan))
+    _check_width(blank, config, str(folder))
+    encoder = _strict_state(blank, encoder, "the encoder")
+    network = _strict_state(_blank(config), network, "the network")
+    with replace_folder_atomically(folder) as new:
+        (new / ENCODER_FILE).write_bytes(save(encoder))
+        (new / NETWORK_FILE).write_bytes(save(network))
+        if plan is not None:
+            (new / PLAN_FILE).write_text(plan.to_json(), encoding="utf-8")
+        if body is not None:
+            np.savez_compressed(new / BODY_FILE, **dict(body))  # pyright: ignore[reportArgumentType]
+        digests = {file.name: file_sha256(file) for file in sorted(new.iterdir())}
+        info = WeightsInfo(folder.name, config, digests, dict(sources or {}), tuple(notes),
+                           encoder=blank.name, crop_factor=crop_factor, body=body_name)  # fmt: skip
+        content = {"format": FORMAT, **asdict(info)}
+        (new / INFO_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return info
+
+
+def load_weights(
+    name: str = OWN,
+    *,
+    root: Path | None = None,
+    body: "Body | None" = None,
+    config: StafConfig | None = None,
+) -> LoadedWeights:
+    """Builds the encoder and the network of a stored set.
+
+    Args:
+        name: of the set.
+        root: folder of all sets; the user's data folder by default.
+        body: used instead of the set's own; by default the one that came with the set, or the
+            one of the name that the set gives.
+        config: replaces the stored one where tensors are the same, e.g. `tcfm_batching`.
+
+    Raises:
+        WeightsError: no such set, changed or damaged files, tensors that do not fit, or no body.
+    """
+    info = read_info(name, root)
+    folder = set_folder(name, root)
+    _check_digests(folder, info)
+    network = Staf(config or info.config, SmplBody(_tables(folder, info, body)), _no_means())
+    plan = _read_plan(folder / PLAN_FILE) if PLAN_FILE in info.files else None
+    encoder = _meta(lambda: _encoder(plan)).to_empty(device="cpu")
+    _check_width(encoder, network.config, str(folder))
+    for module, file in ((encoder, ENCODER_FILE), (network, NETWORK_FILE)):
+        tensors = _read_tensors(folder / file)
+        module.load_state_dict(_strict_state(module, tensors, str(folder / file)), strict=True)
+        module.eval().requires_grad_(False)
+    return LoadedWeights(encoder, network, info)
+
+
+def _pick(states: list[tuple[Path, dict]], fits: Any, what: str) -> tuple[Path, dict[str, Tensor]]:
+    for path, state in states:
+        if fits(state):
+            return path, state
+    names = ", ".join(dict.fromkeys(str(path) for path, _ in states)) or "The files"
+    raise WeightsError(
+        f"{names} hold no STAF {what}.",
+        "Give both base_model.pt (the encoder) and 3dpw_model_best.pth.tar (the network).",
+    )
+
+
+def _translated_base(states: list[tuple[Path, dict]], network: Path) -> dict[str, Tensor] | None:
+    """The base model's stages, if it is a file apart from the network's."""
+    for path, state in states:
+        both = authors_layout.is_authors_staf(state) and authors_layout.is_authors_encoder(state)
+        if both and path != network:
+            return authors_layout.network_tensors(state, str(path))
+    return None
+
+
+def _licence_notes(state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    if "regressor.0.smpl.v_template" not in state:
+        return ("The file holds no body; give one when converting.",)
+    return ("The SMPL body came out of the checkpoint; SMPL's licence applies to it.",)
+
+
+def _config_of(tensors: Mapping[str, Tensor]) -> StafConfig:
+    """The paper's network if there is a fusion, else the single-frame baseline; strictness follows
+    when the tensors are compared with it."""
+    fused = any(name.startswith(("tcfm.", "safm.")) for name in tensors)
+    return StafConfig() if fused else _BASE
+
+
+def _strict_state(
+    module: nn.Module, tensors: Mapping[str, Tensor], source: str
+) -> dict[str, Tensor]:
+    """The tensors, if they are exactly the module's: names, shapes, finite."""
+    expected = module.state_dict()
+    shared = [name for name in expected if name in tensors]
+    found = {
+        "missing": [name for name in expected if name not in tensors],
+        "unexpected": [name for name in tensors if name not in expected],
+        "misshapen": [name for name in shared if tensors[name].shape != expected[name].shape],
+        "not finite": [name for name in shared if not torch.isfinite(tensors[name]).all()],
+    }
+    problems = [f"{what}: {authors_layout.listed(names)}" for what, names in found.items() if names]
+    if problems:
+        raise WeightsError(
+            f"{source} does not hold this network's weights ({'; '.join(problems)}).",
+            "The file is damaged or of another network; nothing was loaded.",
+        )
+    return {name: tensors[name].contiguous() for name in expected}
+
+
+def _tables(folder: Path, info: WeightsInfo, body: "Body | None") -> BodyTables:
+    if body is None and not info.has_body and info.body:
+        body = load_body(info.body)
+    if body is not None:
+        return tables_from_body(body)
+    if not info.has_body:
+        raise WeightsError(
+            f"The weights {info.name} came without a body.",
+            "Name the body they were trained with, for example one added with: staf body add",
+        )
+    try:
+        with np.load(folder / BODY_FILE, allow_pickle=False) as file:
+            arrays = dict(file)
+        return tables_from_smpl(
+            arrays,
+            name=BODY_NAME,
+            alignment_vertices=arrays["vids_431"],
+            extra_regressor=arrays.get("J_regressor_extra"),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"{folder / BODY_FILE} is not a body: {error}.",
+                           "Add the weights again with: staf weights add") from error  # fmt: skip
+
+
+def _check_digests(folder: Path, info: WeightsInfo) -> None:
+    for file, digest in info.files.items():
+        path = folder / file
+        if not path.is_file() or file_sha256(path) != digest:
+            raise WeightsError(f"{path} is missing or has changed since it was added.",
+                               "Add the weights again with: staf weights add")  # fmt: skip
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    first_bytes(path)
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError) as error:
+        raise WeightsError(f"{path} is not a safetensors file: {error}.",
+                           "Add the weights again with: staf weights add") from error  # fmt: skip
+
+
+def _encoder(plan: AnyPlan | None) -> AnyEncoder:
+    if isinstance(plan, FieldsPlan):
+        return FieldsEncoder(plan)
+    return Encoder() if plan is None else PlannedEncoder(plan)
+
+
+def _check_width(encoder: AnyEncoder, config: StafConfig, source: str) -> None:
+    if encoder.channels != config.map_channels:
+        raise WeightsError(
+            f"The encoder {encoder.name} gives {encoder.channels} channels, but the network of "
+            f"{source} reads {config.map_channels}.",
+            "Take the encoder and the network from one training run.",
+        )
+
+
+def _read_plan(path: Path) -> AnyPlan:
+    try:
+        plan = read_plan(path.read_text(encoding="utf-8"))
+        if isinstance(plan, FieldsPlan) and checksum(plan.tensors) != plan.digest:
+            raise ValueError(f"it was made for another {plan.tensors}")
+        return plan
+    except (OSError, ValueError, AssetError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}.",
+                           "Add the weights again with: staf weights add") from error  # fmt: skip
+
+
+def _meta(make: Any) -> Any:
+    """A module of shapes only."""
+    with torch.device("meta"):
+        return make()
+
+
+def _blank(config: StafConfig) -> Staf:
+    tables = placeholder_tables(config.mesh_points)
+    return _meta(lambda: Staf(config, SmplBody(tables), _no_means()))
+
+
+def _no_means() -> MeanParams:
+    return MeanParams(torch.zeros(144), torch.zeros(10), torch.zeros(3))

@@ -1,0 +1,1 @@
+"""The tests of everything; `support` holds what they share."""

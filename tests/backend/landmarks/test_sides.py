@@ -1,0 +1,186 @@
+"""Limbs that a network swaps for some frames are put back; what is right is left alone."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from staf_backend.landmarks.network import COCO, COUNT, MIRROR, NAMES, Landmarks
+from staf_backend.landmarks.sides import consistent_sides
+
+RNG = np.random.default_rng(0)
+LEGS = np.array(
+    [i for i, n in enumerate(NAMES) if any(w in n for w in ("knee", "ankle", "heel", "foot"))]
+)
+ARMS = np.array(
+    [
+        i
+        for i, n in enumerate(NAMES)
+        if any(w in n for w in ("elbow", "wrist", "pinky", "index", "thumb")) and "foot" not in n
+    ]
+)
+
+
+def walking(frames: int = 60, noise_px: float = 2.0) -> tuple[Landmarks, np.ndarray]:
+    """Someone seen from the side whose legs and arms pass each other twice a second."""
+    time_s = np.arange(frames) / 30
+    points = np.zeros((frames, COUNT, 2))
+    for j, name in enumerate(NAMES):
+        side = {"l": 1, "r": -1}.get(name[0], 0) if "_" in name or name == "nose" else 0
+        height = 0.0
+        swing = 0.0
+        for word, at, width in (
+            ("shoulder", -100, 0), ("elbow", -50, 20), ("wrist", 0, 40), ("pinky", 5, 45),
+            ("thumb", 5, 45), ("hip", 0, 5), ("knee", 100, 40), ("ankle", 200, 80),
+            ("heel", 205, 80), ("foot", 205, 90),
+        ):  # fmt: skip
+            if word in name:
+                height, swing = at, width
+        points[:, j, 0] = 300 + 60 * time_s + side * swing * np.sin(2 * np.pi * time_s)
+        points[:, j, 1] = 400 + height
+    points += RNG.normal(0, noise_px, points.shape)
+    keypoints = np.concatenate([points[:, COCO], np.full((frames, 17, 1), 0.8)], -1)
+    world = np.concatenate([points / 500, points[..., :1] / 700], -1)
+    visibility = np.tile(np.linspace(0.5, 1, COUNT), (frames, 1))
+    return Landmarks(points, world, visibility, np.ones(frames)), keypoints
+
+
+def swapped(landmarks: Landmarks, frames: slice, limb: np.ndarray) -> Landmarks:
+    arrays = []
+    for name in ("points_px", "world_m", "visibility"):
+        array = getattr(landmarks, name).copy()
+        array[frames, limb] = getattr(landmarks, name)[frames][:, MIRROR[limb]]
+        arrays.append(array)
+    points, world, visibility = arrays
+    return Landmarks(points, world, visibility, landmarks.person)
+
+
+def test_what_is_right_is_left_alone():
+    landmarks, keypoints = walking()
+    found, undone = consistent_sides(landmarks, keypoints)
+    assert found is landmarks
+    assert undone.shape == (60, 3)
+    assert not undone.any()
+
+
+@pytest.mark.parametrize(("column", "limb"), [(0, ARMS), (1, LEGS)], ids=["arms", "legs"])
+@pytest.mark.parametrize("frames", [slice(20, 21), slice(18, 30), slice(0, 10), slice(50, 60)])
+def test_a_swapped_limb_is_put_back(column: int, limb: np.ndarray, frames: slice):
+    landmarks, keypoints = walking()
+    found, undone = consistent_sides(swapped(landmarks, frames, limb), keypoints)
+    legs_apart = np.abs(landmarks.points_px[:, 27, 0] - landmarks.points_px[:, 28, 0]) > 30
+    expected = np.zeros((60, 2), bool)
+    expected[frames, column] = True
+    assert np.array_equal(undone[legs_apart, :2], expected[legs_apart])
+    right = legs_apart & expected.any(1)
+    for name in ("points_px", "world_m", "visibility"):
+        assert np.array_equal(getattr(found, name)[right], getattr(landmarks, name)[right])
+
+
+def test_arms_and_legs_are_decided_apart():
+    landmarks, keypoints = walking()
+    wrong = swapped(swapped(landmarks, slice(5, 12), ARMS), slice(35, 42), LEGS)
+    _, undone = consistent_sides(wrong, keypoints)
+    assert undone[7:11, 0].all()
+    assert not undone[30:, 0].any()
+    assert undone[37:41, 1].all()
+    assert not undone[:30, 1].any()
+
+
+def test_who_is_taken_for_their_own_back_is_turned_round_whole():
+    """A network that sees a front as a back swaps shoulders and hips with the limbs.
+
+    So `pose_landmark_full` on frames 46 to 65 of balance_cam02: limbs put back onto a trunk that
+    stays swapped tear the body apart.
+    """
+    landmarks, keypoints = walking()
+    across = np.array([n.split("_")[-1] in ("shoulder", "hip") for n in NAMES])
+    side = np.array([{"left": 1.0, "right": -1.0}.get(n.split("_")[0], 0) for n in NAMES])
+    for array, scale in ((landmarks.points_px, 40), (landmarks.world_m, 0.08)):
+        array[:, :, 0] += scale * across * side
+    keypoints[..., :2] = landmarks.points_px[:, COCO]
+    trunk = np.flatnonzero(across)
+    wrong = landmarks
+    for part in (ARMS, LEGS, trunk):
+        wrong = swapped(wrong, slice(20, 40), part)
+    found, _ = consistent_sides(wrong, keypoints)
+    assert np.array_equal(found.points_px[22:38, trunk], landmarks.points_px[22:38, trunk])
+    assert np.array_equal(found.world_m[22:38, trunk], landmarks.world_m[22:38, trunk])
+
+
+def seen_from_behind(frames: int = 60) -> tuple[Landmarks, np.ndarray]:
+    """The walker with a trunk as wide as it looks from behind, left on the left."""
+    landmarks, keypoints = walking(frames)
+    side = np.array([{"left": -1.0, "right": 1.0}.get(n.split("_")[0], 0) for n in NAMES])
+    landmarks.points_px[..., 0] += 30 * side
+    keypoints[..., :2] = landmarks.points_px[:, COCO]
+    return landmarks, keypoints
+
+
+@pytest.mark.parametrize("frames", [slice(0, 60), slice(0, 40), slice(10, 13)])
+def test_a_back_that_only_the_detector_takes_for_a_front_stays_a_back(frames: slice):
+    """A trunk's sides by the detector are wrong as a whole; the network's are right."""
+    landmarks, keypoints = seen_from_behind()
+    left, right = np.arange(5, 17, 2), np.arange(6, 17, 2)
+    turned = keypoints.copy()
+    turned[frames, left], turned[frames, right] = keypoints[frames, right], keypoints[frames, left]
+    found, undone = consistent_sides(landmarks, turned)
+    assert found is landmarks
+    assert not undone.any()
+
+
+def test_a_detector_that_flickers_between_front_and_back_helps_nobody_and_harms_nobody():
+    landmarks, keypoints = seen_from_behind()
+    wrong = swapped(landmarks, slice(20, 26), ARMS)
+    turned = keypoints.copy()
+    turned[::2, 5::2], turned[::2, 6::2] = keypoints[::2, 6::2], keypoints[::2, 5::2]
+    _, undone = consistent_sides(wrong, turned)
+    assert not undone[:, 1:].any()
+    assert np.array_equal(np.flatnonzero(undone[:, 0]), np.arange(20, 26))
+
+
+def test_the_trunk_and_the_face_never_change_places():
+    landmarks, keypoints = walking()
+    found, _ = consistent_sides(swapped(landmarks, slice(10, 20), LEGS), keypoints)
+    rest = np.setdiff1d(np.arange(COUNT), LEGS)
+    assert np.array_equal(found.points_px[:, rest], landmarks.points_px[:, rest])
+
+
+def test_limbs_that_truly_cross_stay_crossed():
+    """Standing with crossed ankles: the detector agrees, nothing jumps, nothing is undone."""
+    landmarks, keypoints = walking(noise_px=0.5)
+    crossed = swapped(landmarks, slice(0, 60), LEGS)
+    keypoints = keypoints.copy()
+    keypoints[..., :2] = crossed.points_px[:, COCO]
+    _, undone = consistent_sides(crossed, keypoints)
+    assert not undone.any()
+
+
+def test_frames_without_landmarks_do_no_harm():
+    landmarks, keypoints = walking()
+    gap = swapped(landmarks, slice(30, 45), LEGS)
+    for array in (gap.points_px, gap.world_m):
+        array[20:24] = np.nan
+    gap.visibility[20:24] = 0
+    found, undone = consistent_sides(gap, keypoints)
+    assert np.isnan(found.points_px[20:24]).all()
+    assert undone[33:42, 1].all()
+    assert not undone[:18].any()
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_tracks_of_a_frame_or_two(frames: int):
+    landmarks, keypoints = walking(frames)
+    found, undone = consistent_sides(landmarks, keypoints)
+    assert undone.shape == (frames, 3)
+    assert np.array_equal(found.points_px, landmarks.points_px)
+
+
+def test_nothing_seen_at_all():
+    empty = Landmarks(
+        np.full((5, COUNT, 2), np.nan), np.full((5, COUNT, 3), np.nan),
+        np.zeros((5, COUNT)), np.zeros(5),
+    )  # fmt: skip
+    with warnings.catch_warnings(action="error"):  # a user would see the warning on the terminal
+        _, undone = consistent_sides(empty, np.zeros((5, 17, 3)))
+    assert not undone.any()

@@ -1,0 +1,316 @@
+"""The Motion type and its file: round trip, equal bytes, and every kind of rubbish."""
+
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from staf_backend import StafError
+from staf_backend.files.atomic import OutputError
+from staf_backend.geometry.skeleton import PARENTS, forward_kinematics
+from staf_backend.motion.edits import mirror, trim
+from staf_backend.motion.motion import (
+    Camera,
+    Motion,
+    MotionError,
+    joints_m,
+    load_motion,
+    save_motion,
+)
+from tests.support.sample_motions import sample_motion, swaying
+
+
+def with_keypoints() -> Motion:
+    points = np.random.default_rng(1).uniform(0, 700, (40, 3, 3))
+    return sample_motion(keypoints_px=points, keypoint_names=("nose", "left_eye", "right_eye"))
+
+
+def assert_equal(first: Any, second: Any) -> None:
+    for field in dataclasses.fields(first):
+        a, b = getattr(first, field.name), getattr(second, field.name)
+        if isinstance(a, Camera):
+            assert_equal(a, b)
+        elif isinstance(a, np.ndarray):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+        else:
+            assert a == b, field.name
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    save_motion(tmp_path / "arc.npz", sample_motion())
+    return tmp_path / "arc.npz"
+
+
+def rewrite(path: Path, **changes: Any) -> Path:
+    """The same file with members replaced, or removed where None; header words by `header_`."""
+    with np.load(path) as archive:
+        members: dict[str, Any] = dict(archive)
+    header = json.loads(str(members["header"]))
+    for name, value in changes.items():
+        if name.startswith("header_"):
+            header[name.removeprefix("header_")] = value
+    members["header"] = json.dumps(header)
+    members |= {name: v for name, v in changes.items() if not name.startswith("header_")}
+    members = {name: value for name, value in members.items() if value is not None}
+    np.savez(path, allow_pickle=True, **members)
+    return path
+
+
+@pytest.mark.parametrize("make", [sample_motion, with_keypoints])
+def test_round_trip(make: Any, tmp_path: Path):
+    motion = make()
+    save_motion(tmp_path / "m.npz", motion)
+    assert_equal(load_motion(tmp_path / "m.npz"), motion)
+
+
+def test_odd_names_survive(tmp_path: Path):
+    motion = sample_motion(name="Läuferin 走る", source="caf\udce9.mp4")
+    save_motion(tmp_path / "m.npz", motion)
+    assert load_motion(tmp_path / "m.npz").source == motion.source
+    assert load_motion(tmp_path / "m.npz").name == motion.name
+
+
+def test_camera_survives(tmp_path: Path):
+    camera = Camera(
+        focal_px=900.5,
+        width_px=720,
+        height_px=1280,
+        focal_assumed=False,
+        principal_point_px=np.array([350.0, 650.0]),
+        rotation_wxyz=np.array([0.6, 0.8, 0.0, 0.0]),
+        position_m=np.array([0.1, 1.6, -2.0]),
+        rotation_deg=90,
+    )
+    save_motion(tmp_path / "m.npz", sample_motion(camera=camera))
+    assert_equal(load_motion(tmp_path / "m.npz").camera, camera)
+
+
+def test_equal_motions_give_equal_bytes(tmp_path: Path):
+    paths = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for path in paths:
+        save_motion(path, with_keypoints())
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    with zipfile.ZipFile(paths[0]) as archive:
+        assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
+
+
+def test_plain_numpy_reads_the_file_without_pickle(saved: Path):
+    with np.load(saved, allow_pickle=False) as archive:
+        assert archive["format"] == 1
+        assert archive["kind"] == "staf-motion"
+        assert archive["rotations_wxyz"].shape == (40, 24, 4)
+        assert json.loads(str(archive["header"]))["camera"]["focal_px"] == 1200
+        assert archive["joint_names"][16] == "L_Shoulder"
+
+
+def test_arrays_are_copies_and_read_only():
+    root_m = np.zeros((40, 3))
+    motion = sample_motion(root_m=root_m)
+    root_m[:] = 9
+    assert motion.root_m.max() == 0
+    with pytest.raises(ValueError, match="read-only"):
+        motion.root_m[0] = 1
+
+
+def test_joints_follow_the_rotations():
+    rotations = swaying()
+    motion = sample_motion(rotations)
+    _, expected = forward_kinematics(rotations, motion.rest_joints_m, motion.root_m)
+    np.testing.assert_allclose(joints_m(motion), expected, atol=1e-6)
+    lengths = np.linalg.norm(np.diff(joints_m(motion)[:, [16, 18]], axis=1), axis=-1)
+    assert np.ptp(lengths) < 1e-9
+
+
+BAD_FIELDS = [
+    ("times_s", np.zeros(40)),
+    ("times_s", np.full(40, np.nan)),
+    ("times_s", np.zeros(0)),
+    ("frames", np.arange(39)),
+    ("frames", np.arange(40)[::-1]),
+    ("frames", np.arange(40) + 0.5),
+    ("rotations_wxyz", np.ones((40, 24, 4))),
+    ("rotations_wxyz", np.zeros((40, 23, 4))),
+    ("root_m", np.zeros((40, 2))),
+    ("root_m", np.full((40, 3), np.inf)),
+    ("root_m", np.full((40, 3), "x")),
+    ("observed", np.ones(40)),
+    ("betas", np.zeros((1, 10))),
+    ("betas", np.full(10, np.nan)),
+    ("rest_joints_m", np.zeros((24, 2))),
+    ("parents", (*PARENTS[:23], 23)),
+    ("parents", PARENTS[:23]),
+    ("joint_names", ("a",) * 24),
+    ("body", ""),
+    ("gender", None),
+    ("person", 1.5),
+    ("person", -1),
+    ("source_fps", float("nan")),
+    ("quality", {"jitter": float("nan")}),
+    ("keypoints_px", np.zeros((40, 5, 3))),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), BAD_FIELDS)
+def test_a_bad_field_is_named(field: str, value: Any):
+    with pytest.raises(MotionError, match=field):
+        dataclasses.replace(sample_motion(), **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("focal_px", 0.0),
+        ("focal_px", float("nan")),
+        ("width_px", 0),
+        ("rotation_deg", 45),
+        ("rotation_wxyz", np.zeros(4)),
+        ("position_m", np.zeros(2)),
+        ("principal_point_px", np.array([np.nan, 0])),
+    ],
+)
+def test_a_bad_camera_field_is_named(field: str, value: Any):
+    fields = {"focal_px": 1000.0, "width_px": 640, "height_px": 480} | {field: value}
+    with pytest.raises(MotionError, match=field):
+        Camera(**fields)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": 2}, "format 2; this version .* reads 1"),
+        ({"kind": "spectrum"}, "spectrum"),
+        ({"root_m": np.full((40, 3), np.nan)}, "root_m must be finite"),
+        ({"rotations_wxyz": np.zeros((40, 23, 4), np.float32)}, "rotations_wxyz must have shape"),
+        ({"root_m": np.full((40, 3), None)}, "pickled objects"),
+        ({"root_m": None}, "root_m"),
+        ({"header_camera": None}, "not a sound motion"),
+        ({"header_camera": {}}, "not a sound motion"),
+        ({"header_quality": "good"}, "not a sound motion"),
+        ({"header_body": 7}, "body must be text"),
+        ({"header": "{not json"}, "not a sound motion"),
+    ],
+)
+def test_a_file_with_a_fault_is_refused(changes: dict[str, Any], words: str, saved: Path):
+    with pytest.raises(MotionError, match=words) as caught:
+        load_motion(rewrite(saved, **changes))
+    assert str(saved) in str(caught.value)
+    assert (caught.value.kind, caught.value.exit_code) == ("motion", 8)
+
+
+def npz_bytes(**arrays: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file"),
+        (b"<!DOCTYPE html><html>", "an HTML page"),
+        (b"glTF\x02\0\0\0", "glTF"),
+        (b"\x80\x02}q\0.", "a Python pickle"),
+        (b"hello", "a text file"),
+        (bytes(range(128, 256)), "unknown kind"),
+        (npz_bytes(poses=np.zeros(3), trans=np.zeros(3)), "an AMASS motion"),
+        (npz_bytes(v_template=np.zeros(3)), "a body or face model"),
+        (npz_bytes(a=np.zeros(3)), "a NumPy archive with a"),
+    ],
+)
+def test_another_file_is_told_by_its_content(content: bytes, words: str, tmp_path: Path):
+    path = tmp_path / "m.npz"
+    path.write_bytes(content)
+    with pytest.raises(MotionError, match=words):
+        load_motion(path)
+
+
+def test_a_folder_and_a_missing_file(tmp_path: Path):
+    with pytest.raises(MotionError, match="a folder"):
+        load_motion(tmp_path)
+    with pytest.raises(MotionError, match="does not exist"):
+        load_motion(tmp_path / "none.npz")
+
+
+def test_a_truncated_or_flipped_file_is_refused_or_read_never_crashes(saved: Path):
+    whole = saved.read_bytes()
+    for size in range(1, len(whole), len(whole) // 40):
+        saved.write_bytes(whole[:size])
+        with pytest.raises(MotionError):
+            load_motion(saved)
+    rng, refused = np.random.default_rng(0), 0
+    for place in rng.integers(0, len(whole), 150):
+        broken = bytearray(whole)
+        broken[place] ^= 0x55
+        saved.write_bytes(broken)
+        try:
+            load_motion(saved)
+        except StafError:
+            refused += 1
+    assert refused > 100
+
+
+def test_a_failed_write_leaves_the_old_file(saved: Path, monkeypatch: pytest.MonkeyPatch):
+    before = saved.read_bytes()
+
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np.lib.format, "write_array", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        save_motion(saved, sample_motion())
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_writing_into_a_missing_folder(tmp_path: Path):
+    with pytest.raises(OutputError, match="folder does not exist"):
+        save_motion(tmp_path / "none" / "m.npz", sample_motion())
+
+
+def test_trim_keeps_the_videos_clock():
+    motion = with_keypoints()
+    part = trim(motion, 2.6, 3.0)
+    assert part.times_s[0] >= 2.6
+    assert part.times_s[-1] < 3.0
+    np.testing.assert_array_equal(part.frames, np.rint(part.times_s * 30))
+    assert part.keypoints_px is not None
+    assert len(part.keypoints_px) == len(part.times_s)
+    with pytest.raises(MotionError, match=r"no keys from 9 to 10 s.*runs from 2\.500"):
+        trim(motion, 9, 10)
+
+
+def test_mirror_shows_the_other_side_and_undoes_itself():
+    motion = with_keypoints()
+    flipped = mirror(motion)
+    swap = [motion.joint_names.index(_partner(name)) for name in motion.joint_names]
+    expected = joints_m(motion)[:, swap] * [-1, 1, 1]
+    np.testing.assert_allclose(joints_m(flipped), expected, atol=1e-6)
+    assert flipped.keypoints_px is not None
+    assert motion.keypoints_px is not None
+    left_x_px = motion.keypoints_px[:, 1, 0]
+    np.testing.assert_allclose(flipped.keypoints_px[:, 2, 0], 1280 - left_x_px)
+    np.testing.assert_allclose(joints_m(mirror(flipped)), joints_m(motion), atol=1e-6)
+
+
+def _partner(name: str) -> str:
+    return {"L_": "R_", "R_": "L_"}.get(name[:2], name[:2]) + name[2:]
+
+
+def test_the_light_rooms_load_no_heavy_library():
+    code = (
+        "import sys, staf_backend.motion.motion, staf_backend.export.gltf, "
+        "staf_backend.export.amass, "
+        "staf_backend.body.body, staf_backend.motion.edits\n"
+        "heavy = {'torch', 'cv2', 'onnxruntime', 'scipy', 'av', 'pygltflib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,1 @@
+"""What the tests share: makers of small data, readers of results, reference computations."""

@@ -1,0 +1,57 @@
+"""Motions for tests: made by formula, with every joint moving differently."""
+
+from typing import Any
+
+import numpy as np
+
+from staf_backend.body.body import load_body
+from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
+from staf_backend.geometry.skeleton import JOINT_COUNT, JOINT_NAMES
+from staf_backend.motion.motion import Camera, Motion
+
+
+def swaying(keys: int = 40, *, seed: int = 0, scale_rad: float = 0.5) -> np.ndarray:
+    """Smooth parent-relative rotations (keys, J, 3, 3), no two joints alike."""
+    rng = np.random.default_rng(seed)
+    rate, phase = rng.uniform(0.5, 2, (2, JOINT_COUNT, 3))
+    angles = np.sin(np.arange(keys)[:, None, None] / 30 * 2 * np.pi * rate + 6 * phase)
+    return from_axis_angle(scale_rad * angles)
+
+
+def sample_motion(
+    rotations: np.ndarray | None = None,
+    *,
+    body: str = "open-neutral",
+    betas: np.ndarray | None = None,
+    **changes: Any,
+) -> Motion:
+    """A person who walks an arc while swaying; `changes` replace fields."""
+    rotations = swaying() if rotations is None else rotations
+    betas = np.linspace(-1, 1, 10) if betas is None else betas
+    time = np.arange(len(rotations)) / 30
+    fields: dict[str, Any] = {
+        "times_s": 2.5 + time,
+        "frames": 75 + np.arange(len(rotations)),
+        "rotations_wxyz": to_quaternions(rotations),
+        "root_m": np.stack([np.sin(time), 0.05 * np.cos(9 * time), -3 - time], -1),
+        "observed": np.arange(len(rotations)) % 7 != 3,
+        "body": body,
+        "betas": betas,
+        "camera": Camera(focal_px=1200.0, width_px=1280, height_px=720),
+        "name": "arc",
+        "source": "arc.mp4",
+        "source_fps": 30.0,
+        "estimator": "landmarks",
+        "quality": {"coverage": 0.85},
+    }
+    if "rest_joints_m" not in changes:
+        fields["rest_joints_m"] = load_body(body).rest_joints_m(betas)
+    return Motion(**(fields | changes))
+
+
+def raised_left_arm(keys: int = 2) -> np.ndarray:
+    """Rotations (keys, J, 3, 3): T-pose but for the left arm, which points straight up."""
+    rotations = np.tile(np.eye(3), (keys, JOINT_COUNT, 1, 1))
+    quarter_turn = from_axis_angle(np.array([0, 0, np.pi / 2]))
+    rotations[:, JOINT_NAMES.index("L_Shoulder")] = quarter_turn
+    return rotations

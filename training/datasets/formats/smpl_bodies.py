@@ -1,0 +1,82 @@
+"""The 49 joints of SMPL's bodies by gender, from the files of a user who has them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from staf_backend.body.body import load_body
+from staf_backend.body.files import BodyError
+from staf_backend.staf.body import SmplBody, tables_from_body
+from training.datasets.store import SetError
+from training.targets.body_joints import BodyJoints
+
+_REGRESSOR = "J_regressor_extra.npy"
+_CHUNK = 64  # bodies at once: 6890 vertices each
+
+
+class GenderedBodies:
+    """SMPL of each gender of which the folder holds a file (.pkl or .npz, any name).
+
+    Args:
+        folder: with the model files and, if the user has it, SPIN's J_regressor_extra.npy.
+
+    Raises:
+        SetError: the folder holds no SMPL file, or a regressor of another layout.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        regressor = _regressor(folder / _REGRESSOR)
+        self._bodies: dict[str, tuple[SmplBody, BodyJoints]] = {}
+        for path in sorted([*folder.glob("*.pkl"), *folder.glob("*.npz")]):
+            try:
+                body = load_body(path)
+            except BodyError:
+                continue  # other files may lie there; what is missing is told when it is needed
+            if body.kind == "smpl":
+                tables = replace(tables_from_body(body), extra_regressor=regressor)
+                self._bodies[body.gender] = SmplBody(tables), BodyJoints(tables)
+        if not self._bodies:
+            raise SetError(f"{folder} holds no SMPL model file.", "See smpl.is.tue.mpg.de.")
+
+    def joints_m(
+        self, gender: str, betas: np.ndarray, local: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Joints (T, 49, 3) and the pelvis (T, 3) of poses, metres, in the root's axes.
+
+        Args:
+            gender: "male", "female" or "neutral".
+            betas: (10,).
+            local: (T, 24, 3, 3) parent-relative rotations.
+
+        Raises:
+            SetError: the folder holds no file of that gender.
+        """
+        if gender not in self._bodies:
+            have = ", ".join(sorted(self._bodies))
+            raise SetError(f"{self.folder} holds no {gender} SMPL file (only {have}).",
+                           "Add it, or leave out --bodies.")  # fmt: skip
+        body, joints = self._bodies[gender]
+        every, pelvis = [], []
+        with torch.inference_mode():
+            for part in torch.from_numpy(local).float().split(_CHUNK):
+                points = body(torch.from_numpy(betas).float().expand(len(part), -1), part)
+                every.append(joints(points).numpy())
+                pelvis.append(points.joints_m[:, 0].numpy())
+        return np.concatenate(every), np.concatenate(pelvis)
+
+
+def _regressor(path: Path) -> np.ndarray | None:
+    if not path.is_file():
+        return None
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise SetError(f"{path} cannot be read: {error}.", "Fetch it again.") from error
+    if rows.shape == (14, 6890):  # GraphCMR's edition of the same name: SPIN's is its end
+        rows = rows[5:]
+    if rows.shape != (9, 6890):
+        raise SetError(f"{path} is {rows.shape}, not (9, 6890).", "Give SPIN's file.")
+    return rows

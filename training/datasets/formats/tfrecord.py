@@ -1,0 +1,137 @@
+"""TensorFlow's record files and the examples in them, without TensorFlow.
+
+    record    8 bytes length │ 4 checksum of it │ message │ 4 checksum of the message
+    Example   {1: Features {1: repeated entry {1: name, 2: Feature}}}
+    Feature   {1: bytes list} or {2: floats} or {3: integers}, each {1: repeated values}
+
+The length's checksum is looked at, the message's is not: CRC-32C of megabytes takes seconds here,
+and a cut file is noticed by its length.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from training.datasets.store import SetError
+
+_VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
+_POLYNOMIAL = 0x82F63B78  # CRC-32C (Castagnoli), reflected
+_MOST_BYTES = 1 << 31
+
+Feature = list[bytes] | np.ndarray
+"""Byte strings, float32 numbers or int64 numbers."""
+
+
+def records(path: Path) -> Iterator[bytes]:
+    """The messages of a file, one at a time.
+
+    Raises:
+        SetError: missing, cut short, or no record file.
+    """
+    try:
+        with path.open("rb") as file:
+            while head := file.read(12):
+                length = int.from_bytes(head[:8], "little")
+                if len(head) < 12 or int.from_bytes(head[8:], "little") != masked_crc(head[:8]):
+                    raise SetError(f"{path} is no TFRecord file, or damaged.", "Fetch it again.")
+                body = file.read(min(length, _MOST_BYTES) + 4)
+                if len(body) != length + 4:
+                    raise SetError(f"{path} is cut short.", "Fetch it again.")
+                yield body[:-4]
+    except OSError as error:
+        raise SetError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
+
+
+def example(message: bytes) -> dict[str, Feature]:
+    """The named features of an Example.
+
+    Raises:
+        ValueError: not an Example.
+    """
+    found: dict[str, Feature] = {}
+    for features in _fields(message, 1):
+        for entry in _fields(features, 1):
+            name, value = _fields(entry, 1), _fields(entry, 2)
+            if len(name) == 1 and len(value) == 1:
+                found[name[0].decode()] = _feature(value[0])
+    return found
+
+
+def masked_crc(data: bytes) -> int:
+    """TensorFlow's checksum of a record's length: CRC-32C, rotated and shifted."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = _table()[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+@cache
+def _table() -> tuple[int, ...]:
+    rows = []
+    for value in range(256):
+        for _ in range(8):
+            value = (value >> 1) ^ (_POLYNOMIAL if value & 1 else 0)
+        rows.append(value)
+    return tuple(rows)
+
+
+def _feature(message: bytes) -> Feature:
+    for kind, content in _walk(message):
+        if kind == 1:
+            return _fields(content, 1)
+        if kind == 2:
+            return np.frombuffer(b"".join(_fields(content, 1)), "<f4")
+        if kind == 3:
+            return _integers(content)
+    return []
+
+
+def _integers(message: bytes) -> np.ndarray:
+    """Packed or one by one; negative numbers are two's complement in ten bytes."""
+    values = []
+    for content in _fields(message, 1):
+        place = 0
+        while place < len(content):
+            value, place = _varint(content, place)
+            values.append(value - (1 << 64) if value >> 63 else value)
+    return np.array(values, np.int64)
+
+
+def _fields(message: bytes, number: int) -> list[bytes]:
+    """Contents of all fields of a number."""
+    return [content for found, content in _walk(message) if found == number]
+
+
+def _walk(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Field numbers and contents, a varint's being its own bytes."""
+    place = 0
+    while place < len(message):
+        tag, place = _varint(message, place)
+        start, wire = place, tag & 7
+        if wire == _VARINT:
+            _, place = _varint(message, place)
+        elif wire in (_EIGHT, _FOUR):
+            place += 8 if wire == _EIGHT else 4
+        elif wire == _BYTES:
+            length, start = _varint(message, place)
+            place = start + length
+        else:
+            raise ValueError(f"wire type {wire}")
+        if place > len(message):
+            raise ValueError("a field is longer than its message")
+        yield tag >> 3, message[start:place]
+
+
+def _varint(message: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if place >= len(message) or shift > 63:
+            raise ValueError("a broken number")
+        byte = message[place]
+        value |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 0x80:
+            return value, place

@@ -1,0 +1,1 @@
+"""Training of the two networks that lift landmarks to three dimensions."""

@@ -1,0 +1,227 @@
+"""Networks at the beginning and at the end of a run: made, taken from stage 1, written out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from staf_backend.assets import sha256
+from staf_backend.body.body import load_body
+from staf_backend.staf.body import BodyTables, SmplBody, tables_from_body
+from staf_backend.staf.config import StafConfig
+from staf_backend.staf.network import MeanParams, Staf
+from staf_backend.weights.info import INFO_FILE, NETWORK_FILE, read_info
+from staf_backend.weights.store import load_weights, save_weights
+from training.model.ablations import PooledConfig, PooledNetwork
+from training.model.encoders import AnyEncoder, make_encoder, plan_of
+from training.run.checkpoints import load_strictly, read_model
+from training.run.run_error import RunError
+from training.run.run_folder import BEST, LAST, describe
+from training.targets.samples import CROP_SCALE
+
+FRESH = ("tcfm.", "safm.")
+"""What stage 2 adds to the base network."""
+CAMERA_START = (0.9, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Base:
+    """What stage 2 begins with.
+
+    `tensors` are the base network's, `network` its configuration, `source` and `digest` the file
+    they came from and its SHA-256.  The encoder is frozen, in eval mode.
+    """
+
+    encoder: AnyEncoder
+    tensors: Mapping[str, Tensor]
+    network: StafConfig
+    body: str
+    source: Path
+    digest: str
+
+
+def body_tables(name: str) -> BodyTables:
+    """The tables of a body by name.
+
+    Raises:
+        BodyError: there is no such body.
+    """
+    return tables_from_body(load_body(name))
+
+
+def start_values(path: Path | None = None) -> MeanParams:
+    """Where regression starts: SPIN's `smpl_mean_params.npz`, or the rest pose without it.
+
+    The rest pose stands upright before the camera: joint 0 turned by half a turn about x.
+
+    Args:
+        path: .npz with `pose` (144,), `shape` (10,) and `cam` (3,).
+
+    Raises:
+        RunError: the file cannot be read or holds something else.
+    """
+    if path is None:
+        pose6d = torch.tensor([1.0, 0, 0, 1, 0, 0]).repeat(24)
+        pose6d[3] = -1
+        return MeanParams(pose6d, torch.zeros(10), torch.tensor(CAMERA_START))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = [np.asarray(file[name], np.float32) for name in ("pose", "shape", "cam")]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{path} holds no mean parameters: {error}.", "Check the path.") from error
+    if [array.shape for array in arrays] != [(144,), (10,), (3,)]:
+        raise RunError(f"{path} holds mean parameters of another form.", "Take SPIN's file.")
+    return MeanParams(*map(torch.from_numpy, arrays))
+
+
+def make_network(
+    config: StafConfig | PooledConfig, tables: BodyTables, mean: MeanParams
+) -> Staf | PooledNetwork:
+    """A network with fresh weights."""
+    if isinstance(config, PooledConfig):
+        return PooledNetwork(config, mean)
+    return Staf(config, SmplBody(tables), mean)
+
+
+def read_base(path: Path, body: str = "") -> Base:
+    """The base model of a finished or unfinished run of stage 1, or of a set of weights.
+
+    Args:
+        path: the run's folder, or the folder of a set of weights of a network that looks at single
+            frames: of stage 1, or of the row "base" of Table IV.
+        body: which it was trained with; needed for a set of weights that does not say so.
+
+    Raises:
+        RunError: it is neither, has not saved yet, or was trained with another body.
+        WeightsError: the set is damaged.
+    """
+    if (path / INFO_FILE).exists():
+        return _base_of_weights(path, body)
+    stage, config = (describe(path)[key] for key in ("stage", "config"))
+    if stage != "image":
+        raise RunError(f"{path} is a run of the {stage} stage.", "Give a run of stage 1.")
+    file = best_state(path)
+    encoder = make_encoder(config["encoder"])
+    load_strictly(encoder, read_model(file, "encoder."), file)
+    network = StafConfig(
+        frames=1, channels=config["channels"], average_target=False, tcfm_stage=None,
+        safm_stage=None, map_channels=encoder.channels,
+    )  # fmt: skip
+    encoder.eval().requires_grad_(False)
+    tensors = read_model(file, "network.")
+    body = same_body(path, config["body"], body)
+    return Base(encoder, tensors, network, body, file, sha256(file))
+
+
+def same_body(path: Path, own: str, said: str) -> str:
+    """The body that a network was trained with.
+
+    Args:
+        path: of the network, for messages.
+        own: the body's name that lies with it, or "".
+        said: what the user says it is, or "".
+
+    Raises:
+        RunError: neither is known, or they differ.
+    """
+    if own and said and own != said:
+        raise RunError(f"{path} was trained with the body {own}, not {said}.", "Omit --body.")
+    if not own and not said:
+        raise RunError(f"{path} does not say its body.", "Name it: --body NAME.")
+    return own or said
+
+
+def load_base(network: Staf | PooledNetwork, base: Base) -> None:
+    """Puts the base network into a new one: all but the fusions, strictly.
+
+    A row of Table V has no part in common with the base but the mean parameters.
+
+    Raises:
+        RunError: something else than the fusions is missing, or does not fit.
+    """
+    if isinstance(network, PooledNetwork):
+        return
+    load_strictly(network, base.tensors, base.source, fresh=FRESH)
+
+
+def best_state(folder: Path) -> Path:
+    """A run's best state where it validated, else its last.
+
+    Raises:
+        RunError: it has not saved yet.
+    """
+    for name in (BEST, LAST):
+        if (folder / name).exists():
+            return folder / name
+    raise RunError(f"The run in {folder} has saved nothing yet.", "Let it train longer.")
+
+
+def export(
+    run: Path, folder: Path, encoder: AnyEncoder | None, network: Staf, notes: tuple[str, ...]
+) -> Path:
+    """Writes the best state of a run as a set of weights.
+
+    Args:
+        run: the run's folder.
+        folder: of the set.
+        encoder: frozen one, or None where the run trained it: then `network`'s run holds it.
+        network: of the run's kind; its tensors are replaced.
+        notes: for the user.
+
+    Raises:
+        RunError: the run has not saved.
+        OutputError: the folder cannot be written to.
+    """
+    file = best_state(run)
+    tensors = read_model(file, "network.")
+    load_strictly(network, tensors, file)
+    if encoder is None:
+        encoder = make_encoder(describe(run)["config"]["encoder"])
+        load_strictly(encoder, read_model(file, "encoder."), file)
+    save_weights(
+        folder,
+        encoder=encoder.state_dict(),
+        network=tensors,
+        config=network.config,
+        plan=plan_of(encoder),
+        body_name=describe(run)["config"]["body"],
+        crop_factor=CROP_SCALE,
+        sources={file.name: sha256(file)},
+        notes=notes,
+    )
+    return folder
+
+
+def _base_of_weights(path: Path, body: str) -> Base:
+    info = read_info(path.name, path.parent)
+    body = same_body(path, info.body, body)
+    given = None if info.has_body else load_body(body)
+    loaded = load_weights(path.name, root=path.parent, body=given)
+    config = info.config
+    if config.tcfm_stage or config.safm_stage or config.average_target:
+        raise RunError(f"{path} holds a network of stage 2.", "Give a base model.")
+    state = loaded.network.state_dict()
+    digest = info.files[NETWORK_FILE]
+    return Base(loaded.encoder, state, replace(config, frames=1), info.body or body, path, digest)
+
+
+def load_network(run: Path) -> Staf | PooledNetwork:
+    """The best network of a run of stage 2, in eval mode on the CPU.
+
+    Raises:
+        RunError: it is no such run, or has saved nothing.
+        BodyError: its body is not here.
+    """
+    content = describe(run)
+    if content["stage"] != "video":
+        raise RunError(f"{run} is a run of the {content['stage']} stage.", "Give one of stage 2.")
+    stored = content["config"]
+    kind = PooledConfig if "integration" in stored["network"] else StafConfig
+    tables = body_tables(stored["body"])
+    network = make_network(kind(**stored["network"]), tables, start_values())
+    file = best_state(run)
+    load_strictly(network, read_model(file, "network."), file)
+    return network.eval().requires_grad_(False)

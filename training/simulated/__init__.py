@@ -1,0 +1,3 @@
+"""Landmarks with a landmark network's errors, made from motion alone: training data without
+pictures.
+"""

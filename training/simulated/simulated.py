@@ -1,0 +1,224 @@
+"""Simulated landmarks: captured motion as a landmark network would report it, without pictures.
+
+    moves ─► body, camera (moves.scenes) ─► BlazePose's errors (landmark_noise) ─► crop ─► landmarks
+                       └───────────────────────────────────────────────► Targets
+
+For encoders that read landmarks (`encoders.fields`): thousands of samples a second where a renderer
+draws twenty, with errors as they were measured on footage, which no renderer has.  Targets mean
+what those of `synthetic.scene.truth` mean: joints and the root's rotation belong to a camera that
+is turned straight at the crop.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from staf_backend.body.body import load_body
+from staf_backend.geometry import skeleton
+from staf_backend.landmarks.windows import GRID_HZ, WINDOW, Windows
+from staf_backend.staf.body import tables_from_body
+from training.moves import scenes as lift_scenes
+from training.moves.mocap import Clip, Sampler
+from training.moves.scenes import Cameras, Scenes, figure_of
+from training.moves.variety import Variety, vary
+from training.simulated.landmark_noise import Noise, observe
+from training.synthetic.recipe import PARTS, SyntheticError, SyntheticRecipe
+from training.synthetic.scene import crop_turns
+from training.synthetic.studio import clips_of
+from training.targets.joints import COUNT, HIPS
+from training.targets.posed_joints import PosedJoints
+from training.targets.samples import CROP_SCALE, CropSequence, Targets
+
+BODY = "open-neutral"
+_BLOCK = 64  # windows drawn at once
+EACH = 4
+"""One frame in four stands alone as an image: neighbours say the same again."""
+_BEYOND = 1.09  # a person's extent over that of the markers: the head's top, the hands' ends
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """How landmarks are simulated.
+
+    Attributes:
+        variety, cameras, noise: as the lifting network learnt from, but nothing is missing, since
+            the landmark network always names a place; and the proportions vary half as much beyond
+            the betas, which are targets here.
+        drift, jitter: deviation of a box's centre and, halved, of the logarithm of its side.
+        part: chance that a crop holds a part of the person only.
+    """
+
+    variety: Variety = field(default_factory=Variety)
+    cameras: Cameras = field(default_factory=lambda: Cameras(bone_width=0.5))
+    noise: Noise = field(default_factory=lambda: Noise(gaps=0.0))
+    drift: float = 0.04
+    jitter: float = 0.008
+    part: float = 0.08
+
+
+class Simulator:
+    """Draws blocks of windows: what is seen of them and what is true."""
+
+    def __init__(self, clips: list[Clip], simulation: Simulation) -> None:
+        self.simulation = simulation
+        self._sampler, self._figure = Sampler(clips), figure_of(BODY)
+        self._joints = PosedJoints(tables_from_body(load_body(BODY)))
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, Targets]:
+        """Landmarks (count, W, 27, NUMBERS) and targets (count, W, ...), float32."""
+        how = self.simulation
+        moves = vary(self._sampler.draw(count, rng), self._sampler, how.variety, rng)
+        scenes = lift_scenes.place(moves, self._figure, how.cameras, rng)
+        windows = observe(scenes, how.noise, 0.0, rng)  # pixels know no focal length
+        squares = _squares(scenes, how, rng)
+        turn = crop_turns(squares.reshape(-1, 3), 1.0).reshape(*squares.shape[:2], 3, 3)
+        return _seen(windows, squares, turn), self._targets(scenes, squares, turn)
+
+    def _targets(self, scenes: Scenes, squares: np.ndarray, turn: np.ndarray) -> Targets:
+        axes = squares.shape[:2]
+        local = scenes.rotations.copy()
+        parents = list(skeleton.PARENTS[1:])
+        local[:, :, 1:] = scenes.rotations[:, :, parents].swapaxes(-1, -2) @ local[:, :, 1:]
+        betas = np.repeat(scenes.betas[:, None], axes[1], 1)
+        with torch.inference_mode():
+            flat = (torch.from_numpy(a.reshape(-1, *a.shape[2:])) for a in (betas, local))
+            joints = self._joints(*flat).numpy().reshape(*axes, COUNT, 3)
+        rest = self._figure.joints_m[0] + betas @ self._figure.joints_per_beta[0].T
+        joints = joints - rest[:, :, None] + scenes.pelvis_m[:, :, None]
+        rays = joints[..., :2] / np.maximum(joints[..., 2:], 0.1)
+        sure = np.ones((*axes, COUNT, 1), np.float32)
+        about = joints - joints[:, :, list(HIPS)].mean(2, keepdims=True)
+        local[:, :, 0] = turn @ local[:, :, 0]
+        fields = Targets(
+            np.concatenate([_on_crop(rays, squares), sure], -1),
+            np.concatenate([about @ turn.swapaxes(-1, -2), sure], -1),
+            local, betas, np.ones(axes), np.ones(axes),
+        )  # fmt: skip
+        return fields.map(lambda field: field.astype(np.float32))
+
+
+def _seen(windows: Windows, squares: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """Landmarks (N, W, 27, NUMBERS) as `encoders.field_maps` reads them.
+
+    World points are turned to the crop's axes: a network that sees a crop knows of no others.
+    """
+    world_m = windows.world_m @ turn.swapaxes(-1, -2)
+    parts = [_on_crop(windows.rays, squares), world_m, windows.visibility[..., None]]
+    return np.concatenate(parts, -1, dtype=np.float32)
+
+
+def _on_crop(rays: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Rays (N, W, K, 2) as places on the crops, which span -1..1."""
+    return (rays - squares[:, :, None, :2]) / (squares[:, :, None, 2:] / 2)
+
+
+def _squares(scenes: Scenes, how: Simulation, rng: np.random.Generator) -> np.ndarray:
+    """Crops (N, W, 3), centre and side in rays: around the person, a little off, as a tracker's."""
+    points = np.concatenate([scenes.markers_m, scenes.joints_m], 2) + scenes.pelvis_m[:, :, None]
+    rays = points[..., :2] / np.maximum(points[..., 2:], 0.3)
+    low, high = rays.min(2), rays.max(2)
+    count, frames = len(rays), rays.shape[1]
+    side = (high - low).max(-1, keepdims=True) * _BEYOND
+    wander = np.linspace(-1, 1, frames)[:, None] * rng.standard_normal((count, 1, 3)) * how.drift
+    error = rng.standard_normal((count, 1, 3)) * how.drift + 0.5 * wander
+    error += rng.standard_normal((count, frames, 3)) * how.jitter
+    side = side * np.exp(error[..., 2:] / 2 + 0.02)
+    centre = (low + high) / 2 + error[..., :2] * side
+    part = np.where(rng.random((count, 1, 1)) < how.part, rng.uniform(0.5, 0.9, (count, 1, 1)), 1)
+    centre += rng.uniform(-1, 1, (count, 1, 2)) * (0.3, 1) * side * (1 - part) * 0.5
+    return np.concatenate([centre, side * part * CROP_SCALE], -1)
+
+
+class SimulatedSequences:
+    """Windows of 32 frames, 30 a second (a `SequenceSource`)."""
+
+    def __init__(self, recipe: SyntheticRecipe, count: int, seed: int) -> None:
+        """`count` windows; `seed` chooses which, the recipe whose motion.
+
+        Raises:
+            MocapError, SyntheticError: the motion cannot be read, or none is named.
+        """
+        self.name, self.body = f"simulated-{recipe.part}-{seed}", BODY
+        self.recipe, self.count, self.seed = recipe, count, seed
+        self._simulator = _simulator(recipe)
+        self._kept: tuple[int, np.ndarray, Targets] | None = None
+
+    def __len__(self) -> int:
+        return self.count
+
+    def parts(self, index: int) -> Iterator[CropSequence]:
+        """Window `index`."""
+        number, place = divmod(index, _BLOCK)
+        if self._kept is None or self._kept[0] != number:
+            self._kept = (number, *_block(self._simulator, self.recipe, self.seed, number))
+        _, seen, targets = self._kept
+        yield CropSequence(
+            f"{self.name}/{index:06d}", seen[place], targets.map(lambda field: field[place]),
+            np.arange(WINDOW) / GRID_HZ, np.ones(WINDOW, bool),
+        )  # fmt: skip
+
+
+class SimulatedFrames:
+    """Single frames, all drawn when the first is asked for (an `ImageSource`); 3 KB each."""
+
+    def __init__(self, recipe: SyntheticRecipe, count: int, seed: int) -> None:
+        """`count` frames; `seed` chooses which, the recipe whose motion.
+
+        Raises:
+            MocapError, SyntheticError: the motion cannot be read, or none is named.
+        """
+        self.name, self.body = f"simulated-frames-{recipe.part}-{seed}", BODY
+        self.recipe, self.count, self.seed = recipe, count, seed
+        self._simulator = _simulator(recipe)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __reduce__(self) -> tuple:
+        """Other processes draw the frames anew instead of getting copies of them."""
+        return SimulatedFrames, (self.recipe, self.count, self.seed)
+
+    def image(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, Targets]:
+        """Landmarks (27, 6) and targets without leading axes; every draw of a frame is the same."""
+        del rng
+        seen, targets = self._frames
+        return seen[index], targets.map(lambda field: field[index])
+
+    @cached_property
+    def _frames(self) -> tuple[np.ndarray, Targets]:
+        blocks = -(-self.count * EACH // (_BLOCK * WINDOW))
+        drawn = [
+            frames_of(*_block(self._simulator, self.recipe, self.seed, number), number % EACH)
+            for number in range(blocks)
+        ]
+        seen = np.concatenate([one for one, _ in drawn])
+        return seen, Targets(*map(np.concatenate, zip(*(targets for _, targets in drawn))))
+
+
+def frames_of(seen: np.ndarray, targets: Targets, first: int = 0) -> tuple[np.ndarray, Targets]:
+    """Every fourth frame of windows (N, W, ...) as frames (M, ...)."""
+
+    def flat(field: np.ndarray) -> np.ndarray:
+        chosen = field[:, first::EACH]
+        return chosen.reshape(-1, *chosen.shape[2:])
+
+    return flat(seen), targets.map(flat)
+
+
+def _simulator(recipe: SyntheticRecipe) -> Simulator:
+    clips = clips_of(recipe)
+    if not clips:
+        raise SyntheticError("Simulated landmarks need captured motion, and the recipe names none.",
+                             'Give --recipe a file with {"mocap": "MOTION.npz"}.')  # fmt: skip
+    return Simulator(clips, Simulation())
+
+
+def _block(
+    simulator: Simulator, recipe: SyntheticRecipe, seed: int, number: int
+) -> tuple[np.ndarray, Targets]:
+    """Windows by number."""
+    part = PARTS.index(recipe.part)
+    return simulator.draw(_BLOCK, np.random.default_rng([seed, part, 3, number]))

@@ -1,0 +1,77 @@
+"""Contact sheets of any source of crops, with the targets drawn."""
+
+from pathlib import Path
+
+import numpy as np
+
+from training.synthetic.recipe import SyntheticError
+from training.targets.joints import JOINTS_49
+from training.targets.samples import ImageSource, SequenceSource, Targets
+
+Rows = list[list[tuple[np.ndarray, Targets]]]
+ROWS, COLUMNS = 6, 8
+BONES = (
+    *(("right_ankle", "right_knee"), ("right_knee", "right_hip"), ("left_hip", "left_knee")),
+    *(("left_knee", "left_ankle"), ("right_wrist", "right_elbow"), ("neck", "head_top")),
+    *(("right_elbow", "right_shoulder"), ("left_shoulder", "left_elbow")),
+    *(("left_elbow", "left_wrist"), ("right_hip", "left_hip"), ("right_shoulder", "left_shoulder")),
+    *(("op_left_heel", "op_left_big_toe"), ("op_right_heel", "op_right_big_toe")),
+)
+"""Pairs of the 49 joints that a figure of lines joins."""
+
+
+def write_sheet(rows: Rows, path: Path, with_targets: bool) -> None:
+    """Write rows of crops as one picture.  Left limbs are drawn red, right ones blue.
+
+    Args:
+        rows: of `image_rows` or `video_rows`.
+        path: .png to write.
+        with_targets: draw the joints on them.
+
+    Raises:
+        SyntheticError: the file cannot be written.
+    """
+    import cv2
+
+    cells = [[_marked(*cell) if with_targets else cell[0] for cell in row] for row in rows]
+    sheet = np.concatenate([np.concatenate(row, 1) for row in cells])
+    done, data = cv2.imencode(".png", np.ascontiguousarray(sheet[..., ::-1]))
+    try:
+        path.write_bytes(data.tobytes() if done else b"")
+    except OSError as error:
+        raise SyntheticError(f"{path} cannot be written: {error}.") from error
+
+
+def image_rows(source: ImageSource, seed: int) -> Rows:
+    """Six rows of eight pictures."""
+    rng = np.random.default_rng(seed)
+    cells = [source.image(index % len(source), rng) for index in range(ROWS * COLUMNS)]
+    return [cells[row * COLUMNS : (row + 1) * COLUMNS] for row in range(ROWS)]
+
+
+def video_rows(source: SequenceSource) -> Rows:
+    """Six rows: sequences, of each eight frames spread over it."""
+    rows: Rows = []
+    for index in range(min(ROWS, len(source))):
+        parts = list(source.parts(index))
+        images = np.concatenate([part.images for part in parts])
+        targets = Targets(*(np.concatenate(fields) for fields in zip(*(p.targets for p in parts))))
+        shown = np.linspace(0, len(images) - 1, COLUMNS).astype(int)
+        rows.append([(images[i], targets.map(lambda field, i=i: field[i])) for i in shown])
+    return rows
+
+
+def _marked(image: np.ndarray, targets: Targets) -> np.ndarray:
+    """The crop with its joints."""
+    import cv2
+
+    canvas = image.copy()
+    half = len(image) / 2
+    points = np.clip((targets.keypoints[:, :2] + 1) * half, -999, 999).astype(int).tolist()
+    for first, second in BONES:
+        colour = (60, 90, 255) if "right" in first else (255, 60, 60)
+        ends = (points[JOINTS_49.index(first)], points[JOINTS_49.index(second)])
+        cv2.line(canvas, ends[0], ends[1], colour, 1, cv2.LINE_AA)
+    for point in points[:25]:
+        cv2.circle(canvas, point, 2, (80, 255, 80), -1)
+    return canvas

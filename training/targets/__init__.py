@@ -1,0 +1,1 @@
+"""What is learnt: joints and their names, the samples of a batch and their labels."""
