@@ -10,16 +10,18 @@ import numpy as np
 
 from staf_backend.body.body import Body
 from staf_backend.export.raster import nearest_faces
+from staf_backend.export.sound import Sound
 from staf_backend.files.atomic import OutputError, replace_atomically
-from staf_backend.geometry.camera import TO_Y_UP, project
 from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.motion.motion import Camera, Motion, joints_m
+from staf_backend.motion.motion import Motion, joints_m
+from staf_backend.video.container import ffmpeg_name
 from staf_backend.video.video import Video
 
 if TYPE_CHECKING:
     from staf_backend.reporting import Report
 
 _CLOCK = 90_000  # ticks a second: any frame rate's times fit
+_ENCODER = {"crf": "20", "preset": "veryfast"}
 _OPACITY = 0.7
 _LIGHT = np.array([-0.4, -0.6, -0.7]) / np.linalg.norm([-0.4, -0.6, -0.7])
 _COLOURS = np.array(
@@ -69,7 +71,7 @@ class _Drawing:
     def __init__(self, motion: Motion, body: Body, number: int) -> None:
         self._motion, self._body = motion, body
         self._colour = _COLOURS[number % len(_COLOURS)]
-        self._joints = to_camera_axes(joints_m(motion), motion.camera)
+        self._joints = motion.camera.to_camera_axes(joints_m(motion))
         self._chunk = range(0)
         self._vertices = np.zeros((0, 0, 3))
 
@@ -99,17 +101,13 @@ class _Drawing:
                 self._motion.betas,
                 self._motion.root_m[part],
             )
-            self._vertices = to_camera_axes(vertices, self._motion.camera)
+            self._vertices = self._motion.camera.to_camera_axes(vertices)
         return self._vertices[row - self._chunk.start]
 
     def _draw_body(self, picture: np.ndarray, vertices_m: np.ndarray, grey: float) -> None:
         height, width = picture.shape[:2]
         depth = np.maximum(vertices_m[:, 2], 1e-3)
-        points = project(
-            np.column_stack([vertices_m[:, :2], depth]),
-            self._motion.camera.focal_px,
-            (width, height),
-        )
+        points = self._motion.camera.project(np.column_stack([vertices_m[:, :2], depth]))
         faces = self._body.faces
         owner = nearest_faces(points, vertices_m[:, 2], faces, (width, height))
         rows, columns = np.nonzero(owner >= 0)
@@ -126,21 +124,15 @@ class _Drawing:
         if joints_m[:, 2].min() < 0.1:
             return
         height, width = picture.shape[:2]
-        points = project(joints_m, self._motion.camera.focal_px, (width, height))
+        points = self._motion.camera.project(joints_m)
         points = np.round(points.clip(-1e4, 1e4)).astype(int)
         thick = max(1, round(max(width, height) / 900))
-        for joint, parent in enumerate(self._motion.parents):
+        for joint, parent in enumerate(self._motion.skeleton.parents):
             if parent >= 0:
                 ends = points[parent].tolist(), points[joint].tolist()
                 cv2.line(picture, *ends, (255, 255, 255), thick, cv2.LINE_AA)
         for x, y in points.tolist():
             cv2.circle(picture, (x, y), 2 * thick, (255, 90, 40), -1, cv2.LINE_AA)
-
-
-def to_camera_axes(points_m: np.ndarray, camera: Camera) -> np.ndarray:
-    """Points (..., 3) of a motion -> camera axes (x right, y down, z away)."""
-    turned = (points_m - camera.position_m) @ from_quaternions(camera.rotation_wxyz)
-    return turned @ TO_Y_UP.T
 
 
 def _shade(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -153,66 +145,33 @@ def _shade(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def _writer(temporary: Path, path: Path, video: Video, first: int, last: int) -> Iterator[Any]:
-    """A function that adds one picture at a time in seconds; sound is copied at the end."""
+    """A function that adds one picture at a time in seconds; sound is written at the end."""
     import av
+    from av.error import FFmpegError
 
     even = (video.width_px - video.width_px % 2, video.height_px - video.height_px % 2)
     if min(even) < 2:
         raise OutputError(f"cannot write {path}: the picture is too small for a video.")
-    with av.open(str(temporary), "w") as container:
-        stream: Any = container.add_stream("libx264", options={"crf": "20", "preset": "veryfast"})
-        stream.width, stream.height = even
-        stream.pix_fmt = "yuv420p"
-        stream.time_base = stream.codec_context.time_base = Fraction(1, _CLOCK)
-        sound = _Sound(container, video, first, last)
+    pts = -1
 
-        def add(picture: np.ndarray, time_s: float) -> None:
-            frame = av.VideoFrame.from_ndarray(
-                np.ascontiguousarray(picture[: even[1], : even[0]]), format="rgb24"
-            )
-            frame.pts, frame.time_base = round(time_s * _CLOCK), Fraction(1, _CLOCK)
-            container.mux(stream.encode(frame))
+    def add(picture: np.ndarray, time_s: float) -> None:
+        nonlocal pts
+        frame = av.VideoFrame.from_ndarray(
+            np.ascontiguousarray(picture[: even[1], : even[0]]), format="rgb24"
+        )
+        pts = max(round(time_s * _CLOCK), pts + 1)
+        frame.pts, frame.time_base = pts, Fraction(1, _CLOCK)
+        container.mux(stream.encode(frame))
 
-        try:
-            yield add
-            container.mux(stream.encode(None))
-            sound.copy()
-        finally:
-            sound.close()
-
-
-class _Sound:
-    """The footage's first sound track, copied packet by packet without decoding."""
-
-    def __init__(self, container: Any, video: Video, first: int, last: int) -> None:
-        import av
-
-        self._container, self._source, self._stream = container, None, None
-        step_s = 1 / video.fps
-        self._span_s = float(video.times_s[first]), float(video.times_s[last - 1]) + step_s
-        if video.has_audio and video.path.is_file():
-            self._source = av.open(str(video.path))
-            self._track = self._source.streams.audio[0]
-            pictures = self._source.streams.video[0]
-            self._zero_s = float((pictures.start_time or 0) * (pictures.time_base or 0))
-            with contextlib.suppress(ValueError):  # the container cannot hold this codec
-                self._stream = container.add_stream_from_template(self._track)
-
-    def copy(self) -> None:
-        if self._source is None or self._stream is None:
-            return
-        start_s, end_s = self._span_s
-        for packet in self._source.demux(self._track):
-            if packet.pts is None:
-                continue
-            time_s = float(packet.pts * packet.time_base) - self._zero_s
-            if start_s <= time_s < end_s:
-                shift = round(start_s / packet.time_base) + round(self._zero_s / packet.time_base)
-                packet.pts -= shift
-                packet.dts = packet.pts
-                packet.stream = self._stream
-                self._container.mux(packet)
-
-    def close(self) -> None:
-        if self._source is not None:
-            self._source.close()
+    try:
+        with av.open(ffmpeg_name(temporary), "w") as container:
+            stream: Any = container.add_stream("libx264", options=dict(_ENCODER))
+            stream.width, stream.height = even
+            stream.pix_fmt = "yuv420p"
+            stream.time_base = stream.codec_context.time_base = Fraction(1, _CLOCK)
+            with contextlib.closing(Sound(container, video, first, last)) as sound:
+                yield add
+                container.mux(stream.encode(None))
+                sound.write()
+    except FFmpegError as error:
+        raise OutputError.from_os(path, OSError(error.errno, error.strerror)) from error

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from staf_backend.video.clock import Origin
 from staf_backend.video.error import VideoError
-from staf_backend.video.exif import read_exif
-from staf_backend.video.upright import Upright, focal_px, from_exif
+from staf_backend.video.picture_file import read_picture
+from staf_backend.video.upright import Upright, focal_px
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+"""Of pictures; any other file of a folder is passed over."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,16 @@ class ImageFolder:
         """(F,) seconds from 0, evenly spaced."""
         return np.arange(len(self.paths)) / self.fps
 
+    @property
+    def origin(self) -> Origin:
+        """Pictures have no sound."""
+        return Origin()
+
     def pictures(self, first: int, last: int) -> Iterator[np.ndarray]:
         """Upright (H, W, 3) uint8 RGB pictures first .. last - 1."""
         expected = self.upright.size(self.width_px, self.height_px)
         for path in self.paths[first:last]:
-            stored, upright, _ = _read(path)
+            stored, upright, _ = read_picture(path)
             image = upright.apply(stored)
             if image.shape[1::-1] != expected:
                 message = "{} is {}x{} px, the first picture {}x{}."
@@ -59,7 +66,7 @@ def open_image_folder(folder: Path, fps: float) -> ImageFolder:
     if not paths:
         advice = f"A folder must hold the frames as {', '.join(SUFFIXES)}."
         raise VideoError(f"{folder} is a folder without pictures.", advice)
-    stored, upright, focal_35mm = _read(paths[0])
+    stored, upright, focal_35mm = read_picture(paths[0])
     height, width = stored.shape[:2]
     focal = None if focal_35mm is None else focal_px(focal_35mm, width, height)
     return ImageFolder(paths, float(fps), width, height, upright, focal)
@@ -67,21 +74,6 @@ def open_image_folder(folder: Path, fps: float) -> ImageFolder:
 
 def _natural(path: Path) -> tuple:
     """Sorting key by which frame9 comes before frame10; else the name's text decides."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return tuple((int(p), "") if p.isdigit() else (-1, p) for p in parts), path.name
-
-
-def _read(path: Path) -> tuple[np.ndarray, Upright, float | None]:
-    """The picture as stored (RGB), how to turn it, and its 35 mm equivalent focal length."""
-    import cv2
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise VideoError(f"{path} cannot be read: {error.strerror}.") from error
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    if image is None:
-        raise VideoError(f"{path} is no readable picture.", "Remove or replace it.")
-    orientation, focal_35mm = read_exif(data)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), from_exif(orientation), focal_35mm
+    parts = re.split("([0-9]+)", path.name.lower())  # every second one is a number
+    numbered = [(int(p), "") if i % 2 else (-1, p) for i, p in enumerate(parts)]
+    return tuple(numbered), path.name

@@ -8,6 +8,7 @@ here.  Frames stream: memory does not grow with the length of the clip.
 
 import logging
 import math
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from staf_backend.video.clock import Origin
 from staf_backend.video.error import VideoError
 from staf_backend.video.image_folder import open_image_folder
 from staf_backend.video.movie import open_movie
@@ -40,6 +42,8 @@ class Source(Protocol):
     def focal_px(self) -> float | None: ...
     @property
     def fps(self) -> float: ...
+    @property
+    def origin(self) -> Origin: ...
 
     def pictures(self, first: int, last: int) -> Iterator[np.ndarray]: ...
 
@@ -59,6 +63,7 @@ class Video:
         mirrored: whether the metadata also asked for mirroring, which is applied too.
         has_audio: whether the file has a sound track.
         focal_px: focal length in upright pixels from the metadata; None when it says nothing.
+        origin: where this clock lies on the container's, for the sound.
     """
 
     path: Path
@@ -70,6 +75,7 @@ class Video:
     mirrored: bool
     has_audio: bool
     focal_px: float | None
+    origin: Origin
     _source: Source = field(repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +123,20 @@ class Video:
         return self._source.pictures(first, last)
 
 
+def _check_path(path: Path) -> None:
+    """Raises VideoError unless a file or a folder is there."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise VideoError(f"{path} does not exist.", "Check the path.") from error
+    except OSError as error:
+        raise VideoError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kind = "a pipe" if stat.S_ISFIFO(mode) else "a device, not a file"
+        advice = "Save the video to a file first: it is read more than once."
+        raise VideoError(f"{path} is {kind}.", advice)
+
+
 def open_video(path: str | Path, *, fps: float = 30.0) -> Video:
     """Open a movie file or a folder of pictures and read its clock, without decoding it all.
 
@@ -129,8 +149,7 @@ def open_video(path: str | Path, *, fps: float = 30.0) -> Video:
         VideoError: the file is missing, empty, cut off, no video, sound only, or undecodable.
     """
     path = Path(path)
-    if not path.exists():
-        raise VideoError(f"{path} does not exist.", "Check the path.")
+    _check_path(path)
     source: Source = open_image_folder(path, fps) if path.is_dir() else open_movie(path)
     _log.debug("%s: %d frames, %s", path, len(source.times_s), source.upright)
     width_px, height_px = source.upright.size(source.width_px, source.height_px)
@@ -144,5 +163,6 @@ def open_video(path: str | Path, *, fps: float = 30.0) -> Video:
         mirrored=source.upright.mirrored,
         has_audio=source.has_audio,
         focal_px=source.focal_px,
+        origin=source.origin,
         _source=source,
     )

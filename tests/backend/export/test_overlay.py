@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from staf_backend.body.body import load_body
-from staf_backend.export.overlay import to_camera_axes, write_overlay
+from staf_backend.export.overlay import write_overlay
 from staf_backend.files.atomic import OutputError
-from staf_backend.geometry.camera import TO_Y_UP
+from staf_backend.geometry.camera import TO_Y_UP, Camera
 from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
-from staf_backend.landmarks.network import NAMES
-from staf_backend.motion.motion import Camera, Motion
+from staf_backend.landmarks.names import NAMES
+from staf_backend.motion.motion import Motion
 from staf_backend.pipeline import Solved
 from staf_backend.video.video import open_video
 from tests.support.make_clips import write_clip
@@ -249,7 +249,7 @@ def test_to_camera_axes_undoes_any_camera():
     )
     seen = rng.normal([0, 0, 4], 1, (20, 3))
     world = (seen @ TO_Y_UP.T) @ rotation.T + camera.position_m
-    assert np.allclose(to_camera_axes(world, camera), seen)
+    assert np.allclose(camera.to_camera_axes(world), seen)
 
 
 def test_uneven_times_stay_uneven(tmp_path: Path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from staf_backend.video import movie
+from staf_backend.video.clock import Clock
 from staf_backend.video.error import VideoError
 from staf_backend.video.video import open_video
 from tests.support.make_clips import (
@@ -107,7 +108,7 @@ def test_two_frames_of_one_time_are_spread(tmp_path):
     pts = clock.pts.copy()
     pts[[10, 11]] = pts[10]
     pts[-3:] = pts[-3]
-    times_s = movie.Clock(pts, clock.keys, clock.time_base, True).times_s
+    times_s = Clock(pts, clock.keys, clock.time_base, True).times_s
     assert np.all(np.diff(times_s) > 0)
     unchanged = [i for i in range(28) if i != 11]
     np.testing.assert_allclose(times_s[unchanged], np.array(pts)[unchanged] / 1000, atol=1e-9)
@@ -205,7 +206,7 @@ def test_seeking_decodes_nothing_before_the_key_frame(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "long.mp4", ticks=range(200), options=options)
     expected = list(open_video(path).frames(165, 170))
     decoded = []
-    original = movie.decode
+    original = movie.Decoder
 
     def counting(container, sent):
         def counted():
@@ -215,7 +216,7 @@ def test_seeking_decodes_nothing_before_the_key_frame(tmp_path, monkeypatch):
 
         return original(container, counted())
 
-    monkeypatch.setattr(movie, "decode", counting)
+    monkeypatch.setattr(movie, "Decoder", counting)
     video = open_video(path)
     decoded.clear()
     list(video.frames(165, 170))

@@ -1,0 +1,98 @@
+"""Decoded frames as RGB pictures of one shape: square pixels, the first frame's size.
+
+A picture that changes its shape on the way (a phone turned while a browser recorded, a broadcast
+that goes to wide screen) is fitted into the first one's with black bars, never squeezed.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from staf_backend.video.size_limit import check_size
+
+_HD_HEIGHT_PX = 720
+"""From which untagged footage is taken as BT.709, as players do."""
+_UNTAGGED = (0, 2)
+"""FFmpeg's AVCOL_SPC_RGB, which is what nothing reads as, and AVCOL_SPC_UNSPECIFIED."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of the first frame.
+
+    Attributes:
+        stored_px: width and height as decoded.
+        coded_aspect: of a pixel, width over height, as the codec says; None where it does not.
+        aspect: of a pixel, as the container says, or else the codec.
+    """
+
+    stored_px: tuple[int, int]
+    coded_aspect: Fraction | None
+    aspect: Fraction
+
+    @property
+    def square_px(self) -> tuple[int, int]:
+        """Width and height with square pixels: anamorphic footage is widened."""
+        return _square(*self.stored_px, self.aspect)
+
+    def rgb(self, frame: Any, context: Any) -> np.ndarray:
+        """(height, width, 3) uint8 RGB of the size `square_px`.
+
+        Args:
+            frame: decoded.
+            context: the decoder, which has just given the frame.
+
+        Raises:
+            ValueError: its colours cannot be read.
+        """
+        width, height = self.square_px
+        if not self.differs(frame, context):
+            return _to_rgb(frame, width, height)
+        own = _square(frame.width, frame.height, self._aspect_of(context))
+        scale = min(width / own[0], height / own[1])
+        inner = [max(1, min(most, round(side * scale))) for side, most in zip(own, (width, height))]
+        picture = np.zeros((height, width, 3), np.uint8)
+        left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+        picture[top : top + inner[1], left : left + inner[0]] = _to_rgb(frame, *inner)
+        return picture
+
+    def differs(self, frame: Any, context: Any) -> bool:
+        """Whether a frame has another shape than the first."""
+        return (frame.width, frame.height) != self.stored_px or self._aspect_changed(context)
+
+    def _aspect_changed(self, context: Any) -> bool:
+        coded = context.sample_aspect_ratio
+        return bool(coded) and coded != self.coded_aspect
+
+    def _aspect_of(self, context: Any) -> Fraction:
+        return _sane(context.sample_aspect_ratio) if self._aspect_changed(context) else self.aspect
+
+
+def shape_of(path: Path, frame: Any, stream: Any) -> Shape:
+    """Of the first decoded frame of a stream.
+
+    Raises:
+        VideoError: it is larger than any video.
+    """
+    aspect = _sane(stream.sample_aspect_ratio)
+    shape = Shape((frame.width, frame.height), stream.codec_context.sample_aspect_ratio, aspect)
+    check_size(path, *shape.square_px)
+    return shape
+
+
+def _sane(aspect: Fraction | None) -> Fraction:
+    return Fraction(aspect) if aspect and 0.1 < aspect < 10 else Fraction(1)
+
+
+def _square(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    return max(1, round(width * aspect)), height
+
+
+def _to_rgb(frame: Any, width: int, height: int) -> np.ndarray:
+    """(height, width, 3) uint8 RGB; untagged HD footage is taken as BT.709, as players do."""
+    untagged = frame.colorspace in _UNTAGGED and frame.height >= _HD_HEIGHT_PX
+    source = {"src_colorspace": "ITU709"} if untagged else {}
+    return frame.reformat(width, height, "rgb24", **source).to_ndarray()
