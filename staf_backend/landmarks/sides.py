@@ -15,17 +15,27 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from staf_backend.landmarks.network import COCO, MIRROR, Landmarks
+from staf_backend.landmarks.names import COCO, MIRROR, indices
+from staf_backend.landmarks.network import Landmarks
 
-_ARMS = tuple(range(13, 23))  # elbows, wrists, hands
-_LEGS = tuple(range(25, 33))  # knees, ankles, feet
-_LIMBS = (_ARMS, _LEGS, (11, 12, 23, 24))  # the trunk, shoulders and hips, is last
+_ARMS = indices("elbow", "wrist", "pinky", "index", "thumb")
+_LEGS = indices("knee", "ankle", "heel", "foot_index")
+_TRUNK = indices("shoulder", "hip")
+_LIMBS = (_ARMS, _LEGS, _TRUNK)
+"""The trunk is last."""
 _STATES = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
-# squared torso lengths a frame, the unit of what moves: a swap must pay for itself
+"""(8, 3) which of `_LIMBS` are swapped."""
+_TORSO_ENDS = (indices("shoulder"), indices("hip"))
+"""Whose middles lie one torso length apart."""
+
+# costs, in squared torso lengths a frame, the unit of what moves: a swap must pay for itself.
+# Measured on drawn people (training/LOG.md); from half to twice as much do nearly as well
 _NETWORK_BODY, _NETWORK_LIMB = 0.02, 0.014
+"""Of the network's swapping the whole body, and a limb against the trunk."""
 _DETECTOR_BODY, _DETECTOR_LIMB = 0.001, 0.016
+"""Of the detector's."""
 _DETECTOR_SHARE = 0.5
-_TORSO = ((11, 12), (23, 24))
+"""Weight of how far landmarks are from the detector's key points."""
 
 
 def consistent_sides(
@@ -46,8 +56,7 @@ def consistent_sides(
         return landmarks, undone
     order = np.tile(np.arange(points.shape[1]), (len(points), 1))
     for i, limb in enumerate(_LIMBS):
-        columns = np.array(limb)
-        order[np.ix_(undone[:, i], columns)] = MIRROR[columns]
+        order[np.ix_(undone[:, i], limb)] = MIRROR[limb]
     rows = np.arange(len(points))[:, None]
     world, visibility = landmarks.world_m[rows, order], landmarks.visibility[rows, order]
     return Landmarks(points[rows, order], world, visibility, landmarks.person), undone
@@ -55,7 +64,7 @@ def consistent_sides(
 
 def _torso_px(points: np.ndarray) -> float:
     """Median distance of shoulders and hips: the unit of length."""
-    shoulders, hips = (points[:, pair].mean(1) for pair in _TORSO)
+    shoulders, hips = (points[:, pair].mean(1) for pair in _TORSO_ENDS)
     lengths = np.linalg.norm(shoulders - hips, axis=-1)
     lengths = lengths[np.isfinite(lengths)]
     return max(float(np.median(lengths)), 1.0) if len(lengths) else 1.0
@@ -64,7 +73,7 @@ def _torso_px(points: np.ndarray) -> float:
 def _swapped(points: np.ndarray, keypoints_px: np.ndarray, size: float) -> np.ndarray:
     """(T, 3) which limbs' two sides are taken for each other."""
     moves, departs = [], []
-    for limb in map(np.array, _LIMBS):
+    for limb in _LIMBS:
         both = np.stack([points[:, limb], points[:, MIRROR[limb]]], 1) / size  # (T, 2, K, 2)
         steps = both[1:, None] - both[:-1, :, None]  # (T - 1, from, to, K, 2)
         moves.append(np.nan_to_num((steps**2).sum(-1)).mean(-1))

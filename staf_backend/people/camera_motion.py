@@ -1,6 +1,6 @@
 """How the picture as a whole moves from frame to frame, and where the footage is cut.
 
-    corners outside the people --optical flow on a small grey picture--> similarity (RANSAC)
+    corners outside the people ──optical flow on a small grey picture──► similarity (RANSAC)
 
 A hand-held camera moves everybody at once; taking that out leaves each person's own motion.  A cut
 is where neither the corners can be followed nor the pictures look alike once aligned.
@@ -11,12 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 
 _LONG_SIDE_PX = 320
-_CORNERS = 160
-# Share of corners that can be followed, and correlation of the aligned pictures.  Measured at cuts:
-# at most 0.02 and 0.59; in violent shakes (6 % of the picture a frame, blur, changing exposure) at
-# least 0.09 followed; within shots, 16 frames apart, at least 0.5 and 0.8.
-_CUT_FOLLOWED, _CUT_LIKENESS = 0.06, 0.65
+"""Of the small grey picture.  Chosen: a pixel of it is a small share of a person's size."""
+_CORNERS, _FEWEST_CORNERS, _FEWEST_FOLLOWED = 160, 8, 6
+"""Looked for, and needed.  Chosen: a similarity has four unknowns, two corners fix it."""
+_CORNER_QUALITY, _CORNER_DISTANCE_PX = 0.01, 5
+"""Of cv2.goodFeaturesToTrack: share of the best corner's strength, and least distance.  Chosen:
+the function's usual values; corners close together say the same."""
+_FLOW_WINDOW_PX = (15, 15)
+"""Of cv2.calcOpticalFlowPyrLK.  Chosen: three times the distance of corners."""
+_RETURN_PX = 1.0
+"""A corner followed there and back must end this near, and RANSAC's inliers likewise.  Chosen."""
+_ZOOM = (0.7, 1.4)
+"""Factors between which the picture may grow in a frame.  Chosen: no lens zooms faster."""
+_CUT_FOLLOWED, _CUT_CORRELATION = 0.06, 0.65
+"""Share of corners that can be followed, and correlation of the aligned pictures.  Measured at
+cuts: at most 0.02 and 0.59; in violent shakes (6 % of the picture a frame, blur, changing exposure)
+at least 0.09 followed; within shots, 16 frames apart, at least 0.5 and 0.8."""
+_COMPARED_PX = (32, 32)
+"""Size of the pictures whose correlation is taken.  Chosen: details of a scene move."""
 _SHARP_SHIFT = 0.05
+"""Response of cv2.phaseCorrelate, 0..1, above which its shift is believed.  Chosen."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,7 @@ class Step:
 
 
 STILL = Step(np.eye(2, 3), False)
+"""Nothing moved."""
 
 
 def move(similarity: np.ndarray, points_px: np.ndarray) -> np.ndarray:
@@ -75,7 +90,7 @@ class CameraMotion:
             return STILL
         scale = np.array(size) / image.shape[1::-1]
         moved, followed = _follow(before, grey, np.asarray(boxes_px).reshape(-1, 4), scale)
-        cut = followed < _CUT_FOLLOWED and likeness(before, grey, moved) < _CUT_LIKENESS
+        cut = followed < _CUT_FOLLOWED and _correlation(before, grey, moved) < _CUT_CORRELATION
         return Step(np.eye(2, 3) if cut else _to_image(moved, scale), cut)
 
 
@@ -96,25 +111,27 @@ def _follow(
     mask = np.full(before.shape, 255, np.uint8)
     for x0, y0, x1, y1 in (boxes_px * np.tile(scale, 2)).astype(int):
         mask[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1] = 0
-    corners = cv2.goodFeaturesToTrack(before, _CORNERS, 0.01, 5, mask=mask)
-    if corners is None or len(corners) < 8:
+    corners = cv2.goodFeaturesToTrack(
+        before, _CORNERS, _CORNER_QUALITY, _CORNER_DISTANCE_PX, mask=mask
+    )
+    if corners is None or len(corners) < _FEWEST_CORNERS:
         return np.eye(2, 3), 0.0
     now = _exposed_like(now, before)
     guess = corners + np.array(_shift(before, now), np.float32)
-    window, flags = (15, 15), cv2.OPTFLOW_USE_INITIAL_FLOW
+    window, flags = _FLOW_WINDOW_PX, cv2.OPTFLOW_USE_INITIAL_FLOW
     there, found, _ = cv2.calcOpticalFlowPyrLK(
         before, now, corners, guess, winSize=window, flags=flags
     )
     back, _, _ = cv2.calcOpticalFlowPyrLK(
         now, before, there, corners.copy(), winSize=window, flags=flags
     )
-    good = (found[:, 0] == 1) & (np.abs(back - corners).max((1, 2)) < 1)
-    if good.sum() < 6:
+    good = (found[:, 0] == 1) & (np.abs(back - corners).max((1, 2)) < _RETURN_PX)
+    if good.sum() < _FEWEST_FOLLOWED:
         return np.eye(2, 3), 0.0
     fit, inliers = cv2.estimateAffinePartial2D(
-        corners[good], there[good], method=cv2.RANSAC, ransacReprojThreshold=1.0
+        corners[good], there[good], method=cv2.RANSAC, ransacReprojThreshold=_RETURN_PX
     )
-    if fit is None or not 0.7 < np.hypot(fit[0, 0], fit[1, 0]) < 1.4:
+    if fit is None or not _ZOOM[0] < np.hypot(fit[0, 0], fit[1, 0]) < _ZOOM[1]:
         return np.eye(2, 3), 0.0
     return fit, float(inliers.sum()) / len(corners)
 
@@ -136,12 +153,12 @@ def _shift(before: np.ndarray, now: np.ndarray) -> tuple[float, float]:
     return (shift[0], shift[1]) if sharpness > _SHARP_SHIFT else (0.0, 0.0)
 
 
-def likeness(before: np.ndarray, now: np.ndarray, moved: np.ndarray) -> float:
+def _correlation(before: np.ndarray, now: np.ndarray, moved: np.ndarray) -> float:
     """Correlation -1..1 of two grey pictures after moving the first: brightness does not matter."""
     import cv2
 
     size = now.shape[1::-1]
     shifted = cv2.warpAffine(before, moved, size, borderMode=cv2.BORDER_REPLICATE)
-    small = [cv2.resize(g, (32, 32), interpolation=cv2.INTER_AREA) for g in (shifted, now)]
+    small = [cv2.resize(g, _COMPARED_PX, interpolation=cv2.INTER_AREA) for g in (shifted, now)]
     one, other = (s.astype(np.float64) - s.mean() for s in small)
     return float((one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum() + 1e-9))

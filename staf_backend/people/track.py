@@ -1,7 +1,7 @@
 """One person through a clip: the type `Track`, and choosing among the people that were found.
 
-How tracks are made is in `follow.py` (the drive through a video), `tracker.py` (who is who from
-frame to frame) and `join.py` (finished tracks).
+How tracks are made is in `follow` (the drive through a video), `tracker` (who is who from frame to
+frame) and `join` (finished tracks).
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from staf_backend import StafError
+from staf_backend.people.keypoints import COUNT
 
 LONGEST_GAP_S = 0.5
+"""Out of sight for longer, and a track ends.  Chosen: longer gaps cannot be filled in well."""
 SHORTEST_S, SHORTEST_FRAMES = 0.4, 3
+"""Of a track.  Chosen: less shows no motion."""
 
 
 class NobodyError(StafError):
@@ -34,7 +37,7 @@ class Track:
         times_s: (T,) presentation times of these frames.
         boxes_px: (T, 3) centre x, y and side of the square around the person, not enlarged, in
             continuous image coordinates, smoothed without lag.
-        keypoints_px: (T, 17, 3) x, y and score in COCO's order (see `detect.KEYPOINTS`).
+        keypoints_px: (T, 17, 3) x, y and score in COCO's order (see `keypoints.NAMES`).
         observed: (T,) bool; False where the person was not seen and the values are filled in.
     """
 
@@ -51,7 +54,7 @@ class Track:
         shapes = (
             ("times_s", (length,)),
             ("boxes_px", (length, 3)),
-            ("keypoints_px", (length, 17, 3)),
+            ("keypoints_px", (length, COUNT, 3)),
             ("observed", (length,)),
         )
         for name, shape in shapes:
@@ -72,28 +75,6 @@ class Track:
 
     def __len__(self) -> int:
         return len(self.frames)
-
-
-@dataclass(frozen=True)
-class TrackSummary:
-    """What a user needs to see to choose a person.
-
-    Attributes:
-        person: number from 1.
-        frames: how many frames the person's tracks cover.
-        coverage: share 0..1 of the searched frames on which the person was really seen.
-        start_s, end_s: time of the first and of the last of these frames.
-        box_px: (3,) mean centre x, y and side.
-        thumbnail: (h, w, 3) uint8 RGB picture of the person, at most 160 pixels high.
-    """
-
-    person: int
-    frames: int
-    coverage: float
-    start_s: float
-    end_s: float
-    box_px: np.ndarray
-    thumbnail: np.ndarray
 
 
 def people(tracks: Sequence[Track]) -> dict[int, list[Track]]:
@@ -124,7 +105,7 @@ def choose(tracks: Sequence[Track], which: str) -> list[Track]:
     if missing or not wanted:
         names = ", ".join(map(str, missing))
         message = f"There is no person {names}." if missing else "Nobody was found."
-        raise NobodyError(message, _roll_call(found))
+        raise NobodyError(message, _who_was_found(found))
     return [track for track in tracks if track.person in wanted]
 
 
@@ -137,7 +118,7 @@ def _numbers(which: str) -> set[int]:
     return {int(part) for part in parts}
 
 
-def _roll_call(found: dict[int, list[Track]]) -> str:
+def _who_was_found(found: dict[int, list[Track]]) -> str:
     if not found:
         return "Choose footage in which a person is seen."
     lines = []

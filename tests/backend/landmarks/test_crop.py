@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from staf_backend.landmarks.crop import (
-    SIDE,
-    cut,
+    CROP_SIDE_PX,
+    crop_image,
     squares_from_keypoints,
     steady_squares,
     to_image,
@@ -40,7 +40,7 @@ def test_who_leans_clockwise_gets_a_positive_angle_and_stands_upright_in_the_cro
     (square,) = squares_from_keypoints(keypoints[None], np.array([[400, 500, 100.0]]))
     assert square[3] == pytest.approx(lean)
     nose = keypoints[0, :2]
-    in_crop = (turn(square[3]).T @ (nose - square[:2])) * SIDE / square[2]
+    in_crop = (turn(square[3]).T @ (nose - square[:2])) * CROP_SIDE_PX / square[2]
     assert in_crop[0] == pytest.approx(0, abs=1e-9)
     assert in_crop[1] < 0, "the head is above the hips"
 
@@ -63,8 +63,8 @@ def test_points_of_the_crop_are_where_its_pixels_come_from():
     y, x = np.mgrid[:height, :width] + 0.5
     image = np.stack([x / width * 255, y / height * 255, 0 * x], -1)
     square = np.array([390.3, 310.7, 300.0, 0.6])
-    crop = cut(image, square)
-    rows, columns = RNG.integers(20, SIDE - 20, (2, 200))
+    crop = crop_image(image, square)
+    rows, columns = RNG.integers(20, CROP_SIDE_PX - 20, (2, 200))
     places = to_image(np.column_stack([columns, rows]) + 0.5, square)
     seen = crop[rows, columns, :2] / 255 * [width, height]
     # warpAffine steps in 1/32 of a pixel
@@ -74,9 +74,9 @@ def test_points_of_the_crop_are_where_its_pixels_come_from():
 def test_the_cut_matches_a_slow_bilinear_reading():
     image = RNG.integers(0, 256, (90, 120, 3), dtype=np.uint8)
     square = np.array([55.0, 40.0, 128.0, -0.3])
-    crop = cut(image, square).astype(float)
+    crop = crop_image(image, square).astype(float)
     padded = np.pad(image.astype(float), ((200, 200), (200, 200), (0, 0)))
-    for row, column in RNG.integers(0, SIDE, (300, 2)):
+    for row, column in RNG.integers(0, CROP_SIDE_PX, (300, 2)):
         x, y = to_image(np.array([[column + 0.5, row + 0.5]]), square)[0] - 0.5
         left, top = int(np.floor(x)), int(np.floor(y))
         fx, fy = x - left, y - top
@@ -87,16 +87,16 @@ def test_the_cut_matches_a_slow_bilinear_reading():
 
 def test_outside_the_picture_it_is_black():
     image = np.full((50, 50, 3), 255, np.uint8)
-    crop = cut(image, np.array([0.0, 25.0, 50.0, 0.0]))
-    assert (crop[:, : SIDE // 2 - 4] == 0).all()
-    assert (crop[4:-4, SIDE // 2 + 4 :] == 255).all()
+    crop = crop_image(image, np.array([0.0, 25.0, 50.0, 0.0]))
+    assert (crop[:, : CROP_SIDE_PX // 2 - 4] == 0).all()
+    assert (crop[4:-4, CROP_SIDE_PX // 2 + 4 :] == 255).all()
 
 
 def test_the_crop_of_a_mirrored_picture_is_the_mirrored_crop():
     image = RNG.integers(0, 256, (200, 300, 3), dtype=np.uint8)
     square = np.array([140.5, 100.25, 128.0, 0.0])
     mirrored = square * [-1, 1, 1, -1] + [300, 0, 0, 0]
-    assert np.array_equal(cut(image[:, ::-1], mirrored), cut(image, square)[:, ::-1])
+    assert np.array_equal(crop_image(image[:, ::-1], mirrored), crop_image(image, square)[:, ::-1])
 
 
 def test_turning_past_half_a_turn_does_not_spin_the_crop():

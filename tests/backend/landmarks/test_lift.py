@@ -10,9 +10,10 @@ from staf_backend.assets import asset_path
 from staf_backend.body import markers
 from staf_backend.body.body import load_body
 from staf_backend.geometry import rotations, skeleton
-from staf_backend.landmarks import windows
-from staf_backend.landmarks.lift import Lifter, LiftError
-from staf_backend.landmarks.windows import JOINT_MIRROR, MIRROR_X, WINDOW
+from staf_backend.landmarks.grid import fill_gaps, on_grid
+from staf_backend.landmarks.lift import Lifter
+from staf_backend.landmarks.lifted import LiftError
+from staf_backend.landmarks.windows import MIRROR_X, WINDOW, starts
 from staf_backend.runtime.onnx_session import open_network
 
 FLIP = np.diag([1.0, -1.0, -1.0])
@@ -114,7 +115,9 @@ def test_a_mirrored_clip_gives_the_mirrored_guess(lifter, body):
         seen.times_s,
     )
     flip = MIRROR_X[:, None] * MIRROR_X
-    assert np.allclose(mirrored.rotations, guess.rotations[:, JOINT_MIRROR] * flip, atol=1e-4)
+    assert np.allclose(
+        mirrored.rotations, guess.rotations[:, skeleton.SMPL.mirror] * flip, atol=1e-4
+    )
     assert np.allclose(mirrored.up, guess.up * MIRROR_X, atol=1e-4)
     assert np.allclose(mirrored.contact, guess.contact[:, [2, 3, 0, 1]], atol=1e-4)
     assert np.allclose(mirrored.betas, guess.betas, atol=1e-4)
@@ -277,9 +280,9 @@ def test_wrong_arguments_are_named(lifter, change, message):
 def test_gaps_are_filled_by_straight_lines_and_held_at_the_ends():
     values = np.array([9, 1, 9, 9, 4, 9.0]).reshape(1, 6, 1, 1)
     observed = np.array([0, 1, 0, 0, 1, 0], bool).reshape(1, 6, 1)
-    filled = windows.fill_gaps(values, observed, np.arange(6.0))
+    filled = fill_gaps(values, observed, np.arange(6.0))
     assert filled.ravel() == pytest.approx([1, 1, 2, 3, 4, 4])
-    nothing = windows.fill_gaps(values * np.nan, np.zeros((1, 6, 1), bool), np.arange(6.0))
+    nothing = fill_gaps(values * np.nan, np.zeros((1, 6, 1), bool), np.arange(6.0))
     assert (nothing == 0).all()
 
 
@@ -288,7 +291,7 @@ def test_long_gaps_are_marked_and_short_ones_bridged():
     rays = np.zeros((len(times_s), 27, 2))
     rays[10:12] = np.nan
     rays[30:45] = np.nan
-    _, run = windows.on_grid(rays, np.zeros((61, 27, 3)), np.ones((61, 27)), times_s)
+    _, run = on_grid(rays, np.zeros((61, 27, 3)), np.ones((61, 27)), times_s)
     assert run.observed[10:12].all()
     assert not run.observed[31:44].any()
     assert run.observed[46:].all()
@@ -297,7 +300,7 @@ def test_long_gaps_are_marked_and_short_ones_bridged():
 
 def test_windows_cover_every_frame():
     for frames in (1, 5, 32, 33, 40, 100):
-        first = windows.starts(frames, 8)
+        first = starts(frames, 8)
         covered = {f for start in first for f in range(start, start + WINDOW)}
         assert covered >= set(range(frames))
         assert first[-1] == max(frames - WINDOW, 0)

@@ -13,16 +13,10 @@ import numpy as np
 import pytest
 
 from staf_backend.assets import asset_path
-from staf_backend.landmarks.crop import cut, squares_from_keypoints
-from staf_backend.landmarks.network import (
-    COCO,
-    COUNT,
-    MIRROR,
-    NAMES,
-    LandmarkNetwork,
-    Landmarks,
-    landmarks_of,
-)
+from staf_backend.landmarks.crop import crop_image, squares_from_keypoints
+from staf_backend.landmarks.names import COCO, COUNT, MIRROR, NAMES
+from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
+from staf_backend.landmarks.of_tracks import landmarks_of
 from staf_backend.people.detect import PersonDetector
 from staf_backend.people.track import Track
 from staf_backend.runtime.onnx_session import open_network
@@ -57,10 +51,12 @@ def seen() -> tuple[np.ndarray, np.ndarray]:
             low, high = found.boxes_px[:, :2], found.boxes_px[:, 2:]
             boxes = np.column_stack([(low + high) / 2, (high - low).max(1)])
             some = squares_from_keypoints(found.keypoints_px, boxes)[:2]
-            crops += [cut(image, square) for square in some]
+            crops += [crop_image(image, square) for square in some]
             squares += list(some)
     squares[1] = squares[1] + [3, -2, 10, 0.5]  # one that is plainly turned
-    crops[1] = cut(next(open_video(FOOTAGE / "balance_cam02.mp4").frames(90, 91)), squares[1])
+    crops[1] = crop_image(
+        next(open_video(FOOTAGE / "balance_cam02.mp4").frames(90, 91)), squares[1]
+    )
     return np.stack(crops), np.array(squares)
 
 

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from staf_backend.landmarks.network import COCO, COUNT, MIRROR, NAMES, Landmarks
+from staf_backend.landmarks.names import COCO, COUNT, MIRROR, NAMES
+from staf_backend.landmarks.network import Landmarks
 from staf_backend.landmarks.sides import consistent_sides
 
 RNG = np.random.default_rng(0)
@@ -30,10 +31,17 @@ def walking(frames: int = 60, noise_px: float = 2.0) -> tuple[Landmarks, np.ndar
         height = 0.0
         swing = 0.0
         for word, at, width in (
-            ("shoulder", -100, 0), ("elbow", -50, 20), ("wrist", 0, 40), ("pinky", 5, 45),
-            ("thumb", 5, 45), ("hip", 0, 5), ("knee", 100, 40), ("ankle", 200, 80),
-            ("heel", 205, 80), ("foot", 205, 90),
-        ):  # fmt: skip
+            ("shoulder", -100, 0),
+            ("elbow", -50, 20),
+            ("wrist", 0, 40),
+            ("pinky", 5, 45),
+            ("thumb", 5, 45),
+            ("hip", 0, 5),
+            ("knee", 100, 40),
+            ("ankle", 200, 80),
+            ("heel", 205, 80),
+            ("foot", 205, 90),
+        ):
             if word in name:
                 height, swing = at, width
         points[:, j, 0] = 300 + 60 * time_s + side * swing * np.sin(2 * np.pi * time_s)
@@ -178,9 +186,11 @@ def test_tracks_of_a_frame_or_two(frames: int):
 
 def test_nothing_seen_at_all():
     empty = Landmarks(
-        np.full((5, COUNT, 2), np.nan), np.full((5, COUNT, 3), np.nan),
-        np.zeros((5, COUNT)), np.zeros(5),
-    )  # fmt: skip
+        np.full((5, COUNT, 2), np.nan),
+        np.full((5, COUNT, 3), np.nan),
+        np.zeros((5, COUNT)),
+        np.zeros(5),
+    )
     with warnings.catch_warnings(action="error"):  # a user would see the warning on the terminal
         _, undone = consistent_sides(empty, np.zeros((5, 17, 3)))
     assert not undone.any()

@@ -6,15 +6,10 @@ import numpy as np
 import pytest
 
 from staf_backend.assets import asset_path
-from staf_backend.people.detect import (
-    KEYPOINTS,
-    Detections,
-    PersonDetector,
-    decode,
-    keypoint_similarity,
-    letterbox,
-    suppress_duplicates,
-)
+from staf_backend.people.decode import decode
+from staf_backend.people.detect import PersonDetector, letterbox
+from staf_backend.people.detections import Detections, suppress_duplicates
+from staf_backend.people.keypoints import NAMES, keypoint_similarity
 from staf_backend.runtime.onnx_session import open_network
 from staf_backend.video.video import open_video
 from tests.support.places import FOOTAGE
@@ -32,7 +27,7 @@ def balance():
 
 
 def _slow_decode(heads, min_center, min_score):
-    """The rules of `detect.decode` once more, cell by cell, in double precision."""
+    """The rules of `decode` once more, cell by cell, in double precision."""
     h, w = heads["center"].shape[1:]
     people = []
     for r in range(h):
@@ -88,7 +83,7 @@ def _assert_equal(found, slow):
 
 def test_decoding_follows_the_rules_on_a_real_picture(session, balance):
     heads = _heads(session, letterbox(balance, 256)[0])
-    _assert_equal(decode(heads, min_score=0.1), _slow_decode(heads, 0.1, 0.1))
+    _assert_equal(decode(heads, 0.1), _slow_decode(heads, 0.1, 0.1))
 
 
 def test_decoding_follows_the_rules_on_any_heads():
@@ -101,13 +96,13 @@ def test_decoding_follows_the_rules_on_any_heads():
         "kpt_regress": rng.normal(0, 5, (34, 24, 32)).astype(np.float32),
         "kpt_offset": rng.normal(0, 0.5, (34, 24, 32)).astype(np.float32),
     }
-    _assert_equal(decode(heads, min_score=0.05), _slow_decode(heads, 0.1, 0.05))
+    _assert_equal(decode(heads, 0.05), _slow_decode(heads, 0.1, 0.05))
 
 
 def test_nobody_in_empty_heads():
     shapes = {"center": 1, "kpt_heatmap": 17, "box_scale": 2, "box_offset": 2}
     shapes |= {"kpt_regress": 34, "kpt_offset": 34}
-    found = decode({name: np.zeros((n, 8, 8), np.float32) for name, n in shapes.items()})
+    found = decode({name: np.zeros((n, 8, 8), np.float32) for name, n in shapes.items()}, 0.1)
     assert len(found) == 0
     assert found.keypoints_px.shape == (0, 17, 3)
 
@@ -115,7 +110,7 @@ def test_nobody_in_empty_heads():
 def test_the_man_on_the_beam_is_found_with_his_limbs_in_place(session, balance):
     found = PersonDetector(session).detect(balance)
     man = max(range(len(found)), key=lambda row: np.ptp(found.boxes_px[row, 1::2]))
-    point = dict(zip(KEYPOINTS, found.keypoints_px[man], strict=True))
+    point = dict(zip(NAMES, found.keypoints_px[man], strict=True))
     assert found.scores[man] > 0.5
     # he faces the camera: his left side is on the right of the picture
     for part in ("shoulder", "elbow", "hip", "knee"):
@@ -176,7 +171,7 @@ def test_duplicates_are_suppressed_and_neighbours_kept():
     one = np.column_stack([rng.uniform(0, 100, (17, 2)), np.ones(17)])
     points = np.stack([one, one + np.array([1, 1, 0]), one + np.array([60, 0, 0])])
     found = Detections(np.zeros((3, 4)), np.array([0.5, 0.8, 0.3]), points)
-    kept = suppress_duplicates(found, 0.7)
+    kept = suppress_duplicates(found)
     assert kept.scores.tolist() == [0.8, 0.3]
 
 

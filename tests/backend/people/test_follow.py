@@ -6,8 +6,10 @@ import pytest
 
 from staf_backend.assets import asset_path
 from staf_backend.people.camera_motion import CameraMotion, move
-from staf_backend.people.detect import PersonDetector, extent_px
-from staf_backend.people.follow import find_people, summarise
+from staf_backend.people.detect import PersonDetector
+from staf_backend.people.follow import find_people
+from staf_backend.people.keypoints import extent_px
+from staf_backend.people.summary import summarise
 from staf_backend.people.track import NobodyError
 from staf_backend.runtime.onnx_session import open_network
 from staf_backend.video.video import open_video

@@ -1,9 +1,11 @@
-"""Sightings of a long clip come back as they went in, across the borders of blocks."""
+"""Hits of a long clip come back as they went in, across the borders of blocks."""
 
 import numpy as np
 import pytest
 
-from staf_backend.people.hit_log import HitLog
+from staf_backend.people.hits import Hit, HitLog
+
+CLOTHES = np.zeros((2, 216))
 
 
 @pytest.mark.parametrize("count", [1, 511, 512, 513, 1100])
@@ -13,7 +15,7 @@ def test_rows_come_back_in_order(count: int):
     points = rng.uniform(0, 1000, (count, 17, 3)).astype(np.float32)
     log = HitLog()
     for n in range(count):
-        log.append(10 + n, n / 30, boxes[n], points[n], n / count)
+        log.append(Hit(10 + n, n / 30, boxes[n], points[n], n / count, CLOTHES))
     rows = log.rows()
     assert len(log) == len(rows) == count
     np.testing.assert_array_equal(rows["frame"], 10 + np.arange(count))
@@ -26,7 +28,7 @@ def test_rows_come_back_in_order(count: int):
 
 def test_rows_are_a_copy():
     log = HitLog()
-    log.append(0, 0.0, np.zeros(4), np.zeros((17, 3)), 0.5)
+    log.append(Hit(0, 0.0, np.zeros(4), np.zeros((17, 3)), 0.5, CLOTHES))
     log.rows()["score"] = 1.0
     assert log.last["score"] == 0.5
 

@@ -1,12 +1,18 @@
-"""What somebody wears, as colour histograms of chest and thighs: a cheap cue for who is who."""
+"""The colours of a person's clothes, chest and thighs apart: a cheap cue for who is who."""
 
 import numpy as np
 
-_SHOULDERS, _HIPS, _KNEES = (5, 6), (11, 12), (13, 14)
-_BINS = 6
+from staf_backend.people.keypoints import HIPS, KNEES, SHOULDERS
+
+_LEVELS = 6
+"""Of each colour channel.  Chosen: coarse enough for light that changes."""
+_ACROSS, _DOWN = 10, 14
+"""Samples of a region.  Chosen: a colour a cell of the histogram or so, at little cost."""
+_INSIDE = (0.1, 0.9)
+"""Shares of a region between which samples lie, so that none falls beside the person."""
 
 
-def wear(image: np.ndarray, keypoints_px: np.ndarray) -> np.ndarray:
+def clothes_histograms(image: np.ndarray, keypoints_px: np.ndarray) -> np.ndarray:
     """Colour histograms (2, 216) of the torso and of the thighs, each summing to 1.
 
     Args:
@@ -16,11 +22,11 @@ def wear(image: np.ndarray, keypoints_px: np.ndarray) -> np.ndarray:
     The samples are a grid between the shoulders and the hips, and between the hips and the knees;
     seen from the side, where both fall together, the grid is widened to a sixth of its length.
     """
-    shoulders, hips, knees = (keypoints_px[list(i), :2] for i in (_SHOULDERS, _HIPS, _KNEES))
+    shoulders, hips, knees = (keypoints_px[pair, :2] for pair in (SHOULDERS, HIPS, KNEES))
     return np.stack([_histogram(image, shoulders, hips), _histogram(image, hips, knees)])
 
 
-def likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def clothes_similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Bhattacharyya coefficient 0..1 of histograms (..., 2, 216), mean of the two regions."""
     return np.sqrt(one * other).sum(-1).mean(-1)
 
@@ -29,14 +35,14 @@ def _histogram(image: np.ndarray, top: np.ndarray, bottom: np.ndarray) -> np.nda
     points = _grid(_widened(top, bottom), _widened(bottom, top))
     limit = np.array(image.shape[1::-1]) - 1
     col, row = np.clip(np.floor(points).astype(int), 0, limit).T
-    levels = image[row, col].astype(int) * _BINS // 256
-    code = (levels[:, 0] * _BINS + levels[:, 1]) * _BINS + levels[:, 2]
-    counts = np.bincount(code, minlength=_BINS**3).astype(np.float64)
+    levels = image[row, col].astype(int) * _LEVELS // 256
+    code = (levels[:, 0] * _LEVELS + levels[:, 1]) * _LEVELS + levels[:, 2]
+    counts = np.bincount(code, minlength=_LEVELS**3).astype(np.float64)
     # a share in the neighbouring levels, so that a passing shadow does not change everything
-    cube = counts.reshape(_BINS, _BINS, _BINS)
+    cube = counts.reshape(_LEVELS, _LEVELS, _LEVELS)
     for axis in range(3):
         padded = np.pad(cube, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
-        lower, upper = (np.take(padded, range(s, s + _BINS), axis) for s in (0, 2))
+        lower, upper = (np.take(padded, range(s, s + _LEVELS), axis) for s in (0, 2))
         cube = 0.5 * cube + 0.25 * (lower + upper)
     return cube.ravel() / cube.sum()
 
@@ -45,7 +51,7 @@ def _widened(pair: np.ndarray, opposite: np.ndarray) -> np.ndarray:
     """Both points, moved apart along x until they are a sixth of the region's length apart."""
     pair = pair[np.argsort(pair[:, 0])]
     middle, half = pair.mean(0), (pair[1] - pair[0]) / 2
-    least = np.linalg.norm(middle - opposite.mean(0)) / 12
+    least = np.linalg.norm(middle - opposite.mean(0)) / 12  # half of a sixth
     if np.linalg.norm(half) < least:
         half = np.array([least, 0.0])
     return np.stack([middle - half, middle + half])
@@ -53,8 +59,8 @@ def _widened(pair: np.ndarray, opposite: np.ndarray) -> np.ndarray:
 
 def _grid(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     """Points (140, 2) inside the four corners; the outermost tenth is left out."""
-    across = np.linspace(0.1, 0.9, 10)[None, :, None]
-    down = np.linspace(0.1, 0.9, 14)[:, None, None]
+    across = np.linspace(*_INSIDE, _ACROSS)[None, :, None]
+    down = np.linspace(*_INSIDE, _DOWN)[:, None, None]
     # both pairs run from left to right on the screen
     upper = top[0] + across * (top[1] - top[0])
     lower = bottom[0] + across * (bottom[1] - bottom[0])
