@@ -8,6 +8,7 @@ downloaded set ─► datasets/NAME.py ─► store.write_set ─► sets/coco: 
 import argparse
 import dataclasses
 import logging
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,8 +30,10 @@ from training.datasets import (
     posetrack,
     threedpw,
 )
-from training.datasets.rows import HEADS, Request
-from training.datasets.store import Annotations, open_set, partial_folder, write_set
+from training.datasets.head_points import HEADS
+from training.datasets.rows import SMALLEST_PX, Request
+from training.datasets.store import Annotations, check_free, open_set, write_set
+from training.datasets.store_folder import half_made
 from training.targets.joints import JOINTS_49
 
 
@@ -65,7 +68,8 @@ def prepare(name: str, request: Request, out: Path) -> dict[str, Any]:
         SetError: the set is missing, half downloaded, damaged, of another layout; `out` is taken;
             the disk is full.
     """
-    request = dataclasses.replace(request, scratch=partial_folder(out), tally=Counter())
+    check_free(out)
+    request = dataclasses.replace(request, scratch=half_made(out), tally=Counter())
     reader = READERS[name]
     report: dict[str, Any] = {
         "set": name,
@@ -139,7 +143,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--bodies", type=Path, help="folder of SMPL files, for 3DPW's joints")
     parser.add_argument("--fps", type=float, help="frames a second to keep (25 where filmed at 50)")
     parser.add_argument("--min-keypoints", type=int, help="fewest known points of a person")
-    parser.add_argument("--min-side-px", type=float, default=20.0, help="smallest person")
+    parser.add_argument("--min-side-px", type=float, default=SMALLEST_PX, help="smallest person")
     parser.add_argument("--heads", choices=HEADS, default="paper", help="names of head points")
     parser.add_argument("--allow-missing", action="store_true", help="go on without lost images")
     parser.add_argument("--sheet", type=Path, help="picture to draw, to look at the labels")
@@ -175,4 +179,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # an ending like any other, which leaves nothing half made
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(main())

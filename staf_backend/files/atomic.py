@@ -27,6 +27,7 @@ _WORDS = {
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name."),
     errno.EIO: ("the disk reported an error", "Check the disk or choose another place."),
 }
+"""The operating system's errors: what happened, and what to do."""
 
 
 class OutputError(StafError):

@@ -21,6 +21,9 @@ _MAGIC = (
     (b"RIFF", "a RIFF file (WAV, AVI or WebP)"),
     (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
 )
+"""How files of a kind begin, by the formats' own documents."""
+_MOST_NAMES = 4
+"""Of an archive's files in a sentence.  Chosen: one line of a terminal."""
 
 
 def describe_file(path: Path) -> str:
@@ -101,6 +104,6 @@ def _describe_text(head: bytes) -> str:
     return "a text file" if "\0" not in text else "a file of unknown kind"
 
 
-def _listed(names: Collection[str], most: int = 4) -> str:
-    shown = list(names)[:most]
-    return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _listed(names: Collection[str]) -> str:
+    shown = ", ".join(list(names)[:_MOST_NAMES])
+    return shown + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")

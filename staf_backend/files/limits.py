@@ -5,7 +5,26 @@ SPARE_BYTES = 64_000_000
 written out, is the largest thing that real body files hold in few bytes."""
 GROWTH = 4
 """How often a file's own size may come on top.  Chosen: chumpy's selections hold what they pick
-from and what they pick, beside the numbers of the places."""
+from and what they pick, beside the indices."""
+MOST_LABEL_BYTES = 4_000_000_000
+"""Of one file of a data set that is read whole.  Chosen: several times MPI-INF-3DHP's largest."""
+LARGEST_LABEL = 1e6
+"""Of any number in a label, whatever its unit.  Chosen: a kilometre in millimetres, and wider in
+pixels than any picture; beyond it float32 tells no millimetre from the next."""
+LONGEST_NAME = 500
+"""Characters of a picture's name.  Chosen: a folder's and a file's name of 255 each, almost."""
+NATIVE_SPARE_BYTES = 1_000_000_000
+"""Address space of a process that reads a file with a native library, however small the file.
+Chosen: seven times what Python takes of it with NumPy, SciPy, HDF5."""
+NATIVE_GROWTH = 100
+"""How often the file's size may come on top.  Measured: a compressed release of MPII's size, 13 MB,
+takes 45 times that as Python's objects."""
+NATIVE_SPARE_S = 6.0
+"""How long such a process may read, however small the file.  Chosen: 200 times what small ones
+take, and an answer within ten seconds."""
+NATIVE_S_PER_MB = 10.0
+"""How much longer for each megabyte.  Measured: the same release takes 2 s for each, on a busy
+machine."""
 _LONGEST_WORDS = 80
 """Characters of a file's own words in a message.  Chosen: one line of a terminal."""
 
@@ -41,8 +60,8 @@ class Budget:
 def shown(text: str) -> str:
     """Words out of a file as they may stand in a message: a terminal obeys none of them, and no
     file can fill the screen."""
-    cut = text if len(text) <= _LONGEST_WORDS else text[:_LONGEST_WORDS] + "..."
+    short = text if len(text) <= _LONGEST_WORDS else text[:_LONGEST_WORDS] + "..."
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in cut
+        for letter in short
     )

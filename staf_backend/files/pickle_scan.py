@@ -36,6 +36,7 @@ _LONGEST_NUMBER_DIGITS = 40
 _MOST_ARGUMENTS = 16
 """Of one call.  Chosen: the longest real one, a tensor's, has seven."""
 _NEWEST_PROTOCOL = 5
+"""Of pickles, PEP 574."""
 
 CheckName = Callable[[str, str], object]
 """Takes a module and a name in it; raises `RefusedNameError` for what a file may not ask for."""
@@ -78,7 +79,7 @@ def scan_pickle(data: Bytes, check_name: CheckName, start: int = 0) -> int:
         start: where in `data` it begins.
 
     Returns:
-        where in `data` it ends: the place after its last step.
+        where in `data` it ends: the offset after its last step.
 
     Raises:
         PickleError: damaged, or it would cost too much.
@@ -104,7 +105,7 @@ class _Walk:
     """The machine's stack, marks and memo, with shadows in place of values."""
 
     def __init__(self, data: Bytes, check_name: CheckName, start: int) -> None:
-        self._data, self._place = data, start
+        self._data, self._offset = data, start
         self._check_name = check_name
         self._stack: list[_Value] = []
         self._below_marks: list[list[_Value]] = []
@@ -115,7 +116,7 @@ class _Walk:
             code = self._take(1)
             if code == b".":
                 self._top()
-                return self._place
+                return self._offset
             step = _STEPS.get(code)
             if step is None:
                 raise PickleError(f"step {code!r}, which no file of arrays has")
@@ -124,8 +125,8 @@ class _Walk:
 
     def _skip(self, count: int) -> int:
         """Step over bytes; returns where they begin."""
-        start, self._place = self._place, self._place + count
-        if self._place > len(self._data):
+        start, self._offset = self._offset, self._offset + count
+        if self._offset > len(self._data):
             raise PickleError("it ends in the middle")
         return start
 
@@ -135,15 +136,15 @@ class _Walk:
 
     def _skip_line(self, most_bytes: int) -> int:
         """Step over a line; returns how many bytes it has without its end."""
-        start = self._place
+        start = self._offset
         end = self._data.find(b"\n", start, min(len(self._data), start + most_bytes + 1))
         if end < 0:
             raise PickleError("a line too long or without end")
-        self._place = end + 1
+        self._offset = end + 1
         return end - start
 
     def _take_line(self, most_bytes: int) -> bytes:
-        start = self._place
+        start = self._offset
         return self._data[start : start + self._skip_line(most_bytes)]
 
     def _take_size(self, count: int) -> int:
@@ -185,7 +186,7 @@ class _Walk:
             raise PickleError("of a protocol that is not known")
 
     def frame(self) -> None:
-        if self._take_size(8) > len(self._data) - self._place:
+        if self._take_size(8) > len(self._data) - self._offset:
             raise PickleError("it ends in the middle")
 
     def fixed(self, count: int, value: _Value) -> None:
@@ -277,10 +278,10 @@ class _Walk:
         _check_keys(self._pop_mark())
         self._put_into_top()
 
-    def get(self, place: int) -> None:
-        if place not in self._memo:
+    def get(self, slot: int) -> None:
+        if slot not in self._memo:
             raise PickleError("it names a value that it does not have")
-        self._push(self._memo[place])
+        self._push(self._memo[slot])
 
     def get_sized(self, count: int) -> None:
         self.get(self._take_size(count))
@@ -289,15 +290,15 @@ class _Walk:
         self._memo[self._take_size(count)] = self._top()
 
     def get_line(self) -> None:
-        self.get(self._place_line())
+        self.get(self._slot_line())
 
     def put_line(self) -> None:
-        self._memo[self._place_line()] = self._top()
+        self._memo[self._slot_line()] = self._top()
 
     def memoize(self) -> None:
         self._memo[len(self._memo)] = self._top()
 
-    def _place_line(self) -> int:
+    def _slot_line(self) -> int:
         line = self._take_line(_LONGEST_NUMBER_DIGITS)
         if not line.isdigit():
             raise PickleError("a place that is no number")

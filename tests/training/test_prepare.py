@@ -328,6 +328,7 @@ def test_matlab_files_of_another_set(tmp_path: Path):
     savemat(path, {"people": np.zeros((14, 3, 10))})
     with pytest.raises(SetError, match="lacks the entry 'joints'"):
         ready("lsp", tmp_path)
+    savemat(path, {"joints": np.zeros((3, 14, 10))})
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(SetError, match="damaged or cut short"):
         ready("lsp", tmp_path)
@@ -354,13 +355,23 @@ def test_labels_of_another_layout(tmp_path: Path, labels: Any, message: str):
         ready("coco", tmp_path, labels=made.write_json(tmp_path / "labels.json", labels))
 
 
-def test_a_number_that_is_none_is_skipped(tmp_path: Path):
-    bad = coco_person(101, 9)
-    bad["keypoints"][0] = float("nan")
-    make_coco(tmp_path / "root", annotations=[bad, coco_person(102, 9)])
-    found = ready("coco", tmp_path)
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e300])
+def test_a_number_that_is_none_is_skipped(tmp_path: Path, number: float):
+    """MATLAB's files may lack numbers; JSON's cannot, and are refused."""
+    joints = np.random.default_rng(0).uniform(10, 100, (14, 3, 2))
+    joints[0, 0, 0], joints[:, 2] = number, 1
+    (tmp_path / "root").mkdir()
+    savemat(tmp_path / "root/joints.mat", {"joints": joints})
+    for row in (1, 2):
+        made.picture(tmp_path / f"root/images/im{row:05d}.jpg")
+    found = ready("lsp-extended", tmp_path)
     assert len(found) == 1
     assert found.report()["skipped"]["skipped: a number is missing"] == 1
+    bad = coco_person(101, 9)
+    bad["keypoints"][0] = number
+    make_coco(tmp_path / "root", annotations=[bad, coco_person(102, 9)])
+    with pytest.raises(SetError, match=r"2014\.json.*(is no number|that no label has)"):
+        ready("coco", tmp_path)
 
 
 # the command line, and what the readers share

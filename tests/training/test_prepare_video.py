@@ -67,7 +67,7 @@ def test_h36m_archives(tmp_path: Path):
     assert (len(found), found.fps, found.body) == (10, 25.0, "none")
     assert found.images[1] == "S9/Videos/Directions 1.60457274.mp4#2"
     assert found.frame.tolist() == [0, 1, 2, 3, 4] * 2
-    assert found.extents().tolist() == [[0, 5], [5, 10]]
+    assert made.extents(found).tolist() == [[0, 5], [5, 10]]
     names = human36m.POINTS
     for name in ("right_ankle", "left_wrist", "neck", "spine"):
         expected = relative(points[::2], names, name)
@@ -221,7 +221,7 @@ def test_mpi_inf_3dhp(tmp_path: Path):
     assert len(found) == 8 * 2 * 8 * 7
     assert found.images[0] == "S1/Seq1/imageSequence/video_0.avi#0"
     assert found.frame[:7].tolist() == [0, 1, 2, 4, 5, 6, 7]
-    assert found.extents()[:2].tolist() == [[0, 3], [3, 7]], "a gap starts a new sequence"
+    assert made.extents(found)[:2].tolist() == [[0, 3], [3, 7]], "a gap starts a new sequence"
     names = mpi_inf_3dhp.POINTS
     for name, slot in (("right_wrist", "right_wrist"), ("spine", "spine"), ("face", "head")):
         expected = relative(points, names, name)[[0, 1, 2, 4, 5, 6, 7]]
@@ -350,7 +350,7 @@ def test_mpi_inf_3dhp_json(tmp_path: Path):
     found = ready("mpi-inf-3dhp", tmp_path)
     assert (len(found), found.body, found.fps) == (6, "smpl-neutral", 25.0)
     assert found.images[0] == "images_1k/S1/Seq1/imageSequence/img_1_000001.jpg"
-    assert found.extents().tolist() == [[0, 3], [3, 6]]
+    assert made.extents(found).tolist() == [[0, 3], [3, 6]]
     names = mpi_inf_3dhp_json.POINTS
     for name, slot in (("right_wrist", "right_wrist"), ("spine", "spine"), ("face", "head")):
         expected = relative(facts["points"], names, name)
@@ -447,7 +447,7 @@ def test_3dpw(tmp_path: Path):
     assert (len(found), found.body, found.fps) == (11, "smpl-gendered", 30.0)
     assert found.gender.tolist() == [1] * 5 + [2] * 6
     assert found.frame.tolist() == [0, 1, 2, 4, 5, 0, 1, 2, 3, 4, 5]
-    assert found.extents().tolist() == [[0, 3], [3, 5], [5, 11]]
+    assert made.extents(found).tolist() == [[0, 3], [3, 5], [5, 11]]
     assert found.image_of(3) == "imageFiles/yard_00/image_00004.jpg"
     np.testing.assert_allclose(found.betas[5], content["betas"][1][:10], rtol=1e-6)
     camera = content["cam_poses"][0]
@@ -553,7 +553,7 @@ def test_insta_variety(tmp_path: Path):
     name = "insta_variety_00_copy00_hmr_noS5.ckpt-642561.tfrecord"
     made.tfrecord(tmp_path / "root/train" / name, [message, message])
     found = ready("insta-variety", tmp_path)
-    assert (len(found), len(found.extents()), found.root.resolve()) == (
+    assert (len(found), len(made.extents(found)), found.root.resolve()) == (
         10, 2, (tmp_path / "set").resolve(),
     )  # fmt: skip
     assert found.images[6] == "images/insta_variety_00_copy00_hmr_noS5/001/000001.jpg"
@@ -653,7 +653,7 @@ def test_posetrack(tmp_path: Path):
     found = ready("posetrack", tmp_path)
     assert len(found) == 4
     assert found.frame.tolist() == [0, 1, 3, 4]
-    assert found.extents().tolist() == [[0, 2], [2, 4]]
+    assert made.extents(found).tolist() == [[0, 2], [2, 4]]
     assert found.image_of(2).endswith("/000003.jpg")
     np.testing.assert_allclose(found.boxes_px[0], [35, 55, 100])
     np.testing.assert_allclose(found.keypoints_px[2, SLOT["neck"]], points[3, 1], rtol=1e-6)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from training.datasets.formats.coco_json import people
-from training.datasets.formats.files import read_json
+from training.datasets.formats.files import read_json, reading
 from training.datasets.photographs import Person, photographs
 from training.datasets.rows import Request, one_of
 from training.datasets.store import Annotations, SetError
@@ -20,9 +20,11 @@ POINTS = (
     *("right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
 )
 """COCO's seventeen, by their names among the 49."""
-_BODY = slice(5, 17)
-FEWEST = 12  # without labels: every major joint (SPIN)
-FEWEST_LABELLED = 6  # with: EFT's own rule
+_BODY = slice(POINTS.index("left_shoulder"), len(POINTS))
+FEWEST = 12
+"""Known points of a person without SMPL labels: every major joint (SPIN)."""
+FEWEST_LABELLED = 6
+"""The same with labels: EFT's own rule."""
 
 
 def parts(request: Request) -> Iterator[Annotations]:
@@ -39,7 +41,8 @@ def parts(request: Request) -> Iterator[Annotations]:
     folder = one_of(request.root, path.stem[17:], f"images/{path.stem[17:]}")
     fewest = FEWEST_LABELLED if request.labels else FEWEST
     found = _people(request, path, folder, bodies_only=not request.labels)
-    yield from photographs(request, "coco", found, POINTS, fewest)
+    with reading(path):
+        yield from photographs(request, "coco", found, POINTS, fewest)
 
 
 def _people(request: Request, path: Path, folder: Path, *, bodies_only: bool) -> Iterator[Person]:
@@ -59,5 +62,7 @@ def _check_order(categories: Any, path: Path) -> None:
     for category in categories:
         if category.get("name") == "person" and tuple(category.get("keypoints", POINTS)) == POINTS:
             return
-    raise SetError(f"{path} does not list COCO's seventeen points of a person.",
-                   "Give the official person_keypoints files.")  # fmt: skip
+    raise SetError(
+        f"{path} does not list COCO's seventeen points of a person.",
+        "Give the official person_keypoints files.",
+    )

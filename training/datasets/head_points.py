@@ -5,6 +5,8 @@ paper's first stage, calls them jaw and head; VIBE, and so the paper's second st
 calls them head and top of the head.
 """
 
+HEADS = ("paper", "spin")
+"""Whose names: STAF's second stage and its scores, VIBE's; or SPIN's, of the first stage."""
 _NAMES = {"paper": {"face": "head", "top": "head_top"}, "spin": {"face": "jaw", "top": "head"}}
 
 

@@ -21,11 +21,18 @@ POINTS: tuple[str, ...] = (
     *("spine", "neck", "face", "top", "left_shoulder", "left_elbow", "left_wrist"),
     *("right_shoulder", "right_elbow", "right_wrist"),
 )
-_FRONT_CAMERA = 4
+_FRONT_CAMERA = 4  # number of 60457274 in this edition
 _EDITION = Edition(
-    "h36m", POINTS, ("action_idx", "subaction_idx"), ("cam_idx",), ("R", "t", "f", "c"), 50.0, 25.0,
-    lambda image: f"images/{image['file_name']}", leaves=False,
-)  # fmt: skip
+    name="h36m",
+    points=POINTS,
+    filed=("action_idx", "subaction_idx"),
+    camera=("cam_idx",),
+    lens=("R", "t", "f", "c"),
+    fps=50.0,
+    kept_fps=25.0,
+    image=lambda image: f"images/{image['file_name']}",
+    leaves=False,
+)
 
 
 def parts(request: Request, subjects: tuple[int, ...]) -> Iterator[Annotations]:
@@ -48,6 +55,8 @@ def _paths(request: Request, subject: int) -> Paths:
     path = folder / f"Human36M_subject{subject}"
     labels = (request.labels or folder) / f"{path.name}_SMPL_NeuralAnnot.json"
     return Paths(
-        Path(f"{path}_data.json"), Path(f"{path}_camera.json"), Path(f"{path}_joint_3d.json"),
-        labels if request.labels is not None or labels.is_file() else None,
-    )  # fmt: skip
+        images=Path(f"{path}_data.json"),
+        cameras=Path(f"{path}_camera.json"),
+        joints=Path(f"{path}_joint_3d.json"),
+        labels=labels if request.labels is not None or labels.is_file() else None,
+    )

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
+from staf_backend.files.limits import shown
+from training.datasets.formats.files import reading, shaped
 from training.datasets.formats.tfrecord import Feature, example, records
 from training.datasets.pictures import image_state
 from training.datasets.rows import (
     Head,
     Request,
+    among_49,
     annotations,
     boxes_of,
     good_rows,
     keep,
-    place,
     runs,
 )
 from training.datasets.store import Annotations, SetError
@@ -35,8 +37,11 @@ POINTS = (
     *("op_left_ankle", "op_right_ankle"),
 )
 """Fourteen of the body, five of the face, six of the feet."""
+_ON_BODY, _ON_FACE, _ON_FEET = 14, 5, 6
 FEWEST = 6
-FPS = 30.0  # nominal: the files do not say
+"""Known points of a person; chosen."""
+FPS = 30.0
+"""Nominal: the files do not say."""
 _NEEDED = ("meta/N", "image/encoded", "image/xys", "image/visibilities", "image/face_pts")
 
 
@@ -54,8 +59,9 @@ def parts(request: Request) -> Iterator[Annotations]:
     if not paths:
         raise SetError(f"{folder} holds no .tfrecord files.", "Finish the download.")
     for path in paths:
-        for number, message in enumerate(records(path)):
-            yield from _track(request, path, number, message)
+        with reading(path):
+            for number, message in enumerate(records(path)):
+                yield from _track(request, path, number, message)
 
 
 def _track(request: Request, path: Path, number: int, message: bytes) -> Iterator[Annotations]:
@@ -63,16 +69,16 @@ def _track(request: Request, path: Path, number: int, message: bytes) -> Iterato
     try:
         features = example(message)
     except ValueError as error:
-        raise SetError(f"{where} is damaged: {error}.", "Fetch it again.") from error
+        raise SetError(f"{where} is damaged: {shown(str(error))}.", "Fetch it again.") from error
     for name in _NEEDED:
         if name not in features:
             raise SetError(f"{where} lacks the entry {name!r}.", "Is it InstaVariety's file?")
     count = int(np.ravel(features["meta/N"])[0])
     crops = [bytes(crop) for crop in features["image/encoded"]]
-    points = _points(features, count, where)
+    points = _points(features, count, path, where)
     if len(crops) != count:
         raise SetError(f"{where} has {len(crops)} images of {count}.", "Fetch it again.")
-    keypoints = place(POINTS, points)
+    keypoints = among_49(POINTS, points)
     rows = {
         "image": np.arange(count),
         "frame": np.arange(count),
@@ -90,19 +96,22 @@ def _track(request: Request, path: Path, number: int, message: bytes) -> Iterato
         yield annotations(head, [name for name in images if name], rows)
 
 
-def _points(features: dict[str, Feature], count: int, where: str) -> np.ndarray:
+def _points(features: dict[str, Feature], count: int, path: Path, where: str) -> np.ndarray:
     """(count, 25, 3); the files keep the axis x, y, seen before that of the points."""
     try:
-        body = np.reshape(features["image/xys"], (count, 2, 14))
-        seen = np.reshape(features["image/visibilities"], (count, 1, 14))
-        face = np.reshape(features["image/face_pts"], (count, 3, 5))
+        body = np.reshape(features["image/xys"], (count, 2, _ON_BODY))
+        seen = np.reshape(features["image/visibilities"], (count, 1, _ON_BODY))
+        face = np.reshape(features["image/face_pts"], (count, 3, _ON_FACE))
         toes = np.asarray(features.get("image/toe_pts", np.zeros(0)), np.float32)
-        toes = np.reshape(toes if len(toes) else np.zeros(count * 18), (count, 3, 6))
+        toes = toes if len(toes) else np.zeros(count * 3 * _ON_FEET)
+        toes = np.reshape(toes, (count, 3, _ON_FEET))
     except ValueError as error:
-        raise SetError(f"{where}: its points do not fit {count} frames ({error}).",
-                       "Fetch it again.") from error  # fmt: skip
+        raise SetError(
+            f"{where}: its points do not fit {count} frames ({shown(str(error))}).",
+            "Fetch it again.",
+        ) from error
     points = np.concatenate([np.concatenate([body, seen], 1), face, toes], 2).transpose(0, 2, 1)
-    points = points.astype(np.float32)
+    points = shaped(points, points.shape, "a point", path, missing=True).astype(np.float32)
     points[..., 2] = points[..., 2] > 0
     return points
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.datasets.formats.files import read_mat
+from training.datasets.formats.files import reading, shaped
+from training.datasets.formats.native import read_native
 from training.datasets.photographs import Person, photographs
 from training.datasets.rows import Request, one_of
 from training.datasets.store import Annotations, SetError
@@ -18,6 +19,7 @@ from training.targets.joints import LSP
 
 _TRAINING = 1000  # the first thousand of LSP; the second is for tests
 FEWEST = 6
+"""Known points of a person; chosen."""
 
 
 def parts(request: Request) -> Iterator[Annotations]:
@@ -30,7 +32,8 @@ def parts(request: Request) -> Iterator[Annotations]:
     joints[..., 2] = 1
     rows = range(_TRAINING) if request.split == "train" else range(_TRAINING, len(joints))
     people = (Person(f"images/im{row + 1:04d}.jpg", joints[row]) for row in rows)
-    yield from photographs(request, "lsp", people, LSP, FEWEST)
+    with reading(_path(request)):
+        yield from photographs(request, "lsp", people, LSP, FEWEST)
 
 
 def extended_parts(request: Request) -> Iterator[Annotations]:
@@ -49,14 +52,21 @@ def extended_parts(request: Request) -> Iterator[Annotations]:
     people = (
         Person(f"{below}im{row + 1:05d}{ending}", points) for row, points in enumerate(joints)
     )
-    yield from photographs(request, "lsp-extended", people, LSP, FEWEST)
+    with reading(_path(request)):
+        yield from photographs(request, "lsp-extended", people, LSP, FEWEST)
 
 
 def _joints(request: Request, shape: tuple[int, int, int]) -> np.ndarray:
-    path: Path = request.root / "joints.mat"
-    joints = np.asarray(read_mat(path, "joints")["joints"], np.float64)
+    path = _path(request)
+    joints = read_native("mat", path, keys=["joints"])["joints"]
     if joints.ndim != 3 or joints.shape[:2] != shape[:2]:
         name = "LSP" if shape[0] == 3 else "LSP-Extended"
-        raise SetError(f"{path}: joints is {joints.shape}, {name}'s is {shape}.",
-                       "LSP and LSP-Extended have a joints.mat each.")  # fmt: skip
-    return joints
+        raise SetError(
+            f"{path}: joints is {joints.shape}, {name}'s is {shape}.",
+            "LSP and LSP-Extended have a joints.mat each.",
+        )
+    return shaped(joints, shape, "joints", path, missing=True)
+
+
+def _path(request: Request) -> Path:
+    return request.root / "joints.mat"

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from training.datasets import mpi_inf_3dhp_json
-from training.datasets.formats.files import read_hdf, read_mat
+from training.datasets.formats.files import reading, shaped
+from training.datasets.formats.native import read_native
 from training.datasets.formats.skeletool import read_turns
 from training.datasets.formats.smpl_labels import FiledLabels, Smpl, smpl_rows
 from training.datasets.head_points import named
@@ -27,13 +28,13 @@ from training.datasets.rows import (
     Head,
     Request,
     about_the_hips,
+    among_49,
     annotations,
     boxes_of,
     good_rows,
     inside,
     keep,
     one_of,
-    place,
     runs,
     with_confidence,
 )
@@ -46,9 +47,12 @@ POINTS: tuple[str, ...] = (
 )
 """The twenty-eight of the training set."""
 SUBJECTS, SEQUENCES, CAMERAS = range(1, 9), (1, 2), (0, 1, 2, 4, 5, 6, 7, 8)
+"""Cameras at chest height, as VIBE takes them."""
 TEST_SUBJECTS = range(1, 7)
 KEPT_FPS = 25.0
+"""Kept of 25 or 50 filmed: VIBE's."""
 FEWEST = 17
+"""Known points of a person: all that are among the 49."""
 
 
 def parts(request: Request) -> Iterator[Annotations]:
@@ -66,7 +70,8 @@ def parts(request: Request) -> Iterator[Annotations]:
     folder = one_of(request.root, "mpi_inf_3dhp_test_set", "TS1")
     folder = request.root if folder.name == "TS1" else folder
     for subject in TEST_SUBJECTS:
-        yield from _test_video(request, folder / f"TS{subject}", pictures)
+        with reading(folder / f"TS{subject}/annot_data.mat"):
+            yield from _test_video(request, folder / f"TS{subject}", pictures)
 
 
 def _training(request: Request) -> Iterator[Annotations]:
@@ -76,7 +81,8 @@ def _training(request: Request) -> Iterator[Annotations]:
     labels = FiledLabels(request.labels) if request.labels else None
     for subject in SUBJECTS:
         for sequence in SEQUENCES:
-            yield from _sequence(request, subject, sequence, labels)
+            with reading(request.root / f"S{subject}/Seq{sequence}/annot.mat"):
+                yield from _sequence(request, subject, sequence, labels)
     if labels:
         labels.check_used()
 
@@ -87,13 +93,16 @@ def _sequence(
     below = f"S{subject}/Seq{sequence}"
     path = request.root / below / "annot.mat"
     turns = _turns(path.with_name("camera.calibration")) if labels else {}
-    content = read_mat(path, "annot2", "annot3")
+    content = read_native("mat_cells", path, keys=["annot2", "annot3"])
     for camera in CAMERAS:
-        points_px = _cell(content["annot2"], camera, 2, path)
-        points_mm = _cell(content["annot3"], camera, 3, path)
+        points_px = _cell(content, f"annot2.{camera}", 2, path)
+        points_mm = _cell(content, f"annot3.{camera}", 3, path)
         if len(points_px) != len(points_mm):
-            raise SetError(f"{path}: camera {camera} has {len(points_px)} frames in the image and "
-                           f"{len(points_mm)} in space.", "Fetch it again.")  # fmt: skip
+            raise SetError(
+                f"{path}: camera {camera} has {len(points_px)} frames in the image and "
+                f"{len(points_mm)} in space.",
+                "Fetch it again.",
+            )
         video = f"{below}/imageSequence/video_{camera}.avi"
         filed = (str(subject), str(sequence))
         label = _Label(labels, filed, turns[camera]) if labels else None
@@ -120,14 +129,16 @@ def _turns(path: Path) -> dict[int, np.ndarray]:
     return turns
 
 
-def _cell(cells: np.ndarray, camera: int, axes: int, path: Path) -> np.ndarray:
+def _cell(content: dict[str, np.ndarray], cell: str, axes: int, path: Path) -> np.ndarray:
     """Points (T, 28, axes) of a camera."""
-    cells = np.asarray(cells, object).ravel()
-    values = np.asarray(cells[camera], np.float64) if camera < len(cells) else np.zeros((0, 0))
-    if values.ndim != 2 or values.shape[1] != 28 * axes:
-        raise SetError(f"{path}: camera {camera} holds {values.shape}, not (T, {28 * axes}).",
-                       "Is it MPI-INF-3DHP's annot.mat?")  # fmt: skip
-    return values.reshape(len(values), 28, axes)
+    values, wide = content.get(cell, np.zeros((0, 0))), len(POINTS) * axes
+    if values.ndim != 2 or values.shape[1] != wide:
+        raise SetError(
+            f"{path}: camera {cell.split('.')[1]} holds {values.shape}, not (T, {wide}).",
+            "Is it MPI-INF-3DHP's annot.mat?",
+        )
+    values = shaped(values, values.shape, cell, path, missing=True)
+    return values.reshape(len(values), len(POINTS), axes)
 
 
 def _video(
@@ -163,15 +174,15 @@ def _rows(
     """Key points of the image's inside, boxes about all points, joints in metres."""
     known = with_confidence(points_px, inside(points_px, *size).astype(np.float32))
     return {
-        "keypoints_px": place(names, known),
-        "boxes_px": boxes_of(place(names, with_confidence(points_px))),
-        "joints_m": about_the_hips(place(names, with_confidence(points_mm / 1000))),
+        "keypoints_px": among_49(names, known),
+        "boxes_px": boxes_of(among_49(names, with_confidence(points_px))),
+        "joints_m": about_the_hips(among_49(names, with_confidence(points_mm / 1000))),
     }
 
 
 def _test_video(request: Request, folder: Path, pictures: Pictures) -> Iterator[Annotations]:
     path = folder / "annot_data.mat"
-    content = read_hdf(path, "annot2", "univ_annot3", "valid_frame")
+    content = read_native("hdf", path, keys=["annot2", "univ_annot3", "valid_frame"])
     valid = content["valid_frame"].reshape(-1) > 0
     points_px = _test_points(content["annot2"], len(valid), 2, path)
     points_mm = _test_points(content["univ_annot3"], len(valid), 3, path)
@@ -192,7 +203,10 @@ def _test_video(request: Request, folder: Path, pictures: Pictures) -> Iterator[
 
 
 def _test_points(values: np.ndarray, count: int, axes: int, path: Path) -> np.ndarray:
-    if values.shape != (count, 1, len(mpi_inf_3dhp_json.POINTS), axes):
-        raise SetError(f"{path}: points are {values.shape}, not {(count, 1, 17, axes)}.",
-                       "Labels and valid_frame disagree: fetch it again.")  # fmt: skip
-    return values[:, 0].astype(np.float64)
+    shape = (count, 1, len(mpi_inf_3dhp_json.POINTS), axes)
+    if values.shape != shape:
+        raise SetError(
+            f"{path}: points are {values.shape}, not {shape}.",
+            "Labels and valid_frame disagree: fetch it again.",
+        )
+    return shaped(values[:, 0], (count, *shape[2:]), "a point", path)

@@ -5,7 +5,7 @@ MPI-INF-3DHP_camera_1k.json         {subject: {sequence: {camera: {"R", "t", "fo
 MPI-INF-3DHP_joint_3d.json          {subject: {sequence: {frame: 17 x 3 (mm, world)}}}
 MPI-INF-3DHP_SMPL_NeuralAnnot.json  the same with pose, shape; also --labels
 images_1k/S1/Seq1/imageSequence/    by the names in the first file
-"""  # fmt: skip
+"""
 
 from collections.abc import Iterator
 
@@ -31,9 +31,16 @@ def _image(entry: Entry) -> str:
 
 _FILED = ("subject_idx", "seq_idx")
 _EDITION = Edition(
-    "mpi-inf-3dhp", POINTS, _FILED, (*_FILED, "cam_idx"), ("R", "t", "focal", "princpt"),
-    25.0, 25.0, _image, leaves=True,
-)  # fmt: skip
+    name="mpi-inf-3dhp",
+    points=POINTS,
+    filed=_FILED,
+    camera=(*_FILED, "cam_idx"),
+    lens=("R", "t", "focal", "princpt"),
+    fps=25.0,
+    kept_fps=25.0,
+    image=_image,
+    leaves=True,
+)
 
 
 def parts(request: Request, cameras: tuple[int, ...]) -> Iterator[Annotations]:
@@ -46,8 +53,10 @@ def parts(request: Request, cameras: tuple[int, ...]) -> Iterator[Annotations]:
     one_of(root, "images_1k")
     labels = request.labels or root / f"{_STEM}_SMPL_NeuralAnnot.json"
     paths = Paths(
-        root / FILE, root / f"{_STEM}_camera_1k.json", root / f"{_STEM}_joint_3d.json",
-        labels if request.labels is not None or labels.is_file() else None,
-    )  # fmt: skip
+        images=root / FILE,
+        cameras=root / f"{_STEM}_camera_1k.json",
+        joints=root / f"{_STEM}_joint_3d.json",
+        labels=labels if request.labels is not None or labels.is_file() else None,
+    )
     wanted = lambda image: image["cam_idx"] in cameras
     yield from world_json.parts(request, WorldSet(_EDITION, paths), wanted, Pictures(request))

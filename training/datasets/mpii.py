@@ -10,12 +10,12 @@ RELEASE.annolist[i].annorect[r] is a person: .objpos and .scale (200 px tall at 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from training.datasets.formats.coco_json import people
-from training.datasets.formats.files import read_json, read_mat
+from training.datasets.formats.files import name_below, read_json, reading, shaped
+from training.datasets.formats.native import read_native
 from training.datasets.photographs import Person, photographs
 from training.datasets.rows import Request, one_of
 from training.datasets.store import Annotations, SetError
@@ -27,7 +27,8 @@ POINTS = (
 )
 """MPII's sixteen by id, by their names among the 49."""
 FEWEST = 6
-_PERSON_PX = 200.0
+"""Known points of a person; chosen."""
+_PERSON_PX = 200.0  # height of a person whose scale is 1 (MPII's annotations)
 _FILE, _JSON = "mpii_human_pose_v1_u12_1.mat", "annotations/train.json"
 
 
@@ -42,7 +43,8 @@ def parts(request: Request) -> Iterator[Annotations]:
     path = one_of(request.root, _JSON, _FILE, f"mpii_human_pose_v1_u12_2/{_FILE}")
     one_of(request.root, "images")
     found = _of_json(request, path) if path.suffix == ".json" else _people(request, path)
-    yield from photographs(request, "mpii", found, POINTS, FEWEST)
+    with reading(path):
+        yield from photographs(request, "mpii", found, POINTS, FEWEST)
 
 
 def _of_json(request: Request, path: Path) -> Iterator[Person]:
@@ -52,44 +54,14 @@ def _of_json(request: Request, path: Path) -> Iterator[Person]:
 
 
 def _people(request: Request, path: Path) -> Iterator[Person]:
-    release = read_mat(path, "RELEASE", structs=True)["RELEASE"]
-    images = _many(_of(release, "annolist", path))
-    training = _many(_of(release, "img_train", path))
-    if len(images) != len(training):
-        raise SetError(f"{path}: {len(images)} images, but {len(training)} flags of training.",
-                       "Fetch it again.")  # fmt: skip
-    for image, trains in zip(images, training):
-        if trains:
-            name = f"images/{_of(_of(image, 'image', path), 'name', path)}"
-            for person in _many(_of(image, "annorect", path)):
-                yield from _person(request, name, person, path)
-
-
-def _person(request: Request, image: str, person: Any, path: Path) -> Iterator[Person]:
-    """The person, if any points of it are labelled (some are only a head's box)."""
-    points = _many(getattr(getattr(person, "annopoints", None), "point", ()))
-    place, scale = getattr(person, "objpos", None), np.ravel(getattr(person, "scale", ()))
-    if not points or place is None or not hasattr(place, "x") or len(scale) != 1:
-        request.skip("a person without points or size")
-        return
-    values = np.zeros((len(POINTS), 3))
-    for point in points:
-        number = int(_of(point, "id", path))
-        if not 0 <= number < len(POINTS):
-            raise SetError(f"{path}: a point has the id {number}.", "Is it MPII's file?")
-        values[number] = float(_of(point, "x", path)), float(_of(point, "y", path)), 1
-    box = np.array([place.x, place.y, _PERSON_PX * float(scale[0])], np.float32)
-    yield Person(image, values, box)
-
-
-def _of(struct: Any, name: str, path: Path) -> Any:
-    if not hasattr(struct, name):
-        raise SetError(f"{path} lacks the entry {name!r}.", "Is it MPII's file, version u12?")
-    return getattr(struct, name)
-
-
-def _many(value: Any) -> list[Any]:
-    """MATLAB's array of structs as a list; one alone loses its axis when read."""
-    if isinstance(value, np.ndarray):
-        return list(value.ravel())
-    return list(value) if isinstance(value, list | tuple) else [value]
+    found = read_native("release", path, points=len(POINTS))
+    names = [f"images/{name_below(str(name), path)}" for name in found["names"]]
+    sizes = shaped(found["size"], (-1, 3), "size", path, missing=True)
+    points = shaped(found["points"], (-1, len(POINTS), 3), "points", path, missing=True)
+    for image, size, labelled in zip(found["image"], sizes, points):
+        if np.isnan(size).all() or not labelled[:, 2].any():  # some are only a head's box
+            request.skip("a person without points or size")
+            continue
+        x, y, scale = size
+        box = np.array([x, y, _PERSON_PX * scale], np.float32)
+        yield Person(names[image], labelled, box)

@@ -8,10 +8,10 @@ import numpy as np
 
 from training.datasets.formats.smpl_labels import Smpl, SmplLabels, nobodys, smpl_rows
 from training.datasets.pictures import Pictures
-from training.datasets.rows import Head, Request, annotations, boxes_of, good_rows, keep, place
+from training.datasets.rows import Head, Request, among_49, annotations, boxes_of, good_rows, keep
 from training.datasets.store import Annotations
 
-_PART = 4096  # rows
+_PART = 4096  # rows in memory at once; chosen
 
 
 class Person(NamedTuple):
@@ -64,7 +64,7 @@ def _rows(
     labels: SmplLabels | None,
     pictures: Pictures,
 ) -> dict[str, np.ndarray]:
-    keypoints = place(names, np.stack([person.points_px for person in chunk]))
+    keypoints = among_49(names, np.stack([person.points_px for person in chunk]))
     boxes = boxes_of(keypoints)
     for row, person in enumerate(chunk):
         if person.box_px is not None:

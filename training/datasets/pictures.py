@@ -4,11 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
+from staf_backend.files.limits import shown
+from staf_backend.video.container import open_container, video_stream
+from staf_backend.video.error import VideoError
 from training.datasets.rows import Request
 from training.datasets.store import SetError
 
 _JPEG, _JPEG_END, _PNG, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"\x89PNG", b"IEND"
 _TAIL_BYTES = 1024  # cameras append a few bytes after the end mark
+_FEW_FRAMES, _TWENTIETH = 2, 20  # by so many frames, or such a part, labels and video may differ
+_RATE_OFF = 0.02  # share by which a rate may differ: 29.97 counts as 30
 
 
 class Pictures:
@@ -43,6 +48,8 @@ class Pictures:
 def image_state(path: Path) -> str:
     """ "whole", "missing", "no JPEG or PNG" or "cut short"."""
     try:
+        if not path.is_file():  # opening a pipe would wait for its other end
+            return "missing"
         with path.open("rb") as file:
             start = file.read(8)
             size = file.seek(0, 2)
@@ -65,8 +72,13 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     import cv2
 
-    image = cv2.imread(str(path), cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION)
-    whole = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if image is not None else None
+    try:
+        image = cv2.imread(
+            str(path), cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+        whole = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if image is not None else None
+    except cv2.error:
+        whole = None
     if whole is None:
         raise SetError(f"{path} is broken or missing.", "Fetch it again.")
     return whole.shape[1], whole.shape[0]
@@ -78,19 +90,19 @@ def video_facts(path: Path) -> tuple[int, float, tuple[int, int]]:
     Raises:
         SetError: missing, or no video.
     """
-    import av
     from av.error import FFmpegError
 
     if not path.is_file():
         raise SetError(f"{path} is missing.", "Finish the download.")
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
+        with open_container(path) as container:
+            stream = video_stream(container)
             rate = float(stream.average_rate or 0)
             size = (stream.codec_context.width, stream.codec_context.height)
             count = sum(1 for packet in container.demux(stream) if packet.size)
-    except (FFmpegError, IndexError) as error:
-        raise SetError(f"{path} is broken or no video ({error}).", "Fetch it again.") from error
+    except (FFmpegError, VideoError, ValueError, ArithmeticError, MemoryError) as error:
+        message = f"{path} is broken or no video ({shown(str(error))})."
+        raise SetError(message, "Fetch it again.") from error
     return count, rate, size
 
 
@@ -100,7 +112,7 @@ def frames_to_keep(request: Request, labelled: int, pictured: int, path: Path) -
     Raises:
         SetError: labels and pictures differ by more than a twentieth: not of the same video.
     """
-    if abs(labelled - pictured) > max(2, labelled // 20):
+    if abs(labelled - pictured) > max(_FEW_FRAMES, labelled // _TWENTIETH):
         raise SetError(
             f"{path} has {pictured} frames, its labels {labelled}.",
             "Video and labels are of different versions, or one is cut short: fetch both again.",
@@ -116,7 +128,7 @@ def stride_for(wanted_fps: float, fps: float, path: Path) -> int:
         SetError: the wanted rate does not divide the video's.
     """
     stride = round(fps / wanted_fps)
-    if stride < 1 or abs(fps / stride - wanted_fps) > 0.02 * wanted_fps:
+    if stride < 1 or abs(fps / stride - wanted_fps) > _RATE_OFF * wanted_fps:
         raise SetError(
             f"{path} has {fps:g} frames a second: {wanted_fps:g} does not divide it.",
             "Give another --fps.",

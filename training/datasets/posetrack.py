@@ -13,18 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from staf_backend.files.limits import shown
 from training.datasets.formats.coco_json import square
-from training.datasets.formats.files import need, read_json, shaped
+from training.datasets.formats.files import name_below, need, read_json, reading, shaped
 from training.datasets.pictures import Pictures
 from training.datasets.rows import (
     Head,
     Request,
+    among_49,
     annotations,
     boxes_of,
     good_rows,
     keep,
     one_of,
-    place,
     runs,
 )
 from training.datasets.store import Annotations, SetError
@@ -36,8 +37,10 @@ POINTS = (
 )
 """PoseTrack's seventeen by their names among the 49; the ears are never labelled."""
 _NAMES = ("nose", "head_bottom", "head_top", "left_ear", "right_ear", *POINTS[5:])
-FEWEST = 8  # VIBE's
-FPS = 25.0  # nominal: the videos come as images
+FEWEST = 8
+"""Known points of a person: VIBE's."""
+FPS = 25.0
+"""Nominal: the videos come as images."""
 
 
 def parts(request: Request) -> Iterator[Annotations]:
@@ -48,22 +51,27 @@ def parts(request: Request) -> Iterator[Annotations]:
     """
     split = "val" if request.split == "test" else request.split
     folder = one_of(
-        request.root, f"posetrack_data/annotations/{split}", f"annotations/{split}",
+        request.root,
+        f"posetrack_data/annotations/{split}",
+        f"annotations/{split}",
         f"posetrack_data/{split}",
-    )  # fmt: skip
+    )
     files = sorted(folder.glob("*.json"))
     if not files:
         raise SetError(f"{folder} holds no .json files.", "Finish the download.")
     pictures = Pictures(request)
     for path in files:
-        yield from _video(request, path, pictures)
+        with reading(path):
+            yield from _video(request, path, pictures)
 
 
 def _video(request: Request, path: Path, pictures: Pictures) -> Iterator[Annotations]:
     content = read_json(path, "images", "annotations", "categories")
     names = content["categories"][0].get("keypoints", _NAMES) if content["categories"] else _NAMES
     if tuple(names) != _NAMES:
-        raise SetError(f"{path}: its points are {', '.join(names)}.", "Give the format of 2018.")
+        raise SetError(
+            f"{path}: its points are {shown(', '.join(names))}.", "Give the format of 2018."
+        )
     images = _images(content["images"], path)
     tracks: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for entry in content["annotations"]:
@@ -79,32 +87,34 @@ def _video(request: Request, path: Path, pictures: Pictures) -> Iterator[Annotat
 
 
 def _images(entries: Any, path: Path) -> dict[int, tuple[int, str]]:
-    """Image id -> place in the video, file."""
+    """Image id -> number in the video, file."""
     for entry in entries:
         need(entry, ("id", "file_name"), path)
+        name_below(entry["file_name"], path)
     ordered = sorted(entries, key=lambda entry: entry["file_name"])
-    return {entry["id"]: (place, entry["file_name"]) for place, entry in enumerate(ordered)}
+    return {entry["id"]: (number, entry["file_name"]) for number, entry in enumerate(ordered)}
 
 
 def _track(
     entries: list[dict[str, Any]], number: int, images: dict[int, tuple[int, str]], path: Path
 ) -> dict[str, np.ndarray]:
     entries = sorted(entries, key=lambda entry: images[entry["image_id"]][0])
-    points = np.stack([shaped(e["keypoints"], (51,), "keypoints", path) for e in entries])
-    points = points.reshape(-1, 17, 3)
+    wide = (3 * len(POINTS),)
+    points = np.stack([shaped(e["keypoints"], wide, "keypoints", path) for e in entries])
+    points = points.reshape(-1, len(POINTS), 3)
     points[..., 2] = points[..., 2] > 0
-    keypoints = place(POINTS, points)
+    keypoints = among_49(POINTS, points)
     boxes = boxes_of(keypoints)
     for row, entry in enumerate(entries):
         if any(entry.get("bbox") or ()):
             boxes[row] = square(entry["bbox"], path)
-    places, files = zip(*(images[entry["image_id"]] for entry in entries))
+    frames, files = zip(*(images[entry["image_id"]] for entry in entries))
     return {
         "image": np.array(files, object),
         "keypoints_px": keypoints,
         "boxes_px": boxes,
         "sequence": np.full(len(entries), number),
-        "frame": np.array(places),
+        "frame": np.array(frames),
     }
 
 

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from training.datasets.head_points import HEADS
 from training.datasets.store import ROW_FIELDS, Annotations, SetError
 from training.targets.joints import COUNT, HIPS, JOINTS_49
 
-HEADS = ("paper", "spin")
+SMALLEST_PX = 20.0
+"""Side of the smallest person's box that is kept; chosen: a crop of less shows no limbs."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Request:
     scratch: Path = Path()
     fps: float | None = None
     min_keypoints: int | None = None
-    min_side_px: float = 20.0
+    min_side_px: float = SMALLEST_PX
     heads: str = "paper"
     allow_missing: bool = False
     tally: Counter[str] = field(default_factory=Counter)
@@ -95,7 +97,7 @@ def annotations(head: Head, images: Sequence[str], given: Mapping[str, Any]) -> 
     return Annotations(*head, tuple(images), **arrays)
 
 
-def place(names: Sequence[str], values: np.ndarray) -> np.ndarray:
+def among_49(names: Sequence[str], values: np.ndarray) -> np.ndarray:
     """Values (N, K, C) of the set's points into their places among the 49: (N, 49, C).
 
     Args:

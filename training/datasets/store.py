@@ -10,7 +10,6 @@ neither takes memory that grows with the set.  A set appears under its name only
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +18,16 @@ from typing import Any
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.files.atomic import put_in_place
+from staf_backend.files.limits import shown
+from staf_backend.files.strict_json import read_json_text
+from staf_backend.staf.config import BETAS, JOINTS
 from training.datasets.store_arrays import ArrayWriter, map_array
+from training.datasets.store_folder import half_made, made_whole, occupied
 from training.targets.joints import COUNT, JOINTS_49
 
 FORMAT = 1
+"""Number of this layout; sets of another are refused."""
+_OFF_UNIT = 1e-3  # most that a quaternion's length may differ from 1: labels are float32
 INDEX_FILE, REPORT_FILE = "index.json", "report.json"
 GENDERS = ("neutral", "male", "female")
 """What the numbers of `gender` mean."""
@@ -33,8 +37,8 @@ ROW_FIELDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "boxes_px": ("<f4", (3,)),
     "keypoints_px": ("<f4", (COUNT, 3)),
     "joints_m": ("<f4", (COUNT, 4)),
-    "quaternions_wxyz": ("<f4", (24, 4)),
-    "betas": ("<f4", (10,)),
+    "quaternions_wxyz": ("<f4", (JOINTS, 4)),
+    "betas": ("<f4", (BETAS,)),
     "has_pose": ("<f4", ()),
     "has_betas": ("<f4", ()),
     "gender": ("|i1", ()),
@@ -140,7 +144,7 @@ def _check_values(labels: Annotations) -> None:
         if not np.isin(getattr(labels, name), (0, 1)).all():
             raise ValueError(f"{name} must be 0 or 1")
     length = np.linalg.norm(labels.quaternions_wxyz, axis=-1)
-    if np.abs(length - 1).max() > 1e-3:
+    if np.abs(length - 1).max() > _OFF_UNIT:
         raise ValueError("quaternions_wxyz must have unit length")
 
 
@@ -158,19 +162,6 @@ class PreparedSet(Annotations):
 
     def __post_init__(self) -> None:
         """Nothing: the content was checked when it was written, the sizes when it was opened."""
-
-    def rows(self, start: int, stop: int) -> Annotations:
-        """A part of the set in memory, with the names of its own images only."""
-        arrays = {name: np.array(getattr(self, name)[start:stop]) for name in ROW_FIELDS}
-        used, arrays["image"] = np.unique(arrays["image"], return_inverse=True)
-        arrays["image"] = arrays["image"].astype(np.int32)
-        images = tuple(self.images[int(index)] for index in used)
-        return Annotations(self.name, self.split, self.body, self.fps, images, **arrays)
-
-    def extents(self) -> np.ndarray:
-        """(S, 2) first row of each sequence and the row after its last."""
-        starts = np.flatnonzero(np.diff(self.sequence, prepend=np.int32(-1)))
-        return np.stack([starts, np.append(starts[1:], len(self))], -1)[: len(starts)]
 
     def report(self) -> dict[str, Any]:
         """What was kept and skipped when the set was prepared."""
@@ -195,38 +186,29 @@ def write_set(
     Raises:
         SetError: the folder holds something else, the parts disagree, or the disk is full.
     """
-    partial = partial_folder(folder)
+    check_free(folder)
     parts = [annotations] if isinstance(annotations, Annotations) else annotations
     try:
-        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-        partial.mkdir(parents=True)
-        index = _write_parts(partial, parts)
-        index["root"] = "." if root is None else str(Path(root).resolve())
-        _write_json(partial / REPORT_FILE, dict(report))
-        _write_json(partial / INDEX_FILE, index)
-        put_in_place(partial, folder, folder.with_name(f"{folder.name}.old"))
+        with made_whole(folder) as new:
+            index = _write_parts(new, parts)
+            index["root"] = "." if root is None else str(Path(root).resolve())
+            _write_json(new / REPORT_FILE, dict(report))
+            _write_json(new / INDEX_FILE, index)
     except OSError as error:
         reason = error.strerror or str(error)
         raise SetError(
             f"{folder} cannot be written: {reason}.", "Make room, then again."
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
-def partial_folder(folder: Path) -> Path:
-    """Where a set is made before it takes its place; readers that extract images put them here.
+def check_free(folder: Path) -> None:
+    """Refuse a folder that holds something else than a prepared set.
 
     Raises:
-        SetError: `folder` holds something that is not a prepared set.
+        SetError: it does.
     """
-    if folder.exists() and not (folder / INDEX_FILE).is_file() and _occupied(folder):
+    if occupied(folder, INDEX_FILE):
         raise SetError(f"{folder} is not empty and no prepared set.", "Give another folder.")
-    return folder.with_name(folder.name + ".partial")
-
-
-def _occupied(folder: Path) -> bool:
-    return not folder.is_dir() or any(folder.iterdir())
 
 
 def _write_parts(folder: Path, parts: Iterable[Annotations]) -> dict[str, Any]:
@@ -243,8 +225,8 @@ def _write_parts(folder: Path, parts: Iterable[Annotations]) -> dict[str, Any]:
             if _head(part) != _head(first):
                 raise SetError(f"Parts disagree: {_head(part)} after {_head(first)}.")
             for name, writer in fields.items():
-                writer.append(getattr(part, name) + np.int32(offsets.get(name, 0))
-                              if name in offsets else getattr(part, name))  # fmt: skip
+                rows = getattr(part, name)
+                writer.append(rows + np.int32(offsets[name]) if name in offsets else rows)
             names = [name.encode() for name in part.images]
             ends.append(np.cumsum([len(name) for name in names], dtype=np.int64) + text.count)
             text.append(np.frombuffer(b"".join(names), np.uint8))
@@ -254,8 +236,8 @@ def _write_parts(folder: Path, parts: Iterable[Annotations]) -> dict[str, Any]:
         for writer in every:
             writer.close()
     if first is None or fields["image"].count == 0:
-        raise SetError("Nothing is left of the set: every row was skipped.",
-                       "Look at the counts of what was skipped, and at --root.")  # fmt: skip
+        advice = "Look at the counts of what was skipped, and at --root."
+        raise SetError("Nothing is left of the set: every row was skipped.", advice)
     files = {writer.path.name: writer.path.stat().st_size for writer in every}
     return {
         "format": FORMAT,
@@ -283,7 +265,7 @@ def open_set(folder: Path, root: Path | None = None) -> PreparedSet:
     """
     again = "Prepare it again with: python -m training.prepare"
     if not (folder / INDEX_FILE).is_file():
-        half = folder.with_name(folder.name + ".partial").exists()
+        half = half_made(folder).exists()
         state = "was not finished" if half else "is no prepared set (index.json is missing)"
         raise SetError(f"{folder} {state}.", again)
     index = _read_json(folder / INDEX_FILE)
@@ -301,7 +283,7 @@ def open_set(folder: Path, root: Path | None = None) -> PreparedSet:
         where = Path(root) if root else folder / index["root"]
         head = (index["name"], index["split"], index["body"], index["fps"])
     except (KeyError, TypeError, ValueError, OSError) as error:
-        raise SetError(f"{folder} is damaged: {error}.", again) from error
+        raise SetError(f"{folder} is damaged: {shown(str(error))}.", again) from error
     return PreparedSet(*head, images, **arrays, folder=folder, root=where)
 
 
@@ -311,9 +293,10 @@ def _check_index(folder: Path, index: Mapping[str, Any]) -> None:
     for name, size in index["files"].items():
         path = folder / name
         found = path.stat().st_size if path.is_file() else None
+        if found is None:
+            raise ValueError(f"{name} is missing")
         if found != size:
-            raise ValueError(f"{name} is missing" if found is None
-                             else f"{name} has {found} bytes of {size}")  # fmt: skip
+            raise ValueError(f"{name} has {found} bytes of {size}")
 
 
 def _check_lengths(arrays: Mapping[str, np.ndarray], rows: int) -> None:
@@ -341,9 +324,10 @@ class ImageNames(Sequence[str]):
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_text(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise SetError(f"{path} cannot be read: {error}.", "Prepare the set again.") from error
+        message = f"{path} cannot be read: {shown(str(error))}."
+        raise SetError(message, "Prepare the set again.") from error
     if not isinstance(content, dict):
         raise SetError(f"{path} is not a prepared set's.", "Prepare the set again.")
     return content

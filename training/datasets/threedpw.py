@@ -18,19 +18,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from staf_backend.body.pickles import RefusedNameError, read_pickled_lists
+from staf_backend.files.limits import shown
 from staf_backend.geometry import rotations
-from training.datasets.formats.files import need, shaped
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.staf.config import BETAS, JOINTS
+from training.datasets.formats.files import name_below, need, read_whole, reading, shaped
 from training.datasets.pictures import Pictures
 from training.datasets.rows import (
     Head,
     Request,
     about_the_hips,
+    among_49,
     annotations,
     boxes_of,
     good_rows,
     keep,
     one_of,
-    place,
     runs,
     with_confidence,
 )
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
 FOLDERS = {"train": "train", "val": "validation", "test": "test"}
 FPS = 30.0
+"""Of the labels' frames (3DPW's own documentation)."""
 POINTS: tuple[str, ...] = (
     *("op_mid_hip", "op_left_hip", "op_right_hip", "", "left_knee", "right_knee", "", "left_ankle"),
     *("right_ankle", "", "", "", "op_neck", "", "", "", "left_shoulder", "right_shoulder"),
@@ -49,6 +53,11 @@ POINTS: tuple[str, ...] = (
 )
 """SMPL's 24 that are among the 49; limbs stand there twice, also under OpenPose's names."""
 FEWEST = 6
+"""Known points of a person; chosen."""
+_AHEAD_M = 0.1  # joints nearer to the camera's plane, or behind it, are not seen
+_GENDERS = {"m": GENDERS.index("male"), "f": GENDERS.index("female")}
+_MOST_PEOPLE = 16
+"""Of a sequence.  Chosen: 3DPW's have one or two."""
 _LISTS = ("poses", "betas", "jointPositions", "campose_valid", "genders")
 _NEEDED = ("sequence", "img_frame_ids", "cam_poses", "cam_intrinsics", *_LISTS)
 
@@ -67,9 +76,10 @@ def parts(request: Request) -> Iterator[Annotations]:
     bodies = _bodies(request)
     pictures = Pictures(request)
     for path in paths:
-        content = _read(path)
-        for person in range(len(content["poses"])):
-            yield from _person(request, path, content, person, bodies, pictures)
+        with reading(path):
+            content = _read(path)
+            for person in range(len(content["poses"])):
+                yield from _person(request, path, content, person, bodies, pictures)
 
 
 def _bodies(request: Request) -> "GenderedBodies | None":
@@ -83,19 +93,24 @@ def _bodies(request: Request) -> "GenderedBodies | None":
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = read_pickled_lists(path.read_bytes())
+        content = read_pickled_lists(read_whole(path))
     except RefusedNameError as error:
         raise SetError(
             f"{path} asks to run code ({error.name}); it was not run.",
             "Do not use this file unless you know where it comes from.",
         ) from error
-    except (OSError, ValueError) as error:
-        raise SetError(f"{path} is damaged or cut short: {error}.", "Fetch it again.") from error
+    except ValueError as error:
+        message = f"{path} is damaged or cut short: {shown(str(error))}."
+        raise SetError(message, "Fetch it again.") from error
     need(content, _NEEDED, path)
+    name_below(content["sequence"], path)
     people = {name: len(content[name]) for name in _LISTS}
     if len(set(people.values())) != 1:
-        raise SetError(f"{path} disagrees on how many people there are: {people}.",
-                       "Fetch it again.")  # fmt: skip
+        raise SetError(
+            f"{path} disagrees on how many people there are: {people}.", "Fetch it again."
+        )
+    if people["poses"] > _MOST_PEOPLE:  # a list may name one array again and again
+        raise SetError(f"{path} has {people['poses']} people.", "3DPW's have at most two.")
     return content
 
 
@@ -129,19 +144,19 @@ def _person(
 def _rows(
     path: Path, content: dict[str, Any], person: int, bodies: "GenderedBodies | None"
 ) -> dict[str, np.ndarray]:
-    poses = shaped(content["poses"][person], (-1, 72), "poses", path)
+    poses = shaped(content["poses"][person], (-1, 3 * JOINTS), "poses", path)
     count = len(poses)
-    world_m = shaped(content["jointPositions"][person], (count, 72), "jointPositions", path)
+    world_m = shaped(content["jointPositions"][person], (count, 3 * JOINTS), "jointPositions", path)
     cameras = shaped(content["cam_poses"], (count, 4, 4), "cam_poses", path)
     lens = shaped(content["cam_intrinsics"], (3, 3), "cam_intrinsics", path)
     posed = shaped(content["campose_valid"][person], (count,), "campose_valid", path) > 0
-    betas = shaped(np.ravel(content["betas"][person])[:10], (10,), "betas", path)
+    betas = shaped(np.ravel(content["betas"][person])[:BETAS], (BETAS,), "betas", path)
     shaped(content["img_frame_ids"], (count,), "img_frame_ids", path)
-    gender = {"m": 1, "f": 2}.get(str(content["genders"][person])[:1].lower(), 0)
+    gender = _GENDERS.get(str(content["genders"][person])[:1].lower(), 0)
 
     turn, shift = cameras[:, :3, :3], cameras[:, :3, 3]
-    smpl_m = world_m.reshape(count, 24, 3) @ turn.transpose(0, 2, 1) + shift[:, None]
-    local = rotations.from_axis_angle(poses.reshape(count, 24, 3))
+    smpl_m = world_m.reshape(count, JOINTS, 3) @ turn.transpose(0, 2, 1) + shift[:, None]
+    local = rotations.from_axis_angle(poses.reshape(count, JOINTS, 3))
     local[:, 0] = rotations.nearest(turn @ local[:, 0])
     joints = _listed(smpl_m) if bodies is None else _of_body(bodies, gender, betas, local, smpl_m)
     keypoints = _projected(joints, lens)
@@ -150,9 +165,9 @@ def _rows(
         "posed": posed,
         "keypoints_px": keypoints,
         "boxes_px": boxes_of(keypoints),
-        "joints_m": about_the_hips(joints, smpl_m[:, 1:3].mean(1)),
+        "joints_m": about_the_hips(joints, smpl_m[:, list(SMPL.indices("hip"))].mean(1)),
         "quaternions_wxyz": rotations.to_quaternions(local),
-        "betas": np.broadcast_to(betas, (count, 10)),
+        "betas": np.broadcast_to(betas, (count, BETAS)),
         "has_pose": np.ones(count),
         "has_betas": np.ones(count),
         "gender": np.full(count, gender),
@@ -161,7 +176,7 @@ def _rows(
 
 def _listed(smpl_m: np.ndarray) -> np.ndarray:
     """SMPL's joints (T, 24, 3) that are among the 49, under both of their names."""
-    out = place(POINTS, with_confidence(smpl_m))
+    out = among_49(POINTS, with_confidence(smpl_m))
     for name in ("ankle", "knee", "wrist", "elbow", "shoulder"):
         for side in ("left", "right"):
             source = JOINTS_49.index(f"{side}_{name}")
@@ -183,7 +198,7 @@ def _of_body(
 
 def _projected(joints: np.ndarray, lens: np.ndarray) -> np.ndarray:
     """Key points (T, 49, 3) of joints in the camera (T, 49, 4); none of those behind it."""
-    ahead = joints[..., 2] > 0.1
+    ahead = joints[..., 2] > _AHEAD_M
     image = joints[..., :3] @ lens.T
     points_px = image[..., :2] / np.where(ahead, image[..., 2], 1)[..., None]
     return with_confidence(points_px, joints[..., 3] * ahead)

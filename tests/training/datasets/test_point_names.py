@@ -6,7 +6,7 @@ told by number, as the sets' authors describe them.
 
 import pytest
 
-from staf_backend.geometry.skeleton import JOINT_NAMES
+from staf_backend.geometry.skeleton import SMPL
 from tests.support.make_training_sets import POSETRACK
 from training.datasets import (
     coco,
@@ -90,7 +90,7 @@ def test_posetrack():
 
 
 def test_3dpw_lists_smpls_joints():
-    for ours, smpl in zip(threedpw.POINTS, JOINT_NAMES, strict=True):
+    for ours, smpl in zip(threedpw.POINTS, SMPL.names, strict=True):
         if ours in ("op_mid_hip", "op_neck", ""):
             continue
         side = "left" if smpl.lower().startswith("l") else "right"

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from training.datasets.formats.files import need, shaped
+from staf_backend.files.limits import shown
+from training.datasets.formats.files import name_below, need, shaped
 from training.datasets.photographs import Person
 from training.datasets.rows import Request
 from training.datasets.store import SetError
@@ -33,15 +34,17 @@ def people(
     """
     for entry in content["images"]:
         need(entry, ("id", "file_name"), path)
-    names = {entry["id"]: entry["file_name"] for entry in content["images"]}
+    names = {entry["id"]: name_below(entry["file_name"], path) for entry in content["images"]}
     for entry in content["annotations"]:
         need(entry, ("id", "image_id", "keypoints", "bbox"), path)
         if entry.get("iscrowd") or not any(entry["keypoints"]):
             request.skip("a crowd, or no points")
             continue
         if entry["image_id"] not in names:
-            raise SetError(f"{path}: annotation {entry['id']} is of no listed image.",
-                           "Fetch it again.")  # fmt: skip
+            raise SetError(
+                f"{path}: annotation {shown(str(entry['id']))} is of no listed image.",
+                "Fetch it again.",
+            )
         points = shaped(entry["keypoints"], (3 * count,), "keypoints", path).reshape(count, 3)
         points[:, 2] = points[:, 2] > 0  # 1: labelled, hidden; 2: labelled, seen
         box = square(entry["bbox"], path)

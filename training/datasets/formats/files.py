@@ -1,15 +1,51 @@
-"""JSON, MATLAB and CDF files of others, with one line of what is wrong where something is."""
+"""What files of others say, checked at the door: one sentence of what is wrong with which file."""
 
-import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
 
+from staf_backend.files.limits import LARGEST_LABEL, LONGEST_NAME, MOST_LABEL_BYTES, shown
+from staf_backend.files.strict_json import read_json_text
 from training.datasets.store import SetError
 
 _AGAIN = "Fetch it again; if the authors changed the layout, this reader needs a change."
+_DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError)
+_MOST_NUMBER = 2**31 - 1  # frames are written as int32
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """The door of a reader: what content of an unexpected form lets fail is the file's fault.
+
+    Raises:
+        SetError: names the file.
+    """
+    try:
+        yield
+    except _DAMAGE as error:
+        what = f"{type(error).__name__}: {error}"
+        raise SetError(
+            f"{path} is damaged or of another layout ({shown(what)}).", _AGAIN
+        ) from error
+
+
+def read_whole(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        SetError: missing, or far larger than any set's.
+    """
+    try:
+        if not path.is_file():
+            raise SetError(f"{path} is missing.", "Finish the download.")
+        if path.stat().st_size > MOST_LABEL_BYTES:
+            raise SetError(f"{path} is larger than any set's labels.", _AGAIN)
+        return path.read_bytes()
+    except OSError as error:
+        raise SetError(f"{path} cannot be read ({error.strerror}).", "Check the disk.") from error
 
 
 def need(content: Any, keys: Iterable[str], path: Path) -> None:
@@ -22,21 +58,20 @@ def need(content: Any, keys: Iterable[str], path: Path) -> None:
         raise SetError(f"{path} holds no named entries.", _AGAIN)
     for key in keys:
         if key not in content:
-            raise SetError(f"{path} lacks the entry {key!r}.", _AGAIN)
+            raise SetError(f"{path} lacks the entry {shown(key)!r}.", _AGAIN)
 
 
 def read_json(path: Path, *keys: str) -> Any:
     """The content of a JSON file, with these keys at its top.
 
     Raises:
-        SetError: missing, damaged, or another layout.
+        SetError: missing, damaged, another layout, or with numbers that JSON does not have.
     """
     try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SetError(f"{path} is missing ({error.strerror}).", "Finish the download.") from error
+        content = read_json_text(read_whole(path))
     except ValueError as error:
-        raise SetError(f"{path} is damaged or cut short: {error}.", _AGAIN) from error
+        message = f"{path} is damaged or cut short: {shown(str(error))}."
+        raise SetError(message, _AGAIN) from error
     if keys:
         need(content, keys, path)
     return content
@@ -49,83 +84,52 @@ def filed_under(content: Any, keys: Iterable[str]) -> Any:
     return content
 
 
-def read_mat(path: Path, *keys: str, structs: bool = False) -> dict[str, Any]:
-    """The variables of a MATLAB file up to version 7.
+def shaped(
+    values: Any, shape: tuple[int, ...], what: str, path: Path, *, missing: bool = False
+) -> np.ndarray:
+    """Values as an array of a shape, in which -1 stands for any length: the one place where
+    labels become numbers, so that all of them are finite and of a size that labels have.
 
     Args:
-        structs: give structs as objects with attributes and drop axes of length one.
-
-    Raises:
-        SetError: missing, damaged, or another layout.
-    """
-    from scipy.io import loadmat
-
-    _there(path)
-    try:
-        content = loadmat(path, squeeze_me=structs, struct_as_record=not structs)
-    except Exception as error:  # scipy lets a damaged file fail in any way
-        raise SetError(f"{path} is damaged or cut short: {error}.", _AGAIN) from error
-    need(content, keys, path)
-    return content
-
-
-def read_hdf(path: Path, *keys: str) -> dict[str, np.ndarray]:
-    """Arrays of a MATLAB file of version 7.3, which is HDF5, with MATLAB's axes reversed.
-
-    Raises:
-        SetError: missing, damaged, another layout, or h5py is not installed.
-    """
-    try:
-        import h5py
-    except ImportError as error:
-        raise SetError(f"{path} needs the package h5py.", "pip install h5py") from error
-    _there(path)
-    try:
-        with h5py.File(path, "r") as file:
-            need(file, keys, path)
-            return {key: np.array(file[key]) for key in keys}
-    except (OSError, RuntimeError, TypeError) as error:
-        raise SetError(f"{path} is damaged or cut short: {error}.", _AGAIN) from error
-
-
-def read_cdf(path: Path, variable: str) -> np.ndarray:
-    """One variable of a NASA Common Data Format file.
-
-    Raises:
-        SetError: missing, damaged, without it, or cdflib is not installed.
-    """
-    try:
-        import cdflib
-    except ImportError as error:
-        raise SetError(f"{path} needs the package cdflib.", "pip install cdflib") from error
-    _there(path)
-    try:
-        file = cdflib.CDF(str(path))
-        names = [*file.cdf_info().zVariables, *file.cdf_info().rVariables]
-        values = np.asarray(file.varget(variable)) if variable in names else None
-    except Exception as error:  # a damaged file can fail in any way
-        raise SetError(f"{path} is damaged or cut short: {error}.", _AGAIN) from error
-    if values is None:
-        raise SetError(f"{path} lacks the entry {variable!r}.", _AGAIN)
-    return values
-
-
-def shaped(values: Any, shape: tuple[int, ...], what: str, path: Path) -> np.ndarray:
-    """Values as an array of a shape, in which -1 stands for any length.
+        missing: give NaN for those that are not, for sets whose rows may lack some.
 
     Raises:
         SetError: another shape, or not numbers.
     """
     try:
         array = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise SetError(f"{path}: {what} is not an array of numbers.", _AGAIN) from error
     fits = array.ndim == len(shape) and all(s in (-1, n) for s, n in zip(shape, array.shape))
     if not fits:
         raise SetError(f"{path}: {what} is {array.shape}, not {shape}.", _AGAIN)
-    return array
+    sound = np.abs(array) <= LARGEST_LABEL  # False for NaN
+    if sound.all():
+        return array
+    if missing:
+        return np.where(sound, array, np.nan)
+    raise SetError(f"{path}: {what} holds a number that no label has.", _AGAIN)
 
 
-def _there(path: Path) -> None:
-    if not path.is_file():
-        raise SetError(f"{path} is missing.", "Finish the download.")
+def whole_number(entry: Mapping[str, Any], key: str, path: Path) -> int:
+    """A number of an entry that counts something, such as frames.
+
+    Raises:
+        SetError: it is none, or counts more than there can be.
+    """
+    value = entry[key]
+    if not isinstance(value, int) or not 0 <= value <= _MOST_NUMBER:
+        raise SetError(f"{path}: {key} is {shown(repr(value))}, not a number that counts.", _AGAIN)
+    return value
+
+
+def name_below(name: Any, path: Path) -> str:
+    """A picture's name as a file gives it: it stays below the set's root.
+
+    Raises:
+        SetError: no text, or a path that leads elsewhere.
+    """
+    sound = isinstance(name, str) and len(name) <= LONGEST_NAME and name.isprintable()
+    if sound and not PureWindowsPath(name).anchor and ".." not in PureWindowsPath(name).parts:
+        return name
+    raise SetError(f"{path} names a picture {shown(str(name))!r}, which is no name of one.", _AGAIN)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.datasets.formats.files import read_whole, shaped
 from training.datasets.store import SetError
 
 _HEAD = "Skeletool Camera Calibration File"
@@ -26,9 +27,7 @@ def read_turns(path: Path) -> dict[int, np.ndarray]:
         SetError: missing, or no such file.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise SetError(f"{path} is missing ({error.strerror}).", "Finish the download.") from error
+        lines = read_whole(path).decode().splitlines()
     except UnicodeDecodeError as error:
         raise _damaged(path) from error
     if not lines or not lines[0].startswith(_HEAD):
@@ -41,7 +40,8 @@ def read_turns(path: Path) -> dict[int, np.ndarray]:
             if word == "name":
                 camera = int(numbers[0])
             elif word == "extrinsic":
-                turns[camera] = np.array(numbers, np.float64).reshape(4, 4)[:3, :3]
+                pose = np.array(numbers, np.float64).reshape(4, 4)
+                turns[camera] = shaped(pose, (4, 4), "extrinsic", path)[:3, :3]
         except (ValueError, IndexError) as error:
             raise _damaged(path) from error
     return turns

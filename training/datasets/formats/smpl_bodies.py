@@ -1,19 +1,24 @@
 """The 49 joints of SMPL's bodies by gender, from the files of a user who has them."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from staf_backend.body.body import load_body
 from staf_backend.body.files import BodyError
+from staf_backend.files.limits import shown
 from staf_backend.staf.body import SmplBody, tables_from_body
+from training.datasets.formats.files import read_whole, shaped
 from training.datasets.store import SetError
 from training.targets.body_joints import BodyJoints
 
 _REGRESSOR = "J_regressor_extra.npy"
-_CHUNK = 64  # bodies at once: 6890 vertices each
+_SPIN, _GRAPHCMR = (9, 6890), (14, 6890)  # regressed joints, SMPL's vertices
+_CHUNK = 64  # bodies posed at once, for memory's sake
 
 
 class GenderedBodies:
@@ -34,7 +39,7 @@ class GenderedBodies:
             try:
                 body = load_body(path)
             except BodyError:
-                continue  # other files may lie there; what is missing is told when it is needed
+                continue  # other files may lie there; what is missing is an error when it is needed
             if body.kind == "smpl":
                 tables = replace(tables_from_body(body), extra_regressor=regressor)
                 self._bodies[body.gender] = SmplBody(tables), BodyJoints(tables)
@@ -56,8 +61,10 @@ class GenderedBodies:
         """
         if gender not in self._bodies:
             have = ", ".join(sorted(self._bodies))
-            raise SetError(f"{self.folder} holds no {gender} SMPL file (only {have}).",
-                           "Add it, or leave out --bodies.")  # fmt: skip
+            raise SetError(
+                f"{self.folder} holds no {gender} SMPL file (only {have}).",
+                "Add it, or leave out --bodies.",
+            )
         body, joints = self._bodies[gender]
         every, pelvis = [], []
         with torch.inference_mode():
@@ -72,11 +79,15 @@ def _regressor(path: Path) -> np.ndarray | None:
     if not path.is_file():
         return None
     try:
-        rows = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise SetError(f"{path} cannot be read: {error}.", "Fetch it again.") from error
-    if rows.shape == (14, 6890):  # GraphCMR's edition of the same name: SPIN's is its end
-        rows = rows[5:]
-    if rows.shape != (9, 6890):
-        raise SetError(f"{path} is {rows.shape}, not (9, 6890).", "Give SPIN's file.")
-    return rows
+        # from its bytes: then a header's size is checked against what is there
+        rows = np.load(io.BytesIO(read_whole(path)), allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError, BadZipFile) as error:
+        message = f"{path} cannot be read: {shown(str(error))}."
+        raise SetError(message, "Fetch it again.") from error
+    if not isinstance(rows, np.ndarray):
+        raise SetError(f"{path} is an archive, not one array.", "Give SPIN's file.")
+    if rows.shape == _GRAPHCMR:  # an edition of the same name: SPIN's is its end
+        rows = rows[-_SPIN[0] :]
+    if rows.shape != _SPIN:
+        raise SetError(f"{path} is {rows.shape}, not {_SPIN}.", "Give SPIN's file.")
+    return shaped(rows, _SPIN, "the regressor", path)

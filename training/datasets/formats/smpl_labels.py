@@ -17,8 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from staf_backend.geometry import rotations
-from training.datasets.formats.files import filed_under, need, read_json, shaped
+from staf_backend.staf.config import BETAS, JOINTS
+from training.datasets.formats.files import filed_under, need, read_json, reading, shaped
 from training.datasets.store import SetError
+
+_MOST_IN_IMAGE = 200
+"""Labels of one picture, all of which are looked at for each person in it.  Chosen."""
 
 
 class Smpl(NamedTuple):
@@ -30,7 +34,7 @@ class Smpl(NamedTuple):
 
 
 class SmplLabels:
-    """Labels by annotation id, or by image and place.
+    """Labels by annotation id, or by image and where they lie in it.
 
     Args:
         path: the JSON file of EFT or NeuralAnnot.
@@ -44,10 +48,11 @@ class SmplLabels:
         self._by_id: dict[int, Smpl] = {}
         self._by_image: dict[str, list[Smpl]] = defaultdict(list)
         content = read_json(path)
-        if isinstance(content, dict) and "data" in content:
-            self._take_eft(content["data"])
-        else:
-            self._take_neural_annot(content)
+        with reading(path):
+            if isinstance(content, dict) and "data" in content:
+                self._take_eft(content["data"])
+            else:
+                self._take_neural_annot(content)
 
     def __len__(self) -> int:
         return len(self._by_id) + sum(map(len, self._by_image.values()))
@@ -65,7 +70,7 @@ class SmplLabels:
         found = self._by_image.get(Path(image).stem, [])
         if not found:
             return None
-        # a label without a place fits anyone, so it counts only where it is alone
+        # a label that does not say where it lies fits anyone, so it counts only where it is alone
         gaps = [_gap(label, box_px, alone=len(found) == 1) for label in found]
         nearest = int(np.argmin(gaps))
         return found[nearest] if gaps[nearest] <= box_px[2] / 2 else None
@@ -73,21 +78,25 @@ class SmplLabels:
     def _take_eft(self, data: Any) -> None:
         for entry in data:
             need(entry, ("imageName", "parm_pose", "parm_shape"), self.path)
-            matrices = shaped(entry["parm_pose"], (24, 3, 3), "parm_pose", self.path)
-            betas = shaped(np.ravel(entry["parm_shape"]), (10,), "parm_shape", self.path)
+            matrices = shaped(entry["parm_pose"], (JOINTS, 3, 3), "parm_pose", self.path)
+            betas = shaped(np.ravel(entry["parm_shape"]), (BETAS,), "parm_shape", self.path)
             center = entry.get("bbox_center")
             center = None if center is None else shaped(center, (2,), "bbox_center", self.path)
             # the fits come from float32 networks: nearly, not exactly, rotations
-            label = Smpl(_quaternions(rotations.nearest(matrices)), betas, center)
+            label = Smpl(rotations.to_quaternions(rotations.nearest(matrices)), betas, center)
             if entry.get("annotId", -1) not in (-1, None):
                 self._by_id[int(entry["annotId"])] = label
             else:
                 self._by_image[Path(entry["imageName"]).stem].append(label)
+        if max(map(len, self._by_image.values()), default=0) > _MOST_IN_IMAGE:
+            raise SetError(f"{self.path} has more labels of one picture than people fit in.")
 
     def _take_neural_annot(self, content: Any) -> None:
-        if not isinstance(content, Mapping) or not all(key.isdigit() for key in content):
-            raise SetError(f"{self.path} is neither EFT's nor NeuralAnnot's labels.",
-                           "Give the JSON file as its authors publish it.")  # fmt: skip
+        if not isinstance(content, Mapping) or not all(map(_is_number, content)):
+            raise SetError(
+                f"{self.path} is neither EFT's nor NeuralAnnot's labels.",
+                "Give the JSON file as its authors publish it.",
+            )
         for key, entry in content.items():
             need(entry, ("smpl_param",), self.path)
             self._by_id[int(key)] = neural_annot(entry["smpl_param"], self.path)
@@ -106,8 +115,10 @@ class FiledLabels:
     def __init__(self, path: Path) -> None:
         self.path, self._content, self._used = path, read_json(path), False
         if not _filed(self._content):
-            raise SetError(f"{path} is not NeuralAnnot's file of this set.",
-                           "Give the JSON file as its authors publish it.")  # fmt: skip
+            raise SetError(
+                f"{path} is not NeuralAnnot's file of this set.",
+                "Give the JSON file as its authors publish it.",
+            )
 
     def of(self, keys: tuple[str, ...], turn: np.ndarray) -> Smpl | None:
         """The label under the keys with its root turned into the camera's axes, or None.
@@ -123,7 +134,8 @@ class FiledLabels:
         if entry is None:
             return None
         self._used = True
-        label = neural_annot(entry, self.path)
+        with reading(self.path):
+            label = neural_annot(entry, self.path)
         quaternions = np.array(label.quaternions_wxyz)
         root = turn @ rotations.from_quaternions(quaternions[0])
         quaternions[0] = rotations.to_quaternions(rotations.nearest(root))
@@ -141,14 +153,18 @@ class FiledLabels:
 
 def nobodys(path: Path) -> SetError:
     """Not one label of the file is of anybody who was read."""
-    said = f"Not one label of {path} is of anybody kept here."
-    return SetError(said, "Are they labels of this edition of the set?")
+    advice = "Are they labels of this edition of the set?"
+    return SetError(f"Not one label of {path} is of anybody kept here.", advice)
 
 
 def _filed(content: Any) -> bool:
     """Whether numbers file numbers, as sequences and subjects do."""
     levels = [content, *content.values()] if isinstance(content, Mapping) else [content]
-    return all(isinstance(level, Mapping) and all(map(str.isdigit, level)) for level in levels)
+    return all(isinstance(level, Mapping) and all(map(_is_number, level)) for level in levels)
+
+
+def _is_number(key: str) -> bool:
+    return key.isascii() and key.isdigit()
 
 
 def neural_annot(entry: Any, path: Path) -> Smpl:
@@ -158,15 +174,15 @@ def neural_annot(entry: Any, path: Path) -> Smpl:
         SetError: another layout.
     """
     need(entry, ("pose", "shape"), path)
-    pose = shaped(np.ravel(entry["pose"]), (72,), "pose", path).reshape(24, 3)
-    betas = shaped(np.ravel(entry["shape"]), (10,), "shape", path)
-    return Smpl(_quaternions(rotations.from_axis_angle(pose)), betas)
+    pose = shaped(np.ravel(entry["pose"]), (3 * JOINTS,), "pose", path).reshape(JOINTS, 3)
+    betas = shaped(np.ravel(entry["shape"]), (BETAS,), "shape", path)
+    return Smpl(rotations.to_quaternions(rotations.from_axis_angle(pose)), betas)
 
 
 def smpl_rows(labels: list[Smpl | None]) -> dict[str, np.ndarray]:
     """The rows' fields of the labels, with the masks."""
     count = len(labels)
-    quaternions, betas = np.zeros((count, 24, 4)), np.zeros((count, 10))
+    quaternions, betas = np.zeros((count, JOINTS, 4)), np.zeros((count, BETAS))
     quaternions[..., 0] = 1
     for row, label in enumerate(labels):
         if label is not None:
@@ -184,7 +200,3 @@ def _gap(label: Smpl, box_px: np.ndarray, *, alone: bool) -> float:
     if alone:
         return 0.0
     return np.inf if label.center_px is None else float(np.hypot(*(label.center_px - box_px[:2])))
-
-
-def _quaternions(matrices: np.ndarray) -> np.ndarray:
-    return rotations.to_quaternions(matrices)

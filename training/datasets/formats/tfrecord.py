@@ -16,9 +16,9 @@ import numpy as np
 
 from training.datasets.store import SetError
 
-_VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
+_VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # wire types (protocol buffers' encoding)
 _POLYNOMIAL = 0x82F63B78  # CRC-32C (Castagnoli), reflected
-_MOST_BYTES = 1 << 31
+_MOST_BYTES = 1 << 31  # of a message that is read: protocol buffers allow no more
 
 Feature = list[bytes] | np.ndarray
 """Byte strings, float32 numbers or int64 numbers."""
@@ -32,11 +32,14 @@ def records(path: Path) -> Iterator[bytes]:
     """
     try:
         with path.open("rb") as file:
+            size_bytes = path.stat().st_size
             while head := file.read(12):
                 length = int.from_bytes(head[:8], "little")
                 if len(head) < 12 or int.from_bytes(head[8:], "little") != masked_crc(head[:8]):
                     raise SetError(f"{path} is no TFRecord file, or damaged.", "Fetch it again.")
-                body = file.read(min(length, _MOST_BYTES) + 4)
+                if length > min(size_bytes - file.tell(), _MOST_BYTES):
+                    raise SetError(f"{path} is cut short.", "Fetch it again.")
+                body = file.read(length + 4)
                 if len(body) != length + 4:
                     raise SetError(f"{path} is cut short.", "Fetch it again.")
                 yield body[:-4]
@@ -93,9 +96,9 @@ def _integers(message: bytes) -> np.ndarray:
     """Packed or one by one; negative numbers are two's complement in ten bytes."""
     values = []
     for content in _fields(message, 1):
-        place = 0
-        while place < len(content):
-            value, place = _varint(content, place)
+        at = 0
+        while at < len(content):
+            value, at = _varint(content, at)
             values.append(value - (1 << 64) if value >> 63 else value)
     return np.array(values, np.int64)
 
@@ -107,31 +110,31 @@ def _fields(message: bytes, number: int) -> list[bytes]:
 
 def _walk(message: bytes) -> Iterator[tuple[int, bytes]]:
     """Field numbers and contents, a varint's being its own bytes."""
-    place = 0
-    while place < len(message):
-        tag, place = _varint(message, place)
-        start, wire = place, tag & 7
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        start, wire = at, tag & 7
         if wire == _VARINT:
-            _, place = _varint(message, place)
+            _, at = _varint(message, at)
         elif wire in (_EIGHT, _FOUR):
-            place += 8 if wire == _EIGHT else 4
+            at += 8 if wire == _EIGHT else 4
         elif wire == _BYTES:
-            length, start = _varint(message, place)
-            place = start + length
+            length, start = _varint(message, at)
+            at = start + length
         else:
             raise ValueError(f"wire type {wire}")
-        if place > len(message):
+        if at > len(message):
             raise ValueError("a field is longer than its message")
-        yield tag >> 3, message[start:place]
+        yield tag >> 3, message[start:at]
 
 
-def _varint(message: bytes, place: int) -> tuple[int, int]:
+def _varint(message: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
-        if place >= len(message) or shift > 63:
+        if at >= len(message) or shift > 63:
             raise ValueError("a broken number")
-        byte = message[place]
+        byte = message[at]
         value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
+        at, shift = at + 1, shift + 7
         if byte < 0x80:
-            return value, place
+            return value, at

@@ -18,7 +18,15 @@ from typing import Any
 import numpy as np
 
 from training.datasets.formats.coco_json import square
-from training.datasets.formats.files import filed_under, need, read_json, shaped
+from training.datasets.formats.files import (
+    filed_under,
+    name_below,
+    need,
+    read_json,
+    reading,
+    shaped,
+    whole_number,
+)
 from training.datasets.formats.smpl_labels import FiledLabels, Smpl, smpl_rows
 from training.datasets.head_points import named
 from training.datasets.pictures import Pictures, stride_for
@@ -26,18 +34,19 @@ from training.datasets.rows import (
     Head,
     Request,
     about_the_hips,
+    among_49,
     annotations,
     boxes_of,
     good_rows,
     inside,
     keep,
-    place,
     runs,
     with_confidence,
 )
 from training.datasets.store import Annotations
 
 Entry = Mapping[str, Any]
+_NO_DEPTH_MM = 1e-3  # nearer to the camera's plane a point has no place in the picture; chosen
 _IMAGE_KEYS = ("id", "file_name", "width", "height", "cam_idx", "frame_idx")
 
 
@@ -88,8 +97,9 @@ class _Camera:
     middle_px: np.ndarray
 
     def project(self, points_mm: np.ndarray) -> np.ndarray:
-        """Pixels (..., 2) of points (..., 3) in camera axes."""
-        return points_mm[..., :2] / points_mm[..., 2:] * self.focal_px + self.middle_px
+        """Pixels (..., 2) of points (..., 3) in camera axes; NaN in the camera's own plane."""
+        depth_mm = np.where(np.abs(points_mm[..., 2:]) < _NO_DEPTH_MM, np.nan, points_mm[..., 2:])
+        return points_mm[..., :2] / depth_mm * self.focal_px + self.middle_px
 
 
 class WorldSet:
@@ -114,8 +124,10 @@ class WorldSet:
         for image in self.images["images"]:
             need(image, (*_IMAGE_KEYS, *keys), self.paths.images)
             if wanted(image):
+                frame = whole_number(image, "frame_idx", self.paths.images)
+                name_below(image["file_name"], self.paths.images)
                 found[tuple(image[key] for key in keys)].append(
-                    image | {"bbox": boxes.get(image["id"])}
+                    image | {"bbox": boxes.get(image["id"]), "frame_idx": frame}
                 )
         return [sorted(v, key=lambda image: image["frame_idx"]) for _, v in sorted(found.items())]
 
@@ -155,8 +167,9 @@ def parts(
     Raises:
         SetError: an image is missing, an entry is of another layout, no label is of a frame here.
     """
-    for images in found.videos(wanted):
-        yield from _video(request, found, images, pictures)
+    with reading(found.paths.images):
+        for images in found.videos(wanted):
+            yield from _video(request, found, images, pictures)
     if found.labels is not None:
         found.labels.check_used()
 
@@ -198,14 +211,14 @@ def _rows(
     first = labelled[0][0]
     known = inside(points_px, first["width"], first["height"]) if edition.leaves else 1.0
     names = named(edition.points, request.heads)
-    boxes = boxes_of(place(names, with_confidence(points_px)))
+    boxes = boxes_of(among_49(names, with_confidence(points_px)))
     for row, (image, _) in enumerate(labelled):
         if image["bbox"]:
             boxes[row] = square(image["bbox"], paths.images)
     return {
         "image": np.array([edition.image(image) for image, _ in labelled], object),
         "frame": np.array([image["frame_idx"] for image, _ in labelled]),
-        "keypoints_px": place(names, with_confidence(points_px, known)),
+        "keypoints_px": among_49(names, with_confidence(points_px, known)),
         "boxes_px": boxes,
-        "joints_m": about_the_hips(place(names, with_confidence(points_mm / 1000))),
+        "joints_m": about_the_hips(among_49(names, with_confidence(points_mm / 1000))),
     }
