@@ -16,14 +16,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from staf_backend.choices import ESTIMATORS, Estimator
 from staf_backend.files.atomic import make_folder
 from staf_backend.people.track import NobodyError
-from staf_backend.pipeline import ESTIMATORS, Settings, solve
-from staf_backend.weights.info import default_weights
+from staf_backend.pipeline import Settings, solve
+from staf_backend.weights.in_use import default_weights
 from training.command import command_line
 from training.data.sources import open_synthetic
 from training.scoring.estimator_sheet import ROWS, Row, row_of, write_sheet
-from training.scoring.matching import Found, Truth, nobody, true_person, truth_of
+from training.scoring.matching import Found, Truth, match_person, nobody, truth_of
 from training.scoring.metrics import Frames, Scores, Summary
 from training.scoring.protocols import PROTOCOLS, EvaluationError
 from training.scoring.scoring import write_scores
@@ -32,7 +33,7 @@ from training.synthetic.studio import SyntheticSequences
 
 log = logging.getLogger(__name__)
 PROTOCOL = PROTOCOLS["synthetic"]
-KNOWN = tuple(name for name in ESTIMATORS if name != "auto")
+KNOWN: tuple[Estimator, ...] = tuple(name for name in ESTIMATORS if name != "auto")
 _COLUMNS = (
     ("mpjpe_mm", "MPJPE mm"),
     ("pa_mpjpe_mm", "PA-MPJPE mm"),
@@ -130,8 +131,8 @@ def score(
         SyntheticError: nothing can draw here.
         StafError: an estimator cannot be run.
     """
-    _check(estimators)
-    tallies = {name: Tally() for name in estimators}
+    chosen = _known(estimators)
+    tallies = {name: Tally() for name in chosen}
     rows: list[Row] = []
     for index in range(len(source)):
         name, take = f"{source.name}/{index:06d}", source.take(index)
@@ -140,35 +141,42 @@ def score(
         with TemporaryDirectory() as words:
             folder = Path(words)
             record(source.studio, take, recording, folder)
-            found = {one: _run(folder, recording, truth, one, options) for one in estimators}
+            found = {one: _run(folder, recording, truth, one, options) for one in chosen}
             if len(rows) < ROWS:
                 rows.append(row_of(folder, truth, found))
-        for one in estimators:
+        for one in chosen:
             _tell(one, tallies[one].add(name, recording, truth, found[one]))
     return [tally.result(name) for name, tally in tallies.items()], rows
 
 
-def _check(estimators: Sequence[str]) -> None:
-    for name in estimators:
+def _known(names: Sequence[str]) -> list[Estimator]:
+    for name in names:
         if name not in KNOWN:
-            raise EvaluationError(f"There is no estimator {name!r} to be scored.",
-                                  f"Name some of: {', '.join(KNOWN)}.")  # fmt: skip
+            raise EvaluationError(
+                f"There is no estimator {name!r} to be scored.",
+                f"Name some of: {', '.join(KNOWN)}.",
+            )
+    by_name: dict[str, Estimator] = {one: one for one in KNOWN}
+    return [by_name[name] for name in names]
 
 
 def _run(
-    folder: Path, recording: Recording, truth: Truth, estimator: str, options: Options
+    folder: Path, recording: Recording, truth: Truth, estimator: Estimator, options: Options
 ) -> Found:
     """What an estimator finds of the true person in recorded pictures."""
     settings = Settings(
-        estimator=estimator, focal_px=recording.focal_px if options.know_focal else None,
-        fps=recording.rate_hz, device=options.device, threads=options.threads,
-    )  # fmt: skip
+        estimator=estimator,
+        focal_px=recording.focal_px if options.know_focal else None,
+        fps=recording.rate_hz,
+        device=options.device,
+        threads=options.threads,
+    )
     try:
         solved = solve(folder, settings, lambda *_: None)
     except NobodyError as error:
         log.info("%s: %s", estimator, error.message)
         return nobody(truth)
-    return true_person(solved.motions, solved.body, truth, PROTOCOL)
+    return match_person(solved.motions, solved.body, truth, PROTOCOL)
 
 
 def _tell(estimator: str, one: VideoScore) -> None:
@@ -195,16 +203,20 @@ def _row(one: EstimatorScores) -> tuple[str, ...]:
 def arguments() -> argparse.ArgumentParser:
     """The command line's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.estimator_scores", description=__doc__,
+        prog="python -m training.estimator_scores",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("estimators", nargs="+", help=" or ".join(KNOWN))
     parser.add_argument("--data", required=True, metavar="synthetic[:COUNT[:SEED]]")
     parser.add_argument("--recipe", type=Path, help="of the videos, JSON")
     parser.add_argument("--out", type=Path, required=True, help="folder of table and JSON")
     parser.add_argument("--sheet", type=Path, help="picture of joints found and true, .png")
-    parser.add_argument("--unknown-focal", action="store_true", help="to be assumed, as of a video "
-                        "that does not tell it")  # fmt: skip
+    parser.add_argument(
+        "--unknown-focal",
+        action="store_true",
+        help="to be assumed, as of a video that does not tell it",
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="of the estimators' networks")
     return parser
@@ -214,8 +226,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command line."""
     given = arguments().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    estimators = list(dict.fromkeys(given.estimators))
-    _check(estimators)
+    estimators = _known(list(dict.fromkeys(given.estimators)))
     source = open_synthetic(given.data, recipe=given.recipe)
     make_folder(given.out)  # not only after the scoring
     options = Options(not given.unknown_focal, given.device, given.threads)

@@ -25,9 +25,9 @@ from typing import Any, get_args
 
 import numpy as np
 
-from staf_backend.assets import sha256
 from staf_backend.body.body import load_body
 from staf_backend.files.atomic import make_folder
+from staf_backend.files.checksum import sha256
 from staf_backend.runtime.torch_device import choose_device
 from staf_backend.staf.body import BodyTables, tables_from_body
 from staf_backend.staf.streaming.frame_store import StreamEdges
@@ -105,28 +105,36 @@ def evaluate(
     _check_maps(network, videos)
     device = choose_device(options.device)
     points = ScoredPoints(
-        network.tables, protocol, regressor=options.regressor, gendered=dict(options.gendered),
+        network.tables,
+        protocol,
+        regressor=options.regressor,
+        gendered=dict(options.gendered),
         device=device,
-    )  # fmt: skip
+    )
     recoverer = make_recoverer(
-        network.network, network.encoder, edges=protocol.edges, device=str(device),
+        network.network,
+        network.encoder,
+        edges=protocol.edges,
+        device=str(device),
         batch=options.batch,
-    )  # fmt: skip
+    )
     return score(videos, recoverer, points)
 
 
 def _check_maps(network: Network, videos: Videos) -> None:
     if videos.channels is None:
         if network.encoder is None:
-            raise EvaluationError(f"{network.name} comes without an encoder.",
-                                  "Give the set as a feature cache.")  # fmt: skip
+            raise EvaluationError(
+                f"{network.name} comes without an encoder.", "Give the set as a feature cache."
+            )
         return
     needed = network.network.config.map_channels
     if videos.channels != needed:
         raise EvaluationError(
             f"{videos.name} is kept as maps of {videos.channels} channels, {network.name} reads "
-            f"{needed}.", "Make the cache with the network's encoder.",
-        )  # fmt: skip
+            f"{needed}.",
+            "Make the cache with the network's encoder.",
+        )
 
 
 def open_network(words: str, body: str | None) -> Network:
@@ -156,9 +164,10 @@ def open_network(words: str, body: str | None) -> Network:
     if body and info.body:
         same_body(path, info.body, body)
     loaded = load_weights(
-        path.name if known else words, root=path.absolute().parent if known else None,
+        path.name if known else words,
+        root=path.absolute().parent if known else None,
         body=load_body(body) if body else None,
-    )  # fmt: skip
+    )
     return Network(words, loaded.network, loaded.encoder, loaded.network.body.tables)
 
 
@@ -218,9 +227,10 @@ def arguments() -> argparse.ArgumentParser:
 def _protocol(name: str, options: argparse.Namespace) -> Protocol:
     protocol = PROTOCOLS[name]
     changes: dict[str, Any] = {
-        key: value for key in ("truth", "gender", "edges")
+        key: value
+        for key in ("truth", "gender", "edges")
         if (value := getattr(options, key)) is not None
-    }  # fmt: skip
+    }
     if options.no_regressor:
         changes["regressor"] = False
     if options.no_vertices:
@@ -301,8 +311,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("there is nothing to score on: --data")
     if options.table in ABLATIONS:
         if options.weights or not recipe:
-            parser.error(f"table {options.table} trains its networks: give no WEIGHTS, and after "
-                         "-- the recipe, options of training.stage_video")  # fmt: skip
+            parser.error(
+                f"table {options.table} trains its networks: give no WEIGHTS, and after "
+                "-- the recipe, options of training.stage_video"
+            )
         _train_table(options, recipe, parser)
         return
     if not options.weights or recipe:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from staf_backend.files.atomic import OutputError, make_folder, replace_atomically
+from staf_backend.files.checksum import sha256
 from staf_backend.weights.info import (
     ENCODER_FILE,
     FORMAT,
@@ -24,7 +25,6 @@ from staf_backend.weights.info import (
     NETWORK_FILE,
     PLAN_FILE,
     WeightsInfo,
-    file_sha256,
     read_info,
 )
 from staf_backend.weights.store import load_weights
@@ -63,7 +63,7 @@ def ship(folder: Path, out: Path) -> WeightsInfo:
     size = sum((out / file).stat().st_size for file in files)
     if size > LARGEST:
         raise OutputError(f"The set has {size} bytes, more than {LARGEST}.", "Train a smaller one.")
-    digests = {file: file_sha256(out / file) for file in files}
+    digests = {file: sha256(out / file) for file in files}
     small = dataclasses.replace(info, name=out.name, files=digests)
     with replace_atomically(out / INFO_FILE) as temporary:
         content = {"format": FORMAT, **dataclasses.asdict(small)}

@@ -12,6 +12,7 @@ best state is also written to RUN/weights.
 """
 
 import argparse
+import logging
 import math
 import os
 import sys
@@ -24,8 +25,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from staf_backend.assets import sha256
+from staf_backend.files.checksum import sha256
 from staf_backend.runtime.torch_device import numerics
+from staf_backend.staf.config import RESNET50
 from staf_backend.staf.network import Staf
 from training.command import command_line
 from training.data.batches import ImageMix, loaded
@@ -55,8 +57,14 @@ from training.run.validation import WATCHED, KeptCrops, score
 from training.targets.posed_joints import PosedJoints
 from training.targets.samples import ImageBatch, ImageSource
 
+_log = logging.getLogger(__name__)
+
 PRESETS = {"coco": ImageStageConfig.coco, "mixed": ImageStageConfig.mixed}
 _VALIDATED = 1024
+_RANDOM = (
+    "ResNet-50 starts from random numbers: no --encoder-weights are given. "
+    "The paper starts from ImageNet's: give torchvision's resnet50 file."
+)
 
 
 @dataclass(frozen=True)
@@ -132,9 +140,12 @@ class BaseNetwork(nn.Module):
 
 
 def make_objective(
-    config: ImageStageConfig, machine: Machine, *, mean: Path | None = None,
+    config: ImageStageConfig,
+    machine: Machine,
+    *,
+    mean: Path | None = None,
     encoder_weights: Path | None = None,
-) -> ImageObjective:  # fmt: skip
+) -> ImageObjective:
     """What is trained, with fresh or given weights, on the CPU.
 
     Raises:
@@ -186,7 +197,8 @@ def train_images(
         progress = train(
             Run(
                 folder=out, stage="image", config=config, objective=objective,
-                groups=_groups(config, objective), machine=machine, watch=WATCHED,
+                optimisers=[config.loop.adam(_groups(config, objective))],
+                machine=machine, watch=WATCHED,
                 feed=partial(feed, mix, machine=machine, workers=workers),
                 validate=validate if machine.agree(validation is not None) else None,
                 idle=config.losses.supervise == "last", resume=resume, minutes=minutes,
@@ -238,7 +250,11 @@ def arguments(preset: ImageStageConfig) -> argparse.ArgumentParser:
     add_recipes(parser)
     parser.add_argument("--preset", choices=PRESETS, default="coco", help="1a or 1b of the paper")
     parser.add_argument("--encoder", choices=NAMES, default=ImageStageConfig.encoder)
-    parser.add_argument("--encoder-weights", type=Path, help="its state dict, .safetensors")
+    parser.add_argument(
+        "--encoder-weights",
+        type=Path,
+        help="its state dict, .safetensors; for resnet50 torchvision's .pth, too",
+    )
     parser.add_argument("--encoder-rate", type=float, default=1.0, help="times --rate; 0: frozen")
     parser.add_argument("--begin", type=Path, metavar="RUN", help="take that run's weights")
     parser.add_argument("--channels", type=int, default=ImageStageConfig.channels)
@@ -297,6 +313,8 @@ def _run(config: ImageStageConfig, options: argparse.Namespace, machine: Machine
     objective = make_objective(
         config, machine, mean=options.mean, encoder_weights=options.encoder_weights
     )
+    if machine.first and _is_random(options):
+        _log.warning(_RANDOM)
     check_readable([Share.parse(text).spec for text in config.data], objective.encoder)
     if not options.dry_run and _is_to_be_fitted(objective.encoder, options):
         batches = math.ceil(whitening.PICTURES / config.loop.batch)
@@ -323,6 +341,12 @@ def _run(config: ImageStageConfig, options: argparse.Namespace, machine: Machine
         resume=options.resume, minutes=options.minutes,
         workers=0 if is_simulated(config.data[0]) else options.workers,  # they lie in memory
     )  # fmt: skip
+
+
+def _is_random(options: argparse.Namespace) -> bool:
+    """Whether the encoder starts from random numbers."""
+    given = options.encoder_weights or options.begin or options.resume
+    return options.encoder == RESNET50 and not given
 
 
 def _is_to_be_fitted(encoder: nn.Module, options: argparse.Namespace) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from staf_backend.assets import sha256
+from staf_backend.files.checksum import sha256
 from staf_backend.runtime.torch_device import numerics
 from staf_backend.staf.body import SmplBody
 from staf_backend.staf.config import StafConfig
@@ -53,8 +53,11 @@ from training.targets.posed_joints import PosedJoints
 from training.targets.samples import Targets, WindowBatch
 
 ROWS: dict[str, StafConfig | PooledConfig] = {
-    "STAF": StafConfig(), **TABLE_IV, **TABLE_V, **TABLE_VI
-}  # fmt: skip
+    "STAF": StafConfig(),
+    **TABLE_IV,
+    **TABLE_V,
+    **TABLE_VI,
+}
 """What may be trained, by the paper's names."""
 LOSSES = {"paper": LossConfig.paper_video, "released": LossConfig.released_video}
 
@@ -108,7 +111,8 @@ def train_video(
         progress = train(
             Run(
                 folder=out, stage="video", config=config, objective=objective,
-                groups=[{"params": list(objective.network.parameters())}], machine=machine,
+                optimisers=[config.loop.adam([{"params": list(objective.network.parameters())}])],
+                machine=machine,
                 feed=partial(feed, mix, machine=machine),
                 validate=_validation(config, caches.validation, objective, machine),
                 watch=WATCHED, idle=_idle(config), resume=resume, minutes=minutes,
@@ -138,7 +142,7 @@ def make_objective(
     if isinstance(network, Staf) and network.tcfm is not None:
         with torch.no_grad():
             network.tcfm.output.weight *= config.fusion_gain
-    losses = Losses(SmplBody(tables), replace(config.losses, smpl_sets=None))  # see LabelledSets
+    losses = Losses(SmplBody(tables), config.losses)
     autocast = partial(machine.autocast, config.loop.precision)
     objective = VideoObjective(network, losses, autocast)
     set_dropout(objective, config.dropout)
@@ -211,7 +215,6 @@ def open_cache(
     folder: Path,
     base: networks.Base,
     machine: Machine,
-    batch: int = 64,
 ) -> FeatureCache:
     """The kept maps of a set under `folder`, made where missing, by the first process.
 
@@ -224,7 +227,7 @@ def open_cache(
     place = folder / "-".join([_plain(spec), digest(base.encoder)[:12], *_marks(spec, recipe)])
     if machine.first and not place.exists():
         encoder = base.encoder.to(machine.device)
-        build_cache(source, encoder, place, device=machine.device, batch=batch)
+        build_cache(source, encoder, place, device=machine.device)
         base.encoder.to("cpu")
     machine.agree(None)
     return FeatureCache.open(place, base.encoder)
@@ -310,9 +313,11 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--body", default="", help="of weights that do not say theirs")
     parser.add_argument("--dropout", type=float, default=VideoStageConfig.dropout)
     parser.add_argument(
-        "--fusion-gain", type=float, default=VideoStageConfig.fusion_gain,
+        "--fusion-gain",
+        type=float,
+        default=VideoStageConfig.fusion_gain,
         help="factor on what the fresh TCFM adds",
-    )  # fmt: skip
+    )
     add_loss_weights(parser)
     add_loop_options(parser, VideoStageConfig().loop)
     return parser

@@ -144,14 +144,16 @@ class TableRun:
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
             if content["recipe"] != self.recipe:
-                raise EvaluationError(f"{self.path} was made by another recipe.",
-                                      "Choose another --out.")  # fmt: skip
+                raise EvaluationError(
+                    f"{self.path} was made by another recipe.", "Choose another --out."
+                )
             return {name: Summary(**row) for name, row in content["rows"].items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EvaluationError(f"{self.path} cannot be read: {error}.",
-                                  "Delete it, or choose another --out.") from error  # fmt: skip
+            raise EvaluationError(
+                f"{self.path} cannot be read: {error}.", "Delete it, or choose another --out."
+            ) from error
 
     def _write(self) -> None:
         rows: Mapping[str, Any] = {name: asdict(summary) for name, summary in self.done.items()}
@@ -187,6 +189,7 @@ def read_recipe(words: Sequence[str], out: Path) -> argparse.Namespace:
     """
     taken = sorted({word.partition("=")[0] for word in words}.intersection(DECIDED))
     if taken:
-        raise EvaluationError(f"The recipe sets {', '.join(taken)}, which the table decides.",
-                              "Leave it out.")  # fmt: skip
+        raise EvaluationError(
+            f"The recipe sets {', '.join(taken)}, which the table decides.", "Leave it out."
+        )
     return stage_video.arguments().parse_args([*words, "--out", str(out)])

@@ -26,9 +26,7 @@ from training.synthetic import studio
 from training.synthetic.recipe import SyntheticRecipe
 
 README = REPOSITORY / "training" / "README.md"
-RECIPE = {
-    "frames": [9, 12], "pixels": 224, "cell_m": 0.03, "degradation": {"motion_blur": 0},
-}  # fmt: skip
+RECIPE = {"frames": [9, 12], "pixels": 224, "cell_m": 0.03, "degradation": {"motion_blur": 0}}
 SHORT = "--epochs 1 --batch 2 --report-every 1"
 IMAGE = (
     "stage_image --encoder blazepose-full --channels 16 --encoder-rate 0 --no-dense --workers 0 "
@@ -78,16 +76,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("commands"))
     assert "2  rows" in place.done("prepare coco --root coco --out sets/coco")
     place.done(f"{IMAGE} --data sets/coco=0.5 --data synthetic:8=0.5 --out runs/image")
-    place.done(f"stage_video {VIDEO} --data-3d synthetic:4 --cache maps --iterations 4 "
-               "--minutes 0 --out runs/video")  # fmt: skip
+    place.done(
+        f"stage_video {VIDEO} --data-3d synthetic:4 --cache maps --iterations 4 "
+        "--minutes 0 --out runs/video"
+    )
     return place
 
 
 @pytest.mark.slow
 def test_a_set_two_stages_and_scores(place: Place):
     """The run pauses after its first step, goes on, and its weights are scored."""
-    said = place.done(f"stage_video {VIDEO} --data-3d synthetic:4 --cache maps --iterations 4 "
-                      "--out runs/video --resume")  # fmt: skip
+    said = place.done(
+        f"stage_video {VIDEO} --data-3d synthetic:4 --cache maps --iterations 4 "
+        "--out runs/video --resume"
+    )
     assert "going on at step 1 of 4" in said
     log = (place.folder / "runs/video/log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in log] == [1, 2, 3, 4]
@@ -99,8 +101,10 @@ def test_a_set_two_stages_and_scores(place: Place):
     weights = place.folder / "runs/video/weights"
     before = {file.name: file.read_bytes() for file in weights.iterdir()}
     shutil.rmtree(weights)
-    said = place.done(f"stage_video {VIDEO} --data-3d synthetic:4 --cache maps --iterations 4 "
-                      "--out runs/video --resume")  # fmt: skip
+    said = place.done(
+        f"stage_video {VIDEO} --data-3d synthetic:4 --cache maps --iterations 4 "
+        "--out runs/video --resume"
+    )
     assert "going on at step 4 of 4" in said
     assert {file.name: file.read_bytes() for file in weights.iterdir()} == before
 
@@ -144,14 +148,17 @@ def test_mistakes_are_one_line_and_an_exit_code(place: Place, tmp_path: Path):
         (f"{IMAGE} --data coco --out r", 6, "coco is no prepared set"),
         (f"{IMAGE} --data sets/coco --out runs/image", 6, "Add --resume"),
         (f"stage_video {VIDEO} --data-3d sets/coco --out r", 6, "as long as a window of 9"),
-        (f"stage_video {VIDEO} --data-3d synthetic:4 --body open-male --out r", 6,
-         "runs/image was trained with the body open-neutral, not open-male"),
+        (
+            f"stage_video {VIDEO} --data-3d synthetic:4 --body open-male --out r",
+            6,
+            "runs/image was trained with the body open-neutral, not open-male",
+        ),
         (f"evaluate sets/coco {SCORED} --out s", 2, "sets/coco holds no weights"),
         (f"evaluate no/where {SCORED} --out s", 2, "There is no folder no/where"),
         (f"evaluate runs/image/weights --body open-male {SCORED} --out s", 6, "not open-male"),
         (f"evaluate runs/image {SCORED} --out /proc/none", 5, "cannot write /proc/none"),
         (f"evaluate --table 4 {SCORED} --out s -- {TABLE} --network HMR", 2, "--network"),
-    ):  # fmt: skip
+    ):
         assert text in place.refused(words, code)
     begun = place.folder / "runs/begun"
     begun.mkdir()

@@ -13,21 +13,21 @@ import cv2
 
 from staf_backend.body.body import Body, load_body
 from staf_backend.files.atomic import OutputError
-from staf_backend.geometry.camera import TO_Y_UP
+from staf_backend.geometry.camera import TO_Y_UP, Camera
 from staf_backend.geometry.rotations import from_axis_angle, from_quaternions, to_quaternions
-from staf_backend.motion.motion import Camera, Motion
+from staf_backend.motion.motion import Motion
 from tests.support.places import REPOSITORY
 from tests.support.plain_people import PLAIN, skip_without_drawing
 from training import estimator_scores as room
 from training.data.sources import DataError
-from training.scoring.matching import Truth, nobody, true_person, truth_of
+from training.scoring.matching import Truth, match_person, nobody, truth_of
 from training.scoring.protocols import EvaluationError
-from training.synthetic.degrade import Wear, degrade
+from training.synthetic.degrade import Flaws, degrade
 from training.synthetic.recipe import SyntheticError
 from training.synthetic.recording import picture_file, plan, whole, write_png
-from training.synthetic.scene import crop_turns
 from training.synthetic.studio import SyntheticSequences, Take
 from training.targets.joints import LSP_14
+from training.targets.squares import crop_turns
 
 NINE = replace(PLAIN, frames=(9, 9))
 ASIDE_M = np.array([1.0, 0.0, 0.0])
@@ -88,7 +88,7 @@ def part(motion: Motion, first: int, last: int) -> Motion:
 
 def scored(take: Take, *motions: Motion) -> room.VideoScore:
     known = truth(take)
-    found = true_person(motions, body(), known, room.PROTOCOL)
+    found = match_person(motions, body(), known, room.PROTOCOL)
     return room.Tally().add("made", plan(take), known, found)
 
 
@@ -132,8 +132,8 @@ def test_pictures_are_not_larger_than_they_must_be(take):
 
 def test_flaws_of_a_whole_picture_are_as_large_as_in_a_crop():
     drawn = np.random.default_rng(0).integers(0, 256, (480, 480, 3), np.uint8)
-    wear = Wear(np.ones(3), 1.0, 0.0, 112, 0.0, 0, (-np.inf, -np.inf, np.inf, 0.0))
-    worn = degrade(drawn, wear, np.array([0.0, 0.0, 1.4]), np.random.default_rng(0), 320)
+    flaws = Flaws(np.ones(3), 1.0, 0.0, 112, 0.0, 0, (-np.inf, -np.inf, np.inf, 0.0))
+    worn = degrade(drawn, flaws, np.array([0.0, 0.0, 1.4]), np.random.default_rng(0), 320)
     halved = cv2.resize(drawn, (160, 160), interpolation=cv2.INTER_AREA)
     expected = cv2.resize(halved, (320, 320), interpolation=cv2.INTER_LINEAR)
     assert np.array_equal(worn[:160], expected[:160])
@@ -150,7 +150,7 @@ def test_a_perfect_motion_has_no_error(take):
     assert (one.frames, one.coverage, one.summary.frames, one.summary.triples) == (9, 1.0, 9, 7)
     assert one.summary.mpjpe_mm == pytest.approx(0, abs=0.1)
     assert one.summary.acceleration_mm_per_frame2 == pytest.approx(0, abs=0.1)
-    found = true_person([perfect(take)], body(), known, room.PROTOCOL)
+    found = match_person([perfect(take)], body(), known, room.PROTOCOL)
     assert np.abs(found.joints_px - known.joints_px).max() < 0.05
     turned = take.targets.joints_m[:, list(LSP_14), :3]  # the crops' cameras look elsewhere
     assert 1000 * np.linalg.norm(turned - known.joints_m, axis=-1).mean() > 10
@@ -190,7 +190,7 @@ def test_somebody_else_alone_is_not_the_true_person(take):
 def test_sums_are_over_videos_and_nothing_counts_where_nobody_was_found(take):
     known, tally = truth(take), room.Tally()
     motion = perfect(take)
-    found = true_person([motion], body(), known, room.PROTOCOL)
+    found = match_person([motion], body(), known, room.PROTOCOL)
     tally.add("one", plan(take), known, found)
     tally.add("two", plan(take), known, nobody(known))
     scores = tally.result("landmarks")

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from scipy.spatial import procrustes  # noqa: E402
 
 from staf_backend import StafError  # noqa: E402
-from staf_backend.staf.body import H36M_TO_14, joints_49  # noqa: E402
+from staf_backend.staf.body import H36M_TO_14  # noqa: E402
 from staf_backend.staf.config import StafConfig  # noqa: E402
 from staf_backend.staf.encoders.resnet import Encoder  # noqa: E402
 from tests.support import parity_network  # noqa: E402
@@ -25,6 +25,7 @@ from tests.support.make_training_videos import (  # noqa: E402
     by_windows,
     small_network,
 )
+from tests.support.reference_body import joints_49  # noqa: E402
 from training import evaluate as room  # noqa: E402
 from training.data.feature_cache import build_cache  # noqa: E402
 from training.model.ablations import TABLE_IV, TABLE_V, TABLE_VI, PooledConfig  # noqa: E402
@@ -84,7 +85,7 @@ def written_out(network, videos: MadeVideos, protocol: str) -> dict[str, float]:
         labels = torch.from_numpy(video.targets.betas), torch.from_numpy(video.targets.rotations)
         with torch.no_grad():
             ours, true = body(params.betas, params.rotations), body(*labels)
-            all_49 = joints_49(ours, torch.from_numpy(EXTRA).float()).double().numpy()
+            all_49 = joints_49(ours, EXTRA).double().numpy()
         mesh, true_mesh = (p.vertices_m.double().numpy() for p in (ours, true))
         rows = H36M[list(H36M_TO_14)].astype(np.float64)
         if protocol == "3dpw":
@@ -115,7 +116,7 @@ def test_scores_equal_those_written_out(protocol: str):
     for video in videos.videos:
         params = by_windows(network.network, video.frames)
         points = parity_network.body()(params.betas, params.rotations)
-        joints = joints_49(points, torch.from_numpy(EXTRA).float()).numpy()
+        joints = joints_49(points, EXTRA).numpy()
         video.targets.joints_m[..., :3] = joints + 0.1 * video.targets.joints_m[..., :3]
         video.targets.rotations[:] = params.rotations.numpy()
         video.targets.rotations[:, 5] = video.targets.rotations[:, 4]

@@ -166,9 +166,12 @@ def test_a_base_that_is_not_quite_one_is_refused(harm, message, base):
     harm(tensors)
     broken = replace(base, tensors=tensors)
     with pytest.raises(RunError, match=message):
-        networks.load_base(networks.make_network(
-            made.network(base), networks.body_tables("open-neutral"), networks.start_values()
-        ), broken)  # fmt: skip
+        networks.load_base(
+            networks.make_network(
+                made.network(base), networks.body_tables("open-neutral"), networks.start_values()
+            ),
+            broken,
+        )
 
 
 @pytest.fixture
@@ -224,6 +227,22 @@ def test_both_stages_from_the_command_line_to_weights(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("sources")
+def test_a_resnet_without_weights_says_that_it_starts_from_nothing(tmp_path, caplog):
+    words = ["--data", "a", "--channels", "16", "--no-dense", "--out", str(tmp_path), *SHORT]
+    stage_image.main([*words, "--dry-run"])
+    (said,) = [one.getMessage() for one in caplog.records if "random numbers" in one.getMessage()]
+    assert "--encoder-weights" in said
+    assert "\n" not in said
+    caplog.clear()
+    file = tmp_path / "resnet50.pth"
+    classes = {"fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}
+    torch.save(make_encoder("resnet50").state_dict() | classes, file)
+    stage_image.main([*words, "--dry-run", "--encoder-weights", str(file)])
+    stage_image.main([*words, "--dry-run", "--encoder", "blazepose-full"])
+    assert "random numbers" not in caplog.text
+
+
+@pytest.mark.usefixtures("sources")
 @pytest.mark.parametrize(
     "given", [[], ["--encoder-weights", asset_path("pose_landmark_full.onnx")]]
 )
@@ -241,8 +260,9 @@ def test_white_encoder_is_fitted_before_stage_1_and_found_by_stage_2(given, tmp_
         name for name, t in base.encoder.state_dict().items() if not torch.equal(t, fresh[name])
     }
     assert moved == {"white.weight", "white.bias"}
-    stage_video.main(["--run", str(one), "--data-3d", "studio", "--stride", "3", "--out", str(two),
-                      *short])  # fmt: skip
+    stage_video.main(
+        ["--run", str(one), "--data-3d", "studio", "--stride", "3", "--out", str(two), *short]
+    )
     loaded = load_weights("weights", root=two, body=load_body("open-neutral"))
     assert loaded.info.encoder == "blazepose-full-white"
     assert digest(loaded.encoder) == digest(base.encoder)
@@ -361,13 +381,14 @@ def test_one_process_batch_norm_is_pytorchs(tmp_path):
 
 def test_the_camera_behind_keypoints_is_found():
     targets = made.tensors(made.people(3, 5))
-    points = made.joints_of(made.StageParams(
-        torch.zeros(3, 144), targets.betas, torch.zeros(3, 3), targets.rotations
-    ))  # fmt: skip
+    points = made.joints_of(
+        made.StageParams(torch.zeros(3, 144), targets.betas, torch.zeros(3, 3), targets.rotations)
+    )
     camera, placed = dense.fit_camera(points, targets.keypoints)
     assert placed.all()
-    torch.testing.assert_close(project(points, camera), targets.keypoints[..., :2],
-                               rtol=0, atol=1e-4)  # fmt: skip
+    torch.testing.assert_close(
+        project(points, camera), targets.keypoints[..., :2], rtol=0, atol=1e-4
+    )
     few = targets.keypoints.clone()
     few[:, 5:, 2] = 0
     assert not dense.fit_camera(points, few)[1].any()
@@ -383,9 +404,9 @@ def test_dense_maps_are_what_a_rasteriser_draws(zoom):
     targets.keypoints[..., :2] *= zoom
     maps = dense.DenseTargets(tables)(targets)
     points = SmplBody(tables)(targets.betas, targets.rotations)
-    joints = made.joints_of(made.StageParams(
-        torch.zeros(1, 144), targets.betas, torch.zeros(1, 3), targets.rotations
-    ))  # fmt: skip
+    joints = made.joints_of(
+        made.StageParams(torch.zeros(1, 144), targets.betas, torch.zeros(1, 3), targets.rotations)
+    )
     camera, _ = dense.fit_camera(joints, targets.keypoints)
     pixels = (project(points.vertices_m, camera)[0].numpy() + 1) * 28
     faces = nearest_faces(pixels, points.vertices_m[0, :, 2].numpy() + 40, tables.faces, (56, 56))
@@ -500,8 +521,11 @@ def test_errors_of_the_command_lines_are_one_line(tmp_path):
     words = f"--run {tmp_path}/none --out {tmp_path}/out --data-3d x --schedule constant"
     done = subprocess.run(
         [sys.executable, "-m", "training.stage_video", *words.split()],
-        capture_output=True, text=True, cwd=REPOSITORY, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        check=False,
+    )
     assert done.returncode == RunError.exit_code
     assert len(done.stderr.strip().splitlines()) == 1
     assert "none is not the folder of a run" in done.stderr

@@ -41,7 +41,7 @@ class Trainer:
         model = nn.Linear(1, 1)
         progress = Progress(step=self.until, finished=self.until == config.loop.iterations)
         last = options.out / run_folder.LAST
-        save_checkpoint(last, model, torch.optim.Adam(model.parameters()), progress, {})
+        save_checkpoint(last, model, [torch.optim.Adam(model.parameters())], progress, {})
         if options.network == self.power_cut_at:
             self.power_cut_at = ""
             raise EvaluationError("power cut")

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.staf.crop import SIDE
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.staf.config import CROP_PX
 from training.targets.joints import MIRROR
 from training.targets.samples import Targets
 
-SMPL_MIRROR = np.array(
-    [0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22]
-)
-"""(24,) SMPL's joint on the other side of the body."""
 _TO_MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 
@@ -100,11 +97,11 @@ def changed_crop(image: np.ndarray, square_px: np.ndarray, change: Change) -> np
     """
     import cv2
 
-    linear = change.on_screen() * (SIDE / (square_px[2] * change.scale))
+    linear = change.on_screen() * (CROP_PX / (square_px[2] * change.scale))
     # As in `staf.crop.cut`: the square's centre on the centre of pixel 112
-    shift = SIDE / 2 - linear @ (np.asarray(square_px[:2]) - 0.5)
+    shift = CROP_PX / 2 - linear @ (np.asarray(square_px[:2]) - 0.5)
     matrix = np.column_stack([linear, shift])
-    crop = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+    crop = cv2.warpAffine(image, matrix, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR)
     if change.gains == NO_CHANGE.gains:
         return crop
     return np.clip(crop * np.asarray(change.gains, np.float32), 0, 255).astype(np.uint8)
@@ -134,5 +131,5 @@ def _changed_rotations(rotations: np.ndarray, change: Change) -> np.ndarray:
     changed = rotations.astype(np.float64)
     changed[..., 0, :, :] = about_axis @ changed[..., 0, :, :]
     if change.mirrored:
-        changed = (_TO_MIRROR @ changed @ _TO_MIRROR)[..., SMPL_MIRROR, :, :]
+        changed = (_TO_MIRROR @ changed @ _TO_MIRROR)[..., SMPL.mirror, :, :]
     return changed

@@ -256,20 +256,24 @@ class _Windows:
         return self._caches[which], int(self._starts[which][number - self._ends[which]])
 
 
+_AHEAD = 2
+"""Batches made in advance, by a thread each (chosen: copying is then never waited for)."""
+
+
 def threaded(
-    mix: Mix[BatchType], steps: range, rank: int = 0, world: int = 1, *, ahead: int = 2
+    mix: Mix[BatchType], steps: range, rank: int = 0, world: int = 1
 ) -> Iterator[BatchType]:
     """Batches of some steps in order, made by threads while earlier ones are used.
 
     For windows, whose work is copying memory, which threads do side by side.
     """
-    with ThreadPoolExecutor(max(ahead, 1)) as threads:
+    with ThreadPoolExecutor(_AHEAD) as threads:
         waiting: list[Future[BatchType]] = []
         todo = iter(steps)
         try:
             for step in todo:
                 waiting.append(threads.submit(mix.batch, step, rank, world))
-                if len(waiting) > ahead:
+                if len(waiting) > _AHEAD:
                     yield waiting.pop(0).result()
             while waiting:
                 yield waiting.pop(0).result()
@@ -293,7 +297,7 @@ def loaded(
 
     Raises:
         StafError: as the source raised it in its process.
-    """  # fmt: skip
+    """
     # Workers begin anew instead of inheriting this process's CUDA and OpenGL, which do not fork
     context = "spawn" if workers else None
     # A generator of its own, because the loader draws from the global one, which runs restore

@@ -181,8 +181,10 @@ def _read(path: Path) -> np.ndarray:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         reason = "broken" if state == "whole" else state
-        raise SetError(f"The picture {path} is {reason}.",
-                       "Fetch it again, or prepare the set again without it.")  # fmt: skip
+        raise SetError(
+            f"The picture {path} is {reason}.",
+            "Fetch it again, or prepare the set again without it.",
+        )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -27,6 +27,7 @@ from staf_backend.runtime.torch_device import numerics
 from staf_backend.staf.config import MAP_PX
 from training.datasets.store import GENDERS
 from training.datasets.store_arrays import ArrayWriter, map_array
+from training.datasets.store_folder import half_made, occupied
 from training.model.encoders import AnyEncoder, digest
 from training.targets.samples import (
     TARGET_SHAPES,
@@ -103,8 +104,9 @@ class FeatureCache:
         if encoder is not None and digest(encoder) != index.get("encoder_digest"):
             raise CacheError(
                 f"{folder} was made with other weights of {index.get('encoder')} than this "
-                f"{encoder.name}'s.", _AGAIN,
-            )  # fmt: skip
+                f"{encoder.name}'s.",
+                _AGAIN,
+            )
         try:
             _check_sizes(folder, index)
             maps = np.asarray(map_array(folder, _MAPS, "<f2"))
@@ -176,7 +178,6 @@ def build_cache(
     *,
     device: torch.device | str = "cpu",
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
 ) -> FeatureCache:
     """Runs an encoder over all sequences of a source, in evaluation mode and float32.
 
@@ -185,20 +186,19 @@ def build_cache(
         encoder: moved to the device; its mode is left as it was.
         folder: to be made, or an older cache, which is replaced when the new one is complete.
         device, batch: where, and how many crops at once.
-        progress: called with sequences done and their number.
 
     Raises:
         CacheError: the folder holds something else, or a map is not finite or beyond float16.
         OutputError: the disk is full, or the folder cannot be written; an old cache survives.
     """
-    if folder.exists() and not (folder / _INDEX).is_file() and _occupied(folder):
+    if occupied(folder, _INDEX):
         raise CacheError(f"{folder} is not empty and no feature cache.", "Give another folder.")
-    partial = folder.with_name(f"{folder.name}.partial")
+    partial = half_made(folder)
     try:
         shutil.rmtree(partial, ignore_errors=True)
         with _writing(folder):
             partial.mkdir(parents=True)
-        index = _write(source, encoder.to(device), partial, folder, batch, progress)
+        index = _write(source, encoder.to(device), partial, folder, batch)
         with _writing(folder):
             text = json.dumps(index) + "\n"
             (partial / _INDEX).write_text(text, encoding="utf-8")
@@ -214,7 +214,6 @@ def _write(
     partial: Path,
     folder: Path,
     batch: int,
-    progress: Callable[[int, int], None] | None,
 ) -> dict[str, Any]:
     """Appends every sequence to the files; gives the index."""
     shape = (encoder.channels, MAP_PX, MAP_PX)
@@ -234,8 +233,6 @@ def _write(
                 names.append(name)
                 genders.append(labelled_gender(source, number))
                 extents.append([first, maps.count])
-            if progress is not None:
-                progress(number + 1, len(source))
     finally:
         with _writing(folder):
             for writer in (maps, *fields.values()):
@@ -298,7 +295,7 @@ def _encode(encoder: AnyEncoder, part: CropSequence, batch: int) -> np.ndarray:
 def _read_index(folder: Path) -> dict[str, Any]:
     path = folder / _INDEX
     if not path.is_file():
-        half = folder.with_name(f"{folder.name}.partial").exists()
+        half = half_made(folder).exists()
         state = "was not finished" if half else "is no feature cache (index.json is missing)"
         raise CacheError(f"{folder} {state}.", _AGAIN)
     try:
@@ -316,8 +313,9 @@ def _check_sizes(folder: Path, index: dict[str, Any]) -> None:
         path = folder / name
         found = path.stat().st_size if path.is_file() else None
         if found != size:
-            raise ValueError(f"{name} is missing" if found is None
-                             else f"{name} has {found} bytes of {size}")  # fmt: skip
+            raise ValueError(
+                f"{name} is missing" if found is None else f"{name} has {found} bytes of {size}"
+            )
 
 
 def _check_arrays(
@@ -334,10 +332,6 @@ def _check_arrays(
         raise ValueError("its sequences do not cover its rows")
     if len(index["genders"]) != len(extents) or not {*index["genders"]} <= {"", *GENDERS}:
         raise ValueError("its genders are not those of its sequences")
-
-
-def _occupied(folder: Path) -> bool:
-    return not folder.is_dir() or any(folder.iterdir())
 
 
 @contextmanager

@@ -33,17 +33,13 @@ class DataError(StafError):
     exit_code = 2
 
 
-def open_images(
-    spec: str, *, recipe: Path | None = None, augment: Augment | None = None
-) -> ImageSource:
-    """Single crops.
+def open_images(spec: str, *, recipe: Path | None = None) -> ImageSource:
+    """Single crops: a prepared set's with the paper's changes, synthetic ones as the recipe has it.
 
     Args:
         spec: folder of a prepared set, "synthetic[:count[:seed]]" or "simulated[:count[:seed]]".
         recipe: of synthetic images, JSON; the default recipe without it.  Simulated landmarks
             take the motion that it names.
-        augment: changes of a prepared set's crops, the paper's by default.  Synthetic images are
-            rendered anew at every draw and changed by their recipe.
 
     Raises:
         DataError: words that mean nothing.
@@ -54,7 +50,7 @@ def open_images(
 
         return SimulatedFrames(_recipe(recipe), *_count_and_seed(spec, FRAMES))
     if not is_synthetic(spec):
-        return PreparedImages(open_set(Path(spec)), augment or Augment())
+        return PreparedImages(open_set(Path(spec)), Augment())
     from training.synthetic.studio import SyntheticImages
 
     count, seed = _count_and_seed(spec, IMAGES)
@@ -79,8 +75,10 @@ def open_synthetic(spec: str, *, recipe: Path | None = None) -> "SyntheticSequen
         DataError: words of anything but synthetic data, too.
     """
     if not is_synthetic(spec):
-        raise DataError(f"{spec!r} is not drawn, it has no exact truth.",
-                        "Write synthetic, synthetic:COUNT or synthetic:COUNT:SEED.")  # fmt: skip
+        raise DataError(
+            f"{spec!r} is not drawn, it has no exact truth.",
+            "Write synthetic, synthetic:COUNT or synthetic:COUNT:SEED.",
+        )
     from training.synthetic.studio import SyntheticSequences
 
     count, seed = _count_and_seed(spec, SEQUENCES)
@@ -105,8 +103,10 @@ def check_readable(specs: Sequence[str], encoder: torch.nn.Module) -> None:
     """
     simulated = [spec for spec in specs if is_simulated(spec)]
     if simulated and not isinstance(encoder, FieldsEncoder):
-        raise DataError(f"{simulated[0]} are landmarks, no pictures.",
-                        f"Take the encoder that reads them: --encoder {FIELDS}.")  # fmt: skip
+        raise DataError(
+            f"{simulated[0]} are landmarks, no pictures.",
+            f"Take the encoder that reads them: --encoder {FIELDS}.",
+        )
     if simulated and len(simulated) < len(specs):
         raise DataError("Simulated landmarks cannot be mixed with pictures.", "Train on one kind.")
 
@@ -121,7 +121,8 @@ def _count_and_seed(spec: str, count: int) -> tuple[int, int]:
     numbers = spec.split(":")[1:]
     if len(numbers) > 2 or not all(n.isdecimal() for n in numbers) or numbers[:1] == ["0"]:
         kind = spec.split(":")[0]
-        raise DataError(f"{spec!r} is no data source.",
-                        f"Write {kind}, {kind}:COUNT or {kind}:COUNT:SEED.")  # fmt: skip
+        raise DataError(
+            f"{spec!r} is no data source.", f"Write {kind}, {kind}:COUNT or {kind}:COUNT:SEED."
+        )
     found = [int(n) for n in numbers]
     return (found[0] if found else count), (found[1] if len(found) > 1 else 0)

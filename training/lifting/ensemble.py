@@ -18,7 +18,8 @@ from onnx import TensorProto, compose, helper, numpy_helper
 
 from training.lifting.network import forget_origin
 
-_SMALL = 1024  # numbers; a smaller tensor stays as it is
+_SMALL = 1024
+"""Numbers; a smaller tensor stays as it is (chosen: all such are a thousandth of a network)."""
 
 
 def join(paths: list[Path], out: Path) -> None:
@@ -33,7 +34,7 @@ def join(paths: list[Path], out: Path) -> None:
     """
     models = [onnx.load(path) for path in paths]
     if not models or any(_interface(model) != _interface(models[0]) for model in models):
-        raise ValueError("networks of a committee must have the same inputs and outputs")
+        raise ValueError("networks of an ensemble must have the same inputs and outputs")
     first = models[0]
     members = [compose.add_prefix(model, f"member{i}/") for i, model in enumerate(models)]
     inputs = [value.name for value in first.graph.input]
@@ -47,11 +48,11 @@ def join(paths: list[Path], out: Path) -> None:
         nodes.append(helper.make_node("Mean", names, [output.name]))
     casts, halves = _halved(tensors)
     graph = helper.make_graph(
-        casts + nodes, "committee", list(first.graph.input), list(first.graph.output), halves
+        casts + nodes, "ensemble", list(first.graph.input), list(first.graph.output), halves
     )
     joined = helper.make_model(graph, opset_imports=list(first.opset_import))
     joined.ir_version = first.ir_version
-    joined.producer_name = f"committee of {len(members)}"
+    joined.producer_name = f"ensemble of {len(members)}"
     forget_origin(joined)
     onnx.checker.check_model(joined, full_check=True)
     onnx.save(joined, out)
@@ -80,7 +81,7 @@ def _halved(tensors: list[TensorProto]) -> tuple[list[onnx.NodeProto], list[Tens
 def report(paths: list[Path]) -> dict:
     """What is known of the members, from the `lift.json` beside each; numbers are not the joint's.
 
-    `python -m training.lifting.train_windows --evaluate` adds the committee's own held-out numbers.
+    `python -m training.lifting.train_windows --evaluate` adds the ensemble's own held-out numbers.
     """
     members = [json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) for path in paths]
     return {"config": members[0]["config"], "data": members[0]["data"], "members": members}

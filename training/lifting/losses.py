@@ -1,24 +1,27 @@
-"""What the lifting network is asked for: joints in metres, turns and directions in radians."""
+"""What the lifting network is asked for: joints in metres, rotations and directions in radians."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.geometry.skeleton import PARENTS
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.staf.body import joints_about_root
 from training.lifting.network import Lifting
 from training.moves.scenes import Figure, Scenes
 
-# weights of what happens at frames of which the network saw something, and nothing
 _SEEN, _UNSEEN = 1.0, 0.25
+"""Weights of frames of which the network saw something, and nothing (chosen: gaps are to be filled,
+but a quarter as hard)."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the losses.
+    """Weights of the losses, chosen when the first network was trained (LOG.md, 2026-11-22).
 
     Attributes:
         joints: per metre of joint error on the true bones.
@@ -41,7 +44,7 @@ class Weights:
     contact: float = 0.4
 
 
-class Targets(NamedTuple):
+class WindowTruth(NamedTuple):
     """The truth of N windows in the network's axes, as tensors.
 
     rotations (N, W, 24, 3, 3), joints_m (N, W, 24, 3) about the pelvis, bones_m (N, 24, 3) rest
@@ -57,11 +60,17 @@ class Targets(NamedTuple):
     seen: Tensor
 
 
-def targets(scenes: Scenes, turn, seen) -> Targets:
-    """Targets of scenes whose windows were turned by `turn` (N, 3, 3); seen (N, W) any marker."""
+def window_truth(scenes: Scenes, turn: np.ndarray, seen: np.ndarray) -> WindowTruth:
+    """The truth of scenes whose windows were turned by `turn` (N, 3, 3).
+
+    Args:
+        scenes: N windows.
+        turn: from the camera's axes to those that look straight at the person.
+        seen: (N, W) bool, whether any marker was.
+    """
     to_network = (TO_Y_UP.astype("float32") @ turn)[:, None]
     tensor = torch.from_numpy
-    return Targets(
+    return WindowTruth(
         tensor(to_network[:, None] @ scenes.rotations),
         tensor(scenes.joints_m @ to_network.swapaxes(-1, -2)),
         tensor(scenes.bones_m),
@@ -72,21 +81,11 @@ def targets(scenes: Scenes, turn, seen) -> Targets:
     )
 
 
-def joints_of(rotations: Tensor, bones_m: Tensor) -> Tensor:
-    """Joints (N, W, 24, 3) about the pelvis of global rotations and rest bones (N, 24, 3)."""
-    parents = list(PARENTS[1:])
-    turned = (rotations[:, :, parents] @ bones_m[:, None, 1:, :, None])[..., 0]
-    joints = [torch.zeros_like(turned[:, :, 0])]
-    for joint, parent in enumerate(parents, start=1):
-        joints.append(joints[parent] + turned[:, :, joint - 1])
-    return torch.stack(joints, 2)
-
-
 class Shape:
     """Rest bones of the mean body and per beta, as tensors."""
 
     def __init__(self, figure: Figure) -> None:
-        parents = list(PARENTS[1:])
+        parents = list(SMPL.parents[1:])
         bones, per_beta = figure.joints_m.copy(), figure.joints_per_beta.copy()
         bones[1:] -= figure.joints_m[parents]
         per_beta[1:] -= figure.joints_per_beta[parents]
@@ -107,11 +106,13 @@ def angles(one: Tensor, other: Tensor) -> Tensor:
     return 2 * torch.asin((chord / 8**0.5).clamp(max=0.9999))
 
 
-def losses(lifting: Lifting, truth: Targets, shape: Shape, weights: Weights) -> dict[str, Tensor]:
+def weighted_losses(
+    lifting: Lifting, truth: WindowTruth, shape: Shape, weights: Weights
+) -> dict[str, Tensor]:
     """Each loss, weighted; their sum is what training lowers."""
     frames = torch.where(truth.seen, _SEEN, _UNSEEN)
-    joints = joints_of(lifting.rotations, truth.bones_m) - truth.joints_m
-    own = joints_of(lifting.rotations, shape.bones_m(lifting.betas)) - truth.joints_m
+    joints = _joints(lifting.rotations, truth.bones_m) - truth.joints_m
+    own = _joints(lifting.rotations, shape.bones_m(lifting.betas)) - truth.joints_m
     turn = angles(lifting.rotations, truth.rotations)
     off = torch.linalg.vector_norm(lifting.up - truth.up, dim=-1)
     contact = functional.binary_cross_entropy_with_logits(
@@ -126,15 +127,20 @@ def losses(lifting: Lifting, truth: Targets, shape: Shape, weights: Weights) -> 
         "betas": weights.betas * (lifting.betas**2).mean(),
         "deviation": weights.deviation
         * (
-            _mean(_surprise(turn.detach(), lifting.deviation_rad).mean(-1), frames)
-            + _surprise(off.detach(), lifting.up_deviation_rad).mean()
+            _mean(_negative_log_likelihood(turn.detach(), lifting.deviation_rad).mean(-1), frames)
+            + _negative_log_likelihood(off.detach(), lifting.up_deviation_rad).mean()
         ),
         "up": weights.up * off.mean(),
         "contact": weights.contact * _mean(contact, frames * truth.contact_known[:, None]),
     }
 
 
-def _surprise(error: Tensor, expected: Tensor) -> Tensor:
+def _joints(rotations: Tensor, bones_m: Tensor) -> Tensor:
+    """Joints (N, W, 24, 3) about the pelvis, of global rotations and rest bones (N, 24, 3)."""
+    return joints_about_root(rotations, bones_m[:, None], SMPL.parents)
+
+
+def _negative_log_likelihood(error: Tensor, expected: Tensor) -> Tensor:
     """Negative log likelihood of an error whose mean is expected: exponentially distributed."""
     return error / expected + expected.log()
 

@@ -14,14 +14,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from staf_backend.geometry.skeleton import JOINT_COUNT
-from staf_backend.landmarks.windows import FEATURES, WINDOW
+from staf_backend.landmarks.features import FEATURES
+from staf_backend.landmarks.windows import WINDOW
+from staf_backend.staf.body import rotations_from_6d
+from staf_backend.staf.config import BETAS, JOINTS, POSE_6D
 
 OUTPUTS = ("rotations", "deviation_rad", "contact", "betas", "up", "up_deviation_rad")
-_BETAS = 10
 _FEET = 4
-_PER_FRAME = (JOINT_COUNT * 6, JOINT_COUNT, _FEET)
-_PER_WINDOW = (_BETAS, 3, 1)
+"""Points that may stand: heel and big toe of each foot."""
+_PER_FRAME = (POSE_6D, JOINTS, _FEET)
+_PER_WINDOW = (BETAS, 3, 1)
+_SPREAD = 0.005
+"""Deviation of the last layers' first weights (chosen: first answers are nearly the rest pose)."""
+_DEVIATION_RAD = (0.01, 0.3, 3.0)
+"""Least expected error, that of an untrained network, and largest (chosen: half a degree to nearly
+half a turn)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Size:
 
 
 class Lifting(NamedTuple):
-    """What the network says, in its own axes (see `staf_backend.landmarks.windows`).
+    """What the network says, in its own axes (see `staf_backend.landmarks.features`).
 
     rotations (N, 32, 24, 3, 3) global; deviation_rad (N, 32, 24) expected angle of their error;
     contact (N, 32, 4) logits (probabilities in the ONNX file); betas (N, 10); up (N, 3) unit;
@@ -70,12 +77,12 @@ class LiftNetwork(nn.Module):
     def _begin(self) -> None:
         """Start upright, facing the camera, unsure, of mean shape."""
         for head in (self.per_frame, self.per_window):
-            nn.init.normal_(head.weight, std=0.005)
+            nn.init.normal_(head.weight, std=_SPREAD)
             nn.init.zeros_(head.bias)
         identity = torch.eye(3)[:, :2].flatten()
         with torch.no_grad():
-            self.per_frame.bias[: JOINT_COUNT * 6] = identity.repeat(JOINT_COUNT)
-            self.per_window.bias[_BETAS + 1] = 1.0
+            self.per_frame.bias[:POSE_6D] = identity.repeat(JOINTS)
+            self.per_window.bias[BETAS + 1] = 1.0
 
     def forward(self, features: Tensor) -> Lifting:
         hidden = self.norm(self.blocks(self.enter(features) + self.place)).float()
@@ -83,7 +90,7 @@ class LiftNetwork(nn.Module):
             columns, spread, contact = self.per_frame(hidden).split(_PER_FRAME, -1)
             betas, up, up_spread = self.per_window(hidden.mean(1)).split(_PER_WINDOW, -1)
         return Lifting(
-            orthonormal(columns.unflatten(-1, (JOINT_COUNT, 3, 2))),
+            rotations_from_6d(columns),
             _deviation(spread),
             contact,
             betas,
@@ -93,8 +100,9 @@ class LiftNetwork(nn.Module):
 
 
 def _deviation(spread: Tensor) -> Tensor:
-    """Any number to radians between 0.01 and 3; 0 gives 0.3."""
-    return (0.3 * spread.exp()).clamp(0.01, 3.0)
+    """Any number to an expected error in radians; 0 gives the untrained network's."""
+    least, first, largest = _DEVIATION_RAD
+    return (first * spread.exp()).clamp(least, largest)
 
 
 class _Block(nn.Module):
@@ -117,14 +125,6 @@ class _Block(nn.Module):
         # written out: for 32 frames it trains three times as fast on a CPU as torch's fused kernel
         share = (query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5).softmax(-1)
         return (share.to(value.dtype) @ value).transpose(1, 2).flatten(2)
-
-
-def orthonormal(columns: Tensor) -> Tensor:
-    """Rotations (..., 3, 3) of two columns (..., 3, 2) by Gram-Schmidt."""
-    first = functional.normalize(columns[..., 0], dim=-1)
-    second = columns[..., 1] - (first * columns[..., 1]).sum(-1, keepdim=True) * first
-    second = functional.normalize(second, dim=-1)
-    return torch.stack([first, second, torch.linalg.cross(first, second)], -1)
 
 
 class _Exported(nn.Module):

@@ -1,43 +1,44 @@
 """Train the lifter of single frames, which the encoders `...-fields` read landmarks with.
 
     python -m training.lifting.train_frames --mocap MOTION.npz --out FOLDER --steps 7000
+    python -m training.lifting.train_frames --mocap MOTION.npz --out FOLDER --steps 7000 --resume
 
-The same simulated landmarks as for the rest of the network (`simulated`), no image.  Writes
-`lifter.safetensors`, to be given to stage 1 with --encoder-weights, and `lifter.json` with the
-configuration, the log and the numbers on held-out subjects.
+The same simulated landmarks as for the rest of the network (`simulated`), no image.  FOLDER is
+that of a run, see `run.run_folder`; at the end it also holds `lifter.safetensors`, to be given to
+stage 1 with --encoder-weights, and `lifter.json` with the configuration, the log and the numbers on
+held-out subjects.
 """
 
 import argparse
-import copy
 import json
 import logging
 import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from staf_backend.assets import sha256
 from staf_backend.body.body import load_body
-from staf_backend.files.atomic import make_folder, replace_atomically
-from staf_backend.geometry.skeleton import PARENTS
-from staf_backend.staf.body import rotations_from_6d, tables_from_body
+from staf_backend.files.atomic import replace_atomically
+from staf_backend.files.checksum import sha256
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.landmarks.windows import WINDOW
+from staf_backend.staf.body import global_rotations, rotations_from_6d, tables_from_body
 from staf_backend.staf.encoders.frame_lifter import FrameLifter
 from training.command import command_line
-from training.lifting.train_windows import optimizers
+from training.lifting.averaged import CLIP_NORM, Averaged, train_averaged
 from training.model.blazepose_plans import LIFTER
-from training.model.encoder_error import EncoderError
 from training.moves.mocap import split
 from training.moves.scenes import figure_of, open_clips
-from training.run.validation import PositionScores
+from training.run.config import LoopConfig
+from training.run.run_folder import reports, write_json
+from training.run.validation import WATCHED, PositionScores
 from training.simulated.landmark_noise import MEASURED
 from training.simulated.simulated import BODY, EACH, Simulation, Simulator, frames_of
 from training.targets.joints import HIPS
@@ -45,12 +46,26 @@ from training.targets.posed_joints import PosedJoints
 from training.targets.samples import Targets
 
 _log = logging.getLogger(__name__)
-_WARM_UP, _REPORT_EVERY, _BLOCK = 100, 500, 64
-_VALIDATED = 8  # blocks
+STAGE = "frame lifter"
+_PREFIX = "lifter."
+_WARM_UP = 100
+"""Steps in which the rate rises (chosen: some hundredth of the default run)."""
+_SCORE_EVERY = 500
+"""Steps between scores on held-out subjects (chosen: a minute and a half, LOG.md)."""
+_REPORT_EVERY = 100
+"""Steps between reports and saves (chosen: a third of a minute, LOG.md)."""
+_BLOCK = 64
+"""Windows drawn at once (chosen: arrays of some megabytes)."""
+_FRAMES = _BLOCK * WINDOW // EACH
+"""Frames of a block."""
+_VALIDATED = 8
+"""Blocks that scores are of (chosen: four thousand frames)."""
+_AT_ONCE = 1024
+"""Frames that are scored at once (chosen: some megabytes)."""
 
 
 @dataclass(frozen=True)
-class Config:
+class FrameLifterConfig:
     """A run.
 
     Attributes:
@@ -86,143 +101,152 @@ class Config:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
 
+    @property
+    def loop(self) -> LoopConfig:
+        """How it is trained: scored every 500 steps, or at the end where those do not add up."""
+        each = _SCORE_EVERY if self.steps % _SCORE_EVERY == 0 else self.steps
+        return LoopConfig(
+            seed=self.seed,
+            epochs=self.steps // each,
+            iterations=each,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            schedule="cosine",
+            warm_up=_WARM_UP,
+            clip_norm=CLIP_NORM,
+            save_every=_REPORT_EVERY,
+            report_every=_REPORT_EVERY,
+        )
 
-class Losses:
-    """What the lifter is asked for."""
 
-    def __init__(self, config: Config) -> None:
+class FrameBatch(NamedTuple):
+    """Landmarks (N, 27, NUMBERS) and the truth (N, ...)."""
+
+    seen: Tensor
+    truth: Targets
+
+
+class FrameObjective(Averaged[FrameLifter]):
+    """Landmarks of frames to the loss of what the lifter makes of them."""
+
+    def __init__(self, config: FrameLifterConfig) -> None:
+        torch.manual_seed(config.seed)
+        super().__init__(FrameLifter(config.width, config.blocks), config.averaging)
         self._config = config
         self._joints = PosedJoints(tables_from_body(load_body(BODY)))
 
-    def __call__(self, pose6d: Tensor, betas: Tensor, truth: Targets) -> Tensor:
-        """The weighted sum, of 6D rotations (N, 144), betas (N, 10) and truth (N, ...)."""
-        config = self._config
-        rotations = rotations_from_6d(pose6d)
+    def forward(self, batch: FrameBatch) -> dict[str, Tensor]:
+        """The weighted terms, and "total", their sum."""
+        with torch.autocast("cpu", torch.bfloat16):
+            pose6d, betas = self.network(batch.seen)
+        terms = self._terms(pose6d, betas, batch.truth)
+        return {**terms, "total": torch.stack(list(terms.values())).sum()}
+
+    def _terms(self, pose6d: Tensor, betas: Tensor, truth: Targets) -> dict[str, Tensor]:
+        """Of 6D rotations (N, 144), betas (N, 10) and truth (N, ...)."""
+        config, rotations = self._config, rotations_from_6d(pose6d)
         off = pose6d - truth.rotations[..., :2].flatten(1)
-        apart = _global(rotations) - _global(truth.rotations)
+        turned, truly = (
+            global_rotations(one, SMPL.parents) for one in (rotations, truth.rotations)
+        )
         joints = self._joints(betas, rotations)
         joints = joints - joints[:, list(HIPS)].mean(1, keepdim=True)
-        return (
-            config.local * off.square().mean()
-            + config.world * apart.square().mean()
-            + config.joints * (joints - truth.joints_m[..., :3]).abs().mean()
-            + config.betas * (betas - truth.betas).square().mean()
-        )
+        return {
+            "local": config.local * off.square().mean(),
+            "world": config.world * (turned - truly).square().mean(),
+            "joints": config.joints * (joints - truth.joints_m[..., :3]).abs().mean(),
+            "betas": config.betas * (betas - truth.betas).square().mean(),
+        }
 
-    def score(self, lifter: FrameLifter, seen: Tensor, truth: Targets) -> dict[str, float]:
+    def score(self, lifter: FrameLifter, batch: FrameBatch) -> dict[str, float]:
         """MPJPE and PA-MPJPE of the fourteen joints, millimetres."""
         scores = PositionScores()
         with torch.inference_mode():
-            for part in torch.arange(len(seen)).split(1024):
-                pose6d, betas = lifter(seen[part])
+            for part in torch.arange(len(batch.seen)).split(_AT_ONCE):
+                pose6d, betas = lifter(batch.seen[part])
                 joints = self._joints(betas, rotations_from_6d(pose6d))
-                scores.add(joints, truth.joints_m[part])
+                scores.add(joints, batch.truth.joints_m[part])
         return scores.means()
 
 
-def _global(rotations: Tensor) -> Tensor:
-    """Global rotations (N, 24, 3, 3) of parent-relative ones."""
-    found = [rotations[:, 0]]
-    for joint, parent in enumerate(PARENTS[1:], 1):
-        found.append(found[parent] @ rotations[:, joint])
-    return torch.stack(found, 1)
+def draw_block(simulator: Simulator, size: int, seed: int, number: int) -> list[FrameBatch]:
+    """The batches of a block of frames by its number; no two blocks have a frame in common."""
+    rng = np.random.default_rng([seed, number])
+    seen, truth = _frames(*simulator.draw(_BLOCK, rng), int(rng.integers(EACH)))
+    return [
+        FrameBatch(seen[rows], truth.map(lambda field, rows=rows: field[rows]))
+        for rows in torch.from_numpy(rng.permutation(len(seen))).split(size)
+    ]
 
 
-def batches(
-    simulator: Simulator, size: int, rng: np.random.Generator
-) -> Iterator[tuple[Tensor, Targets]]:
-    """Frames without end, nobody ever sees the same one twice."""
-    while True:
-        seen, truth = _tensors(*simulator.draw(_BLOCK, rng), int(rng.integers(EACH)))
-        for rows in torch.from_numpy(rng.permutation(len(seen))).split(size):
-            yield seen[rows], truth.map(lambda field, rows=rows: field[rows])
-
-
-def _tensors(seen: np.ndarray, truth: Targets, first: int = 0) -> tuple[Tensor, Targets]:
+def _frames(seen: np.ndarray, truth: Targets, first: int = 0) -> FrameBatch:
     """Frames (N, ...) of windows."""
     seen, truth = frames_of(seen, truth, first)
-    return torch.from_numpy(seen), truth.map(torch.from_numpy)
+    return FrameBatch(torch.from_numpy(seen), truth.map(torch.from_numpy))
 
 
-def train(mocap: Path, out: Path, config: Config, begin: Path | None = None) -> Path:
+def feed(
+    simulator: Simulator, config: FrameLifterConfig, first: int, last: int
+) -> Iterator[FrameBatch]:
+    """Batches of the steps `first` to before `last`; step t depends on t alone."""
+    each = math.ceil(_FRAMES / config.batch)
+    for number in range(first // each, math.ceil(last / each)):
+        block = draw_block(simulator, config.batch, config.seed, number)
+        yield from block[max(0, first - number * each) : last - number * each]
+
+
+def train(
+    mocap: Path,
+    out: Path,
+    config: FrameLifterConfig,
+    begin: Path | None = None,
+    *,
+    resume: bool = False,
+) -> Path:
     """Trains; returns the file of the weights.
 
     Args:
         mocap: motion capture, see `mocap`.
-        out: folder, made where missing.
-        config: of the run.
-        begin: a `lifter.safetensors` to go on from.
+        out: folder of the run, made where missing.
+        config: of the run; its `begun_from` is filled in.
+        begin: a `lifter.safetensors` to begin from.
+        resume: go on with the run in `out`.
 
     Raises:
         MocapError: the motion cannot be read.
-        EncoderError: the weights to begin from cannot be read, or are of another width.
-        OutputError: the folder cannot be written.
+        RunError, OutputError: the weights to begin from do not fit; or see
+            `training.run.loop.train`.
     """
-    torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
     clips, held = split(open_clips(mocap, figure_of(BODY)), config.held_out)
-    losses, simulator = Losses(config), Simulator(clips, Simulation())
-    measured = Simulator(held, Simulation(noise=MEASURED))
-    kept = _tensors(*measured.draw(_BLOCK * _VALIDATED, np.random.default_rng(config.seed)))
-    lifter = FrameLifter(config.width, config.blocks)
+    simulator, measured = (
+        Simulator(clips, Simulation()),
+        Simulator(held, Simulation(noise=MEASURED)),
+    )
+    rng = np.random.default_rng(config.seed)
+    kept = _frames(*measured.draw(_BLOCK * _VALIDATED, rng))
+    objective = FrameObjective(config)
     if begin is not None:
-        _begin_from(lifter, begin)
+        objective.begin_from(begin, _PREFIX)
         config = replace(config, begun_from=sha256(begin))
-    average = copy.deepcopy(lifter).eval()
-    both = optimizers(lifter, config.learning_rate, config.weight_decay)
-    log: list[dict[str, Any]] = []
-    for done, batch in enumerate(islice(batches(simulator, config.batch, rng), config.steps), 1):
-        _step(lifter, both, losses, batch, _rate(config, done - 1))
-        _follow(average, lifter, min(config.averaging, done / (done + 50)))
-        if done % _REPORT_EVERY == 0:
-            log.append({"step": done, **losses.score(average, *kept)})
-            _log.info("%s", json.dumps(log[-1]))
-    report = {"config": asdict(config), "held_out": losses.score(average, *kept), "log": log}
-    make_folder(out)
+    train_averaged(
+        objective,
+        config,
+        lambda first, last: feed(simulator, config, first, last),
+        out,
+        stage=STAGE,
+        resume=resume,
+        validate=lambda: objective.score(objective.average, kept),
+        watch=WATCHED,
+    )
+    log = [{"step": e["step"], **e["scores"]} for e in reports(out) if "scores" in e]
+    held_out = objective.score(objective.average, kept)
     with replace_atomically(out / "lifter.safetensors") as temporary:
-        save_file({f"lifter.{n}": one for n, one in average.state_dict().items()}, temporary)
-    with replace_atomically(out / "lifter.json") as temporary:
-        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    _log.info("%s", json.dumps(report["held_out"]))
+        tensors = {f"{_PREFIX}{n}": one for n, one in objective.average.state_dict().items()}
+        save_file(tensors, temporary)
+    write_json(out / "lifter.json", {"config": asdict(config), "held_out": held_out, "log": log})
+    _log.info("%s", json.dumps(held_out))
     return out / "lifter.safetensors"
-
-
-def _rate(config: Config, done: int) -> float:
-    """Rises over the first steps, falls as a cosine over all."""
-    progress = done / config.steps
-    warm = min(1.0, (done + 1) / _WARM_UP)
-    return config.learning_rate * warm * (0.505 + 0.5 * math.cos(math.pi * progress))
-
-
-def _begin_from(lifter: FrameLifter, path: Path) -> None:
-    try:
-        tensors = {name.removeprefix("lifter."): one for name, one in load_file(path).items()}
-        lifter.load_state_dict(tensors, strict=True)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise EncoderError(f"{path} cannot be begun from: {str(error).splitlines()[0]}",
-                           "Give the lifter.safetensors of such a run.") from error  # fmt: skip
-
-
-def _step(
-    lifter: FrameLifter, both: list[torch.optim.Optimizer], losses: Losses,
-    batch: tuple[Tensor, Targets], rate: float,
-) -> None:  # fmt: skip
-    for one in both:
-        one.zero_grad()
-        one.param_groups[0]["lr"] = rate
-    with torch.autocast("cpu", torch.bfloat16):
-        pose6d, betas = lifter(batch[0])
-    losses(pose6d, betas, batch[1]).backward()
-    torch.nn.utils.clip_grad_norm_(lifter.parameters(), 1.0)
-    for one in both:
-        one.step()
-
-
-@torch.no_grad()
-def _follow(average: FrameLifter, lifter: FrameLifter, kept: float) -> None:
-    """Moves the running average; quickly at first, when the weights still mean nothing."""
-    for mean, now in zip(average.parameters(), lifter.parameters(), strict=True):
-        mean.lerp_(now, 1 - kept)
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -232,11 +256,14 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--mocap", type=Path, required=True, help="motion capture, .npz")
-    parser.add_argument("--out", type=Path, required=True, help="folder of lifter.safetensors")
-    parser.add_argument("--steps", type=int, default=Config.steps)
-    parser.add_argument("--seed", type=int, default=Config.seed)
-    parser.add_argument("--rate", type=float, default=Config.learning_rate, help="learning rate")
-    parser.add_argument("--begin", type=Path, help="lifter.safetensors to go on from")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--steps", type=int, default=FrameLifterConfig.steps)
+    parser.add_argument("--seed", type=int, default=FrameLifterConfig.seed)
+    parser.add_argument(
+        "--rate", type=float, default=FrameLifterConfig.learning_rate, help="learning rate"
+    )
+    parser.add_argument("--begin", type=Path, help="lifter.safetensors to begin from")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     return parser
 
 
@@ -244,8 +271,8 @@ def main(argv: list[str] | None = None) -> None:
     """The command line."""
     options = arguments().parse_args(argv)
     torch.set_num_threads(1)
-    config = Config(options.seed, options.steps, learning_rate=options.rate)
-    train(options.mocap, options.out, config, options.begin)
+    config = FrameLifterConfig(options.seed, options.steps, learning_rate=options.rate)
+    train(options.mocap, options.out, config, options.begin, resume=options.resume)
 
 
 if __name__ == "__main__":

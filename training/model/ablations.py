@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from staf_backend.staf.body import rotations_from_6d
@@ -24,6 +23,7 @@ from staf_backend.staf.fusion import Safm, Tcfm
 from staf_backend.staf.network import MeanParams, Regressor, StageParams
 
 REGRESSION_STEPS = 3
+"""Times that HMR's regressor corrects its answer (Kanazawa et al. 2018)."""
 
 TABLE_IV = {
     "base": StafConfig(average_target=False, tcfm_stage=None, safm_stage=None),
@@ -122,11 +122,3 @@ class PooledNetwork(nn.Module):
             for name in ("pose6d", "betas", "camera")
         )
         return StageParams(pose6d, betas, camera, rotations_from_6d(pose6d))
-
-
-def pooled_parameters(config: PooledConfig) -> int:
-    """How many numbers such a network learns, the encoder not counted."""
-    with torch.device("meta"):
-        mean = MeanParams(torch.zeros(144), torch.zeros(10), torch.zeros(3))
-        network = PooledNetwork(config, mean)
-    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,11 +1,18 @@
 """Rotation matrices through axis-angle and back, differentiable, as the released trainer does it.
 
-The way through quaternions with w >= 0 loses its gradient's sense near half a turn; what is not a
-number becomes zero, as there.  Only `LossConfig(pose_form="axis_angle")` needs this.
+It differs on purpose from `staf_backend.geometry.rotations`, which is exact and numpy's: the losses
+of the released trainer are to be had again as they were.  The way through quaternions with w >= 0
+loses its gradient's sense near half a turn, and what is not a number becomes zero, as there.  Only
+`LossConfig(pose_form="axis_angle")` and `LossConfig(target_type="float16")` need this.
 """
 
 import torch
 from torch import Tensor
+
+_TINY = 1e-12
+"""Sine of half an angle below which two rotations are one (chosen: far below float32)."""
+_TINY_SQUARE = 1e-16
+"""Square radians; keeps the gradient finite at no rotation (chosen: far below float32)."""
 
 
 def axis_angle(rotations: Tensor) -> Tensor:
@@ -13,7 +20,7 @@ def axis_angle(rotations: Tensor) -> Tensor:
     quaternions = _quaternions(rotations)
     w, xyz = quaternions[..., :1], quaternions[..., 1:]
     sine = torch.linalg.vector_norm(xyz, dim=-1, keepdim=True)
-    tiny = sine < 1e-12
+    tiny = sine < _TINY
     safe = torch.where(tiny, torch.ones_like(sine), sine)
     factor = torch.where(tiny, 2.0, 2 * torch.atan2(safe, w) / safe)
     return torch.nan_to_num(xyz * factor, nan=0.0)
@@ -21,7 +28,7 @@ def axis_angle(rotations: Tensor) -> Tensor:
 
 def from_axis_angle(vectors: Tensor) -> Tensor:
     """Rotations (..., 3, 3) of axis-angle vectors (..., 3) by Rodrigues' formula."""
-    angle = torch.sqrt((vectors**2).sum(-1) + 1e-16)[..., None, None]
+    angle = torch.sqrt((vectors**2).sum(-1) + _TINY_SQUARE)[..., None, None]
     x, y, z = (vectors / angle[..., 0]).unbind(-1)
     zero = torch.zeros_like(x)
     skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from staf_backend.assets import asset_path, sha256
+from staf_backend.assets import asset_path
+from staf_backend.files.checksum import sha256
 from staf_backend.staf.encoders.field_maps import CHANNELS
 from staf_backend.staf.encoders.fields import FieldsEncoder
 from staf_backend.staf.encoders.plan import IMAGE, EncoderPlan, FieldsPlan, Layer
@@ -53,8 +54,10 @@ def read_trunk(onnx_file: Path, name: str) -> tuple[EncoderPlan, dict[str, Tenso
         plan = EncoderPlan(name, channels, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), source, layers)
         return plan, graph.tensors(nodes)
     except Exception as error:  # a foreign file fails in the parser's own ways
-        raise EncoderError(f"{onnx_file} is no pose landmark network: {error}.",
-                           "Take the file that came with this software.") from error  # fmt: skip
+        raise EncoderError(
+            f"{onnx_file} is no pose landmark network: {error}.",
+            "Take the file that came with this software.",
+        ) from error
 
 
 def read_network(onnx_file: str, name: str) -> FieldsEncoder:

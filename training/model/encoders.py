@@ -31,6 +31,7 @@ from staf_backend.staf.encoders.fields import AnyEncoder
 from staf_backend.staf.encoders.plan import AnyPlan, EncoderPlan
 from staf_backend.staf.encoders.planned import PlannedEncoder
 from staf_backend.staf.encoders.resnet import Encoder
+from staf_backend.weights.checkpoint_file import read_checkpoint, state_dicts
 from training.model.blazepose_plans import read_network, read_trunk
 from training.model.efficientnet_lite import read_lite0
 from training.model.encoder_error import EncoderError
@@ -49,11 +50,12 @@ def make_encoder(name: str, weights: Weights | None = None) -> AnyEncoder:
     Args:
         name: one of `NAMES`.
         weights: its state dict, or a safetensors file of one; for BlazePose also the landmark
-            network as an ONNX file.  Without it the open encoders have their pre-trained weights
-            and ResNet-50 random ones.
+            network as an ONNX file, for ResNet-50 also torchvision's tensors or its `.pth`.
+            Without it the open encoders have their pre-trained weights and ResNet-50 random ones.
 
     Raises:
         EncoderError: unknown name, a missing package or file, or tensors that do not fit.
+        WeightsError: a `.pth` is damaged or no checkpoint.
     """
     if name not in NAMES:
         raise EncoderError(f"There is no encoder called {name!r}.", f"Known: {', '.join(NAMES)}.")
@@ -67,7 +69,10 @@ def make_encoder(name: str, weights: Weights | None = None) -> AnyEncoder:
         encoder = whitened(encoder)
     if weights is not None:
         named = str(weights) if isinstance(weights, Path) else "the state dict"
-        _load(encoder, _read(weights) if isinstance(weights, Path) else weights, named)
+        tensors = _read(weights) if isinstance(weights, Path) else weights
+        if isinstance(encoder, Encoder):  # torchvision's classes are of no use here
+            tensors = {name: t for name, t in tensors.items() if name not in _CLASSIFIER}
+        _load(encoder, tensors, named)
     return encoder.train()
 
 
@@ -121,13 +126,20 @@ def _load(encoder: AnyEncoder, tensors: Mapping[str, Tensor], source: str) -> No
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    if path.suffix.lower() in _CHECKPOINTS:
+        return next(iter(state_dicts(read_checkpoint(path))), {})
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise EncoderError(f"{path} cannot be read as safetensors: {error}.",
-                           "Check the path.") from error  # fmt: skip
+        raise EncoderError(
+            f"{path} cannot be read as safetensors: {error}.", "Check the path."
+        ) from error
 
 
+_CLASSIFIER = ("fc.weight", "fc.bias")
+"""The last layer of torchvision's `resnet50`."""
+_CHECKPOINTS = (".pth", ".pt", ".tar")
+"""Endings of PyTorch's own files."""
 _LANDMARKS = {
     f"blazepose-{size}": f"pose_landmark_{size}.onnx" for size in ("lite", "full", "heavy")
 }

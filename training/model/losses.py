@@ -53,8 +53,8 @@ class LossConfig:
             are learnt from where anything of the sample is known.
         pose_form: rotations compared as "matrix", or after a way through "axis_angle".
         target_type: targets as they are, or rounded to "float16" (rotations as axis-angle).
-        smpl_sets: names of the sets whose pose and shape labels count, see `has_smpl`; None for
-            all that have some.
+        smpl_sets: names of the sets whose pose and shape labels count, see `has_smpl`, for who
+            makes the batches; None for all that have some.
         foreign_betas: betas of the model's other genders are masked or kept, see `WindowMix`; the
             released trainer keeps 3DPW's on the neutral body.
     """
@@ -103,7 +103,7 @@ class LossConfig:
         return cls()
 
     @classmethod
-    def released_video(cls, smpl_sets: tuple[str, ...] | None = ("3dpw",)) -> "LossConfig":
+    def released_video(cls) -> "LossConfig":
         """Stage 2 as the released trainer computes it."""
         return cls(
             supervise="last",
@@ -111,7 +111,7 @@ class LossConfig:
             joints_3d_confidence=False,
             pose_form="axis_angle",
             target_type="float16",
-            smpl_sets=smpl_sets,
+            smpl_sets=("3dpw",),
             foreign_betas="keep",
         )
 
@@ -235,25 +235,19 @@ class Losses(nn.Module):
         self.mesh = SmplBody(body.tables) if whole else None
         self.mesh_joints = BodyJoints(body.tables) if whole else None
 
-    def forward(
-        self,
-        stages: Sequence[StageParams],
-        targets: Targets,
-        sets: Sequence[str] | None = None,
-    ) -> dict[str, Tensor]:
+    def forward(self, stages: Sequence[StageParams], targets: Targets) -> dict[str, Tensor]:
         """The weighted terms, and "total", their sum.
 
         Args:
             stages: (B, T_stage, ...) each, T_stage being the windows' length or 1, the target; or
                 (B, ...) of targets alone.
             targets: tensors (B, T, ...) of all frames of windows, T odd; or (B, ...) of images.
-            sets: (B,) names of the sets that the samples come from, for `smpl_sets`.
 
         Raises:
-            ValueError: shapes that do not belong together, or `smpl_sets` without `sets`.
+            ValueError: shapes that do not belong together.
         """
         with full_precision(targets.keypoints):
-            targets = self._targets(_targets_with_time(targets), sets)
+            targets = self._targets(_targets_with_time(targets))
             frames = targets.has_pose.shape[1]
             chosen = stages if self.config.supervise == "every" else stages[-1:]
             sums: dict[str, Tensor] = {}
@@ -336,23 +330,13 @@ class Losses(nn.Module):
             return rotations
         return from_axis_angle(axis_angle(rotations))
 
-    def _targets(self, targets: Targets, sets: Sequence[str] | None) -> Targets:
+    def _targets(self, targets: Targets) -> Targets:
         """Targets as this configuration sees them; samples without labels become finite."""
         targets = targets._replace(
             rotations=_known(targets.rotations, targets.has_pose[..., None, None, None] > 0),
             betas=_known(targets.betas, targets.has_betas[..., None] > 0),
         )
-        if self.config.target_type == "float16":
-            targets = _rounded(targets)
-        if self.config.smpl_sets is None:
-            return targets
-        if sets is None:
-            raise ValueError("smpl_sets needs the names of the sets that samples come from")
-        counts = torch.tensor([float(self.config.has_smpl(name)) for name in sets])
-        counts = counts.to(targets.has_pose.device)[:, None]
-        return targets._replace(
-            has_pose=targets.has_pose * counts, has_betas=targets.has_betas * counts
-        )
+        return _rounded(targets) if self.config.target_type == "float16" else targets
 
 
 def _rounded(targets: Targets) -> Targets:

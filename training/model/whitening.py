@@ -34,8 +34,10 @@ def whitened(encoder: PlannedEncoder) -> PlannedEncoder:
                  kernel=1, bias=True)  # fmt: skip
     plan = replace(plan, name=plan.name + WHITE, layers=(*plan.layers, last))
     longer = PlannedEncoder(plan)
-    own = {f"{_LAYER}.weight": torch.eye(channels)[:, :, None, None],
-           f"{_LAYER}.bias": torch.zeros(channels)}  # fmt: skip
+    own = {
+        f"{_LAYER}.weight": torch.eye(channels)[:, :, None, None],
+        f"{_LAYER}.bias": torch.zeros(channels),
+    }
     longer.load_state_dict({**encoder.state_dict(), **own}, strict=True)
     return longer.train(encoder.training)
 

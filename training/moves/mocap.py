@@ -12,13 +12,21 @@ import numpy as np
 
 from staf_backend import StafError
 from staf_backend.geometry import rotations, skeleton
+from staf_backend.geometry.skeleton import SMPL
 from staf_backend.landmarks.windows import GRID_HZ, WINDOW
+from training.moves.limbs import blended
 
 FEET = ("left_heel", "left_foot_index", "right_heel", "right_foot_index")
-"""The markers whose contact with the ground is told, in this order."""
+"""The markers whose contact with the ground is labelled, in this order."""
+_CARRIERS = list(SMPL.indices("left_ankle", "left_foot", "right_ankle", "right_foot"))
+"""The joints that `FEET` move with: heels with the ankles, toes with the feet."""
+_HEELS, _TOES = [0, 2], [1, 3]  # of `FEET`
 _STILL_M_PER_S = 0.30  # a standing foot moves less: retargeting leaves it 0.1 to 0.2
 _NEAR_FLOOR_M = 0.07  # above its own standing height; steps and cables are lower, swings higher
+_FLOOR_QUANTILE = 0.1  # of the heights of slow frames; chosen: the lowest few are slips
 _SHORTEST = 40  # frames; a shorter clip cannot fill a window at full speed
+_BACKWARDS = 0.1  # share of windows that run backwards; chosen
+_EVENER = 0.7  # power of a clip's length that is its odds; chosen
 
 
 class MocapError(StafError):
@@ -47,9 +55,9 @@ class Clip:
     def __post_init__(self) -> None:
         frames = len(self.rotations)
         for name, shape in (
-            ("rotations", (frames, 24, 3, 3)),
+            ("rotations", (frames, len(SMPL), 3, 3)),
             ("pelvis_m", (frames, 3)),
-            ("contact", (frames, 4)),
+            ("contact", (frames, len(FEET))),
         ):
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} must be {shape}, got {getattr(self, name).shape}")
@@ -110,7 +118,7 @@ def read_clips(path: Path, rest_joints_m: np.ndarray, rest_feet_m: np.ndarray) -
 def _clip(
     name: str, poses: np.ndarray, trans_m: np.ndarray, rest_m: np.ndarray, feet_m: np.ndarray
 ) -> Clip:
-    local = rotations.from_axis_angle(poses.reshape(len(poses), 24, 3))
+    local = rotations.from_axis_angle(poses.reshape(len(poses), len(SMPL), 3))
     pelvis_m = trans_m + rest_m[0].astype(np.float32)
     return Clip(name, local, pelvis_m, contacts(feet(local, pelvis_m, rest_m, feet_m)))
 
@@ -120,10 +128,9 @@ def feet(
 ) -> np.ndarray:
     """Positions of `FEET` (..., 4, 3), metres: heels move with the ankles, toes with the feet."""
     turned, joints = skeleton.forward_kinematics(local, rest_joints_m, pelvis_m)
-    carriers = [7, 10, 8, 11]
-    offsets = (rest_feet_m - rest_joints_m[..., carriers, :]).astype(local.dtype)
-    moved = turned[..., carriers, :, :] @ offsets[..., None]
-    return joints[..., carriers, :] + moved[..., 0]
+    offsets = (rest_feet_m - rest_joints_m[..., _CARRIERS, :]).astype(local.dtype)
+    moved = turned[..., _CARRIERS, :, :] @ offsets[..., None]
+    return joints[..., _CARRIERS, :] + moved[..., 0]
 
 
 def contacts(feet_m: np.ndarray) -> np.ndarray:
@@ -133,8 +140,11 @@ def contacts(feet_m: np.ndarray) -> np.ndarray:
     height = feet_m[..., 1]
     # heel and toe stand at different heights, the same on both feet; a low quantile of the slow
     # frames is the floor, whatever its height in this clip
-    floor = [np.quantile(height[:, pair][_or_all(slow[:, pair])], 0.1) for pair in ([0, 2], [1, 3])]
-    return slow & (height < np.array(floor)[[0, 1, 0, 1]] + _NEAR_FLOOR_M)
+    floor = np.zeros(len(FEET), height.dtype)
+    for pair in (_HEELS, _TOES):
+        standing = height[:, pair][_or_all(slow[:, pair])]
+        floor[pair] = np.quantile(standing, _FLOOR_QUANTILE)
+    return slow & (height < floor + _NEAR_FLOOR_M)
 
 
 def _or_all(mask: np.ndarray) -> np.ndarray:
@@ -154,6 +164,14 @@ def split(clips: list[Clip], held_out: tuple[str, ...]) -> tuple[list[Clip], lis
     return kept, held
 
 
+def clip_odds(lengths: np.ndarray) -> np.ndarray:
+    """How often clips (N,) of so many frames are drawn, up to a factor.
+
+    The longest clips hold much of the same: they get less than their share.
+    """
+    return lengths**_EVENER
+
+
 class Sampler:
     """Draws windows from clips at varied speed, forwards and backwards."""
 
@@ -163,8 +181,7 @@ class Sampler:
         self._contact = np.concatenate([clip.contact for clip in clips])
         self._lengths = np.array([len(clip.rotations) for clip in clips])
         self._first = np.concatenate([[0], np.cumsum(self._lengths)[:-1]])
-        # the longest clips hold much of the same: less than their share
-        self._odds = self._lengths**0.7 / (self._lengths**0.7).sum()
+        self._odds = clip_odds(self._lengths) / clip_odds(self._lengths).sum()
 
     def draw(
         self, count: int, rng: np.random.Generator, speeds: tuple[float, float] = (0.35, 1.3)
@@ -175,7 +192,7 @@ class Sampler:
         speed = np.minimum(rng.uniform(*speeds, count), room / (WINDOW - 1))
         start = rng.random(count) * (room - speed * (WINDOW - 1))
         at = start[:, None] + speed[:, None] * np.arange(WINDOW)
-        at = np.where(rng.random((count, 1)) < 0.1, at[:, ::-1], at)
+        at = np.where(rng.random((count, 1)) < _BACKWARDS, at[:, ::-1], at)
         return self._at(at + self._first[clip][:, None])
 
     def every(self, stride: int) -> Moves:
@@ -192,7 +209,7 @@ class Sampler:
         low = np.minimum(np.floor(at).astype(int), len(self._pelvis_m) - 2)
         share = (at - low).astype(np.float32)[..., None]
         wide = share[..., None, None]
-        mixed = self._rotations[low] * (1 - wide) + self._rotations[low + 1] * wide
+        mixed = blended(self._rotations[low], self._rotations[low + 1], wide)
         pelvis_m = self._pelvis_m[low] * (1 - share) + self._pelvis_m[low + 1] * share
         contact = self._contact[np.rint(at).astype(int)]
-        return Moves(rotations.from_6d(mixed[..., :2]), pelvis_m, contact, np.ones(len(at), bool))
+        return Moves(mixed, pelvis_m, contact, np.ones(len(at), bool))

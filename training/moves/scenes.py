@@ -12,25 +12,34 @@ import numpy as np
 
 from staf_backend.body.body import load_body
 from staf_backend.body.markers import Markers, indices, markers_of
+from staf_backend.body.params import SHAPE_COUNT
 from staf_backend.geometry import rotations, skeleton
 from staf_backend.geometry.camera import TO_Y_UP
+from staf_backend.geometry.skeleton import SMPL
 from training.moves.mocap import FEET, Clip, Moves, feet, read_clips
 from training.moves.smooth_noise import smooth_normals
 
-_BETA_WIDTH = np.array([1.0, 0.8, 0.8, 0.7, 0.6, 0.5, 0.5, 0.5, 0.5, 0.5], np.float32)
-# bones that grow or shrink together: joints whose bone from the parent is scaled by one draw,
-# (joints, mean, deviation).  The open body's shanks are long and its trunk short beside the people
-# whose limbs were triangulated; the network must not lean on its proportions
+BODY = "open-neutral"
+"""The body that captured motion is put on."""
+BETA_WIDTHS = np.array([1.0, 0.8, 0.8, 0.7, 0.6, 0.5, 0.5, 0.5, 0.5, 0.5])
+"""Deviations of the betas that are drawn; chosen, narrower than the model's own deviation of 1."""
+# Bones that grow or shrink together: joints whose bone from the parent is scaled by one draw, its
+# mean and deviation.  The open body's shanks are long and its trunk short beside the people whose
+# limbs were triangulated (LOG.md, 2026-11-22); the network must not lean on its proportions
 _BONE_GROUPS = (
-    ((4, 5), 1.0, 0.05),
-    ((7, 8), 0.95, 0.07),
-    ((18, 19), 1.02, 0.06),
-    ((20, 21), 1.05, 0.07),
-    ((3, 6, 9, 12), 1.02, 0.05),
-    ((1, 2), 1.0, 0.06),
-    ((16, 17), 1.0, 0.06),
+    (("knee",), 1.0, 0.05),
+    (("ankle",), 0.95, 0.07),
+    (("elbow",), 1.02, 0.06),
+    (("wrist",), 1.05, 0.07),
+    (("spine1", "spine2", "spine3", "neck"), 1.02, 0.05),
+    (("hip",), 1.0, 0.06),
+    (("shoulder",), 1.0, 0.06),
 )
-_CLOSEST_M = 1.0  # no part of the pelvis' path comes nearer to the camera
+_CLOSEST_M = 1.0  # no part of the pelvis' path comes nearer to the camera; chosen
+_LEVEL_RAD = 0.07  # deviation of a nearly level camera's pitch; chosen: 4 degrees
+_ON_THE_SPOT = np.array([0.1, 1, 0.1])  # share of the path (x, y, z) that is left on a treadmill
+_SWAY = np.array([0.03, 0.03, 0])  # tangents, across and along the picture; chosen
+_SWAY_FRAMES = 8.0  # how slowly the camera sways; chosen
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Cameras:
         roll_deg: deviation of a careful camera's roll, and of a careless one's.
         careless: chance of a careless one.
         off_axis: largest tangent of the person's direction, across and along the picture's height.
-        still: chance that the person stays on the spot, as on a treadmill; contact is not told.
+        still: chance that the person stays on the spot, as on a treadmill, contact unknown.
         shaken: chance that the camera sways.
         focal_error: deviation of the logarithm of the focal length that is assumed.
         bone_width: factor on the spread of people's proportions beyond the betas; 0 for none.
@@ -121,7 +130,7 @@ def rest_markers(markers: Markers, joints_m: np.ndarray, betas: np.ndarray) -> n
 def place(moves: Moves, figure: Figure, cameras: Cameras, rng: np.random.Generator) -> Scenes:
     """Give moves a body and a camera."""
     count = len(moves.rotations)
-    betas = rng.standard_normal((count, 10), np.float32) * _BETA_WIDTH
+    betas = rng.standard_normal((count, SHAPE_COUNT), np.float32) * BETA_WIDTHS.astype(np.float32)
     rest_m, bones_m = _bodies(figure, betas, cameras.bone_width, rng)
     turned, joints_m = skeleton.forward_kinematics(
         moves.rotations, rest_m[:, None], np.zeros_like(moves.pelvis_m)
@@ -134,9 +143,16 @@ def place(moves: Moves, figure: Figure, cameras: Cameras, rng: np.random.Generat
     joints_m = joints_m @ view[:, None].swapaxes(-1, -2)
     markers_m = _markers(figure.markers, turned, joints_m, betas)
     return Scenes(
-        turned, pelvis_m, joints_m, markers_m, bones_m, betas, view[:, :, 1], moves.contact,
-        moves.contact_known & ~still,
-    )  # fmt: skip
+        rotations=turned,
+        pelvis_m=pelvis_m,
+        joints_m=joints_m,
+        markers_m=markers_m,
+        bones_m=bones_m,
+        betas=betas,
+        up=view[:, :, 1],
+        contact=moves.contact,
+        contact_known=moves.contact_known & ~still,
+    )
 
 
 def _bodies(
@@ -145,11 +161,11 @@ def _bodies(
     """Rest joints and bones (N, 24, 3) of bodies whose proportions vary beyond the betas."""
     joints = figure.joints_m + np.einsum("jcb,nb->njc", figure.joints_per_beta, betas)
     bones = joints.copy()
-    parents = np.array(skeleton.PARENTS[1:])
+    parents = np.array(SMPL.parents[1:])
     bones[:, 1:] -= joints[:, parents]
     for group, mean, width in _BONE_GROUPS:
         spread = mean - 1 + width * rng.standard_normal((len(betas), 1, 1))
-        bones[:, list(group)] *= 1 + bone_width * spread
+        bones[:, list(SMPL.indices(*group))] *= 1 + bone_width * spread
     grown = bones.copy()
     for joint, parent in enumerate(parents, start=1):
         grown[:, joint] += grown[:, parent]
@@ -176,7 +192,7 @@ def _views(count: int, cameras: Cameras, rng: np.random.Generator) -> np.ndarray
     yaw = rng.uniform(0, 2 * math.pi, count)
     pitch = np.radians(rng.uniform(*cameras.pitch_deg, count))
     level = rng.random(count) < cameras.level
-    pitch = np.where(level, rng.normal(0, 0.07, count), pitch)
+    pitch = np.where(level, rng.normal(0, _LEVEL_RAD, count), pitch)
     careless = rng.random(count) < cameras.careless
     roll = np.radians(rng.normal(0, 1, count) * np.where(careless, *cameras.roll_deg[::-1]))
     about_z, about_x, about_y = (
@@ -196,15 +212,14 @@ def _before_camera(
     """The path (N, W, 3) in camera axes, somewhere in front of the camera."""
     count = len(path_m)
     about = path_m - path_m.mean(1, keepdims=True)
-    about = np.where(still[:, None, None], about * np.array([0.1, 1, 0.1]), about) @ view.swapaxes(
-        -1, -2
-    )
+    about = np.where(still[:, None, None], about * _ON_THE_SPOT, about)
+    about = about @ view.swapaxes(-1, -2)
     nearest, farthest = np.log(cameras.distance_m)
     far = np.exp(rng.uniform(nearest, farthest, count))
     place = rng.uniform(-1, 1, (count, 3)) * (*cameras.off_axis, 0)
     place = (place + np.array([0, 0, 1])) * far[:, None]
     shaken = (rng.random(count) < cameras.shaken)[:, None, None]
-    sway = smooth_normals(rng, count, 3, 8.0) * shaken * [0.03, 0.03, 0]
+    sway = smooth_normals(rng, count, 3, _SWAY_FRAMES) * shaken * _SWAY
     path = about + place[:, None] + sway * far[:, None, None]
     path[..., 2] += np.maximum(_CLOSEST_M - path[..., 2].min(1), 0)[:, None]
     return path.astype(np.float32)
@@ -230,5 +245,5 @@ def figure_of(body_name: str) -> Figure:
 def open_clips(path: Path, figure: Figure) -> list[Clip]:
     """The clips of a motion file, contacts found on this figure."""
     joints_m = figure.joints_m[None]
-    feet_m = figure.rest_feet_m(joints_m, np.zeros((1, 10), np.float32))
+    feet_m = figure.rest_feet_m(joints_m, np.zeros((1, SHAPE_COUNT), np.float32))
     return read_clips(path, joints_m[0], feet_m[0])

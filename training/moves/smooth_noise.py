@@ -1,10 +1,12 @@
-"""Random numbers that change smoothly along a window."""
+"""Random numbers that change smoothly in time, for windows and for sequences of any length."""
 
 from functools import cache
 
 import numpy as np
 
 from staf_backend.landmarks.windows import WINDOW
+
+_JITTER_FRAMES = 0.8  # deviation of the Gaussian that smooths a jitter; LOG.md: hardly correlated
 
 
 def smooth_normals(rng: np.random.Generator, count: int, columns: int, frames: float) -> np.ndarray:
@@ -34,8 +36,34 @@ def three_kinds(
     """
     steady = rng.standard_normal((count, 1, columns), np.float32)
     drift = smooth_normals(rng, count, columns, frames)
-    jitter = smooth_normals(rng, count, columns, 0.8)
+    jitter = smooth_normals(rng, count, columns, _JITTER_FRAMES)
     return (widths[0] * steady + widths[1] * drift + widths[2] * jitter).astype(np.float32)
+
+
+def smooth_series(rng: np.random.Generator, frames: int, columns: int, width: float) -> np.ndarray:
+    """Normal numbers (T, columns) of unit variance, correlated over about `width` frames."""
+    reach = int(np.ceil(3 * width))
+    kernel = _bell(reach, width)
+    kernel /= np.linalg.norm(kernel)
+    return _convolved(rng.standard_normal((frames + 2 * reach, columns)), kernel)
+
+
+def smoothed(path: np.ndarray, width: float) -> np.ndarray:
+    """A path (T, C), smoothed over about `width` frames; its ends are held."""
+    reach = int(np.ceil(2 * width))
+    kernel = _bell(reach, width)
+    padded = np.pad(path, ((reach, reach), (0, 0)), mode="edge")
+    return _convolved(padded, kernel / kernel.sum())
+
+
+def _bell(reach: int, width: float) -> np.ndarray:
+    """A Gaussian (2 reach + 1,) of deviation `width`."""
+    return np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+
+
+def _convolved(columns: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Columns (T + 2 reach, C), each convolved: (T, C)."""
+    return np.stack([np.convolve(column, kernel, "valid") for column in columns.T], -1)
 
 
 @cache

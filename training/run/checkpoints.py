@@ -1,7 +1,7 @@
 """A run's state in one file: safetensors whose header holds the rest as JSON.
 
     model/NAME              parameters and buffers of what is trained
-    optimiser/NAME/KEY      what Adam keeps of parameter NAME (exp_avg, exp_avg_sq, step)
+    optimiser/NAME/KEY      what the optimiser of parameter NAME keeps (exp_avg, exp_avg_sq, step)
     header "progress"       step, schedule, best score, sums of the report that is under way
     header "run"            configuration, git state, versions
 
@@ -10,7 +10,7 @@ state is stored: batches and dropout are functions of the seed and the step (`ma
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Progress:
         scores: of the latest validation.
         sums: losses summed since the latest report, over `summed` steps.
         schedule: the learning rate schedule's own state.
+        minutes: of training so far, of a run whose length is a time; else 0.
         finished: whether the run is over.
     """
 
@@ -47,13 +48,14 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     summed: int = 0
     schedule: dict[str, Any] = field(default_factory=dict)
+    minutes: float = 0.0
     finished: bool = False
 
 
 def save_checkpoint(
     path: Path,
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimisers: Sequence[torch.optim.Optimizer],
     progress: Progress,
     run: Mapping[str, Any],
 ) -> None:
@@ -61,8 +63,8 @@ def save_checkpoint(
 
     Args:
         path: the file, .safetensors.
-        model: whose parameters the optimiser moves.
-        optimiser: of one parameter group or more.
+        model: whose parameters the optimisers move.
+        optimisers: of one parameter group or more each, no parameter in two of them.
         progress: where the run is.
         run: what describes the run, for JSON.
 
@@ -70,9 +72,10 @@ def save_checkpoint(
         OutputError: the disk is full, the folder is not writable.
     """
     tensors = {_MODEL + name: tensor for name, tensor in model.state_dict().items()}
-    tensors |= _optimiser_tensors(model, optimiser)
+    tensors |= _optimiser_tensors(model, optimisers)
     groups = [
         {key: value for key, value in group.items() if key != "params"}
+        for optimiser in optimisers
         for group in optimiser.param_groups
     ]
     header = {"progress": asdict(progress), "groups": groups, "run": dict(run)}
@@ -88,9 +91,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None = None
+    path: Path, model: nn.Module, optimisers: Sequence[torch.optim.Optimizer]
 ) -> Progress:
-    """Puts a stored state into the model and the optimiser; returns where the run was.
+    """Puts a stored state into the model and the optimisers; returns where the run was.
 
     Raises:
         RunError: the file is missing, damaged or of another network.
@@ -98,8 +101,11 @@ def load_checkpoint(
     header, tensors = read_checkpoint(path)
     own = {n.removeprefix(_MODEL): t for n, t in tensors.items() if n.startswith(_MODEL)}
     load_strictly(model, own, path)
-    if optimiser is not None:
-        _load_optimiser(model, optimiser, header["groups"], tensors)
+    groups = header["groups"]
+    for optimiser in optimisers:
+        count = len(optimiser.param_groups)
+        _load_optimiser(model, optimiser, groups[:count], tensors)
+        groups = groups[count:]
     return Progress(**header["progress"])
 
 
@@ -177,9 +183,12 @@ def load_strictly(
     model.load_state_dict({**own, **tensors}, strict=True)
 
 
-def _optimiser_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _optimiser_tensors(
+    model: nn.Module, optimisers: Sequence[torch.optim.Optimizer]
+) -> dict[str, Tensor]:
     return {
         f"{_OPTIMISER}{name}/{key}": value
+        for optimiser in optimisers
         for name, parameter in model.named_parameters()
         for key, value in optimiser.state.get(parameter, {}).items()
     }
@@ -203,7 +212,8 @@ def _load_optimiser(
             kept = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
             if kept:
                 state[number] = kept
-        stored.append({**group, "betas": tuple(group["betas"]), "params": list(ids)})
+        pairs = {key: tuple(one) for key, one in group.items() if isinstance(one, list)}
+        stored.append({**group, **pairs, "params": list(ids)})
     optimiser.load_state_dict({"state": state, "param_groups": stored})
 
 

@@ -4,8 +4,10 @@
 goes on only with the same.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
@@ -16,9 +18,13 @@ from training.model.dense import DenseConfig
 from training.model.losses import LossConfig
 from training.run.machine import Precision
 
-Schedule = Literal["constant", "plateau", "onecycle"]
+Schedule = Literal["constant", "plateau", "onecycle", "cosine"]
 PAPER_RATE = 5e-5
+"""Learning rate of Adam in both stages (section IV-B of the paper)."""
 DROPOUT = 0.5
+"""Share of a regressor's hidden units that is left out (the released code; HMR's)."""
+LAST_RATE = 0.005
+"""What the cosine schedule ends at, as a share of the rate (chosen: small, but still learning)."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,14 @@ class LoopConfig:
         learning_rate, weight_decay: Adam's.
         schedule: "plateau" multiplies the rate by `factor` when more than `patience` epochs have
             passed without a best; "onecycle" warms up and ends near zero (for runs much shorter
-            than the paper's); "constant".
+            than the paper's); "cosine" rises over `warm_up` steps and falls over the run, by steps
+            or by the clock, whichever is nearer to its end; "constant".
         clip_norm: longest gradient; None for no limit, as the paper.
         precision: of the large layers.
         compiled: through torch.compile.
         save_every, report_every: steps.
+        warm_up: steps of the cosine schedule's rise; None for none.
+        budget_minutes: the run also ends after so much training; None for no such end.
     """
 
     seed: int = 0
@@ -54,6 +63,8 @@ class LoopConfig:
     compiled: bool = False
     save_every: int = 500
     report_every: int = 50
+    warm_up: int | None = None
+    budget_minutes: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "iterations", "batch", "save_every", "report_every"):
@@ -65,6 +76,8 @@ class LoopConfig:
             raise ValueError(f"clip_norm must be above 0, not {self.clip_norm!r}")
         if not 0 < self.factor < 1 or self.patience < 0 or self.seed < 0:
             raise ValueError("factor must be within 0..1, patience and seed not below 0")
+        if (self.warm_up or 1) < 1 or (self.budget_minutes or 1) <= 0:
+            raise ValueError("warm_up and budget_minutes must be above 0")
         if self.schedule == "onecycle" and self.steps < 4:
             raise ValueError("schedule onecycle needs four steps or more")
         for name, words in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
@@ -76,10 +89,14 @@ class LoopConfig:
         """Optimiser steps of the whole run."""
         return self.epochs * self.iterations
 
+    def adam(self, groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
+        """The paper's optimiser, of groups with "params" and possibly an "lr" of their own."""
+        return torch.optim.Adam(groups, self.learning_rate, weight_decay=self.weight_decay)
+
     def make_schedule(
         self, optimiser: torch.optim.Optimizer
     ) -> LRScheduler | ReduceLROnPlateau | None:
-        """PyTorch's schedule of that name for an optimiser's groups; None for a constant rate."""
+        """PyTorch's schedule of that name for an optimiser's groups; None where it has none."""
         if self.schedule == "plateau":
             return ReduceLROnPlateau(optimiser, "min", self.factor, self.patience)
         if self.schedule == "onecycle":
@@ -89,6 +106,11 @@ class LoopConfig:
                 optimiser, highest, total_steps=self.steps, pct_start=warm, cycle_momentum=False
             )
         return None
+
+    def cosine(self, step: int, share: float) -> float:
+        """Factor on all rates after `step` steps, which are `share` 0..1 of the run."""
+        warm = min(1.0, (step + 1) / (self.warm_up or 1))
+        return warm * (0.5 + 0.5 * math.cos(math.pi * share) + LAST_RATE)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ FAINT = 0.01
 """Below this share a stage counts as dead.  Stages that learn have 0.03 to 0.5."""
 
 
-class LivingFeatures:
+class FeatureCounts:
     """Counts the features of each stage, first stage first, as batches pass."""
 
     def __init__(self, stages: int) -> None:
@@ -47,10 +47,10 @@ class LivingFeatures:
 
 
 @contextmanager
-def watched(network: nn.Module) -> Iterator[LivingFeatures]:
+def watched(network: nn.Module) -> Iterator[FeatureCounts]:
     """Counts what a network's stages see inside the block, which runs without compiled code."""
     stages = [module for module in network.modules() if isinstance(module, PointMlp)]
-    counts = LivingFeatures(len(stages))
+    counts = FeatureCounts(len(stages))
 
     hooks = [
         module.register_forward_hook(_counter(counts, stage)) for stage, module in enumerate(stages)
@@ -63,7 +63,7 @@ def watched(network: nn.Module) -> Iterator[LivingFeatures]:
             hook.remove()
 
 
-def _counter(counts: LivingFeatures, stage: int) -> Callable[[nn.Module, Any, Tensor], None]:
+def _counter(counts: FeatureCounts, stage: int) -> Callable[[nn.Module, Any, Tensor], None]:
     def count(_module: nn.Module, _inputs: Any, features: Tensor) -> None:
         counts.add(stage, features)
 

@@ -53,8 +53,10 @@ def fit(network: Staf, encoder: AnyEncoder, batches: Iterable[ImageBatch]) -> No
     with numerics("float32"):
         kept = list(_read(encoder, batches))
         if min(float(one.has_betas.min() * one.has_pose.min()) for _, one in kept) < 1:
-            raise RunError("A linear start needs pose and betas of every sample.",
-                           "Leave --linear-start out, or give data that has them.")  # fmt: skip
+            raise RunError(
+                "A linear start needs pose and betas of every sample.",
+                "Leave --linear-start out, or give data that has them.",
+            )
         if isinstance(encoder, FieldsEncoder):
             _lay_open(network)
         _calibrate(network.deconv[0], [maps for maps, _ in kept[:_CALIBRATED]])

@@ -1,6 +1,6 @@
-"""Training: steps, reports, validation, schedule, checkpoints; both stages run through here.
+"""The loop of all that is trained: steps, reports, validation, schedule, checkpoints.
 
-    batches(step) ─► objective ─► losses ─► backward ─► Adam
+    batches(step) ─► objective ─► losses ─► backward ─► optimisers
                         │ every epoch:  validate ─► schedule, best
                         └ every so often:  report, last.safetensors
 
@@ -11,7 +11,7 @@ for bit.  A run stops by itself at a loss or a gradient that is not finite.
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +33,8 @@ Feed = Callable[[int, int], Iterator[Any]]
 """Batches of the steps from the first number to before the second, for this process; batch t must
 depend on t alone."""
 Validate = Callable[[], Mapping[str, float]]
-
-
 _ASK_EVERY = 10
+"""Steps between questions of several processes to each other (chosen: one may stop so late)."""
 
 
 class Stopped(RunError):
@@ -52,13 +51,15 @@ class Run:
 
     Attributes:
         folder: of the run, see `run_folder`.
-        stage: "image" or "video".
+        stage: "image", "video", or what else is trained; stored, and compared on resuming.
         config: of the stage, whose `loop` is a LoopConfig; stored, and compared on resuming.
         objective: batch to losses with the sum under "total"; its parameters are trained.
-        groups: parameter groups for Adam, each with "params" and possibly its "lr".
+        optimisers: of the objective's parameters, no parameter in two; PyTorch's own schedules
+            move the first alone.
         feed: batches, already this process's share.
         validate: scores by name; called with the objective in eval mode, in the first process.
         watch: the score that decides about best and schedule.
+        after_step: called with the number of steps done, before anything is saved.
         idle: whether some parameters get no gradient on purpose.
         machine: where it runs.
         resume: go on with the run of the folder.
@@ -69,11 +70,12 @@ class Run:
     stage: str
     config: Any
     objective: nn.Module
-    groups: list[dict[str, Any]]
+    optimisers: Sequence[torch.optim.Optimizer]
     feed: Feed
     machine: Machine
     validate: Validate | None = None
     watch: str = ""
+    after_step: Callable[[int], None] = lambda _done: None
     idle: bool = False
     resume: bool = False
     minutes: float | None = None
@@ -91,7 +93,7 @@ class Run:
 
 
 def train(run: Run) -> Progress:
-    """Trains to the end, or until the time is up; a run that is at its end stays as it is.
+    """Trains to the end, or until `minutes` are up; a run that is at its end stays as it is.
 
     Returns:
         Where the run is; `finished` unless the time was up.
@@ -117,41 +119,47 @@ class _Training:
 
     def __init__(self, run: Run) -> None:
         self.run_, self.config, self.machine = run, run.loop, run.machine
-        self.optimiser = torch.optim.Adam(
-            run.groups, self.config.learning_rate, weight_decay=self.config.weight_decay
-        )
-        self.schedule = self.config.make_schedule(self.optimiser)
+        self.optimisers = run.optimisers
+        self.rates = [group["lr"] for group in self._groups()]
+        self.schedule = self.config.make_schedule(self.optimisers[0])
         self.progress = self._resumed()
+        self.spent_minutes = self.progress.minutes
         self.shared = run.machine.shared(run.objective, idle=run.idle)
         self.begun_s = time.monotonic()
         self.curves = self._curves()
-        self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        self.parameters = [p for group in self._groups() for p in group["params"]]
 
     def run(self) -> Progress:
         """Steps until the end."""
         progress, config = self.progress, self.config
+        if progress.finished:
+            return progress
         self.run_.objective.train()
         with _stop_signals() as stopped:
             for batch in self.run_.feed(progress.step, config.steps):
                 self.step(batch)
-                if progress.step % config.report_every == 0:
+                finished = self._share() >= 1
+                if finished or progress.step % config.report_every == 0:
                     self._report()
-                ended = progress.step % config.iterations == 0
+                ended = finished or progress.step % config.iterations == 0
                 if ended:
                     self._end_epoch()
-                progress.finished = progress.step == config.steps
-                pause = self._pauses(stopped) and not progress.finished
+                progress.finished = finished
+                pause = self._pauses(stopped) and not finished
                 if ended or pause or progress.step % config.save_every == 0:
                     self._save(LAST)
                 if pause:
                     return self._paused(stopped)
+                if finished:
+                    break
         return progress
 
     def step(self, batch: Any) -> None:
         """One optimiser step."""
         step = self.progress.step
         self.machine.seed(self.config.seed, step)
-        self.optimiser.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
         losses = self.shared(self.machine.upload(batch))
         values = self._values(losses)
         self._refuse_nonfinite(values, step)
@@ -159,7 +167,9 @@ class _Training:
         limit = self.config.clip_norm or float("inf")
         norm = float(nn.utils.clip_grad_norm_(self.parameters, limit))
         self._refuse_nonfinite({"gradient": norm}, step)
-        self.optimiser.step()
+        self._set_rates()
+        for optimiser in self.optimisers:
+            optimiser.step()
         if self.config.schedule == "onecycle":
             self.schedule.step()  # pyright: ignore[reportOptionalMemberAccess, reportCallIssue]
         sums = self.progress.sums
@@ -167,6 +177,28 @@ class _Training:
             sums[name] = sums.get(name, 0.0) + value
         self.progress.summed += 1
         self.progress.step += 1
+        if self.config.budget_minutes is not None:
+            self.progress.minutes = self.machine.agree(self.spent_minutes + self._minutes())
+        self.run_.after_step(self.progress.step)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for optimiser in self.optimisers for group in optimiser.param_groups]
+
+    def _set_rates(self) -> None:
+        """What the cosine schedule says of the coming step."""
+        if self.config.schedule == "cosine":
+            factor = self.config.cosine(self.progress.step, self._share())
+            for group, rate in zip(self._groups(), self.rates, strict=True):
+                group["lr"] = rate * factor
+
+    def _share(self) -> float:
+        """How much of the run is done, 1 at its end, by steps or by the clock."""
+        budget = self.config.budget_minutes or float("inf")
+        return max(self.progress.step / self.config.steps, self.progress.minutes / budget)
+
+    def _minutes(self) -> float:
+        """Since this process went to work."""
+        return (time.monotonic() - self.begun_s) / 60
 
     def _values(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
         """All losses of the whole batch, in one transfer from the device."""
@@ -180,7 +212,7 @@ class _Training:
             if self.machine.first:  # reports of a run that was killed before it saved
                 run_folder.cut_log(self.run_.folder, 0)
             return Progress()
-        progress = load_checkpoint(last, self.run_.objective, self.optimiser)
+        progress = load_checkpoint(last, self.run_.objective, self.optimisers)
         if self.schedule is not None:
             self.schedule.load_state_dict(progress.schedule)
         if self.machine.first:
@@ -201,7 +233,7 @@ class _Training:
     def _report(self) -> None:
         progress = self.progress
         means = {name: total / progress.summed for name, total in progress.sums.items()}
-        rate = self.optimiser.param_groups[0]["lr"]
+        rate = self._groups()[0]["lr"]
         entry = {"step": progress.step, "rate": rate, "losses": means}
         progress.sums, progress.summed = {}, 0
         self._write(entry, {"rate": rate, **{f"loss/{n}": v for n, v in means.items()}})
@@ -233,7 +265,7 @@ class _Training:
         if self.machine.first:
             run = {"stage": self.run_.stage, **run_folder.describe(self.run_.folder)}
             path = self.run_.folder / name
-            save_checkpoint(path, self.run_.objective, self.optimiser, self.progress, run)
+            save_checkpoint(path, self.run_.objective, self.optimisers, self.progress, run)
 
     def _write(self, entry: dict[str, Any], curves: dict[str, float]) -> None:
         if not self.machine.first:
@@ -256,8 +288,7 @@ class _Training:
         """Whether to stop here; several processes ask each other only now and then."""
         if self.machine.world > 1 and self.progress.step % _ASK_EVERY:
             return False
-        minutes = (time.monotonic() - self.begun_s) / 60
-        late = self.run_.minutes is not None and minutes >= self.run_.minutes
+        late = self.run_.minutes is not None and self._minutes() >= self.run_.minutes
         return self.machine.agree(bool(stopped) or late)
 
     def _paused(self, stopped: list[int]) -> Progress:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from staf_backend.assets import sha256
 from staf_backend.body.body import load_body
+from staf_backend.files.checksum import sha256
 from staf_backend.staf.body import BodyTables, SmplBody, tables_from_body
 from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import MeanParams, Staf
@@ -25,6 +25,7 @@ from training.targets.samples import CROP_SCALE
 FRESH = ("tcfm.", "safm.")
 """What stage 2 adds to the base network."""
 CAMERA_START = (0.9, 0.0, 0.0)
+"""Scale, and shift in metres, where regression starts (SPIN's mean parameters)."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from training.run.run_error import RunError
 _log = logging.getLogger(__name__)
 RUN_FILE, LOG_FILE, LAST, BEST = "run.json", "log.jsonl", "last.safetensors", "best.safetensors"
 FORMAT = 1
+"""Of `run.json`; another number is refused."""
 
 
 @contextlib.contextmanager

@@ -49,8 +49,10 @@ class PositionScores:
             RunError: no frame counted.
         """
         if not self.frames:
-            raise RunError("The validation set has no frame with all fourteen joints.",
-                           "Validate on a set with 3D labels.")  # fmt: skip
+            raise RunError(
+                "The validation set has no frame with all fourteen joints.",
+                "Validate on a set with 3D labels.",
+            )
         mpjpe, pa_mpjpe = (self.sums / self.frames).tolist()
         return {"mpjpe_mm": mpjpe, WATCHED: pa_mpjpe}
 
@@ -70,12 +72,12 @@ def score(
         machine: where the network is.
     """
     scores = PositionScores()
-    with watched(network) as living:
+    with watched(network) as counts:
         for inputs, targets in batches:
             outputs = network(machine.upload(inputs))
             params: StageParams = outputs.result if isinstance(outputs, StafOutputs) else outputs
             scores.add(joints(params.betas, params.rotations), targets.joints_m)
-    return scores.means() | living.shares()
+    return scores.means() | counts.shares()
 
 
 class KeptCrops:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.staf.crop import SIDE, cut
+from staf_backend.staf.config import CROP_PX
+from staf_backend.staf.crop import cut
 from training.scoring.matching import Found, Truth
 from training.synthetic.recording import picture_file, write_png
-from training.synthetic.sheet import BONES
-from training.targets.joints import LSP
+from training.targets.joints import BONES, LSP
 
 ROWS = 6
 _COLUMNS, _AROUND, _ZOOM = 4, 1.3, 2
@@ -66,7 +66,7 @@ def _cut(path: Path, square_px: np.ndarray) -> np.ndarray:
 
 
 def _in_cell(joints_px: np.ndarray, square_px: np.ndarray) -> np.ndarray:
-    return ((joints_px - square_px[:2]) / square_px[2] + 0.5) * SIDE * _ZOOM
+    return ((joints_px - square_px[:2]) / square_px[2] + 0.5) * CROP_PX * _ZOOM
 
 
 def _draw(cell: np.ndarray, joints: np.ndarray, colour: tuple[int, int, int], thick: int) -> None:

@@ -15,16 +15,14 @@ import numpy as np
 import torch
 
 from staf_backend.body.body import Body
-from staf_backend.export.overlay import to_camera_axes
-from staf_backend.geometry.camera import project
 from staf_backend.geometry.rotations import from_quaternions
 from staf_backend.motion.motion import Motion
 from staf_backend.staf.body import tables_from_body
 from training.scoring.protocols import Protocol
 from training.scoring.scored_points import BodyReader
 from training.synthetic.recording import Recording
-from training.synthetic.scene import crop_turns
 from training.synthetic.studio import Take
+from training.targets.squares import crop_turns
 
 _NEAR = 0.25
 """Somebody whose joints are on average farther from the true ones, in sides of the true person's
@@ -61,7 +59,7 @@ def truth_of(take: Take, recording: Recording, protocol: Protocol) -> Truth:
     return Truth(joints_m, joints_px, recording.sides_px(squares), take.times_s)
 
 
-def true_person(motions: Sequence[Motion], body: Body, truth: Truth, protocol: Protocol) -> Found:
+def match_person(motions: Sequence[Motion], body: Body, truth: Truth, protocol: Protocol) -> Found:
     """What was found of the true person; nothing where that person is not among the motions.
 
     Args:
@@ -77,8 +75,7 @@ def true_person(motions: Sequence[Motion], body: Body, truth: Truth, protocol: P
         joints_m = _posed(motion, reader)
         camera, frames = motion.camera, motion.frames
         found.joints_m[frames] = joints_m
-        size_px = (camera.width_px, camera.height_px)
-        found.joints_px[frames] = project(joints_m, camera.focal_px, size_px)
+        found.joints_px[frames] = camera.project(joints_m)
         found.there[frames], found.observed[frames] = True, motion.observed
     return _nearest(list(people.values()), truth)
 
@@ -89,7 +86,7 @@ def _posed(motion: Motion, reader: BodyReader) -> np.ndarray:
     betas = torch.from_numpy(motion.betas.copy()).expand(len(rotations), -1)
     joints_m = reader.read(betas, rotations, torch.device("cpu")).joints_m
     shift_m = motion.root_m - motion.rest_joints_m[0]  # the body is posed about its rest pelvis
-    return to_camera_axes(joints_m + shift_m[:, None], motion.camera)
+    return motion.camera.to_camera_axes(joints_m + shift_m[:, None])
 
 
 def nobody(truth: Truth) -> Found:

@@ -271,5 +271,7 @@ def _check(frames: Frames, seen: int) -> None:
 def _check_numbers(what: str, points_m: np.ndarray, counted: np.ndarray, seen: int) -> None:
     bad = ~np.isfinite(points_m).reshape(len(points_m), -1).all(1) & counted
     if bad.any():
-        raise ScoreError(f"The {what} of frame {seen + int(bad.argmax())} is not a number.",
-                         "Look at the weights and at the labels.")  # fmt: skip
+        raise ScoreError(
+            f"The {what} of frame {seen + int(bad.argmax())} is not a number.",
+            "Look at the weights and at the labels.",
+        )

@@ -82,8 +82,10 @@ def set_table(scores: SetScores, name: str, data: str, table: int | None = None)
         table: 1 or 3 for that table's rows only.
     """
     head = f"### {scores.name}\n\n{_counts(scores)}\n\n"
-    rows = [(name, asdict(scores.summary)), *((row.name, asdict(row)) for row in
-            paper_rows(data, table))]  # fmt: skip
+    rows = [
+        (name, asdict(scores.summary)),
+        *((row.name, asdict(row)) for row in paper_rows(data, table)),
+    ]
     return head + _markdown(rows)
 
 

@@ -23,7 +23,9 @@ from staf_backend.staf.streaming.frame_store import StreamEdges
 from training.targets.joints import JOINTS_49, LSP_14, MPII3D_17
 
 REGRESSOR_ROWS = 17
+"""Joints of H36M's regressor (SPIN's file)."""
 AUTHORS_SHORTEST = 9
+"""Frames of the shortest video that the authors' evaluation reads: one window."""
 
 
 class EvaluationError(StafError):
@@ -120,11 +122,14 @@ def read_regressor(path: Path) -> np.ndarray:
             with content as arrays:
                 content = arrays["J_regressor_h36m"]
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise EvaluationError(f"{path} cannot be read as a joint regressor: {error}.",
-                              "Give J_regressor_h36m.npy.") from error  # fmt: skip
+        raise EvaluationError(
+            f"{path} cannot be read as a joint regressor: {error}.", "Give J_regressor_h36m.npy."
+        ) from error
     rows = np.asarray(content)
     fits = rows.ndim == 2 and len(rows) == REGRESSOR_ROWS and rows.dtype.kind == "f"
     if not fits or not np.isfinite(rows).all() or np.abs(rows.sum(1) - 1).max() > 0.01:
-        raise EvaluationError(f"{path} is no regressor of 17 joints: it holds {rows.shape}.",
-                              "Give J_regressor_h36m.npy.")  # fmt: skip
+        raise EvaluationError(
+            f"{path} is no regressor of 17 joints: it holds {rows.shape}.",
+            "Give J_regressor_h36m.npy.",
+        )
     return rows.astype(np.float32)

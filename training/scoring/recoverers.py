@@ -61,20 +61,10 @@ def make_recoverer(
         ValueError: the encoder gives maps of another width than the network reads.
         DeviceError: the device is absent.
     """
-    if can_stream(network):
+    if isinstance(network, Staf) and network.config.streams:
         config = StreamConfig(device=device, edges=edges, batch=batch)
-        assert isinstance(network, Staf)
         return StreamRecoverer(StafStream(network, encoder, config))
     return WindowRecoverer(network, encoder, edges, StreamConfig(device=device, batch=batch))
-
-
-def can_stream(network: AnyNetwork) -> bool:
-    """Whether `stream` has the network's configuration."""
-    if not isinstance(network, Staf):
-        return False
-    config = network.config
-    places = (config.tcfm_stage, config.safm_stage)
-    return places == (1, 2) and config.tcfm_batching == "per_sample"
 
 
 class StreamRecoverer:
@@ -104,8 +94,10 @@ class WindowRecoverer:
         config: StreamConfig,
     ) -> None:
         if encoder is not None and encoder.channels != network.config.map_channels:
-            raise ValueError(f"the network reads {network.config.map_channels} channels, the "
-                             f"encoder gives {encoder.channels}")  # fmt: skip
+            raise ValueError(
+                f"the network reads {network.config.map_channels} channels, the "
+                f"encoder gives {encoder.channels}"
+            )
         self.device = choose_device(config.device)
         self.network = network.to(self.device).eval()
         self.encoder = None if encoder is None else encoder.to(self.device).eval()
@@ -149,10 +141,12 @@ class WindowRecoverer:
 
     def _recovered(self, windows: list[Window]) -> StageParams:
         length = self.network.config.frames
-        maps = torch.stack([
-            torch.stack([self._maps[slot] for slot in _repeated(window.slots, length)])
-            for window in windows
-        ])  # fmt: skip
+        maps = torch.stack(
+            [
+                torch.stack([self._maps[slot] for slot in _repeated(window.slots, length)])
+                for window in windows
+            ]
+        )
         outputs = self.network(maps)
         result = outputs if isinstance(outputs, StageParams) else outputs.result
         return StageParams(*(tensor.float().cpu() for tensor in result))

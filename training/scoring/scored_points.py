@@ -21,6 +21,7 @@ from training.targets.posed_joints import PosedJoints
 from training.targets.samples import Targets
 
 _CHUNK = 64
+"""Frames that are posed at once (chosen: meshes of some megabytes)."""
 
 
 class Points(NamedTuple):
@@ -121,8 +122,10 @@ class ScoredPoints:
         points = Points(joints[..., :3], None, known, known)
         if not self.protocol.poses_labels:
             return points
-        betas, rotations = (torch.from_numpy(np.array(field, np.float32))
-                            for field in (targets.betas, targets.rotations))  # fmt: skip
+        betas, rotations = (
+            torch.from_numpy(np.array(field, np.float32))
+            for field in (targets.betas, targets.rotations)
+        )
         posed = self._reader(gender).read(betas, rotations, self.device)
         labelled = (targets.has_pose > 0) & (targets.has_betas > 0)
         if self.protocol.truth == "body":
@@ -133,8 +136,10 @@ class ScoredPoints:
         if self.protocol.gender == "neutral":
             return self.own
         if gender not in self.gendered:
-            raise EvaluationError(f"The labels are of a {gender} body, which was not given.",
-                                  f"Give it with --gendered {gender}=BODY.")  # fmt: skip
+            raise EvaluationError(
+                f"The labels are of a {gender} body, which was not given.",
+                f"Give it with --gendered {gender}=BODY.",
+            )
         return self.gendered[gender]
 
 
@@ -161,11 +166,16 @@ def check_body(source: str, network: str, protocol: Protocol, name: str) -> None
 
 def _fitting(regressor: np.ndarray | None, tables: BodyTables) -> np.ndarray:
     if regressor is None:
-        advice = ("Give it: --regressor J_regressor_h36m.npy; or score the 49 joints' own fourteen,"
-                  " which the paper's numbers are not of: --no-regressor.")  # fmt: skip
+        advice = (
+            "Give it: --regressor J_regressor_h36m.npy; or score the 49 joints' own fourteen,"
+            " which the paper's numbers are not of: --no-regressor."
+        )
         raise EvaluationError("This protocol needs H36M's joint regressor.", advice)
     vertices = len(tables.template_m)
     if regressor.shape[1] != vertices:
-        raise EvaluationError(f"The regressor reads {regressor.shape[1]} vertices, the body "
-                              f"{tables.name} has {vertices}.", "Use --no-regressor.")  # fmt: skip
+        raise EvaluationError(
+            f"The regressor reads {regressor.shape[1]} vertices, the body "
+            f"{tables.name} has {vertices}.",
+            "Use --no-regressor.",
+        )
     return regressor

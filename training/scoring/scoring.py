@@ -28,6 +28,7 @@ from training.targets.samples import SequenceSource, Targets
 
 log = logging.getLogger(__name__)
 _ROWS = 32
+"""Frames of kept maps that are read at once (chosen: some megabytes)."""
 
 
 class Part(NamedTuple):
@@ -112,8 +113,10 @@ class CachedVideos:
 
 def _said(gender: str, videos: Videos) -> str:
     if not gender:
-        raise EvaluationError(f"The labels ({videos.body}) do not say which body each is of.",
-                              "Score against the neutral body: --gender neutral.")  # fmt: skip
+        raise EvaluationError(
+            f"The labels ({videos.body}) do not say which body each is of.",
+            "Score against the neutral body: --gender neutral.",
+        )
     return gender
 
 
@@ -173,8 +176,10 @@ def score(videos: Videos, recoverer: Recoverer, points: ScoredPoints) -> SetScor
     found = scores.summary()
     if found.frames == 0:
         why = f"{unlabelled} lack labels, {short} videos are too short"
-        raise EvaluationError(f"{videos.name} has no frame that can be scored: {why}.",
-                              "Look at --truth, and at how the set was prepared.")  # fmt: skip
+        raise EvaluationError(
+            f"{videos.name} has no frame that can be scored: {why}.",
+            "Look at --truth, and at how the set was prepared.",
+        )
     return SetScores(videos.name, found, len(videos), short, unlabelled, tuple(each))
 
 

@@ -10,23 +10,37 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from staf_backend.body import markers
-from staf_backend.landmarks.windows import WINDOW, Windows, fill_gaps
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.landmarks.grid import fill_gaps
+from staf_backend.landmarks.windows import WINDOW, Windows
 from training.moves.scenes import Scenes
 from training.moves.smooth_noise import smooth_normals, three_kinds
 from training.simulated.limb_errors import LimbNoise, world_points
 
-_DEFINITION_MM = 12.0  # a landmark's usual distance from the body's marker
+NEAREST_M = 0.3
+"""Points nearer to the camera's plane are put there before they are divided by their depth."""
+_DEFINITION_MM = 12.0  # a landmark's usual distance from the body's marker (LOG.md, 2026-11-22)
 _DEFINITION_WIDER = {"shoulder": 1.4, "hip": 1.6, "ankle": 1.3, "wrist": 1.2}
-_IMAGE_MM = (8.0, 6.0, 4.5)  # stays, drifts, jitters
+_IMAGE_MM = (8.0, 6.0, 4.5)  # stays, drifts, jitters (LOG.md, 2026-11-22)
 _IMAGE_WIDER = {"index": 1.6, "pinky": 1.6, "thumb": 1.6, "heel": 1.4, "foot_index": 1.4}
-# who hides whom: segments between joints with a radius in metres
-_OCCLUDERS = (
-    *((0, 9, 0.13), (9, 12, 0.12), (12, 15, 0.10), (1, 4, 0.07), (2, 5, 0.07), (4, 7, 0.05)),
-    *((5, 8, 0.05), (16, 18, 0.045), (17, 19, 0.045), (18, 20, 0.04), (19, 21, 0.04)),
-)
+_OCCLUDERS_M = {
+    ("Pelvis", "Spine3"): 0.13,
+    ("Spine3", "Neck"): 0.12,
+    ("Neck", "Head"): 0.10,
+    ("L_Hip", "L_Knee"): 0.07,
+    ("R_Hip", "R_Knee"): 0.07,
+    ("L_Knee", "L_Ankle"): 0.05,
+    ("R_Knee", "R_Ankle"): 0.05,
+    ("L_Shoulder", "L_Elbow"): 0.045,
+    ("R_Shoulder", "R_Elbow"): 0.045,
+    ("L_Elbow", "L_Wrist"): 0.04,
+    ("R_Elbow", "R_Wrist"): 0.04,
+}
+"""What hides markers: radius about the line between two joints; chosen."""
+_TROUBLE = (2.5, 4.0)  # how much wider errors are where hidden, outside the picture; chosen
+_BEHIND = 1.2  # radii behind the line at which a marker is hidden, not on the limb itself; chosen
 
-
-# parts that may be missing throughout, and how often
+# parts that may be missing throughout, and how often; chosen
 _PARTS = (
     (("nose", "eye", "ear"), 0.15),
     (("left_ear",), 0.1),
@@ -88,12 +102,14 @@ _IMAGE_FACTORS, _DEFINITION_FACTORS = _factors(_IMAGE_WIDER), _factors(_DEFINITI
 def _carriers() -> np.ndarray:
     """The joint in whose frame each marker's definition offset is constant."""
     joints = {
-        **{"shoulder": 16, "elbow": 18, "wrist": 20, "index": 20, "pinky": 20, "thumb": 20},
-        **{"hip": 0, "knee": 4, "ankle": 7, "heel": 7, "foot_index": 7},
+        **{name: SMPL.indices(name) for name in ("shoulder", "elbow", "wrist", "knee", "ankle")},
+        **{name: SMPL.indices("wrist") for name in ("index", "pinky", "thumb")},
+        **{name: SMPL.indices("ankle") for name in ("heel", "foot_index")},
+        "hip": SMPL.indices("pelvis", "pelvis"),
     }
-    carriers = np.full(markers.COUNT, 15)
-    for name, joint in joints.items():
-        carriers[markers.indices(name)] = (joint, joint + (joint > 0))
+    carriers = np.full(markers.COUNT, SMPL.index("head"))
+    for name, both in joints.items():
+        carriers[markers.indices(name)] = both
     return carriers
 
 
@@ -101,7 +117,7 @@ _CARRIERS = _carriers()
 
 
 def observe(scenes: Scenes, noise: Noise, focal_error: float, rng: np.random.Generator) -> Windows:
-    """What the landmark network says of the scenes, cut as `Windows`.
+    """What the landmark network reports of the scenes, cut as `Windows`.
 
     Args:
         scenes: N windows.
@@ -115,7 +131,7 @@ def observe(scenes: Scenes, noise: Noise, focal_error: float, rng: np.random.Gen
     hidden = _hidden(scenes, noise, rng) | (smooth_normals(rng, count, markers.COUNT, 5.0) > 2.0)
     outside = _outside(placed, noise, rng)
     visibility = _visibility(hidden, outside, rng)
-    trouble = 1 + 2.5 * hidden + 4.0 * outside
+    trouble = 1 + _TROUBLE[0] * hidden + _TROUBLE[1] * outside
     rays = _image(placed, trouble, noise, rng)
     world_m = world_points(defined, trouble, noise.limbs, rng)
     rays *= np.exp(rng.normal(0, focal_error, (count, 1, 1, 1))).astype(np.float32)
@@ -135,7 +151,7 @@ def _image(
     placed: np.ndarray, trouble: np.ndarray, noise: Noise, rng: np.random.Generator
 ) -> np.ndarray:
     """Rays (N, W, K, 2)."""
-    depth = np.maximum(placed[..., 2:], 0.3)
+    depth = np.maximum(placed[..., 2:], NEAREST_M)
     amplitude = rng.uniform(0.5, 1.4, (len(placed), 1, 1, 1)) * noise.image
     error_m = three_kinds(len(placed), 2 * markers.COUNT, np.array(_IMAGE_MM) / 1000, 5.0, rng)
     error_m = error_m.reshape(*placed.shape[:3], 2) * amplitude
@@ -148,9 +164,10 @@ def _hidden(scenes: Scenes, noise: Noise, rng: np.random.Generator) -> np.ndarra
     points = scenes.markers_m + scenes.pelvis_m[:, :, None]
     joints = scenes.joints_m + scenes.pelvis_m[:, :, None]
     hidden = np.zeros(points.shape[:3], bool)
-    flat = points[..., :2] / np.maximum(points[..., 2:], 0.3)
-    ends = joints[..., :2] / np.maximum(joints[..., 2:], 0.3)
-    for start, end, radius_m in _OCCLUDERS:
+    flat = points[..., :2] / np.maximum(points[..., 2:], NEAREST_M)
+    ends = joints[..., :2] / np.maximum(joints[..., 2:], NEAREST_M)
+    for (first, last), radius_m in _OCCLUDERS_M.items():
+        start, end = SMPL.indices(first, last)
         along = (ends[:, :, end] - ends[:, :, start])[:, :, None]
         to = flat - ends[:, :, start, None]
         share = _dot(to, along) / np.maximum(_dot(along, along), 1e-8)
@@ -158,7 +175,7 @@ def _hidden(scenes: Scenes, noise: Noise, rng: np.random.Generator) -> np.ndarra
         depth = joints[:, :, start, 2, None] * (1 - share) + joints[:, :, end, 2, None] * share
         away = to - share[..., None] * along
         near = _dot(away, away) * depth**2 < radius_m**2
-        hidden |= near & (points[..., 2] > depth + 1.2 * radius_m)
+        hidden |= near & (points[..., 2] > depth + _BEHIND * radius_m)
     return hidden & (rng.random((len(points), 1, 1)) < noise.occluded)
 
 
@@ -169,7 +186,7 @@ def _dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _outside(placed: np.ndarray, noise: Noise, rng: np.random.Generator) -> np.ndarray:
     """Markers (N, W, K) beyond an edge of the picture, most often the lower one."""
-    flat = placed[..., :2] / np.maximum(placed[..., 2:], 0.3)
+    flat = placed[..., :2] / np.maximum(placed[..., 2:], NEAREST_M)
     low, high = flat.min((1, 2)), flat.max((1, 2))
     span = high - low
     cut = rng.random((len(placed), 4)) * np.array([0.25, 0.25, 0.2, 0.65])

@@ -5,8 +5,8 @@
 
 For encoders that read landmarks (`encoders.fields`): thousands of samples a second where a renderer
 draws twenty, with errors as they were measured on footage, which no renderer has.  Targets mean
-what those of `synthetic.scene.truth` mean: joints and the root's rotation belong to a camera that
-is turned straight at the crop.
+what `targets.squares` says: joints and the root's rotation belong to a camera that is turned
+straight at the crop.
 """
 
 from collections.abc import Iterator
@@ -20,23 +20,24 @@ from staf_backend.body.body import load_body
 from staf_backend.geometry import skeleton
 from staf_backend.landmarks.windows import GRID_HZ, WINDOW, Windows
 from staf_backend.staf.body import tables_from_body
-from training.moves import scenes as lift_scenes
 from training.moves.mocap import Clip, Sampler
-from training.moves.scenes import Cameras, Scenes, figure_of
+from training.moves.scenes import BODY, Cameras, Scenes, figure_of, place
 from training.moves.variety import Variety, vary
-from training.simulated.landmark_noise import Noise, observe
-from training.synthetic.recipe import PARTS, SyntheticError, SyntheticRecipe
-from training.synthetic.scene import crop_turns
-from training.synthetic.studio import clips_of
-from training.targets.joints import COUNT, HIPS
+from training.simulated.landmark_noise import NEAREST_M, Noise, observe
+from training.synthetic.recipe import PARTS, SyntheticError, SyntheticRecipe, clips_of
+from training.targets.joints import COUNT
 from training.targets.posed_joints import PosedJoints
-from training.targets.samples import CROP_SCALE, CropSequence, Targets
+from training.targets.samples import CropSequence, Targets
+from training.targets.squares import crop_turns, exact_targets, on_crops, tracked_squares
 
-BODY = "open-neutral"
-_BLOCK = 64  # windows drawn at once
 EACH = 4
-"""One frame in four stands alone as an image: neighbours say the same again."""
+"""One frame in four stands alone as an image: neighbours show the same again."""
+_BLOCK = 64  # windows drawn at once; seeds depend on it
+_RAYS_FOCAL = 1.0  # picture coordinates here are viewing rays x/z, y/z
 _BEYOND = 1.09  # a person's extent over that of the markers: the head's top, the hands' ends
+_ROOMIER = 0.02  # logarithm of a box's side over that extent, on average; chosen
+_PART = (0.5, 0.9)  # least and most of the side that a crop of a part keeps; chosen
+_NEAREST_JOINT_M = 0.1  # joints nearer to the camera's plane are put there before they are divided
 
 
 @dataclass(frozen=True)
@@ -71,65 +72,50 @@ class Simulator:
         """Landmarks (count, W, 27, NUMBERS) and targets (count, W, ...), float32."""
         how = self.simulation
         moves = vary(self._sampler.draw(count, rng), self._sampler, how.variety, rng)
-        scenes = lift_scenes.place(moves, self._figure, how.cameras, rng)
+        scenes = place(moves, self._figure, how.cameras, rng)
         windows = observe(scenes, how.noise, 0.0, rng)  # pixels know no focal length
         squares = _squares(scenes, how, rng)
-        turn = crop_turns(squares.reshape(-1, 3), 1.0).reshape(*squares.shape[:2], 3, 3)
-        return _seen(windows, squares, turn), self._targets(scenes, squares, turn)
+        turns = crop_turns(squares, _RAYS_FOCAL)
+        return _seen(windows, squares, turns), self._targets(scenes, squares, turns)
 
-    def _targets(self, scenes: Scenes, squares: np.ndarray, turn: np.ndarray) -> Targets:
+    def _targets(self, scenes: Scenes, squares: np.ndarray, turns: np.ndarray) -> Targets:
         axes = squares.shape[:2]
-        local = scenes.rotations.copy()
-        parents = list(skeleton.PARENTS[1:])
-        local[:, :, 1:] = scenes.rotations[:, :, parents].swapaxes(-1, -2) @ local[:, :, 1:]
+        local = skeleton.parent_relative(scenes.rotations)
         betas = np.repeat(scenes.betas[:, None], axes[1], 1)
         with torch.inference_mode():
             flat = (torch.from_numpy(a.reshape(-1, *a.shape[2:])) for a in (betas, local))
             joints = self._joints(*flat).numpy().reshape(*axes, COUNT, 3)
         rest = self._figure.joints_m[0] + betas @ self._figure.joints_per_beta[0].T
         joints = joints - rest[:, :, None] + scenes.pelvis_m[:, :, None]
-        rays = joints[..., :2] / np.maximum(joints[..., 2:], 0.1)
-        sure = np.ones((*axes, COUNT, 1), np.float32)
-        about = joints - joints[:, :, list(HIPS)].mean(2, keepdims=True)
-        local[:, :, 0] = turn @ local[:, :, 0]
-        fields = Targets(
-            np.concatenate([_on_crop(rays, squares), sure], -1),
-            np.concatenate([about @ turn.swapaxes(-1, -2), sure], -1),
-            local, betas, np.ones(axes), np.ones(axes),
-        )  # fmt: skip
-        return fields.map(lambda field: field.astype(np.float32))
+        rays = joints[..., :2] / np.maximum(joints[..., 2:], _NEAREST_JOINT_M)
+        return exact_targets(joints, on_crops(rays, squares), local, betas, turns)
 
 
-def _seen(windows: Windows, squares: np.ndarray, turn: np.ndarray) -> np.ndarray:
+def _seen(windows: Windows, squares: np.ndarray, turns: np.ndarray) -> np.ndarray:
     """Landmarks (N, W, 27, NUMBERS) as `encoders.field_maps` reads them.
 
     World points are turned to the crop's axes: a network that sees a crop knows of no others.
     """
-    world_m = windows.world_m @ turn.swapaxes(-1, -2)
-    parts = [_on_crop(windows.rays, squares), world_m, windows.visibility[..., None]]
+    world_m = windows.world_m @ turns.swapaxes(-1, -2)
+    parts = [on_crops(windows.rays, squares), world_m, windows.visibility[..., None]]
     return np.concatenate(parts, -1, dtype=np.float32)
-
-
-def _on_crop(rays: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """Rays (N, W, K, 2) as places on the crops, which span -1..1."""
-    return (rays - squares[:, :, None, :2]) / (squares[:, :, None, 2:] / 2)
 
 
 def _squares(scenes: Scenes, how: Simulation, rng: np.random.Generator) -> np.ndarray:
     """Crops (N, W, 3), centre and side in rays: around the person, a little off, as a tracker's."""
     points = np.concatenate([scenes.markers_m, scenes.joints_m], 2) + scenes.pelvis_m[:, :, None]
-    rays = points[..., :2] / np.maximum(points[..., 2:], 0.3)
+    rays = points[..., :2] / np.maximum(points[..., 2:], NEAREST_M)
     low, high = rays.min(2), rays.max(2)
     count, frames = len(rays), rays.shape[1]
     side = (high - low).max(-1, keepdims=True) * _BEYOND
     wander = np.linspace(-1, 1, frames)[:, None] * rng.standard_normal((count, 1, 3)) * how.drift
     error = rng.standard_normal((count, 1, 3)) * how.drift + 0.5 * wander
     error += rng.standard_normal((count, frames, 3)) * how.jitter
-    side = side * np.exp(error[..., 2:] / 2 + 0.02)
-    centre = (low + high) / 2 + error[..., :2] * side
-    part = np.where(rng.random((count, 1, 1)) < how.part, rng.uniform(0.5, 0.9, (count, 1, 1)), 1)
-    centre += rng.uniform(-1, 1, (count, 1, 2)) * (0.3, 1) * side * (1 - part) * 0.5
-    return np.concatenate([centre, side * part * CROP_SCALE], -1)
+    side = side * np.exp(error[..., 2:] / 2 + _ROOMIER)
+    chosen = rng.random((count, 1, 1)) < how.part
+    part = np.where(chosen, rng.uniform(*_PART, (count, 1, 1)), 1)
+    off = rng.uniform(-1, 1, (count, 1, 2))
+    return tracked_squares((low + high) / 2, side, error[..., :2], part, off)
 
 
 class SimulatedSequences:
@@ -151,14 +137,17 @@ class SimulatedSequences:
 
     def parts(self, index: int) -> Iterator[CropSequence]:
         """Window `index`."""
-        number, place = divmod(index, _BLOCK)
+        number, row = divmod(index, _BLOCK)
         if self._kept is None or self._kept[0] != number:
             self._kept = (number, *_block(self._simulator, self.recipe, self.seed, number))
         _, seen, targets = self._kept
         yield CropSequence(
-            f"{self.name}/{index:06d}", seen[place], targets.map(lambda field: field[place]),
-            np.arange(WINDOW) / GRID_HZ, np.ones(WINDOW, bool),
-        )  # fmt: skip
+            name=f"{self.name}/{index:06d}",
+            images=seen[row],
+            targets=targets.map(lambda field: field[row]),
+            times_s=np.arange(WINDOW) / GRID_HZ,
+            valid=np.ones(WINDOW, bool),
+        )
 
 
 class SimulatedFrames:
@@ -211,8 +200,10 @@ def frames_of(seen: np.ndarray, targets: Targets, first: int = 0) -> tuple[np.nd
 def _simulator(recipe: SyntheticRecipe) -> Simulator:
     clips = clips_of(recipe)
     if not clips:
-        raise SyntheticError("Simulated landmarks need captured motion, and the recipe names none.",
-                             'Give --recipe a file with {"mocap": "MOTION.npz"}.')  # fmt: skip
+        advice = 'Give --recipe a file with {"mocap": "MOTION.npz"}.'
+        raise SyntheticError(
+            "Simulated landmarks need captured motion, and the recipe names none.", advice
+        )
     return Simulator(clips, Simulation())
 
 

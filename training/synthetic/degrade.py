@@ -4,20 +4,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from staf_backend.staf.config import CROP_PX
 from training.synthetic.recipe import Degradation
 
-CROP = 224
+_COARSEST_PX = 56  # the side of the smallest crop that was enlarged; chosen
+_DEFOCUS_PX = (0.4, 1.8)  # least and most; chosen
 
 
 @dataclass(frozen=True)
-class Wear:
-    """One recording's flaws.
+class Flaws:
+    """What one recording suffers.
 
     Attributes:
         gains: (3,) of red, green, blue.
         gamma: exponent of the encoded picture.
         defocus_px: deviation of the blur, on the crop; 0 for none.
-        coarse: pixels of the side the crop was enlarged from; CROP for none.
+        coarse: pixels of the side the crop was enlarged from; CROP_PX for none.
         noise: deviation over white.
         quality: of JPEG, 0 for none.
         edges: left, top, right, bottom of the picture beyond which crops are black, in picture
@@ -33,9 +35,9 @@ class Wear:
     edges: tuple[float, float, float, float]
 
 
-def draw_wear(
+def draw_flaws(
     degradation: Degradation, squares: np.ndarray, cut: float, rng: np.random.Generator
-) -> Wear:
+) -> Flaws:
     """Flaws of one recording.
 
     Args:
@@ -45,10 +47,10 @@ def draw_wear(
         rng: where randomness comes from.
     """
     gains = np.exp(rng.normal(0, degradation.white_balance, 3) * (1, 0.3, 1))
-    defocus = rng.uniform(0.4, 1.8) if rng.random() < degradation.defocus else 0.0
-    coarse = CROP
+    defocus = rng.uniform(*_DEFOCUS_PX) if rng.random() < degradation.defocus else 0.0
+    coarse = CROP_PX
     if rng.random() < degradation.coarse:
-        coarse = int(np.exp(rng.uniform(np.log(56), np.log(CROP))))
+        coarse = int(np.exp(rng.uniform(np.log(_COARSEST_PX), np.log(CROP_PX))))
     quality = int(rng.uniform(*degradation.jpeg_quality)) if rng.random() < degradation.jpeg else 0
     edges = [-np.inf, -np.inf, np.inf, np.inf]
     if rng.random() < cut:
@@ -57,39 +59,47 @@ def draw_wear(
         middle, size = squares[:, side % 2], squares[:, 2]
         far = (middle + reach * size).max() if side > 1 else (middle - reach * size).min()
         edges[side] = float(far)
-    return Wear(
-        gains, float(np.exp(rng.normal(0, degradation.gamma))), float(defocus), coarse,
-        float(degradation.noise * rng.random() ** 2), quality,
-        (edges[0], edges[1], edges[2], edges[3]),
-    )  # fmt: skip
+    return Flaws(
+        gains=gains,
+        gamma=float(np.exp(rng.normal(0, degradation.gamma))),
+        defocus_px=float(defocus),
+        coarse=coarse,
+        noise=float(degradation.noise * rng.random() ** 2),
+        quality=quality,
+        edges=(edges[0], edges[1], edges[2], edges[3]),
+    )
 
 
 def degrade(
-    picture: np.ndarray, wear: Wear, square: np.ndarray, rng: np.random.Generator, size: int = CROP
+    picture: np.ndarray,
+    flaws: Flaws,
+    square: np.ndarray,
+    rng: np.random.Generator,
+    size: int = CROP_PX,
 ) -> np.ndarray:
     """The drawn crop (S, S, 3) uint8 as it would have been recorded: (size, size, 3) uint8.
 
-    Flaws are of pixels: in a picture of another size they are as large as in a crop of CROP.
+    Flaws are of pixels: in a picture of another size they are as large as in a crop of CROP_PX.
     """
     import cv2
 
-    coarse = round(size * wear.coarse / CROP)
+    coarse = round(size * flaws.coarse / CROP_PX)
     image = cv2.resize(picture, (coarse, coarse), interpolation=cv2.INTER_AREA)
-    if wear.defocus_px:
-        image = cv2.GaussianBlur(image, (0, 0), wear.defocus_px * wear.coarse / CROP)
-    image = cv2.LUT(image, _curves(wear))
-    if wear.noise:
-        image = _noisy(image, wear.noise, rng)
-    if wear.quality:
-        image = _compressed(image, wear.quality)
-    if wear.coarse != CROP:
+    if flaws.defocus_px:
+        image = cv2.GaussianBlur(image, (0, 0), flaws.defocus_px * flaws.coarse / CROP_PX)
+    image = cv2.LUT(image, _curves(flaws))
+    if flaws.noise:
+        image = _noisy(image, flaws.noise, rng)
+    if flaws.quality:
+        image = _compressed(image, flaws.quality)
+    if flaws.coarse != CROP_PX:
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
-    return _ended(image, wear.edges, square)
+    return _ended(image, flaws.edges, square)
 
 
-def _curves(wear: Wear) -> np.ndarray:
+def _curves(flaws: Flaws) -> np.ndarray:
     """(1, 256, 3) look-up table of white balance and gamma."""
-    ramp = np.linspace(0, 1, 256)[:, None] ** wear.gamma * wear.gains
+    ramp = np.linspace(0, 1, 256)[:, None] ** flaws.gamma * flaws.gains
     return (np.clip(ramp, 0, 1) * 255 + 0.5).astype(np.uint8)[None]
 
 

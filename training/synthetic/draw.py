@@ -19,8 +19,9 @@ from training.synthetic.meshes import Things
 from training.synthetic.recipe import SyntheticError
 from training.synthetic.scene import Camera, Person
 
-CROP = 224
-_SHADOW_SIDE, _SHADOW_REACH_M = 512, 1.6
+_SHADOW_PX = 512  # side of the shadow map; chosen
+_SHADOW_REACH_M = 1.6  # from the pelvis to the map's edge: the longest arm or leg
+_MOVED_BYTES = 24  # of a skinned vertex: position and normal, three float32 each
 _ADVICE = (
     "Install moderngl (pip install moderngl) and EGL: a GPU's driver, or on Debian "
     "apt install libegl1 libgl1-mesa-dri for rendering on the processor."
@@ -103,7 +104,7 @@ class Renderer:
         self._target = context.framebuffer(
             context.renderbuffer(size, 4), context.depth_renderbuffer(size)
         )
-        self._shadow_map = context.depth_texture((_SHADOW_SIDE, _SHADOW_SIDE))
+        self._shadow_map = context.depth_texture((_SHADOW_PX, _SHADOW_PX))
         self._shadow_map.compare_func = "<="
         self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
         self._shadow_target = context.framebuffer(depth_attachment=self._shadow_map)
@@ -158,26 +159,30 @@ class Renderer:
         return self._keep(self.context.vertex_array(self._thing, content, faces))
 
     def _actor(self, actor: Actor) -> "_DrawnActor":
-        worn = actor.outfit.worn
-        rest, normal = self._buffer(worn.rest_m), self._buffer(worn.normal)
-        template, kind = self._buffer(worn.template_m), self._buffer(worn.kind)
-        joints = self._buffer(worn.joints, np.uint8)
-        weights = self._buffer(worn.weights)
-        faces = self._buffer(worn.faces, np.int32)
-        moved = self._keep(self.context.buffer(reserve=len(worn.rest_m) * 24))
+        mesh = actor.outfit.mesh
+        rest, normal = self._buffer(mesh.rest_m), self._buffer(mesh.normal)
+        template, kind = self._buffer(mesh.template_m), self._buffer(mesh.kind)
+        joints = self._buffer(mesh.joints, np.uint8)
+        weights = self._buffer(mesh.weights)
+        faces = self._buffer(mesh.faces, np.int32)
+        moved = self._keep(self.context.buffer(reserve=len(mesh.rest_m) * _MOVED_BYTES))
         array = self.context.vertex_array
-        skin = [
-            (rest, "3f", "rest_m"), (normal, "3f", "normal"), (template, "3f", "template_m"),
-            (joints, "4u1", "joints"), (weights, "4f", "weights"), (kind, "1f", "kind"),
-        ]  # fmt: skip
-        drawn = [(moved, "3f 3f", "world_m", "world_normal"), (template, "3f", "template_m"),
-                 (normal, "3f", "normal"), (kind, "1f", "kind")]  # fmt: skip
+        on_template = [
+            (template, "3f", "template_m"),
+            (normal, "3f", "normal"),
+            (kind, "1f", "kind"),
+        ]
+        at_rest = [(rest, "3f", "rest_m"), (joints, "4u1", "joints"), (weights, "4f", "weights")]
+        posed = [(moved, "3f 3f", "world_m", "world_normal")]
         return _DrawnActor(
-            actor, moved, self._keep(array(self._skin, skin)),
-            self._keep(array(self._person, drawn, faces)),
-            self._keep(array(self._shadow, [(moved, "3f 12x", "world_m")], faces)),
-            self._array(actor.outfit.cloth), self._texture(actor.outfit.folds),
-        )  # fmt: skip
+            actor,
+            moved,
+            skin=self._keep(array(self._skin, at_rest + on_template)),
+            body=self._keep(array(self._person, posed + on_template, faces)),
+            shadow=self._keep(array(self._shadow, [(moved, "3f 12x", "world_m")], faces)),
+            cloth=self._array(actor.outfit.cloth),
+            folds=self._texture(actor.outfit.folds),
+        )
 
     def picture(self, at: float, frame: int, same_shadow: bool = False) -> np.ndarray:
         """The moment `at`, in frames, in the crop of `frame`: (S, S, 3) uint8 at `pixels`.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from training.synthetic import meshes, textures
-from training.synthetic.meshes import Things, Worn
+from training.synthetic.meshes import SkinnedMesh, Things
 from training.synthetic.recipe import Looks
 from training.synthetic.scene import Camera, Person
 from training.synthetic.textures import Bank
@@ -14,7 +14,15 @@ from training.synthetic.textures import Bank
 # layers of textures: floor, walls, what is in front; the last one is the backdrop's
 _FLOOR, _WALL, _FRONT, _BACK = range(4)
 
-_MOST_HIDDEN = 0.55  # share of the joints that one thing hides
+_MOST_HIDDEN = 0.55  # share of the joints that one thing hides; chosen
+_HAIR = np.array(
+    [
+        *([0.08, 0.07, 0.06], [0.25, 0.16, 0.1], [0.5, 0.32, 0.18]),
+        *([0.8, 0.66, 0.42], [0.6, 0.58, 0.56], [0.5, 0.2, 0.1]),
+    ]
+)
+"""Colours, 0..1: black, brown, light brown, blond, grey, red; chosen, and so are their shares."""
+_HAIR_SHARES = (0.34, 0.28, 0.13, 0.1, 0.1, 0.05)
 
 
 @dataclass(frozen=True)
@@ -22,13 +30,13 @@ class Outfit:
     """A person's appearance.
 
     Attributes:
-        worn: the mesh with what hangs from it.
+        mesh: the body with what hangs from it.
         numbers: uniforms of the person's shaders, by name.
         cloth: (7, S, S, 3) skin, hair, top, bottom, shoes, skirt, print.
         folds: (S, S, 3).
     """
 
-    worn: Worn
+    mesh: SkinnedMesh
     numbers: dict[str, Any]
     cloth: np.ndarray
     folds: np.ndarray
@@ -58,8 +66,8 @@ def dress(
     """
     tone, hair = textures.skin_tone(rng), _hair_colour(rng)
     bald = rng.random() < looks.bald
-    numbers = _cut(rng, bald)
-    worn = _hung(person, looks, bald, numbers["waist_y"], cell_m, rng)
+    numbers = _tailored(rng, bald)
+    mesh = _mesh(person, looks, bald, numbers["waist_y"], cell_m, rng)
     cloth = [textures.mottled(rng, tone, 0.02), textures.mottled(rng, hair, 0.12, 32)]
     cloth += [_top(bank, rng), bank.cloth(rng)]
     cloth += [textures.mottled(rng, textures.colour(rng), 0.03)]
@@ -70,7 +78,7 @@ def dress(
         "lip_colour": tuple(np.clip(tone**2 * (1.0, 0.6, 0.6), 0, 1)),
         "brow_colour": tuple(hair**2),
     }
-    return Outfit(worn, numbers, np.stack(cloth), bank.folds(rng))
+    return Outfit(mesh, numbers, np.stack(cloth), bank.folds(rng))
 
 
 def _top(bank: Bank, rng: np.random.Generator) -> np.ndarray:
@@ -80,23 +88,27 @@ def _top(bank: Bank, rng: np.random.Generator) -> np.ndarray:
     return bank.cloth(rng)
 
 
-def _hung(
-    person: Person, looks: Looks, bald: bool, waist_y: float, cell_m: float,
+def _mesh(
+    person: Person,
+    looks: Looks,
+    bald: bool,
+    waist_y: float,
+    cell_m: float,
     rng: np.random.Generator,
-) -> Worn:  # fmt: skip
+) -> SkinnedMesh:
     """The body, perhaps with a skirt and long hair."""
-    worn = meshes.bare(person.body, person.betas, cell_m)
-    body = worn
+    body = meshes.bare(person.body, person.betas, cell_m)
+    mesh = body
     if rng.random() < looks.skirt:
         rest = person.body.rest_joints_m(person.betas)
         hem, flare = rng.uniform(-1.0, -0.5), rng.uniform(0.0, 0.12)
-        worn = worn + meshes.skirt(body, waist_y + 0.02, hem, flare, rest)
+        mesh = mesh + meshes.skirt(body, waist_y + 0.02, hem, flare, rest)
     if not bald and rng.random() < looks.long_hair:
-        worn = worn + meshes.long_hair(body, rng.uniform(0.02, 0.25), rng.uniform(1.1, 2.0))
-    return worn
+        mesh = mesh + meshes.long_hair(body, rng.uniform(0.02, 0.25), rng.uniform(1.1, 2.0))
+    return mesh
 
 
-def _cut(rng: np.random.Generator, bald: bool) -> dict[str, Any]:
+def _tailored(rng: np.random.Generator, bald: bool) -> dict[str, Any]:
     """Where clothes end, on the template, and how thick they are."""
     sleeve = rng.choice(
         [0.19, rng.uniform(0.25, 0.42), rng.uniform(0.45, 0.6), 0.655], p=[0.1, 0.4, 0.1, 0.4]
@@ -118,21 +130,19 @@ def _cut(rng: np.random.Generator, bald: bool) -> dict[str, Any]:
         "hairline": 9.0 if bald else rng.uniform(0.19, 0.235),
         "hair_end_y": rng.uniform(0.25, 0.31),
         "thickness": (
-            0.0, rng.uniform(0.004, 0.03), 0.003 + 0.009 * loose[0], 0.003 + 0.008 * loose[1],
-            rng.uniform(0.003, 0.012), 0.003,
+            *(0.0, rng.uniform(0.004, 0.03), 0.003 + 0.009 * loose[0], 0.003 + 0.008 * loose[1]),
+            *(rng.uniform(0.003, 0.012), 0.003),
         ),
         "hair_lumps": rng.uniform(0, 0.6),
         "fold_waves": rng.uniform(0, 0.5),
         "fold_depth": rng.uniform(0.2, 1.6),
         "repeats": (2.0, 3.0, rng.uniform(0.8, 4), rng.uniform(0.8, 4), 3.0, rng.uniform(0.8, 4)),
         "gloss": (rng.uniform(0, 0.2), rng.uniform(0, 0.25), *cloth_gloss),
-    }  # fmt: skip
+    }
 
 
 def _hair_colour(rng: np.random.Generator) -> np.ndarray:
-    tones = np.array([[0.08, 0.07, 0.06], [0.25, 0.16, 0.1], [0.5, 0.32, 0.18],
-                      [0.8, 0.66, 0.42], [0.6, 0.58, 0.56], [0.5, 0.2, 0.1]])  # fmt: skip
-    tone = tones[rng.choice(len(tones), p=[0.34, 0.28, 0.13, 0.1, 0.1, 0.05])]
+    tone = _HAIR[rng.choice(len(_HAIR), p=_HAIR_SHARES)]
     return np.clip(tone * rng.normal(1, 0.15), 0.02, 0.95)
 
 
@@ -142,9 +152,13 @@ def _logo(rng: np.random.Generator) -> tuple[float, float, float, float]:
 
 
 def surround(
-    person: Person, camera: Camera, squares: np.ndarray, looks: Looks, bank: Bank,
+    person: Person,
+    camera: Camera,
+    squares: np.ndarray,
+    looks: Looks,
+    bank: Bank,
     rng: np.random.Generator,
-) -> Surroundings:  # fmt: skip
+) -> Surroundings:
     """Floor, walls or a backdrop, things in front, and light."""
     photo = bool(bank.photos) and rng.random() < looks.photo
     back = bank.photograph(rng) if photo else bank.backdrop(rng)

@@ -6,15 +6,22 @@ from functools import cache
 import numpy as np
 
 from staf_backend.body.body import Body, load_body
+from staf_backend.geometry.skeleton import SMPL
+from training.moves.scenes import BODY
 
-BODY, SKIRT, HAIR = 0.0, 1.0, 2.0
+SKIN, SKIRT, HAIR = 0.0, 1.0, 2.0
 """Kinds of vertices."""
-_RINGS, _AROUND = 14, 36
+_RINGS, _AROUND = 14, 36  # vertices down and around a skirt or hair; chosen
+_PELVIS, _ANKLE = SMPL.index("pelvis"), SMPL.index("left_ankle")
+_SKIRT_JOINTS = (*SMPL.indices("pelvis", "left_hip", "right_hip"), 0)
+_HAIR_JOINTS = (*SMPL.indices("head", "spine3"), 0, 0)
+_LEG_M, _PELVIS_M = -0.902, -0.23
+"""Heights on the neutral template: the ankle's below the pelvis, the pelvis'; measured on it."""
 
 
 @dataclass(frozen=True)
-class Worn:
-    """Skinned vertices: the body, and what hangs from it.
+class SkinnedMesh:
+    """The body, and what hangs from it.
 
     Attributes:
         rest_m, normal: (V, 3) in the rest pose.
@@ -32,12 +39,14 @@ class Worn:
     kind: np.ndarray
     faces: np.ndarray
 
-    def __add__(self, other: "Worn") -> "Worn":
+    def __add__(self, other: "SkinnedMesh") -> "SkinnedMesh":
         fields = {
             name: np.concatenate([getattr(self, name), getattr(other, name)])
             for name in ("rest_m", "normal", "template_m", "joints", "weights", "kind")
         }
-        return Worn(faces=np.concatenate([self.faces, other.faces + len(self.rest_m)]), **fields)
+        return SkinnedMesh(
+            faces=np.concatenate([self.faces, other.faces + len(self.rest_m)]), **fields
+        )
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,7 @@ def normals(points_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 @cache
 def _template() -> np.ndarray:
-    return load_body("open-neutral").template_m.astype(np.float32)
+    return load_body(BODY).template_m.astype(np.float32)
 
 
 @cache
@@ -92,10 +101,10 @@ def _coarser(cell_m: float) -> tuple[np.ndarray, np.ndarray]:
     the template the one nearest to their middle stays, where it is; head, hands and feet have
     cells of half the size, and front and back are never merged.
     """
-    points, faces = _template(), load_body("open-neutral").faces
+    points, faces = _template(), load_body(BODY).faces
     fine = (points[:, 1] > 0.24) | (np.abs(points[:, 0]) > 0.62) | (points[:, 1] < -1.1)
     cells = np.floor(points / np.where(fine, cell_m / 2, cell_m)[:, None])
-    front = _normals("open-neutral")[:, 2] > 0
+    front = _normals(BODY)[:, 2] > 0
     keys = np.concatenate([cells, np.stack([fine, front], -1)], 1)
     _, group = np.unique(keys, axis=0, return_inverse=True)
     group = group.reshape(-1)
@@ -108,7 +117,7 @@ def _coarser(cell_m: float) -> tuple[np.ndarray, np.ndarray]:
     return kept, merged[(a != b) & (b != c) & (c != a)].astype(np.int32)
 
 
-def bare(body: Body, betas: np.ndarray, cell_m: float) -> Worn:
+def bare(body: Body, betas: np.ndarray, cell_m: float) -> SkinnedMesh:
     """The body's own mesh in its rest pose.  All open bodies share their vertices' meaning.
 
     Args:
@@ -118,30 +127,34 @@ def bare(body: Body, betas: np.ndarray, cell_m: float) -> Worn:
     """
     kept, faces = _coarser(cell_m) if cell_m else (np.arange(len(body.template_m)), body.faces)
     rest = body.rest_vertices_m(betas, kept)
-    return Worn(
-        rest.astype(np.float32), _normals(body.name)[kept], _template()[kept],
-        body.skin_joints[kept].astype(np.uint8), body.skin_weights[kept].astype(np.float32),
-        np.full(len(rest), BODY, np.float32), faces,
-    )  # fmt: skip
+    return SkinnedMesh(
+        rest_m=rest.astype(np.float32),
+        normal=_normals(body.name)[kept],
+        template_m=_template()[kept],
+        joints=body.skin_joints[kept].astype(np.uint8),
+        weights=body.skin_weights[kept].astype(np.float32),
+        kind=np.full(len(rest), SKIN, np.float32),
+        faces=faces,
+    )
 
 
 def skirt(
-    worn: Worn, top_y: float, hem_y: float, flare_m: float, rest_joints_m: np.ndarray
-) -> Worn:
+    body: SkinnedMesh, top_y: float, hem_y: float, flare_m: float, rest_joints_m: np.ndarray
+) -> SkinnedMesh:
     """A skirt or a coat's tail: rings around waist and legs that hang from hips and thighs.
 
     Args:
-        worn: the body it goes around.
+        body: what it goes around.
         top_y, hem_y: heights on the template.
         flare_m: how much wider than the legs the hem is.
         rest_joints_m: (24, 3) of this shape.
     """
     heights = np.linspace(top_y, hem_y, _RINGS)
     angles = np.linspace(-np.pi, np.pi, _AROUND, endpoint=False)
-    trunk = worn.rest_m[(np.abs(worn.template_m[:, 0]) < 0.33) & (worn.template_m[:, 1] < 0.1)]
+    trunk = body.rest_m[(np.abs(body.template_m[:, 0]) < 0.33) & (body.template_m[:, 1] < 0.1)]
     # heights of this shape from heights of the template: hips and ankles are where they are
-    tall = (rest_joints_m[7, 1] - rest_joints_m[0, 1]) / -0.902
-    rest_y = rest_joints_m[0, 1] + (heights + 0.23) * tall
+    tall = (rest_joints_m[_ANKLE, 1] - rest_joints_m[_PELVIS, 1]) / _LEG_M
+    rest_y = rest_joints_m[_PELVIS, 1] + (heights - _PELVIS_M) * tall
     radius = np.maximum.accumulate(_girth(trunk, rest_y, angles) + 0.012, axis=0)
     share = np.linspace(0, 1, _RINGS)[:, None]
     radius = radius + flare_m * share * (1 + 0.25 * np.sin(angles * 7))
@@ -159,22 +172,22 @@ def skirt(
     left = np.clip(rest[:, 0] / 0.2 + 0.5, 0, 1)
     legs = np.repeat(0.85 * share[:, 0] ** 0.7, _AROUND)
     weights = np.stack([1 - legs, legs * left, legs * (1 - left), 0 * legs], -1)
-    return _hanging(rest, template, (0, 1, 2, 0), weights, SKIRT, _tube(closed=True))
+    return _hanging(rest, template, _SKIRT_JOINTS, weights, SKIRT, _tube(closed=True))
 
 
-def long_hair(worn: Worn, end_y: float, width: float) -> Worn:
+def long_hair(body: SkinnedMesh, end_y: float, width: float) -> SkinnedMesh:
     """Hair from the crown over nape and sides down to `end_y` of the template.
 
     Args:
-        worn: the body.
+        body: whose hair it is.
         end_y: height on the template.
         width: how far around the head it goes, radians to each side of the nape.
     """
     heights = np.linspace(0.46, end_y, _RINGS)
     angles = np.linspace(np.pi - width, np.pi + width, _AROUND)
-    chosen = (np.abs(worn.template_m[:, 0]) < 0.12) & (worn.template_m[:, 1] > 0.0)
-    head = worn.rest_m[chosen]
-    rise = (worn.rest_m - worn.template_m)[worn.template_m[:, 1] > 0.25].mean(0)
+    chosen = (np.abs(body.template_m[:, 0]) < 0.12) & (body.template_m[:, 1] > 0.0)
+    head = body.rest_m[chosen]
+    rise = (body.rest_m - body.template_m)[body.template_m[:, 1] > 0.25].mean(0)
     rest_y = heights + rise[1]
     girth = _girth(head, rest_y, angles)
     radius = np.clip(np.maximum.accumulate(girth, axis=0), 0.06, 0.12) + 0.015
@@ -188,7 +201,7 @@ def long_hair(worn: Worn, end_y: float, width: float) -> Worn:
     ).reshape(-1, 3)
     below = np.clip((0.33 - np.repeat(heights, _AROUND)) / 0.3, 0, 1) * 0.7
     weights = np.stack([1 - below, below, 0 * below, 0 * below], -1)
-    return _hanging(rest, rest - rise, (15, 9, 0, 0), weights, HAIR, _tube(closed=False))
+    return _hanging(rest, rest - rise, _HAIR_JOINTS, weights, HAIR, _tube(closed=False))
 
 
 def _girth(points_m: np.ndarray, heights: np.ndarray, angles: np.ndarray) -> np.ndarray:
@@ -214,33 +227,41 @@ def _tube(closed: bool) -> np.ndarray:
 
 
 def _hanging(
-    rest: np.ndarray, template: np.ndarray, joints: tuple[int, int, int, int],
-    weights: np.ndarray, kind: float, faces: np.ndarray,
-) -> Worn:  # fmt: skip
+    rest: np.ndarray,
+    template: np.ndarray,
+    joints: tuple[int, ...],
+    weights: np.ndarray,
+    kind: float,
+    faces: np.ndarray,
+) -> SkinnedMesh:
+    """Vertices (V, 3) that follow joints, at most four, by weights (V, 4)."""
     count = len(rest)
-    return Worn(
-        rest.astype(np.float32), normals(rest, faces).astype(np.float32),
-        template.astype(np.float32), np.tile(np.array(joints, np.uint8), (count, 1)),
-        weights.astype(np.float32), np.full(count, kind, np.float32), faces,
-    )  # fmt: skip
+    return SkinnedMesh(
+        rest_m=rest.astype(np.float32),
+        normal=normals(rest, faces).astype(np.float32),
+        template_m=template.astype(np.float32),
+        joints=np.tile(np.array(joints, np.uint8), (count, 1)),
+        weights=weights.astype(np.float32),
+        kind=np.full(count, kind, np.float32),
+        faces=faces,
+    )
 
 
 def quad(
-    corner: np.ndarray, along: np.ndarray, up: np.ndarray, layer: int,
-    repeats: tuple[float, float], glow: bool = False, cells: int = 1,
-) -> Things:  # fmt: skip
+    corner: np.ndarray,
+    along: np.ndarray,
+    up: np.ndarray,
+    layer: int,
+    repeats: tuple[float, float],
+    glow: bool = False,
+) -> Things:
     """A rectangle from a corner along two edges, its texture repeated."""
-    steps = np.linspace(0, 1, cells + 1)
-    u, v = (grid.ravel() for grid in np.meshgrid(steps, steps, indexing="ij"))
+    u, v = np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 1.0, 0.0, 1.0])
     points = corner + u[:, None] * along + v[:, None] * up
     normal = np.cross(along, up)
     normal = np.tile(normal / np.linalg.norm(normal), (len(points), 1))
     uv = np.stack([u * repeats[0], v * repeats[1], np.full(len(u), layer)], -1)
-    first = (np.arange(cells)[:, None] * (cells + 1) + np.arange(cells)).ravel()
-    right, over = first + cells + 1, first + 1
-    faces = np.concatenate(
-        [np.stack([first, right, over], -1), np.stack([over, right, right + 1], -1)]
-    )
+    faces = np.array([[0, 2, 1], [1, 2, 3]])
     return Things(points, normal, uv, np.full(len(points), float(glow)), faces)
 
 

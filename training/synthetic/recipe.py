@@ -3,14 +3,22 @@
 import dataclasses
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from staf_backend import StafError
 from staf_backend.body.body import OPEN_BODIES
-from training.moves.variety import Variety
+from staf_backend.staf.config import CROP_PX
+from training.moves.mocap import Clip, split
+from training.moves.scenes import BODY, figure_of, open_clips
+from training.moves.variety import Variety, check_chances
 
 PARTS = ("train", "held-out", "all")
+"""Whose motion, and which appearances; the places in this tuple are parts of the seeds."""
+_BODIES = ((BODY, 0.5), ("open-male", 0.25), ("open-female", 0.25))
+_PIXELS, _CELL_M = (CROP_PX, 8 * CROP_PX), (0.0, 0.05)
+"""Least and most; chosen: no coarser than the crop, no finer than helps; hands stay hands."""
 
 
 class SyntheticError(StafError):
@@ -50,13 +58,12 @@ class Views:
     def __post_init__(self) -> None:
         _growing("distance_m", self.distance_m)
         _growing("focal", self.focal)
-        for name in ("steep", "moving", "shaken", "truncated"):
-            _chance(name, getattr(self, name))
+        check_chances(self, ("steep", "moving", "shaken", "truncated"))
 
 
 @dataclass(frozen=True)
 class Looks:
-    """Appearance: chances, unless said otherwise.
+    """Appearance: chances, unless noted otherwise.
 
     Attributes:
         skirt: a skirt or a coat's tail over the legs.
@@ -80,9 +87,7 @@ class Looks:
     other_person: float = 0.12
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if name != "occluders":
-                _chance(name, value)
+        check_chances(self, (name for name in vars(self) if name != "occluders"))
         if self.occluders < 0:
             raise ValueError(f"occluders must not be negative, got {self.occluders}")
 
@@ -112,8 +117,7 @@ class Degradation:
     jpeg_quality: tuple[float, float] = (25, 95)
 
     def __post_init__(self) -> None:
-        for name in ("motion_blur", "defocus", "coarse", "jpeg"):
-            _chance(name, getattr(self, name))
+        check_chances(self, ("motion_blur", "defocus", "coarse", "jpeg"))
         if self.motion_steps < 1:
             raise ValueError(f"motion_steps must be 1 or more, got {self.motion_steps}")
         _growing("jpeg_quality", self.jpeg_quality)
@@ -140,9 +144,7 @@ class SyntheticRecipe:
     mocap: str = ""
     part: str = "train"
     held_out: tuple[str, ...] = ("03", "07", "10", "12")
-    bodies: tuple[tuple[str, float], ...] = (
-        ("open-neutral", 0.5), ("open-male", 0.25), ("open-female", 0.25),
-    )  # fmt: skip
+    bodies: tuple[tuple[str, float], ...] = _BODIES
     photos: str = ""
     sampled: float = 0.15
     frames: tuple[int, int] = (27, 150)
@@ -163,15 +165,15 @@ class SyntheticRecipe:
         for name, _ in self.bodies:
             if name not in OPEN_BODIES:
                 raise ValueError(f"bodies must be among {', '.join(OPEN_BODIES)}, got {name!r}")
-        _chance("sampled", self.sampled)
+        check_chances(self, ("sampled",))
         _growing("frames", self.frames)
         _growing("rate_hz", self.rate_hz)
         if self.part_frames < 1:
             raise ValueError(f"part_frames must be 1 or more, got {self.part_frames}")
-        if not 224 <= self.pixels <= 1792:
-            raise ValueError(f"pixels must be 224 to 1792, got {self.pixels}")
-        if not 0 <= self.cell_m <= 0.05:
-            raise ValueError(f"cell_m must be 0 to 0.05 metres, got {self.cell_m}")
+        if not _PIXELS[0] <= self.pixels <= _PIXELS[1]:
+            raise ValueError(f"pixels must be {_PIXELS[0]} to {_PIXELS[1]}, got {self.pixels}")
+        if not _CELL_M[0] <= self.cell_m <= _CELL_M[1]:
+            raise ValueError(f"cell_m must be 0 to {_CELL_M[1]} metres, got {self.cell_m}")
 
     def to_json(self) -> str:
         """The recipe as JSON text."""
@@ -223,9 +225,24 @@ def _value(entry: "dataclasses.Field[Any]", value: Any) -> Any:
     return value
 
 
-def _chance(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} is a chance between 0 and 1, got {value}")
+def clips_of(recipe: SyntheticRecipe) -> list[Clip]:
+    """The captured motion of the recipe's part; none where it names no file.
+
+    Raises:
+        MocapError: the file cannot be read, or one side of the split is empty.
+    """
+    return list(_clips(recipe.mocap, recipe.part, recipe.held_out))
+
+
+@cache
+def _clips(path: str, part: str, held_out: tuple[str, ...]) -> tuple[Clip, ...]:
+    if not path:
+        return ()
+    clips = open_clips(Path(path), figure_of(BODY))
+    if part == "all":
+        return tuple(clips)
+    kept, held = split(clips, held_out)
+    return tuple(kept if part == "train" else held)
 
 
 def _growing(name: str, pair: tuple[float, float]) -> None:

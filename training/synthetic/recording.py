@@ -1,6 +1,6 @@
 """Synthetic videos as a camera recorded them: whole pictures, in which people must yet be found.
 
-    Take ─► one square about the camera's axis that holds every crop ─► drawn ─► worn ─► .png files
+    Take ─► one square about the camera's axis that holds all crops ─► drawn ─► flawed ─► .png files
 
 The picture is square, and large enough that crops out of it are as fine as the synthetic ones.
 """
@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from staf_backend.files.atomic import OutputError
-from training.synthetic.degrade import CROP
+from staf_backend.staf.config import CROP_PX
 from training.synthetic.studio import Studio, Take
 from training.targets.samples import Targets
 
-_SMALLEST, _LARGEST_PX = 1.0, 1280
+_SMALLEST = 1.0  # side in picture coordinates: the picture itself
+_LARGEST_PX = 1280  # side; chosen: larger ones take too long to draw
 _STEP_PX = 160  # few sizes: each keeps a renderer
 _SINGLE_HZ = 30.0  # of a video of one frame
 
@@ -51,7 +52,7 @@ def plan(take: Take) -> Recording:
     squares, times_s = take.shot.squares, take.times_s
     reach = np.abs(squares[:, :2]) + squares[:, 2:] / 2
     side = max(_SMALLEST, 2 * float(reach.max()))
-    wanted = CROP * side / float(squares[:, 2].min())
+    wanted = CROP_PX * side / float(squares[:, 2].min())
     size_px = min(_LARGEST_PX, _STEP_PX * int(np.ceil(wanted / _STEP_PX)))
     rate_hz = 1 / float(times_s[1] - times_s[0]) if len(times_s) > 1 else _SINGLE_HZ
     return Recording(side, size_px, take.shot.camera.focal * size_px / side, rate_hz)

@@ -4,6 +4,7 @@
 
 World axes are y up, metres, the floor at y = 0.  A picture's coordinates are its height's shares
 from its middle (x right, y down); a point p in camera axes falls on focal · (p.x, p.y) / p.z.
+What targets mean on crops is said in `targets.squares`.
 """
 
 from dataclasses import dataclass
@@ -14,16 +15,21 @@ import torch
 from staf_backend.body.body import Body, load_body
 from staf_backend.geometry import rotations, skeleton
 from staf_backend.staf.body import LANDMARK_VERTICES, BodyPoints, tables_from_body
-from training.synthetic.motion import Movement, smooth_series
+from training.moves.movement import Movement
+from training.moves.scenes import BETA_WIDTHS
+from training.moves.smooth_noise import smooth_series, smoothed
 from training.synthetic.recipe import Views
 from training.targets.body_joints import BodyJoints
-from training.targets.joints import COUNT, HIPS
-from training.targets.samples import CROP_SCALE, Targets
+from training.targets.samples import Targets
+from training.targets.squares import crop_turns, exact_targets, on_crops, tracked_squares
 
-BETA_WIDTH = np.array([1.0, 0.8, 0.8, 0.7, 0.6, 0.5, 0.5, 0.5, 0.5, 0.5])
-"""Deviations of the betas that are drawn."""
-_NEAREST_M = 0.6  # no part of the person comes nearer to the camera
-_LOWEST_M = 0.15  # cameras stay above the floor
+_WIDEST_BETA = 2.5  # deviations; chosen: nobody beyond
+_SLIPS = 0.02  # share of frames whose lowest point may lie below the floor; chosen
+_NEAREST_M = 0.6  # no part of the person comes nearer to the camera; chosen
+_LOWEST_M = 0.15  # cameras stay above the floor; chosen
+_FOLLOW_S, _HAND_S, _BOX_DRIFT_S = 0.4, 0.25, 0.6
+"""How slowly a travelling camera follows, a hand sways, and a box drifts; chosen."""
+_PART = (0.45, 0.9)  # least and most of the side that a crop of a part keeps; chosen
 
 
 @dataclass(frozen=True)
@@ -85,13 +91,13 @@ def stand(
         place_m: x and z that are added to the path.
     """
     body = load_body(name)
-    betas = np.clip(rng.standard_normal(10), -2.5, 2.5) * BETA_WIDTH
+    drawn = rng.standard_normal(len(BETA_WIDTHS))
+    betas = np.clip(drawn, -_WIDEST_BETA, _WIDEST_BETA) * BETA_WIDTHS
     rest = body.rest_joints_m(betas)
     path = movement.pelvis_m + np.array([place_m[0], 0, place_m[1]])
     subset = np.concatenate([body.reduced_vertices, LANDMARK_VERTICES])
     skin = body.vertices_m(movement.local, betas, path, subset)
-    # the very lowest point may be one frame's slip
-    rise = np.array([0, -np.quantile(skin[..., 1].min(1), 0.02), 0])
+    rise = np.array([0, -np.quantile(skin[..., 1].min(1), _SLIPS), 0])
     path, skin = path + rise, skin + rise
     turned, placed = skeleton.forward_kinematics(movement.local, rest, path)
     offsets = placed - (turned @ rest[..., None])[..., 0]
@@ -130,7 +136,7 @@ def look(person: Person, rate_hz: float, views: Views, rng: np.random.Generator)
     yaw = np.full(frames, rng.uniform(0, 2 * np.pi))
     aim = np.repeat(middle[None], frames, 0)
     if rng.random() < views.moving:
-        aim += rng.uniform(0.3, 1) * (_slow(person.pelvis_m, 0.4 * rate_hz) - middle)
+        aim += rng.uniform(0.3, 1) * (smoothed(person.pelvis_m, _FOLLOW_S * rate_hz) - middle)
         yaw += rng.normal(0, 0.12) * np.linspace(-1, 1, frames) * frames / rate_hz
         far *= np.exp(rng.normal(0, 0.06) * np.linspace(-1, 1, frames))
     tilt = np.radians(pitch)
@@ -144,20 +150,11 @@ def look(person: Person, rate_hz: float, views: Views, rng: np.random.Generator)
     room = 0.5 * min(0.3, 0.45 / focal) * np.mean(far)
     aim = aim + rng.uniform(-1, 1, 3) * (room * 1.4, room * 0.5, room * 1.4)
     if rng.random() < views.shaken:
-        sway = smooth_series(rng, frames, 6, 0.25 * rate_hz) * rng.random() * 0.015
+        sway = smooth_series(rng, frames, 6, _HAND_S * rate_hz) * rng.random() * 0.015
         place, aim = place + sway[:, :3], aim + sway[:, 3:] * np.mean(far)
     place[:, 1] = np.maximum(place[:, 1], _LOWEST_M)
     roll = np.radians(rng.normal(0, views.roll_deg))
     return Camera(_looking(place, aim, roll), place, focal)
-
-
-def _slow(path: np.ndarray, width: float) -> np.ndarray:
-    """The path (T, 3), smoothed over about `width` frames."""
-    reach = int(np.ceil(2 * width))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
-    padded = np.pad(path, ((reach, reach), (0, 0)), mode="edge")
-    smooth = [np.convolve(padded[:, axis], kernel / kernel.sum(), "valid") for axis in range(3)]
-    return np.stack(smooth, -1)
 
 
 def _too_near(points_m: np.ndarray, place_m: np.ndarray, outward: np.ndarray) -> float:
@@ -187,53 +184,24 @@ def crop_squares(
     flat = camera.project(person.box_m)
     low, high = flat.min(1), flat.max(1)
     boxes = np.column_stack([(low + high) / 2, np.log((high - low).max(-1))])
-    boxes = _slow(boxes, rng.uniform(0.5, 0.12 * rate_hz))
-    drift = smooth_series(rng, len(boxes), 3, 0.6 * rate_hz)
+    boxes = smoothed(boxes, rng.uniform(0.5, 0.12 * rate_hz))
+    drift = smooth_series(rng, len(boxes), 3, _BOX_DRIFT_S * rate_hz)
     jitter = rng.standard_normal((len(boxes), 3)) * 0.01 * rng.exponential(1.0)
     error = (drift + jitter) * views.box_jitter * (1, 1, 0.5)
     side = np.exp(boxes[:, 2:] + error[:, 2:])
-    centre = boxes[:, :2] + error[:, :2] * side
+    part, off = np.ones(1), np.zeros(2)
     if rng.random() < views.truncated:
-        part = rng.uniform(0.45, 0.9)
-        centre += rng.uniform(-1, 1, 2) * (0.3, 1) * side * (1 - part) * 0.5
-        side = side * part
-    return np.concatenate([centre, side * CROP_SCALE], -1)
-
-
-def crop_turns(squares: np.ndarray, focal: float) -> np.ndarray:
-    """Rotations (T, 3, 3) that turn the camera straight at the crops' centres.
-
-    The smallest turn that takes the viewing ray of the crop's centre to the z axis.
-    """
-    ray = np.concatenate([squares[:, :2] / focal, np.ones((len(squares), 1))], -1)
-    ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
-    axis = np.cross(ray, (0.0, 0.0, 1.0))
-    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
-    angle = np.arctan2(sine, ray[:, 2:])
-    return rotations.from_axis_angle(axis / np.maximum(sine, 1e-12) * angle)
+        part, off = rng.uniform(*_PART, 1), rng.uniform(-1, 1, 2)
+    return tracked_squares(boxes[:, :2], side, error[:, :2], part, off)
 
 
 def truth(person: Person, camera: Camera, squares: np.ndarray, betas_known: bool) -> Targets:
-    """Exact targets of all frames.
-
-    A crop shows nothing of where in the picture it was cut, and the same pose looks turned when
-    it is seen from the side.  So joints_m and the rotation of joint 0 are those of the camera
-    turned straight at the crop's centre (`crop_turns`).  Keypoints are where the joints fall in
-    the crop as it was cut, by the true perspective.
-    """
-    frames = len(squares)
-    turn = crop_turns(squares, camera.focal) @ camera.view
-    flat = (camera.project(person.joints_m) - squares[:, None, :2]) / (squares[:, None, 2:] / 2)
-    joints = person.joints_m - person.joints_m[:, list(HIPS)].mean(1, keepdims=True)
-    local = person.rotations.copy()
-    local[:, 0] = turn @ local[:, 0]
-    sure = np.ones((frames, COUNT, 1))
-    fields = Targets(
-        np.concatenate([flat, sure], -1),
-        np.concatenate([joints @ turn.swapaxes(-1, -2), sure], -1),
-        local,
-        np.tile(person.betas * betas_known, (frames, 1)),
-        np.ones(frames),
-        np.full(frames, float(betas_known)),
+    """Exact targets of all frames, on crops (T, 3)."""
+    return exact_targets(
+        person.joints_m,
+        on_crops(camera.project(person.joints_m), squares),
+        person.rotations,
+        np.tile(person.betas, (len(squares), 1)),
+        crop_turns(squares, camera.focal) @ camera.view,
+        betas_known=betas_known,
     )
-    return fields.map(lambda field: field.astype(np.float32))

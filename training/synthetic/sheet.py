@@ -5,19 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from training.synthetic.recipe import SyntheticError
-from training.targets.joints import JOINTS_49
+from training.targets.joints import BONES, JOINTS_49, OPENPOSE
 from training.targets.samples import ImageSource, SequenceSource, Targets
 
 Rows = list[list[tuple[np.ndarray, Targets]]]
 ROWS, COLUMNS = 6, 8
-BONES = (
-    *(("right_ankle", "right_knee"), ("right_knee", "right_hip"), ("left_hip", "left_knee")),
-    *(("left_knee", "left_ankle"), ("right_wrist", "right_elbow"), ("neck", "head_top")),
-    *(("right_elbow", "right_shoulder"), ("left_shoulder", "left_elbow")),
-    *(("left_elbow", "left_wrist"), ("right_hip", "left_hip"), ("right_shoulder", "left_shoulder")),
-    *(("op_left_heel", "op_left_big_toe"), ("op_right_heel", "op_right_big_toe")),
-)
-"""Pairs of the 49 joints that a figure of lines joins."""
+_RED, _BLUE, _GREEN = (255, 60, 60), (60, 90, 255), (80, 255, 80)
+_FARTHEST_PX = 999  # cv2 draws no line to infinity
 
 
 def write_sheet(rows: Rows, path: Path, with_targets: bool) -> None:
@@ -67,11 +61,12 @@ def _marked(image: np.ndarray, targets: Targets) -> np.ndarray:
 
     canvas = image.copy()
     half = len(image) / 2
-    points = np.clip((targets.keypoints[:, :2] + 1) * half, -999, 999).astype(int).tolist()
+    points_px = np.clip((targets.keypoints[:, :2] + 1) * half, -_FARTHEST_PX, _FARTHEST_PX)
+    points = points_px.astype(int).tolist()
     for first, second in BONES:
-        colour = (60, 90, 255) if "right" in first else (255, 60, 60)
+        colour = _BLUE if "right" in first else _RED
         ends = (points[JOINTS_49.index(first)], points[JOINTS_49.index(second)])
         cv2.line(canvas, ends[0], ends[1], colour, 1, cv2.LINE_AA)
-    for point in points[:25]:
-        cv2.circle(canvas, point, 2, (80, 255, 80), -1)
+    for point in points[: len(OPENPOSE)]:
+        cv2.circle(canvas, point, 2, _GREEN, -1)
     return canvas

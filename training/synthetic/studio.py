@@ -1,11 +1,11 @@
 """Synthetic people: open bodies in captured or sampled motion, drawn with exact targets.
 
-    seed, index ─► motion ─► person, camera, crops ─► clothes, place, light ─► drawn ─► worn ─► crop
-                   motion    scene                    looks                    draw     degrade
+    seed, index ─► motion ─► person, camera, crops ─► clothes, light ─► drawn ─► flawed ─► crop
+                   movement  scene                    looks             draw     degrade
 
 The same recipe, seed and index give the same bytes on one machine (drivers differ in the last
-bits).  What a crop's targets mean is said at `scene.truth`: joints and the root's
-rotation belong to a camera that is turned straight at the crop.
+bits).  What a crop's targets mean is said in `targets.squares`: joints and the root's rotation
+belong to a camera that is turned straight at the crop.
 
     python -m training.synthetic.studio --mocap FILE --sheet sheet.png
 """
@@ -15,18 +15,18 @@ import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from staf_backend.staf.config import CROP_PX
 from training.command import command_line
-from training.moves.mocap import Clip, split
-from training.synthetic import degrade, looks, motion, scene
-from training.synthetic.degrade import CROP, Wear
+from training.moves import movement
+from training.moves.movement import Movement
+from training.synthetic import degrade, looks, scene
+from training.synthetic.degrade import Flaws
 from training.synthetic.draw import Actor, Renderer, Shot, check_process, renderer
-from training.synthetic.motion import Movement
-from training.synthetic.recipe import PARTS, SyntheticError, SyntheticRecipe
+from training.synthetic.recipe import PARTS, SyntheticError, SyntheticRecipe, clips_of
 from training.synthetic.scene import Person
 from training.synthetic.sheet import COLUMNS, ROWS, image_rows, video_rows, write_sheet
 from training.synthetic.textures import Bank, photographs
@@ -39,7 +39,7 @@ class Take:
 
     Attributes:
         shot: what is drawn.
-        wear: what the recording does to it.
+        flaws: of the recording.
         targets: of the T frames.
         times_s: (T,).
         shutter: share of a frame's time that the shutter is open; 0 where nothing blurs.
@@ -47,33 +47,11 @@ class Take:
     """
 
     shot: Shot
-    wear: Wear
+    flaws: Flaws
     targets: Targets
     times_s: np.ndarray
     shutter: float
     noise_seed: int
-
-
-def clips_of(recipe: SyntheticRecipe) -> list[Clip]:
-    """The captured motion of the recipe's part; none where it names no file.
-
-    Raises:
-        MocapError: the file cannot be read, or one side of the split is empty.
-    """
-    return list(_clips(recipe.mocap, recipe.part, recipe.held_out))
-
-
-@cache
-def _clips(path: str, part: str, held_out: tuple[str, ...]) -> tuple[Clip, ...]:
-    if not path:
-        return ()
-    from training.moves.scenes import figure_of, open_clips
-
-    clips = open_clips(Path(path), figure_of("open-neutral"))
-    if part == "all":
-        return tuple(clips)
-    kept, held = split(clips, held_out)
-    return tuple(kept if part == "train" else held)
 
 
 class Studio:
@@ -106,11 +84,11 @@ class Studio:
         )
         around = looks.surround(person, camera, squares, recipe.looks, self.bank, rng)
         cut = recipe.views.truncated / 2
-        wear = degrade.draw_wear(recipe.degradation, squares, cut, rng)
+        flaws = degrade.draw_flaws(recipe.degradation, squares, cut, rng)
         blurred = rng.random() < recipe.degradation.motion_blur
         return Take(
             Shot(actors, around, camera, squares),
-            wear,
+            flaws,
             scene.truth(person, camera, squares, body == recipe.bodies[0][0]),
             np.arange(frames) / rate_hz,
             float(rng.uniform(0.3, 1.0)) if blurred else 0.0,
@@ -124,8 +102,8 @@ class Studio:
     def _move(self, frames: int, rate_hz: float, rng: np.random.Generator) -> Movement:
         variety = self.recipe.variety
         if not self.clips or rng.random() < self.recipe.sampled:
-            return motion.sampled(frames, rate_hz, variety, rng)
-        return motion.captured(self.clips, frames, rate_hz, variety, rng)
+            return movement.sampled(frames, rate_hz, variety, rng)
+        return movement.captured(self.clips, frames, rate_hz, variety, rng)
 
     def _other(self, person: Person, rate_hz: float, rng: np.random.Generator) -> Person:
         """Somebody else, a step or more away."""
@@ -137,20 +115,20 @@ class Studio:
             self._body(rng), self._move(frames, rate_hz, rng), rng, (float(x), float(z))
         )
 
-    def pictures(self, take: Take, first: int, last: int, size: int = CROP) -> np.ndarray:
+    def pictures(self, take: Take, first: int, last: int, size: int = CROP_PX) -> np.ndarray:
         """Crops (last - first, size, size, 3) uint8 RGB of a take's frames.
 
         Raises:
             SyntheticError: nothing can draw here.
         """
-        drawing = renderer(round(self.recipe.pixels * size / CROP))
+        drawing = renderer(round(self.recipe.pixels * size / CROP_PX))
         drawing.begin(take.shot)
         pictures = np.empty((last - first, size, size, 3), np.uint8)
         for frame in range(first, last):
             drawn = self._exposed(drawing, take, frame)
             rng = np.random.default_rng([take.noise_seed, frame])
             square = take.shot.squares[frame]
-            pictures[frame - first] = degrade.degrade(drawn, take.wear, square, rng, size)
+            pictures[frame - first] = degrade.degrade(drawn, take.flaws, square, rng, size)
         return pictures
 
     def _exposed(self, drawing: Renderer, take: Take, frame: int) -> np.ndarray:

@@ -10,22 +10,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from staf_backend.staf.body import JOINTS, JOINTS_49, LANDMARK_VERTICES, BodyPoints, BodyTables
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.staf.body import JOINTS_49 as PICKS
+from staf_backend.staf.body import LANDMARK_VERTICES, BodyPoints, BodyTables
+from training.targets.joints import JOINTS_49
 
-_NOSE = 24
-# The nine as weighted sums of joints and landmark vertices: right hip, left hip, neck, head top,
-# pelvis, thorax, spine, jaw, head.  The head's top lies as far above the ears as the neck below.
-_COMPOSED: tuple[dict[int, float], ...] = (
-    {2: 1.0},
-    {1: 1.0},
-    {12: 0.5, 16: 0.25, 17: 0.25},
-    {27: 0.9, 28: 0.9, 12: -0.8},
-    {0: 1.0},
-    {16: 0.5, 17: 0.5},
-    {3: 0.5, 6: 0.5},
-    {15: 0.7, _NOSE: 0.3},
-    {27: 0.5, 28: 0.5},
-)
+_COMPOSED: dict[str, dict[str, float]] = {
+    "right_hip": {"R_Hip": 1.0},
+    "left_hip": {"L_Hip": 1.0},
+    "neck": {"Neck": 0.5, "L_Shoulder": 0.25, "R_Shoulder": 0.25},
+    "head_top": {"op_right_ear": 0.9, "op_left_ear": 0.9, "Neck": -0.8},
+    "pelvis": {"Pelvis": 1.0},
+    "thorax": {"L_Shoulder": 0.5, "R_Shoulder": 0.5},
+    "spine": {"Spine1": 0.5, "Spine2": 0.5},
+    "jaw": {"Head": 0.7, "op_nose": 0.3},
+    "head": {"op_right_ear": 0.5, "op_left_ear": 0.5},
+}
+"""The nine, in the regressor's order, as weighted sums of SMPL's joints and of OpenPose's points
+that are vertices.  The head's top lies as far above the ears as the neck below; chosen so that
+each point lies where its name says on the open body (tests/training/targets)."""
 
 
 class BodyJoints(nn.Module):
@@ -47,12 +50,18 @@ class BodyJoints(nn.Module):
         known = torch.cat([points.joints_m, landmarks], 1)
         nine = self.get_buffer("nine")
         regressed = torch.matmul(nine, points.vertices_m if self.exact else known)
-        return torch.cat([known, regressed], 1)[:, list(JOINTS_49)]
+        return torch.cat([known, regressed], 1)[:, list(PICKS)]
 
 
 def _composed() -> np.ndarray:
-    rows = np.zeros((len(_COMPOSED), JOINTS + len(LANDMARK_VERTICES)))
-    for row, parts in zip(rows, _COMPOSED):
-        for index, weight in parts.items():
-            row[index] = weight
+    """(9, 45) weights of the 24 joints and the 21 landmark vertices."""
+    rows = np.zeros((len(_COMPOSED), len(SMPL) + len(LANDMARK_VERTICES)))
+    for row, parts in zip(rows, _COMPOSED.values(), strict=True):
+        for name, weight in parts.items():
+            row[_source(name)] = weight
     return rows
+
+
+def _source(name: str) -> int:
+    """Where a joint of SMPL's, or a vertex by its name among the 49, stands in `PICKS`' source."""
+    return SMPL.index(name) if name in SMPL.names else PICKS[JOINTS_49.index(name)]

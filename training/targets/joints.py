@@ -10,7 +10,7 @@ Two that mean the same place (OpenPose's right knee and LSP's) stay apart: data 
 differently and the paper's losses weigh them differently.
 """
 
-import numpy as np
+from staf_backend.geometry.skeleton import counterparts
 
 OPENPOSE = (
     *("op_nose", "op_neck", "op_right_shoulder", "op_right_elbow", "op_right_wrist"),
@@ -33,7 +33,7 @@ JOINTS_49 = (*OPENPOSE, *LSP, *OTHERS)
 """Names of the 49 joints, in the order of every target in this package."""
 COUNT = len(JOINTS_49)
 
-ANNOTATED = slice(25, 49)
+ANNOTATED = slice(len(OPENPOSE), COUNT)
 """The 24 joints that data sets annotate (the paper's losses give OpenPose's 25 no weight)."""
 LSP_14 = tuple(JOINTS_49.index(name) for name in LSP)
 """3DPW's and Human3.6M's scores are over these."""
@@ -49,13 +49,13 @@ MPII3D_17 = tuple(
 )
 """MPI-INF-3DHP's scores are over these, centred on the pelvis."""
 
-
-def mirrored(name: str) -> str:
-    """The joint on the other side of the body; itself on the midline."""
-    if "left_" in name:
-        return name.replace("left_", "right_")
-    return name.replace("right_", "left_")
-
-
-MIRROR = np.array([JOINTS_49.index(mirrored(name)) for name in JOINTS_49])
+BONES = (
+    *(("right_ankle", "right_knee"), ("right_knee", "right_hip"), ("left_hip", "left_knee")),
+    *(("left_knee", "left_ankle"), ("right_wrist", "right_elbow"), ("neck", "head_top")),
+    *(("right_elbow", "right_shoulder"), ("left_shoulder", "left_elbow")),
+    *(("left_elbow", "left_wrist"), ("right_hip", "left_hip"), ("right_shoulder", "left_shoulder")),
+    *(("op_left_heel", "op_left_big_toe"), ("op_right_heel", "op_right_big_toe")),
+)
+"""Pairs of the 49 that a figure of lines joins."""
+MIRROR = counterparts(JOINTS_49)
 """(49,) the joint on the other side of the body, for flipped images."""

@@ -7,7 +7,8 @@ step with every frame of every window supervised can then afford them.
 import torch
 from torch import Tensor, nn
 
-from staf_backend.staf.body import JOINTS_49, LANDMARK_VERTICES, BodyTables, SmplBody
+from staf_backend.staf.body import JOINTS_49 as PICKS
+from staf_backend.staf.body import LANDMARK_VERTICES, BodyTables, SmplBody
 from training.targets.body_joints import BodyJoints
 
 
@@ -31,4 +32,4 @@ class PosedJoints(nn.Module):
         known = torch.cat([points.joints_m, points.vertices_m[:, self.landmarks]], 1)
         source = points.vertices_m if self.exact else known
         nine = torch.matmul(self.get_buffer("nine"), source)
-        return torch.cat([known, nine], 1)[:, list(JOINTS_49)]
+        return torch.cat([known, nine], 1)[:, list(PICKS)]

@@ -16,6 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from staf_backend.body.markers import COUNT as MARKERS
+from staf_backend.staf.config import BETAS, CROP_PX, JOINTS
 from staf_backend.staf.encoders.frame_lifter import NUMBERS
 from training.targets.joints import COUNT
 
@@ -47,14 +48,9 @@ class Targets(NamedTuple):
         return Targets(*(function(field) for field in self))
 
 
-_SEEN = ((np.uint8, (224, 224, 3)), (np.float32, (MARKERS, NUMBERS)))
-TARGET_SHAPES = Targets((COUNT, 3), (COUNT, 4), (24, 3, 3), (10,), (), ())
+_SEEN = ((np.uint8, (CROP_PX, CROP_PX, 3)), (np.float32, (MARKERS, NUMBERS)))
+TARGET_SHAPES = Targets((COUNT, 3), (COUNT, 4), (JOINTS, 3, 3), (BETAS,), (), ())
 """Shape of each field without its leading axes."""
-
-
-def no_targets(*axes: int) -> Targets:
-    """Targets of which nothing is known."""
-    return Targets(*(np.zeros((*axes, *shape), np.float32) for shape in TARGET_SHAPES))
 
 
 @dataclass(frozen=True)

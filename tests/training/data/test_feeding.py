@@ -14,12 +14,12 @@ import torch
 
 from staf_backend.files.atomic import OutputError
 from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
-from staf_backend.geometry.skeleton import PARENTS, forward_kinematics
+from staf_backend.geometry.skeleton import SMPL, forward_kinematics
 from staf_backend.staf.crop import cut
 from staf_backend.video.video import Video, open_video
 from tests.support import make_feeding as made
 from training.data import feature_cache
-from training.data.augment import SMPL_MIRROR, Augment, Change, changed_crop, changed_targets
+from training.data.augment import Augment, Change, changed_crop, changed_targets
 from training.data.batches import BLOCK, ImageMix, WindowMix, loaded, threaded
 from training.data.crops import PreparedImages, PreparedSequences, targets_of
 from training.data.feature_cache import CacheError, FeatureCache, build_cache
@@ -241,8 +241,9 @@ def test_a_batch_is_a_function_of_seed_and_step_alone(cache, cache_2d) -> None:
     forward = [starts(one, range(step, step + 1)) for step in range(8)]
     backward = [starts(other, range(step, step + 1)) for step in reversed(range(8))]
     assert forward == backward[::-1]
-    assert forward != [starts(WindowMix([cache_2d], [cache], batch=10, seed=4), range(s, s + 1))
-                       for s in range(8)]  # fmt: skip
+    assert forward != [
+        starts(WindowMix([cache_2d], [cache], batch=10, seed=4), range(s, s + 1)) for s in range(8)
+    ]
 
 
 def test_ranks_share_one_batch(cache, cache_2d) -> None:
@@ -395,15 +396,15 @@ def test_rotations_turn_and_mirror_as_the_body_they_pose(seed: int) -> None:
     known, change = some_targets(seed), random_change(seed)
     rest_m = np.random.default_rng(seed + 100).normal(size=(24, 3))
     origin = np.zeros(3)
-    _, posed_m = forward_kinematics(known.rotations.astype(float), rest_m, rest_m[0] * 0, PARENTS)
+    _, posed_m = forward_kinematics(known.rotations.astype(float), rest_m, rest_m[0] * 0)
     changed = changed_targets(known, change)
     if change.mirrored:
-        rest_m = rest_m[SMPL_MIRROR] * [-1, 1, 1]
-    _, after_m = forward_kinematics(changed.rotations.astype(float), rest_m, origin, PARENTS)
+        rest_m = rest_m[SMPL.mirror] * [-1, 1, 1]
+    _, after_m = forward_kinematics(changed.rotations.astype(float), rest_m, origin)
     expected = posed_m.copy()
     expected[:, :2] = posed_m[:, :2] @ change.on_screen().T
     if change.mirrored:
-        expected = expected[SMPL_MIRROR]
+        expected = expected[SMPL.mirror]
     np.testing.assert_allclose(after_m, expected, atol=1e-5)
 
 
@@ -426,7 +427,7 @@ def test_mirroring_twice_is_nothing_and_swaps_the_sides() -> None:
     left, right = JOINTS_49.index("left_wrist"), JOINTS_49.index("right_wrist")
     np.testing.assert_allclose(once.joints_m[left], known.joints_m[right] * [-1, 1, 1, 1])
     assert (MIRROR[MIRROR] == np.arange(49)).all()
-    assert (SMPL_MIRROR[SMPL_MIRROR] == np.arange(24)).all()
+    assert (SMPL.mirror[SMPL.mirror] == np.arange(24)).all()
 
 
 def test_the_callers_targets_are_not_written_to() -> None:
@@ -500,8 +501,9 @@ def picture(number: int) -> np.ndarray:
     return image
 
 
-def annotations(images: list[str], image: list[int], sequence: list[int], frame: list[int]
-                ) -> Annotations:  # fmt: skip
+def annotations(
+    images: list[str], image: list[int], sequence: list[int], frame: list[int]
+) -> Annotations:
     rows = len(image)
     rng = np.random.default_rng(0)
     keypoints = np.zeros((rows, 49, 3), np.float32)
@@ -546,8 +548,11 @@ def test_targets_lie_on_the_crop(pictures: Path) -> None:
     np.testing.assert_allclose(known.keypoints[0, 44], [(63.5 - 70) / 48, (50.5 - 60) / 48, 1])
     assert not known.keypoints[:, 43].any()
     assert not known.betas.any()  # has_betas is 0
-    np.testing.assert_allclose(known.rotations @ known.rotations.swapaxes(-1, -2),
-                               np.broadcast_to(np.eye(3), (2, 24, 3, 3)), atol=1e-5)  # fmt: skip
+    np.testing.assert_allclose(
+        known.rotations @ known.rotations.swapaxes(-1, -2),
+        np.broadcast_to(np.eye(3), (2, 24, 3, 3)),
+        atol=1e-5,
+    )
     crop, plain = PreparedImages(prepared).image(3, np.random.default_rng(0))
     bright = np.argwhere(crop.min(-1) > 200)[:, ::-1].mean(0)
     np.testing.assert_allclose((bright - 112) / 112, plain.keypoints[44, :2], atol=0.5 / 112)

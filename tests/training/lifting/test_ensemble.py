@@ -1,4 +1,4 @@
-"""A committee of lifting networks answers with the mean of its members."""
+"""An ensemble of lifting networks answers with the mean of its members."""
 
 from pathlib import Path
 

@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("tensorboard")
 
 from staf_backend.body import markers  # noqa: E402
 from staf_backend.geometry import rotations, skeleton  # noqa: E402
-from staf_backend.landmarks import windows as lift_windows  # noqa: E402
+from staf_backend.geometry.skeleton import SMPL  # noqa: E402
+from staf_backend.landmarks import features as lift_features  # noqa: E402
 from staf_backend.landmarks.lift import Lifter  # noqa: E402
-from staf_backend.landmarks.windows import JOINT_MIRROR, MIRROR_X, WINDOW  # noqa: E402
+from staf_backend.landmarks.windows import MIRROR_X, WINDOW  # noqa: E402
 from staf_backend.runtime.onnx_session import open_network, run  # noqa: E402
 from tests.support.places import REPOSITORY  # noqa: E402
-from training.lifting import (  # noqa: E402
-    evaluation,
-    losses,
-    train_windows,
-)
+from training.lifting import losses, train_windows  # noqa: E402
 from training.lifting import network as lift_network  # noqa: E402
 from training.moves import mocap  # noqa: E402
 from training.moves.scenes import Cameras, place  # noqa: E402
 from training.moves.variety import NONE, Variety, vary  # noqa: E402
+from training.run import checkpoints, run_folder  # noqa: E402
+from training.run.run_error import RunError  # noqa: E402
 from training.simulated import landmark_noise  # noqa: E402
 from training.simulated.landmark_noise import MEASURED, Noise  # noqa: E402
 from training.simulated.limb_errors import LimbNoise  # noqa: E402
@@ -81,8 +81,8 @@ def scenes(clips, figure):
     return place(moves, figure, Cameras(), rng)
 
 
-def config(**changes) -> train_windows.Config:
-    return train_windows.Config(
+def config(**changes) -> train_windows.WindowLifterConfig:
+    return train_windows.WindowLifterConfig(
         **({"batch": 8, "steps": 40, "held_out": ("02",), "size": SMALL} | changes)
     )
 
@@ -182,24 +182,25 @@ def test_cropped_people_lose_visibility_at_the_edge(scenes):
 def test_features_do_not_depend_on_where_the_person_is(scenes):
     """Size, place and focal length are taken out: only perspective remains."""
     windows = landmark_noise.observe(scenes, SILENT, 0.0, np.random.default_rng(0))
-    turn = lift_windows.turns(windows)
+    turn = lift_features.rotations_to_person(windows)
     everyone = np.ones(len(turn), bool)
-    features = lift_windows.features(windows, turn, everyone)
-    assert features.shape == (24, WINDOW, lift_windows.FEATURES)
+    features = lift_features.features(windows, turn, everyone)
+    assert features.shape == (24, WINDOW, lift_features.FEATURES)
     image = features[..., : 2 * markers.COUNT]
     assert 0.4 < np.sqrt((image**2).mean()) < 1.2
-    no_world = lift_windows.features(windows, turn, ~everyone)
+    no_world = lift_features.features(windows, turn, ~everyone)
     assert (no_world[..., 2 * markers.COUNT : 5 * markers.COUNT] == 0).all()
 
 
 def test_mirrored_windows_have_mirrored_features(scenes):
     windows = landmark_noise.observe(scenes, Noise(), 0.1, np.random.default_rng(0))
     mirrored = windows.mirrored()
-    turn, turned = lift_windows.turns(windows), lift_windows.turns(mirrored)
+    turn = lift_features.rotations_to_person(windows)
+    turned = lift_features.rotations_to_person(mirrored)
     assert np.allclose(turned, turn * (MIRROR_X[:, None] * MIRROR_X), atol=1e-5)
     world = np.ones(len(turn), bool)
-    one = lift_windows.features(windows, turn, world)
-    other = lift_windows.features(mirrored, turned, world)
+    one = lift_features.features(windows, turn, world)
+    other = lift_features.features(mirrored, turned, world)
     image = other[..., : 2 * markers.COUNT].reshape(24, WINDOW, markers.COUNT, 2)
     expected = one[..., : 2 * markers.COUNT].reshape(image.shape)[:, :, markers.MIRROR]
     assert np.allclose(image, expected * MIRROR_X[:2], atol=1e-4)
@@ -211,14 +212,14 @@ def test_forward_kinematics_of_global_rotations_agrees_with_the_skeleton(figure)
     turned, joints_m = skeleton.forward_kinematics(local, figure.joints_m, np.zeros((2, 3, 3)))
     shape = losses.Shape(figure)
     bones = shape.bones_m(torch.zeros(2, 10))
-    got = losses.joints_of(torch.from_numpy(turned).float(), bones)
+    got = losses._joints(torch.from_numpy(turned).float(), bones)
     assert np.allclose(got.numpy(), joints_m, atol=1e-5)
 
 
 def test_the_truth_costs_nothing(scenes, figure):
     windows = landmark_noise.observe(scenes, Noise(), 0.1, np.random.default_rng(0))
-    turn = lift_windows.turns(windows)
-    truth = losses.targets(scenes, turn, windows.observed.any(-1))
+    turn = lift_features.rotations_to_person(windows)
+    truth = losses.window_truth(scenes, turn, np.any(windows.observed, -1))
     perfect = lift_network.Lifting(
         truth.rotations,
         torch.full(truth.rotations.shape[:3], 0.01),
@@ -227,10 +228,10 @@ def test_the_truth_costs_nothing(scenes, figure):
         truth.up,
         torch.full((24,), 0.01),
     )
-    parts = losses.losses(perfect, truth, losses.Shape(figure), losses.Weights())
+    parts = losses.weighted_losses(perfect, truth, losses.Shape(figure), losses.Weights())
     assert all(float(parts[name]) < 1e-3 for name in ("joints", "turns", "steps", "up", "contact"))
     worse = perfect._replace(rotations=truth.rotations.roll(1, dims=0))
-    off = losses.losses(worse, truth, losses.Shape(figure), losses.Weights())
+    off = losses.weighted_losses(worse, truth, losses.Shape(figure), losses.Weights())
     assert off["joints"] > 1 > parts["joints"]
 
 
@@ -242,24 +243,90 @@ def test_angles_agree_with_the_trace():
     assert np.allclose(got.numpy(), expected, atol=1e-6)
 
 
-def test_a_few_steps_lower_the_loss(clips, figure):
-    training = train_windows.Training(clips, figure, config(learning_rate=0.02, noise=SILENT))
-    totals = [sum(training.step(step / 60).values()) for step in range(60)]
-    assert np.mean(totals[-10:]) < 0.8 * np.mean(totals[:5])
+def trained(clips, figure, settings: train_windows.WindowLifterConfig, folder: Path, **how):
+    """The objective of a run after it, and the run's totals by report."""
+    objective = train_windows.WindowObjective(figure, settings)
+    train_windows.train_windows(clips, objective, figure, settings, folder, **how)
+    return objective, [entry["losses"]["total"] for entry in run_folder.reports(folder)]
 
 
-def test_the_seed_decides_everything(clips, figure):
-    first, second, other = (
-        train_windows.Training(clips, figure, config(seed=seed)).step(0.0) for seed in (3, 3, 4)
+@pytest.fixture
+def often(monkeypatch):
+    """Runs report and save every other step."""
+    monkeypatch.setattr(train_windows, "_REPORT_EVERY", 2)
+
+
+@pytest.mark.usefixtures("often")
+def test_a_few_steps_lower_the_loss(clips, figure, tmp_path):
+    settings = config(steps=60, learning_rate=0.02, noise=SILENT)
+    _, totals = trained(clips, figure, settings, tmp_path)
+    assert len(totals) == 30
+    assert np.mean(totals[-5:]) < 0.8 * np.mean(totals[:3])
+
+
+def test_the_seed_decides_everything(clips, figure, tmp_path):
+    (first, one), (_, two), (_, other) = (
+        trained(clips, figure, config(seed=seed, steps=2), tmp_path / name)
+        for name, seed in (("a", 3), ("b", 3), ("c", 4))
     )
-    assert first == second != other
+    assert one == two != other
+    assert not torch.equal(first.network.enter.weight, first.average.enter.weight)
+
+
+@pytest.mark.usefixtures("often")
+def test_killed_and_resumed_equals_uninterrupted(clips, figure, tmp_path, monkeypatch):
+    """Killed between two saves: what was not saved is done again, bit for bit."""
+
+    class Killed(BaseException):
+        pass
+
+    draw, settings = train_windows.draw_batch, config(steps=7, minutes=1e9)
+
+    def draw_until(*arguments):
+        if arguments[-1] == 5:
+            raise Killed
+        return draw(*arguments)
+
+    whole, totals = trained(clips, figure, settings, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(train_windows, "draw_batch", draw_until)
+        with pytest.raises(Killed):
+            trained(clips, figure, settings, tmp_path / "parts")
+    assert checkpoints.read_progress(tmp_path / "parts" / run_folder.LAST).step == 4
+    parts, totals_too = trained(clips, figure, settings, tmp_path / "parts", resume=True)
+    assert totals == totals_too
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, parts.state_dict()[name]), name
+    folders = tmp_path / "whole", tmp_path / "parts"
+    both = [checkpoints.read_checkpoint(folder / run_folder.LAST)[1] for folder in folders]
+    assert any("momentum_buffer" in name for name in both[0])
+    assert any("exp_avg_sq" in name for name in both[0])
+    assert all(torch.equal(tensor, both[1][name]) for name, tensor in both[0].items())
+
+
+def test_a_run_ends_when_its_minutes_are_up(clips, figure, tmp_path):
+    """By the clock; it is then at its end, and going on with it does nothing."""
+    settings = config(steps=10_000, minutes=1e-6)
+    trained(clips, figure, settings, tmp_path)
+    progress = checkpoints.read_progress(tmp_path / run_folder.LAST)
+    assert (progress.step, progress.finished) == (1, True)
+    _, totals = trained(clips, figure, settings, tmp_path, resume=True)
+    assert checkpoints.read_progress(tmp_path / run_folder.LAST).step == len(totals) == 1
+
+
+def test_the_rate_rises_and_falls():
+    loop = config(steps=1000).loop
+    rates = [loop.cosine(step, step / 1000) for step in range(1000)]
+    assert np.argmax(rates) == 199
+    assert rates[0] == pytest.approx(1.005 / 200)
+    assert rates[-1] == pytest.approx(0.005, abs=1e-4)
 
 
 def test_deviations_come_to_tell_large_errors_from_small_ones():
     """The likelihood is least where the deviation is the mean error."""
     error = torch.tensor([0.1, 0.1, 0.4])
     costs = [
-        float(losses._surprise(error, torch.tensor(deviation)).mean())
+        float(losses._negative_log_likelihood(error, torch.tensor(deviation)).mean())
         for deviation in (0.1, 0.2, 0.4)
     ]
     assert costs[1] == min(costs)
@@ -308,25 +375,17 @@ def test_alone_equals_in_a_batch():
         assert torch.allclose(one[2:3], other, atol=1e-5)
 
 
-def test_procrustes_undoes_a_similarity():
-    rng = np.random.default_rng(0)
-    truth = rng.normal(0, 1, (4, 12, 3))
-    turn = rotations.from_axis_angle(rng.normal(0, 1, (4, 1, 3)))
-    moved = (turn @ truth[..., None])[..., 0] * 1.7 + 3
-    assert np.allclose(evaluation.procrustes(moved, truth), truth, atol=1e-9)
-
-
 def test_joint_mirror_pairs_left_and_right():
-    names = skeleton.JOINT_NAMES
-    assert (JOINT_MIRROR[JOINT_MIRROR] == np.arange(24)).all()
-    assert names[JOINT_MIRROR[names.index("L_Knee")]] == "R_Knee"
-    assert names[JOINT_MIRROR[names.index("Pelvis")]] == "Pelvis"
+    names = skeleton.SMPL.names
+    assert (SMPL.mirror[SMPL.mirror] == np.arange(24)).all()
+    assert names[SMPL.mirror[names.index("L_Knee")]] == "R_Knee"
+    assert names[SMPL.mirror[names.index("Pelvis")]] == "Pelvis"
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: train_windows.Config(batch=0),
+        lambda: train_windows.WindowLifterConfig(batch=0),
         lambda: Noise(gaps=2),
         lambda: LimbNoise(amplitude=(2, 1)),
         lambda: Variety(tilt=-1),
@@ -339,17 +398,19 @@ def test_impossible_settings_are_refused(make):
         make()
 
 
-def test_a_run_goes_on_from_the_weights_of_another(motion, tmp_path, clips, figure):
+def test_a_run_begins_from_the_weights_of_another(motion, tmp_path, figure):
     train_windows.train(motion, tmp_path, config(steps=2))
     weights = tmp_path / "lift.safetensors"
-    training = train_windows.Training(clips, figure, config(seed=9))
-    before = training.network.enter.weight.clone()
-    training.begin_from(weights)
-    assert not torch.equal(training.network.enter.weight, before)
-    assert torch.equal(training.network.enter.weight, training.average.enter.weight)
-    other = train_windows.Training(clips, figure, config(size=lift_network.Size(16, 1, 2, 16)))
-    for path, made in ((weights, other), (tmp_path / "lift.json", training), (tmp_path, training)):
-        with pytest.raises(train_windows.TrainingError, match="begun from"):
+    objective = train_windows.WindowObjective(figure, config(seed=9))
+    before = objective.network.enter.weight.clone()
+    objective.begin_from(weights)
+    assert not torch.equal(objective.network.enter.weight, before)
+    assert torch.equal(objective.network.enter.weight, objective.average.enter.weight)
+    small = config(size=lift_network.Size(16, 1, 2, 16))
+    other = train_windows.WindowObjective(figure, small)
+    damaged = tmp_path / "lift.json"
+    for path, made in ((weights, other), (damaged, objective), (tmp_path, objective)):
+        with pytest.raises(RunError, match="begun from"):
             made.begin_from(path)
 
 
@@ -365,7 +426,7 @@ def test_evaluating_again_renews_the_numbers(motion, tmp_path, caplog):
 
 
 def test_a_folder_without_a_report_is_an_error_with_advice(motion, tmp_path):
-    with pytest.raises(train_windows.TrainingError, match="Train first"):
+    with pytest.raises(RunError, match="Train first"):
         train_windows.evaluate_again(motion, tmp_path)
 
 

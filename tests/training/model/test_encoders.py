@@ -10,8 +10,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
+from staf_backend import StafError
 from staf_backend.assets import asset_path
 from staf_backend.body.body import load_body
 from staf_backend.runtime.onnx_session import open_network, run
@@ -187,7 +189,7 @@ def test_a_plan_survives_json() -> None:
         (lambda c: c["layers"][1].update(inputs=["nobody"]), "no earlier layer"),
         (lambda c: c["layers"][0].update(operation="__import__"), "unknown operation"),
         (lambda c: c["layers"][0].update(name="forward.x"), "cannot name"),
-        (lambda c: c["layers"][0].update(stride=0), "size"),
+        (lambda c: c["layers"][0].update(stride=0), "stride must be"),
         (lambda c: c["layers"][0].update(surprise=1), "plan"),
         (lambda c: c.update(pixel_std=[0, 1, 1]), "pixel_std"),
     ],
@@ -290,6 +292,39 @@ def test_sets_of_the_first_format_are_resnets(tmp_path) -> None:
     loaded = load_weights("old", root=tmp_path, body=load_body("open-neutral"))
     assert loaded.encoder.name == loaded.info.encoder == "resnet50"
     assert loaded.network.config.map_channels == 2048
+
+
+@pytest.fixture(scope="module")
+def torchvisions() -> dict[str, torch.Tensor]:
+    """ResNet-50's tensors as torchvision lays them out, classes included; old files count none."""
+    state = make_encoder("resnet50").state_dict()
+    kept = {n: t.clone() for n, t in state.items() if not n.endswith("num_batches_tracked")}
+    return kept | {"fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}
+
+
+@pytest.mark.parametrize("name", ["resnet50.pth", "resnet50.safetensors", "nested.pth"])
+def test_torchvisions_resnet_is_taken(name: str, torchvisions, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if path.suffix == ".pth":
+        torch.save({"state_dict": torchvisions} if "nested" in name else torchvisions, path)
+    else:
+        save_file(torchvisions, path)
+    state = make_encoder("resnet50", path).state_dict()
+    assert not any(name.startswith("fc.") for name in state)
+    for key in set(torchvisions) & set(state):
+        assert torch.equal(state[key], torchvisions[key]), key
+
+
+def test_nothing_else_is_dropped(torchvisions, tmp_path: Path) -> None:
+    for change in ({"fc.scale": torch.zeros(1)}, {"aux.weight": torch.zeros(1)}):
+        with pytest.raises(EncoderError, match="does not hold the weights"):
+            make_encoder("resnet50", torchvisions | change)
+    missing = {name: t for name, t in torchvisions.items() if name != "layer4.2.conv3.weight"}
+    with pytest.raises(EncoderError, match="does not hold the weights"):
+        make_encoder("resnet50", missing)
+    (tmp_path / "bad.pth").write_bytes(b"PK nonsense")
+    with pytest.raises(StafError, match=r"bad\.pth"):
+        make_encoder("resnet50", tmp_path / "bad.pth")
 
 
 def test_unknown_and_absent_encoders_say_what_to_do(monkeypatch, tmp_path) -> None:

@@ -21,8 +21,9 @@ def base():
 
 @pytest.fixture
 def network(base) -> Staf:
-    config = made.video_config(base, network=made.network(base, frames=1, tcfm_stage=None,
-                                                         safm_stage=None))  # fmt: skip
+    config = made.video_config(
+        base, network=made.network(base, frames=1, tcfm_stage=None, safm_stage=None)
+    )
     network = stage_video.make_objective(config, base, made.CPU).network
     assert isinstance(network, Staf)
     return network.eval()
@@ -42,10 +43,10 @@ def kill(network: Staf, stage: int) -> None:
 
 
 def shares(network: Staf, *batches) -> dict[str, float]:
-    with watched(network) as living, torch.no_grad():
+    with watched(network) as counts, torch.no_grad():
         for batch in batches:
             network(batch)
-    return living.shares()
+    return counts.shares()
 
 
 def test_shares_are_those_counted_by_hand(network, maps):

@@ -17,9 +17,10 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: said.update(device=device))
     monkeypatch.setattr(
-        torch.distributed, "init_process_group",
+        torch.distributed,
+        "init_process_group",
         lambda backend, *, timeout: said.update(backend=backend, timeout=timeout),
-    )  # fmt: skip
+    )
     monkeypatch.setattr(torch.distributed, "get_rank", lambda: 2)
     monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
     monkeypatch.delenv("WORLD_SIZE", raising=False)

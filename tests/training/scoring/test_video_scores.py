@@ -66,11 +66,14 @@ def test_a_gendered_set_is_posed_by_each_persons_own_body(worn, tmp_path):
     wide = dataclasses.replace(tables, template_m=1.1 * tables.template_m)
     network = room.Network("made", small_network(BASE), encoder, tables)
     protocol = Protocol(gender="labelled")
-    bodies = room.Options(gendered=(("male", tables), ("female", wide), ("neutral", tables)),
-                          device="cpu")  # fmt: skip
+    bodies = room.Options(
+        gendered=(("male", tables), ("female", wide), ("neutral", tables)), device="cpu"
+    )
     build_cache(PreparedSequences(worn), encoder, tmp_path / "cache")
-    for videos in (SourceVideos(PreparedSequences(worn)),
-                   room.open_videos(str(tmp_path / "cache"), encoder)):  # fmt: skip
+    for videos in (
+        SourceVideos(PreparedSequences(worn)),
+        room.open_videos(str(tmp_path / "cache"), encoder),
+    ):
         assert tuple(videos.gender(index) for index in range(3)) == WORN
         neutral = room.evaluate(network, videos, Protocol(), OPTIONS).each
         own = room.evaluate(network, videos, protocol, bodies).each
@@ -121,8 +124,9 @@ def test_the_json_has_a_row_for_every_video(tmp_path, monkeypatch):
     encoder: Any = tiny_encoder(WIDTH)
     build_cache(Crops(10, 3), encoder, tmp_path / "cache")
     monkeypatch.setattr(room, "open_network", lambda *_: small(encoder))
-    room.main(["W", "--device", "cpu", "--out", str(tmp_path), "--data",
-               f"mpii3d={tmp_path / 'cache'}"])  # fmt: skip
+    room.main(
+        ["W", "--device", "cpu", "--out", str(tmp_path), "--data", f"mpii3d={tmp_path / 'cache'}"]
+    )
     (one,) = json.loads((tmp_path / "scores.json").read_text())["sets"]
     rows = one["each"]
     assert [row["name"] for row in rows] == ["0", "1"]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from staf_backend.assets import sha256
 from staf_backend.body.markers import indices
+from staf_backend.files.checksum import sha256
+from staf_backend.geometry.skeleton import SMPL
 from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import Staf
 from staf_backend.weights.store import load_weights
@@ -18,8 +19,8 @@ from training import stage_image, stage_video
 from training.data.batches import ImageMix
 from training.data.sources import DataError, check_readable, open_images, open_sequences
 from training.lifting import train_frames
-from training.lifting.train_frames import Config
-from training.model.encoders import FIELDS, EncoderError, make_encoder
+from training.lifting.train_frames import FrameLifterConfig
+from training.model.encoders import FIELDS, make_encoder
 from training.model.losses import LossConfig, Losses
 from training.moves.mocap import MocapError
 from training.moves.scenes import Cameras
@@ -27,9 +28,8 @@ from training.moves.variety import Variety
 from training.run import linear_start, networks
 from training.run.run_error import RunError
 from training.simulated.simulated import Simulation, Simulator
-from training.synthetic.recipe import SyntheticError, SyntheticRecipe
-from training.synthetic.studio import clips_of
-from training.targets.joints import JOINTS_49
+from training.synthetic.recipe import SyntheticError, SyntheticRecipe, clips_of
+from training.targets.joints import ANNOTATED, JOINTS_49
 
 EXACT = Simulation(
     variety=Variety(0, 0, 0, 0, 0, 0, 0),
@@ -90,7 +90,7 @@ class TestMeaning:
         assert np.linalg.norm(off, axis=-1).mean() < 0.15
 
     def test_people_fill_their_crops(self, exact):
-        points = exact[1].keypoints[..., 25:, :2]
+        points = exact[1].keypoints[..., ANNOTATED, :2]
         span = (points.max(2) - points.min(2)).max(-1)
         assert np.all((span > 1.2) & (span < 2)), "the crop is 2 wide, a fifth of it is margin"
 
@@ -104,7 +104,7 @@ class TestMeaning:
 
     def test_rotations_are_the_bodys_own(self, exact):
         """Of somebody on the spot whose spine never bends."""
-        turns = exact[1].rotations[:, :, 3]
+        turns = exact[1].rotations[:, :, SMPL.index("spine1")]
         assert np.allclose(turns, np.eye(3), atol=1e-3)
 
     def test_the_same_seed_gives_the_same(self, recipe: Path):
@@ -163,7 +163,7 @@ class TestRefusals:
 def lifter(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained for a few seconds."""
     mocap = Path(json.loads(recipe.read_text())["mocap"])
-    config = Config(steps=60, batch=128)
+    config = FrameLifterConfig(steps=60, batch=128)
     return train_frames.train(mocap, tmp_path_factory.mktemp("lifter"), config)
 
 
@@ -171,12 +171,11 @@ def test_the_lifter_learns(recipe: Path, lifter: Path):
     report = json.loads(lifter.with_suffix(".json").read_text())
     assert (report["config"]["steps"], report["config"]["batch"]) == (60, 128)
     encoder = make_encoder(FIELDS, lifter)
-    losses, simulator = train_frames.Losses(Config()), Simulator(
-        clips_of(SyntheticRecipe.read(recipe)), Simulation()
-    )  # fmt: skip
-    (seen, truth) = next(train_frames.batches(simulator, 256, np.random.default_rng(1)))
+    objective = train_frames.FrameObjective(FrameLifterConfig())
+    simulator = Simulator(clips_of(SyntheticRecipe.read(recipe)), Simulation())
+    batch = train_frames.draw_block(simulator, 256, seed=1, number=0)[0]
     trained, fresh = (
-        losses.score(one.lifter, seen, truth)["mpjpe_mm"]  # type: ignore[union-attr]
+        objective.score(one.lifter, batch)["mpjpe_mm"]  # type: ignore[union-attr]
         for one in (encoder, make_encoder(FIELDS))
     )
     assert trained < 0.7 * fresh
@@ -184,25 +183,25 @@ def test_the_lifter_learns(recipe: Path, lifter: Path):
 
 def test_the_same_seed_gives_the_same_lifter(recipe: Path, tmp_path: Path):
     mocap = Path(json.loads(recipe.read_text())["mocap"])
-    config = Config(steps=3, batch=16, width=32, blocks=1)
+    config = FrameLifterConfig(steps=3, batch=16, width=32, blocks=1)
     one, other = (train_frames.train(mocap, tmp_path / name, config) for name in "ab")
     assert one.read_bytes() == other.read_bytes()
 
 
 def test_a_lifter_goes_on_from_another(recipe: Path, lifter: Path, tmp_path: Path):
     mocap = Path(json.loads(recipe.read_text())["mocap"])
-    again = train_frames.train(mocap, tmp_path, Config(steps=1, averaging=0.0), lifter)
+    again = train_frames.train(mocap, tmp_path, FrameLifterConfig(steps=1, averaging=0.0), lifter)
     report = json.loads(again.with_suffix(".json").read_text())
     assert report["config"]["begun_from"] == sha256(lifter)
     one, other = (make_encoder(FIELDS, file).state_dict() for file in (lifter, again))
     assert all(torch.allclose(one[name], other[name], atol=0.05) for name in one)
-    with pytest.raises(EncoderError, match="cannot be begun from"):
-        train_frames.train(mocap, tmp_path, Config(steps=1, width=64), lifter)
+    with pytest.raises(RunError, match="cannot be begun from"):
+        train_frames.train(mocap, tmp_path, FrameLifterConfig(steps=1, width=64), lifter)
 
 
 def test_a_lifter_of_unknown_motion_is_refused(tmp_path: Path):
     with pytest.raises(MocapError, match=r"no\.npz"):
-        train_frames.train(tmp_path / "no.npz", tmp_path, Config(steps=1))
+        train_frames.train(tmp_path / "no.npz", tmp_path, FrameLifterConfig(steps=1))
 
 
 @pytest.fixture(scope="module")

@@ -16,20 +16,23 @@ pytest.importorskip("moderngl")
 import torch
 
 from staf_backend.body.body import load_body
-from staf_backend.geometry.rotations import to_axis_angle
-from staf_backend.geometry.skeleton import forward_kinematics
+from staf_backend.geometry.skeleton import SMPL, forward_kinematics
 from staf_backend.staf.body import BodyPoints, tables_from_body
 from tests.support.places import REPOSITORY
 from tests.support.plain_people import PLAIN, skip_without_drawing
 from training.moves.mocap import MocapError
-from training.moves.variety import NONE, Variety
-from training.synthetic import draw, motion, scene, studio
-from training.synthetic.degrade import Wear, degrade
+from training.moves.movement import Movement
+from training.moves.variety import NONE
+from training.synthetic import draw, scene, studio
+from training.synthetic.degrade import Flaws, degrade
 from training.synthetic.meshes import Things
 from training.synthetic.recipe import Degradation, Looks, SyntheticError, SyntheticRecipe, Views
 from training.synthetic.studio import SyntheticImages, SyntheticSequences
 from training.targets.body_joints import BodyJoints
 from training.targets.joints import HIPS, JOINTS_49
+from training.targets.squares import crop_turns
+
+LEFT, RIGHT = SMPL.indices("shoulder")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,7 +45,7 @@ def mocap(tmp_path_factory) -> Path:
     """Two subjects that swing: the first the left arm, the second the right one."""
     swing = np.sin(np.arange(90) / 9)
     arrays = {}
-    for name, joint in (("01_01", 16), ("02_01", 17)):
+    for name, joint in (("01_01", LEFT), ("02_01", RIGHT)):
         poses = np.zeros((90, 24, 3))
         poses[:, joint, 1] = swing
         arrays |= {f"{name}/poses": poses.reshape(90, 72), f"{name}/trans_m": np.zeros((90, 3))}
@@ -178,7 +181,7 @@ def test_the_crops_camera_sees_the_joints_where_the_crop_has_them():
     take = SyntheticSequences(PLAIN, 6, 1).take(4)
     camera, squares = take.shot.camera, take.shot.squares
     person = take.shot.actors[0].person
-    turn = scene.crop_turns(squares, camera.focal) @ camera.view
+    turn = crop_turns(squares, camera.focal) @ camera.view
     seen = (person.joints_m - camera.place_m[:, None]) @ turn.swapaxes(-1, -2)
     middle = seen[:, list(HIPS)].mean(1, keepdims=True)
     assert np.abs(seen - middle - take.targets.joints_m[..., :3]).max() < 1e-5
@@ -192,7 +195,7 @@ def test_the_crops_camera_sees_the_joints_where_the_crop_has_them():
 def test_somebody_who_faces_the_camera_has_the_left_side_on_the_right_and_the_head_up():
     rng = np.random.default_rng(0)
     local = np.tile(np.eye(3), (2, 24, 1, 1))
-    person = scene.stand("open-neutral", motion.Movement(local, np.zeros((2, 3))), rng)
+    person = scene.stand("open-neutral", Movement(local, np.zeros((2, 3))), rng)
     place = np.tile([0.0, 1.0, 4.0], (2, 1))
     view = scene._looking(place, np.tile([0.0, 1.0, 0.0], (2, 1)), 0.0)
     camera = scene.Camera(view, place, 1.0)
@@ -228,7 +231,7 @@ def test_other_bodies_betas_are_unknown():
 
 
 def test_parts_are_split_by_subject(mocap):
-    for part, joint in (("train", 16), ("held-out", 17)):
+    for part, joint in (("train", LEFT), ("held-out", RIGHT)):
         recipe = replace(
             PLAIN, mocap=str(mocap), held_out=("02",), part=part, sampled=0.0, variety=NONE
         )
@@ -240,23 +243,10 @@ def test_parts_are_split_by_subject(mocap):
         assert (np.abs(whole_turns - np.eye(3)).max((0, 2, 3)) > 0.01).sum() == 1
 
 
-def test_motion_is_smooth_and_of_the_length_and_rate_asked_for():
-    rng = np.random.default_rng(0)
-    for _ in range(5):
-        movement = motion.sampled(60, 25.0, Variety(), rng)
-        assert movement.local.shape == (60, 24, 3, 3)
-        assert np.allclose(movement.local @ movement.local.swapaxes(-1, -2), np.eye(3), atol=1e-5)
-        assert np.abs(np.diff(movement.local, axis=0)).max() < 0.5
-        # knees bend backwards only: the shank turns by +x
-        assert (to_axis_angle(movement.local[:, [4, 5]])[..., 0] >= 0).all()
-    twice = motion.mirrored(motion.mirrored(movement.local))
-    assert np.allclose(twice, movement.local)
-
-
-def test_wear_blackens_beyond_the_picture_and_keeps_the_rest():
+def test_flaws_blacken_beyond_the_picture_and_keeps_the_rest():
     picture = np.full((336, 336, 3), 100, np.uint8)
-    wear = Wear(np.ones(3), 1.0, 0.0, 224, 0.0, 0, (-np.inf, -np.inf, 0.25, np.inf))
-    crop = degrade(picture, wear, np.array([0.0, 0.0, 1.0]), np.random.default_rng(0))
+    flaws = Flaws(np.ones(3), 1.0, 0.0, 224, 0.0, 0, (-np.inf, -np.inf, 0.25, np.inf))
+    crop = degrade(picture, flaws, np.array([0.0, 0.0, 1.0]), np.random.default_rng(0))
     assert (crop[:, :168] == 100).all()
     assert (crop[:, 168:] == 0).all()
 
@@ -265,10 +255,10 @@ def test_noise_is_new_each_frame():
     still = SyntheticRecipe(frames=(2, 2), degradation=Degradation(0, 1, 0, 0, 0.5, 0, 0, 0))
     source = SyntheticSequences(still, 1, 0)
     take = source.take(0)
-    wear = replace(take.wear, noise=0.05)
+    flaws = replace(take.flaws, noise=0.05)
     square = take.shot.squares[0]
     picture = np.full((224, 224, 3), 128, np.uint8)
-    a, b = (degrade(picture, wear, square, np.random.default_rng([1, frame])) for frame in (0, 1))
+    a, b = (degrade(picture, flaws, square, np.random.default_rng([1, frame])) for frame in (0, 1))
     assert not np.array_equal(a, b)
     assert 2 < a.std() < 30
 

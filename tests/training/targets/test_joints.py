@@ -7,9 +7,10 @@ import torch
 from staf_backend.body.body import load_body
 from staf_backend.geometry import rotations
 from staf_backend.staf.body import JOINTS_49 as PICKS
-from staf_backend.staf.body import LANDMARK_VERTICES, SmplBody, joints_49, tables_from_body
+from staf_backend.staf.body import LANDMARK_VERTICES, SmplBody, tables_from_body
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
+from tests.support.reference_body import joints_49
 from training.targets import joints
 from training.targets.body_joints import BodyJoints
 
@@ -51,10 +52,12 @@ def test_sets_of_joints():
     assert len(set(names)) == joints.COUNT == 49
     assert names[joints.ANNOTATED] == (*joints.LSP, *joints.OTHERS)
     assert [names[index] for index in joints.HIPS] == ["right_hip", "left_hip"]
-    assert [index - 25 for index in joints.HIPS] == [2, 3], "the reference counts from the 25th"
-    assert [index - 25 for index in joints.LSP_14] == list(range(14))
+    assert [index - len(joints.OPENPOSE) for index in joints.HIPS] == [2, 3], (
+        "the reference counts from the 25th"
+    )
+    assert [index - len(joints.OPENPOSE) for index in joints.LSP_14] == list(range(14))
     # section 7: head top, neck, right arm, left arm, right leg, left leg, hip, spine, head
-    assert [index - 25 for index in joints.MPII3D_17] == [
+    assert [index - len(joints.OPENPOSE) for index in joints.MPII3D_17] == [
         *(13, 12, 8, 7, 6, 9, 10, 11, 2, 1, 0, 3, 4, 5, 14, 16, 18),
     ]
 
@@ -81,7 +84,7 @@ def test_body_joints_with_spins_regressor(posed):
     module = BodyJoints(body.tables)
     points = body(*posed)
     assert module.exact
-    expected = joints_49(points, torch.from_numpy(data["J_regressor_extra"]).float())
+    expected = joints_49(points, data["J_regressor_extra"])
     torch.testing.assert_close(module(points), expected, atol=1e-6, rtol=0)
     authors = recipe.fixture("units")["smpl/joints49"]
     np.testing.assert_allclose(module(points), authors, atol=1e-6)
