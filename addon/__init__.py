@@ -2,11 +2,12 @@
 """STAF Motion: video to rigged, animated characters, in Blender.
 
 Importing this package needs neither Blender nor numpy, so the modules that know nothing of Blender
-(`motion_file`, `body_file`, `axes`, `bones`, `timing`, `bone_names`, `process`, `job`) can be used
-anywhere.  Blender calls `register` and `unregister`.
+(README.md, "Scripts") can be used anywhere.  Blender calls `register` and `unregister`.
 
-    motion file ─► motion_file ─► axes, bones, timing ─► armature, keyframes, body ─► character
-    video ─► process (a child) ─► job ─► solve (a modal timer) ──────────────────────────┘
+    solving/  video ─► job ─► process (a child) ─► motion files ─► solve (on a modal timer)
+    scene/    motion_file ─► axes, bones, timing ─► armature, body, keyframes ─► character
+                                  character ─► staging ─► export ─► clips
+    on top    settings, *_operators, preferences, ui
 """
 
 

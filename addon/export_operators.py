@@ -8,11 +8,11 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
-from .character import ID_KEY, characters
-from .export import ExportError, export_clips
 from .reporting import Reporting
+from .scene.character import ID_KEY, characters
+from .scene.export import ExportError, export_clips
+from .scene.staging import ExportOptions
 from .settings import absolute
-from .staging import ExportOptions
 
 TRAVEL_ITEMS = [
     ("KEEP", "As Animated", "Travel stays on the bones that have it"),

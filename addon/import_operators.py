@@ -14,16 +14,15 @@ from bpy.props import (
 )
 from bpy_extras.io_utils import ImportHelper
 
-from . import footage
-from .armature import refuse_edit_mode
-from .character import SOURCE_KEY
-from .motion_file import read_motion
-from .problem import Problem
-from .process import BackendError
 from .reporting import Reporting
+from .scene import footage
+from .scene.armature import refuse_edit_mode
+from .scene.character import SOURCE_KEY
+from .scene.motion_file import read_motion
+from .scene.transaction import all_or_nothing
 from .settings import (
     AXES_ITEMS,
-    IMPORT_WORDS,
+    IMPORT_FIELDS,
     ONTO_ITEMS,
     ROOT_ITEMS,
     SCHEME_ITEMS,
@@ -32,8 +31,9 @@ from .settings import (
     bone_names_of,
     import_options,
 )
-from .solve import import_motion_file
-from .transaction import all_or_nothing
+from .solving.process import BackendError
+from .solving.solve import import_motion_file
+from .user_error import UserError
 
 
 class ImportMotion(Reporting, bpy.types.Operator, ImportHelper):
@@ -81,7 +81,7 @@ class ImportMotion(Reporting, bpy.types.Operator, ImportHelper):
         return [*notes, f"imported {', '.join(path.name for path in paths)}"]
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        for name in IMPORT_WORDS:
+        for name in IMPORT_FIELDS:
             if not self.properties.is_property_set(name):
                 value = getattr(context.scene.staf, name)
                 setattr(self, name, bone_names_of(value) if name == "bone_names" else value)
@@ -91,7 +91,7 @@ class ImportMotion(Reporting, bpy.types.Operator, ImportHelper):
 
     def draw(self, _context: bpy.types.Context) -> None:
         self.layout.use_property_split = True
-        for name in (*IMPORT_WORDS, "video"):
+        for name in (*IMPORT_FIELDS, "video"):
             self.layout.prop(self, name)
 
 
@@ -112,7 +112,7 @@ class AddFootage(Reporting, bpy.types.Operator, ImportHelper):
         refuse_edit_mode(context)
         motion = absolute(self.motion)
         if motion is None:
-            raise Problem("no motion file is named.", "It says what the camera was like.")
+            raise UserError("no motion file is named.", "It says what the camera was like.")
         clip = read_motion(motion)
         video = footage.find_video(clip, absolute(self.filepath), None)
         assert video is not None
@@ -131,7 +131,7 @@ def chosen_paths(operator: bpy.types.Operator) -> list[Path]:
     """The files of a file browser or a drop; else the one path of a script.
 
     Raises:
-        Problem: none.
+        UserError: none.
     """
     names = [one.name for one in operator.files if one.name]
     if names:
@@ -139,7 +139,7 @@ def chosen_paths(operator: bpy.types.Operator) -> list[Path]:
         return [folder / name for name in names]
     path = absolute(operator.filepath)
     if path is None:
-        raise Problem("no file is chosen.")
+        raise UserError("no file is chosen.")
     return [path]
 
 

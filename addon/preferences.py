@@ -8,14 +8,15 @@ from pathlib import Path
 import bpy
 from bpy.props import CollectionProperty, EnumProperty, IntProperty, StringProperty
 
-from .body_file import OPEN_BODIES
-from .installing import describe_doctor, environment_python, explained, install_commands
-from .job import bodies_of
-from .problem import Problem
-from .process import BackendError, Cancelled, Process, run
 from .reporting import Reporting, remember_log
+from .scene.body_file import OPEN_BODIES
 from .settings import OPEN_BODY_ITEMS, SCHEME_ITEMS, backend_python
+from .solving.installing import describe_doctor, environment_python, explained, install_commands
+from .solving.job import body_name_of, body_names_of
+from .solving.process import Cancelled, Process, run
+from .solving.protocol import BackendError
 from .storage import bodies_folder, package_preferences, user_folder
+from .user_error import UserError, unforeseen
 
 DEVICE_ITEMS = [
     ("auto", "Automatic", "The fastest that is there"),
@@ -78,9 +79,9 @@ class CheckBackend(Reporting, bpy.types.Operator):
     bl_label = "Check"
 
     def perform(self, _context: bpy.types.Context) -> Iterable[str]:
-        lines = take_doctor(run(backend_python(), ["doctor"]))
+        lines = keep_doctor_report(run(backend_python(), ["doctor"]))
         if lines[-1] != "ready":
-            raise Problem(f"the backend is not ready: {' '.join(lines[-2:-1])}")
+            raise UserError(f"the backend is not ready: {' '.join(lines[-2:-1])}")
         return lines
 
 
@@ -95,6 +96,9 @@ class SetUpBackend(Reporting, bpy.types.Operator):
     )
     status = ""
     """Of the class: what is going on, for the preferences to show."""
+    process: Process | None = None
+    folder: Path | None = None
+    """The new environment's."""
 
     def perform(self, _context: bpy.types.Context) -> Iterable[str]:
         try:
@@ -114,8 +118,8 @@ class SetUpBackend(Reporting, bpy.types.Operator):
             return {"CANCELLED"}
         try:
             self.begin()
-        except Problem as problem:
-            self.report({"ERROR"}, str(problem))
+        except UserError as error:
+            self.report({"ERROR"}, str(error))
             self.abandon()
             return {"CANCELLED"}
         self.timer = context.window_manager.event_timer_add(0.2, window=context.window)
@@ -137,11 +141,12 @@ class SetUpBackend(Reporting, bpy.types.Operator):
                 return {"PASS_THROUGH"}
             self.report({"INFO"}, "; ".join(self.complete(result)))
             answer = {"FINISHED"}
-        except Problem as problem:
-            remember_log(problem.log)
+        except Exception as fault:
+            error = fault if isinstance(fault, UserError) else unforeseen(fault)
+            remember_log(error.log)
             self.abandon()
-            level = "WARNING" if isinstance(problem, Cancelled) else "ERROR"
-            self.report({level}, str(problem))
+            level = "WARNING" if isinstance(error, Cancelled) else "ERROR"
+            self.report({level}, str(error))
             answer = {"CANCELLED"}
         context.window_manager.event_timer_remove(self.timer)
         return answer
@@ -150,9 +155,8 @@ class SetUpBackend(Reporting, bpy.types.Operator):
         preferences = package_preferences()
         source = self.source or (preferences.install_source if preferences else "")
         source = bpy.path.abspath(source)
-        self.process: Process | None = None
-        self.folder = _unused_folder()
-        self.steps = install_commands(self.folder, source, bpy.app.online_access)
+        self.folder = folder = _unused_folder()
+        self.steps = install_commands(folder, source, bpy.app.online_access)
         self.next()
 
     def next(self) -> None:
@@ -176,6 +180,7 @@ class SetUpBackend(Reporting, bpy.types.Operator):
 
     def complete(self, result: dict) -> list[str]:
         """Take the new environment into use, and remove the ones before it."""
+        assert self.folder is not None
         SetUpBackend.status = ""
         for other in self.folder.parent.iterdir():
             if other != self.folder:
@@ -183,15 +188,14 @@ class SetUpBackend(Reporting, bpy.types.Operator):
         preferences = package_preferences()
         if preferences:
             preferences.backend_python = str(environment_python(self.folder))
-        return [*take_doctor(result), f"installed in {self.folder}"]
+        return [*keep_doctor_report(result), f"installed in {self.folder}"]
 
     def abandon(self) -> None:
         SetUpBackend.status = ""
-        if getattr(self, "process", None):
+        if self.process:
             self.process.kill()
-        folder = getattr(self, "folder", None)
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class AddBody(Reporting, bpy.types.Operator):
@@ -206,7 +210,7 @@ class AddBody(Reporting, bpy.types.Operator):
     def perform(self, _context: bpy.types.Context) -> Iterable[str]:
         path = Path(bpy.path.abspath(self.filepath))
         python = backend_python()
-        name = str(run(python, ["body", "add", str(path)])["name"])
+        name = body_name_of(run(python, ["body", "add", str(path)]))
         target = bodies_folder() / f"{name}.npz"
         run(python, ["body", "export", name, "-o", str(target)])
         preferences = package_preferences()
@@ -219,13 +223,13 @@ class AddBody(Reporting, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
 
-def take_doctor(result: dict) -> list[str]:
+def keep_doctor_report(result: dict) -> list[str]:
     """Keep what the doctor said where the preferences show it; returns it in words."""
     lines = describe_doctor(result)
     preferences = package_preferences()
     if preferences:
         preferences.known_bodies.clear()
-        for name in bodies_of(result):
+        for name in body_names_of(result):
             if name not in OPEN_BODIES:
                 preferences.known_bodies.add().name = name
         preferences.doctor = "\n".join(lines)

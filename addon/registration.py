@@ -7,7 +7,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import export_operators, import_operators, preferences, settings, solve_operators, ui
-from .solve import SOLVER
+from .solving.solve import SOLVER
 
 _MODULES = (import_operators, solve_operators, export_operators, preferences)
 
@@ -34,14 +34,20 @@ def register() -> None:
             bpy.utils.register_class(one)
     ui.register()
     bpy.app.handlers.load_pre.append(_another_file)
-    atexit.register(unregister)
+    # The bpy module hangs at exit if classes are still there.  Blender itself disables add-ons when
+    # it quits, and is taken apart before atexit runs: its menus have no `draw` any more.
+    if not bpy.app.binary_path:
+        atexit.register(unregister)
 
 
 def unregister() -> None:
-    """Also at the end of a script in the bpy module, which hangs if classes are still there."""
+    """Take everything back; at exit the bpy module asks a second time, which does nothing."""
+    if not settings.StafSettings.is_registered:
+        return
     shut_down()
     atexit.unregister(unregister)
-    bpy.app.handlers.load_pre.remove(_another_file)
+    if _another_file in bpy.app.handlers.load_pre:  # a script may have cleared the list
+        bpy.app.handlers.load_pre.remove(_another_file)
     ui.unregister()
     for module in reversed(_MODULES):
         for one in reversed(module.CLASSES):

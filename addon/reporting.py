@@ -9,31 +9,34 @@ from collections.abc import Iterable
 
 import bpy
 
-from .problem import Problem
+from .user_error import UserError
 
 _last_log = [""]
 
 
 class Reporting:
-    """Mix-in of operators: `perform` does the work and raises `Problem`."""
+    """Mix-in of operators: `perform` does the work and raises `UserError`."""
 
-    def perform(self, context: bpy.types.Context) -> Iterable[str]:
+    def perform(self, context: bpy.types.Context, /) -> Iterable[str]:
         """Do it.
 
         Returns:
             what the user should know, if anything.
 
         Raises:
-            Problem: the reason why not.
+            UserError: the reason why not.
         """
         raise NotImplementedError
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             notes = list(self.perform(context))
-        except Problem as problem:
-            remember_log(problem.log)
-            self.report({"ERROR"}, str(problem))  # type: ignore[attr-defined]
+        except UserError as error:
+            remember_log(error.log)
+            self.report({"ERROR"}, str(error))  # type: ignore[attr-defined]
+            return {"CANCELLED"}
+        except KeyboardInterrupt:  # Ctrl-C in a script
+            self.report({"ERROR"}, "interrupted.")  # type: ignore[attr-defined]
             return {"CANCELLED"}
         for note in notes:
             self.report({"INFO"}, note)  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the user sets, per scene.  The panel shows it and the operators start from it."""
 
+import os
 from pathlib import Path
 
 import bpy
@@ -14,21 +15,14 @@ from bpy.props import (
     StringProperty,
 )
 
-from .bone_names import SCHEMES
-from .character import ImportOptions
-from .job import ESTIMATORS, PRESETS, SolveRequest
-from .problem import Problem
-from .process import no_backend
+from .scene.bone_names import scheme_items
+from .scene.character import ImportOptions
+from .solving.job import ESTIMATORS, PRESETS, SolveRequest
+from .solving.process import no_backend
 from .storage import bodies_folder, package_preferences
+from .user_error import UserError
 
-_SCHEME_LABELS = {
-    "smpl": ("SMPL", "Pelvis, L_Hip, R_Hip, ..."),
-    "smplx": ("SMPL-X", "pelvis, left_hip, right_hip, ..."),
-    "mixamo": ("Mixamo", "mixamorig:Hips, mixamorig:LeftUpLeg, ..."),
-    "vrm": ("VRM", "hips, leftUpperLeg, rightUpperLeg, ..."),
-    "unreal": ("Unreal", "pelvis, thigh_l, thigh_r, ..."),
-}
-SCHEME_ITEMS = [(name, *_SCHEME_LABELS[name]) for name in SCHEMES]
+SCHEME_ITEMS = scheme_items()
 AXES_ITEMS = [
     ("limbs", "Along Limbs", "Bones run from joint to joint and mirror left to right"),
     ("smpl", "SMPL Axes", "All bones share SMPL's axes, so their rotations are SMPL's own"),
@@ -119,7 +113,7 @@ class StafSettings(bpy.types.PropertyGroup):
     onto: EnumProperty(name="Onto", items=ONTO_ITEMS)
 
 
-IMPORT_WORDS = (
+IMPORT_FIELDS = (
     *("mesh", "shape_keys", "bone_names", "axes", "root_motion", "nla", "start_frame"),
     *("match_scene", "camera", "background", "plane", "sound", "onto"),
 )
@@ -135,11 +129,11 @@ def import_options(source, video: Path | None, beside: Path | None) -> ImportOpt
     """The options of an operator or of a scene's settings.
 
     Args:
-        source: has the properties `IMPORT_WORDS`.
+        source: has the properties `IMPORT_FIELDS`.
         video: the video, where known.
         beside: the motion file's folder.
     """
-    values = {name: getattr(source, name) for name in IMPORT_WORDS}
+    values = {name: getattr(source, name) for name in IMPORT_FIELDS}
     values["bone_names"] = bone_names_of(values["bone_names"])
     return ImportOptions(**values, video=video, beside=beside, body_folder=bodies_folder())
 
@@ -156,12 +150,12 @@ def body_of(settings: StafSettings) -> str:
     """The body's name.
 
     Raises:
-        Problem: the user's own is chosen, but which one is not.
+        UserError: the user's own is chosen, but which one is not.
     """
     preferences = package_preferences()
     if settings.body == OWN[0]:
         if not settings.own_body:
-            raise Problem("no body of your own is chosen.", "Add one in Preferences.")
+            raise UserError("no body of your own is chosen.", "Add one in Preferences.")
         return settings.own_body
     if settings.body == PREFERRED[0]:
         return preferences.default_body if preferences else OPEN_BODY_ITEMS[0][0]
@@ -173,7 +167,7 @@ def scanned_people(settings: StafSettings) -> list[StafPerson]:
     return list(settings.people) if settings.scanned == settings.video else []
 
 
-def person_words(settings: StafSettings) -> str:
+def person_argument(settings: StafSettings) -> str:
     """What `--person` says."""
     people = scanned_people(settings)
     if settings.person == "LIST" and people:
@@ -185,17 +179,17 @@ def solve_request(settings: StafSettings, video: Path | None = None) -> SolveReq
     """What the settings ask of the backend.
 
     Raises:
-        Problem: no video, no such video, or settings that mean nothing.
+        UserError: no video, no such video, or settings that mean nothing.
     """
     chosen = video or absolute(settings.video)
     if chosen is None:
-        raise Problem("no video is chosen.", "Choose one in the sidebar, tab STAF.")
+        raise UserError("no video is chosen.", "Choose one in the sidebar, tab STAF.")
     preferences = package_preferences()
     return SolveRequest(
         video=chosen,
         start_s=settings.start_s,
         end_s=settings.end_s,
-        person=person_words(settings),
+        person=person_argument(settings),
         estimator=settings.estimator,
         preset=settings.preset,
         body=body_of(settings),
@@ -210,8 +204,6 @@ def backend_python() -> str:
     Raises:
         BackendError: neither says.
     """
-    import os
-
     preferences = package_preferences()
     chosen = preferences.backend_python if preferences else ""
     python = bpy.path.abspath(chosen) if chosen else os.environ.get("STAF_BACKEND_PYTHON", "")

@@ -9,13 +9,13 @@ from bpy.props import CollectionProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from .import_operators import chosen_paths
-from .job import discard, job_folder, people_of
-from .problem import Problem
-from .process import Cancelled, Process
 from .reporting import Reporting, last_log, remember_log
 from .settings import absolute, backend_python, import_options, solve_request
-from .solve import SOLVER, Work, wait_for
+from .solving.job import discard, job_folder, people_of
+from .solving.process import Cancelled, Process
+from .solving.solve import SOLVER, Work, wait_for
 from .storage import user_folder
+from .user_error import UserError, unforeseen
 
 TICK_S = 0.1
 
@@ -24,7 +24,7 @@ def work_of(context: bpy.types.Context, video: Path | None) -> Work:
     """The scene's settings, as work on a video.
 
     Raises:
-        Problem: something is missing.
+        UserError: something is missing.
     """
     settings = context.scene.staf
     request = solve_request(settings, video)
@@ -43,7 +43,7 @@ class Solving(Reporting):
 
     def perform(self, context: bpy.types.Context) -> Iterable[str]:
         made = wait_for(context, self.works(context))
-        return [f"made {', '.join(made)}", SOLVER.told]
+        return [f"made {', '.join(made)}", SOLVER.notice]
 
     def start(self, context: bpy.types.Context) -> set[str]:
         """Queue, and watch unless somebody already does."""
@@ -51,8 +51,8 @@ class Solving(Reporting):
             return self.execute(context)
         try:
             works = self.works(context)
-        except Problem as problem:
-            self.report({"ERROR"}, str(problem))  # type: ignore[attr-defined]
+        except UserError as error:
+            self.report({"ERROR"}, str(error))  # type: ignore[attr-defined]
             return {"CANCELLED"}
         watched = SOLVER.busy
         for work in works:
@@ -75,15 +75,20 @@ class Solving(Reporting):
         context.workspace.status_text_set(f"STAF: {progress_text()}    Esc: cancel")
         return {"PASS_THROUGH"} if more else self.finish(context)
 
+    def cancel(self, _context: bpy.types.Context) -> None:
+        """Blender's call when the window that watches closes: nobody else would go on."""
+        if self.timer:
+            SOLVER.shut_down()
+
     def finish(self, context: bpy.types.Context) -> set[str]:
         if self.timer:
             context.window_manager.event_timer_remove(self.timer)
         context.workspace.status_text_set(None)
-        if SOLVER.problem:
-            remember_log(SOLVER.problem.log)
-            self.report({"ERROR"}, str(SOLVER.problem))  # type: ignore[attr-defined]
+        if SOLVER.failure:
+            remember_log(SOLVER.failure.log)
+            self.report({"ERROR"}, str(SOLVER.failure))  # type: ignore[attr-defined]
             return {"CANCELLED"}
-        self.report({"INFO"}, SOLVER.told or "done")  # type: ignore[attr-defined]
+        self.report({"INFO"}, SOLVER.notice or "done")  # type: ignore[attr-defined]
         return {"FINISHED"}
 
 
@@ -179,8 +184,8 @@ class ScanPeople(Reporting, bpy.types.Operator):
             return self.execute(context)
         try:
             self.begin(context)
-        except Problem as problem:
-            self.report({"ERROR"}, str(problem))
+        except UserError as error:
+            self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         self.timer = context.window_manager.event_timer_add(TICK_S, window=context.window)
         context.window_manager.modal_handler_add(self)
@@ -202,9 +207,10 @@ class ScanPeople(Reporting, bpy.types.Operator):
             answer = {"FINISHED"}
         except Cancelled:
             answer = {"CANCELLED"}
-        except Problem as problem:
-            remember_log(problem.log)
-            self.report({"ERROR"}, str(problem))
+        except Exception as fault:
+            error = fault if isinstance(fault, UserError) else unforeseen(fault)
+            remember_log(error.log)
+            self.report({"ERROR"}, str(error))
             answer = {"CANCELLED"}
         context.window_manager.event_timer_remove(self.timer)
         self.end()
@@ -212,16 +218,20 @@ class ScanPeople(Reporting, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context) -> None:
         if ScanPeople.running or SOLVER.busy:
-            raise Problem("another video is being worked on.", "Wait for it, or cancel it.")
+            raise UserError("another video is being worked on.", "Wait for it, or cancel it.")
         request = solve_request(context.scene.staf)
         self.folder = job_folder(user_folder("thumbnails"), request.video.stem)
-        self.process = Process(request.people(backend_python(), self.folder))
+        try:
+            self.process = Process(request.people(backend_python(), self.folder))
+        except UserError:
+            discard(self.folder)
+            raise
         ScanPeople.running = self.process
 
     def take(self, context: bpy.types.Context, result: dict) -> list[str]:
+        found = people_of(result, self.folder)
         people = context.scene.staf.people
         people.clear()
-        found = people_of(result)
         for one in found:
             line = people.add()
             line.person = one.person

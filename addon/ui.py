@@ -3,14 +3,13 @@
 
 import bpy
 
-from .character import ID_KEY, takes_of
 from .export_operators import ExportClips
 from .import_operators import AddFootage, ImportMotion
-from .problem import Problem
 from .settings import backend_python, scanned_people
-from .solve import SOLVER
 from .solve_operators import Cancel, ImportVideo, ScanPeople, ShowLog, Solve, progress_text
+from .solving.solve import SOLVER
 from .storage import package_preferences
+from .user_error import UserError
 
 VIDEO_ENDINGS = ".mp4;.mov;.mkv;.webm;.avi;.m4v"
 
@@ -82,22 +81,6 @@ class CharacterPanel(_Panel, bpy.types.Panel):
             column.prop(settings, name)
         layout.prop(settings, "start_frame")
         layout.operator(ImportMotion.bl_idname, text="Import Motion File", icon="IMPORT")
-
-
-class CleanUpPanel(_Panel, bpy.types.Panel):
-    """Better motion"""
-
-    bl_idname = "STAF_PT_clean_up"
-    bl_label = "Clean Up"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    def draw(self, context: bpy.types.Context) -> None:
-        rig = context.object
-        if rig is None or ID_KEY not in rig:
-            self.layout.label(text="Select a character")
-            return
-        for take in takes_of(rig):
-            self.layout.label(text=take.name, icon="ACTION")
 
 
 class ExportPanel(_Panel, bpy.types.Panel):
@@ -198,19 +181,19 @@ def _draw_progress(layout: bpy.types.UILayout) -> None:
 
 
 def _draw_outcome(layout: bpy.types.UILayout) -> None:
-    if SOLVER.problem:
+    if SOLVER.failure:
         box = layout.box()
         box.alert = True
-        for line in (SOLVER.problem.message, SOLVER.problem.advice):
+        for line in (SOLVER.failure.message, SOLVER.failure.advice):
             if line:
-                box.label(text=line, icon="ERROR" if line == SOLVER.problem.message else "NONE")
+                box.label(text=line, icon="ERROR" if line == SOLVER.failure.message else "NONE")
         box.operator(ShowLog.bl_idname, icon="TEXT")
-    elif SOLVER.told:
-        layout.label(text=SOLVER.told, icon="INFO")
+    elif SOLVER.notice:
+        layout.label(text=SOLVER.notice, icon="INFO")
     try:
         backend_python()
-    except Problem as problem:
-        layout.label(text=problem.message, icon="ERROR")
+    except UserError as error:
+        layout.label(text=error.message, icon="ERROR")
         opening = layout.operator("preferences.addon_show", text="Set Up", icon="PREFERENCES")
         opening.module = __package__
 
@@ -229,7 +212,7 @@ def _draw_export(self, _context: bpy.types.Context) -> None:
 
 
 CLASSES = (
-    *(VideoPanel, SolvePanel, CharacterPanel, CleanUpPanel, ExportPanel),
+    *(VideoPanel, SolvePanel, CharacterPanel, ExportPanel),
     *(ObjectMenu, MotionDrop, VideoDrop),
 )
 _PLACES = (

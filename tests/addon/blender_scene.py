@@ -51,7 +51,7 @@ def fingerprint() -> dict:
 
 
 def _keys(action) -> int:
-    from addon.keyframes import curves
+    from addon.scene.keyframes import curves
 
     return sum(len(curve.keyframe_points) for curve in curves(action))
 

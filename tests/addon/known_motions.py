@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from addon.body_file import open_body_path, read_body
+from addon.scene.body_file import open_body_path, read_body
+from staf_backend.geometry.camera import Camera
 from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
-from staf_backend.geometry.skeleton import JOINT_NAMES
-from staf_backend.motion.motion import Camera, Motion, save_motion
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.motion.file import save_motion
+from staf_backend.motion.motion import Motion
 
 WIDTH_PX, HEIGHT_PX, FOCAL_PX = 640, 480, 700.0
-LEFT_SHOULDER, LEFT_ELBOW = JOINT_NAMES.index("L_Shoulder"), JOINT_NAMES.index("L_Elbow")
+LEFT_SHOULDER, LEFT_ELBOW = SMPL.index("L_Shoulder"), SMPL.index("L_Elbow")
 
 
 def known_motion(count: int = 60, fps: float = 30.0, **changes) -> Motion:

@@ -141,7 +141,7 @@ def test_video_that_blender_cannot_read(tmp_path):
 
 def test_failure_half_way_takes_everything_back(tmp_path, monkeypatch):
     """Not a wrong file: the disk, the memory, a fault of ours, after the armature was made."""
-    from addon import footage
+    from addon.scene import footage
 
     def broken(*_words):
         raise RuntimeError("a fault in the last step")

@@ -167,7 +167,9 @@ def test_round_trip_through_glb_keeps_joints_within_a_millimetre(tmp_path):
     expected = joints_m(motion) @ TO_BLENDER.T
     for joint in ("Pelvis", "L_Wrist", "R_Foot", "Head"):
         place = joints_back(path, 17, joint)
-        np.testing.assert_allclose(place, expected[16, motion.joint_names.index(joint)], atol=1e-3)
+        np.testing.assert_allclose(
+            place, expected[16, motion.skeleton.names.index(joint)], atol=1e-3
+        )
 
 
 def test_skeleton_only_carries_a_skin_and_hardly_a_mesh(tmp_path):
@@ -190,7 +192,7 @@ def test_hidden_characters_are_written_and_stay_hidden(tmp_path):
 def test_fbx_and_bvh_come_back_with_the_same_movement(tmp_path):
     motion = known_motion(24)
     bring_in(write(tmp_path / "walk.npz", 24))
-    expected = joints_m(motion)[19, motion.joint_names.index("L_Wrist")] @ TO_BLENDER.T
+    expected = joints_m(motion)[19, motion.skeleton.names.index("L_Wrist")] @ TO_BLENDER.T
     for ending in ("fbx", "bvh"):
         path = send_out(tmp_path / f"walk.{ending}")
         before = set(bpy.data.objects)

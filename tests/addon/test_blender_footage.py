@@ -4,8 +4,8 @@ import bpy
 import numpy as np
 import pytest
 
-from addon.footage import turn_needed
-from staf_backend.motion.motion import Camera
+from addon.scene.footage import turn_needed
+from staf_backend.geometry.camera import Camera
 from tests.addon.blender_scene import make_clip
 from tests.addon.known_motions import write
 
@@ -75,7 +75,7 @@ def test_varying_rate_keys_stand_where_blender_shows_their_picture(tmp_path):
     rig = bring_in(path, plane=True)
     scene = bpy.context.scene
     show_plane_only(scene)
-    from addon.keyframes import curves
+    from addon.scene.keyframes import curves
 
     keys = [key.co[0] for key in next(iter(curves(rig.animation_data.action))).keyframe_points]
     rate = scene.render.fps / scene.render.fps_base
@@ -87,7 +87,7 @@ def test_varying_rate_keys_stand_where_blender_shows_their_picture(tmp_path):
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 def test_phone_videos_are_turned_where_blender_does_not(rotation):
-    from addon.motion_file import FilmCamera
+    from addon.scene.motion_file import FilmCamera
 
     upright = (360, 640) if rotation in (90, 270) else (640, 360)
     film = FilmCamera(

@@ -6,11 +6,14 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
-from addon.armature import bone_by_joint
-from addon.bone_names import SCHEMES
-from addon.keyframes import curves
+from addon.scene.armature import bone_by_joint
+from addon.scene.bone_names import SCHEMES
+from addon.scene.keyframes import curves
+from staf_backend.geometry.camera import Camera
 from staf_backend.geometry.rotations import from_axis_angle, from_quaternions, to_quaternions
-from staf_backend.motion.motion import Camera, joints_m, load_motion
+from staf_backend.geometry.skeleton import Skeleton
+from staf_backend.motion.file import load_motion
+from staf_backend.motion.motion import joints_m
 from tests.addon.blender_scene import heads_m, vertices_m
 from tests.addon.known_motions import FOCAL_PX, HEIGHT_PX, WIDTH_PX, known_motion, write
 
@@ -29,7 +32,7 @@ def test_every_bone_is_where_the_motion_has_it_on_every_frame(tmp_path, axes, ro
     motion = known_motion(60)
     rig = bring_in(write(tmp_path / "walk.npz"), axes=axes, root_motion=root_motion)
     expected = joints_m(motion) @ TO_BLENDER.T
-    names = [bone_by_joint(rig)[joint] for joint in motion.joint_names]
+    names = [bone_by_joint(rig)[joint] for joint in motion.skeleton.names]
     for frame in range(60):
         bpy.context.scene.frame_set(frame + 1)
         np.testing.assert_allclose(heads_m(rig, names), expected[frame], atol=2e-5)
@@ -186,7 +189,7 @@ def test_camera_sees_every_joint_where_the_backend_did(tmp_path):
     pixels = seen[..., :2] / -seen[..., 2:] * FOCAL_PX * [1, -1] + camera.principal_point_px
     for frame in (0, 15, 29):
         scene.frame_set(frame + 1)
-        for joint, head in enumerate(heads_m(rig, motion.joint_names)):
+        for joint, head in enumerate(heads_m(rig, motion.skeleton.names)):
             u, v, _ = world_to_camera_view(scene, scene.camera, Vector(head))
             shown = (u * WIDTH_PX, (1 - v) * HEIGHT_PX)
             np.testing.assert_allclose(shown, pixels[frame, joint], atol=0.02)
@@ -312,12 +315,11 @@ def test_another_skeleton_is_carried_unchanged(tmp_path):
         tmp_path / "crane.npz",
         5,
         rotations_wxyz=rotations,
-        joint_names=("base", "boom", "hook"),
-        parents=(-1, 0, 1),
+        skeleton=Skeleton(("base", "boom", "hook"), (-1, 0, 1)),
         rest_joints_m=np.array([[0, 1, 0], [0, 2, 0], [0, 2, 1.0]]),
     )
     rig = bring_in(path, mesh=False)
     motion = load_motion(path)
     bpy.context.scene.frame_set(3)
     expected = joints_m(motion)[2] @ TO_BLENDER.T
-    np.testing.assert_allclose(heads_m(rig, motion.joint_names), expected, atol=2e-5)
+    np.testing.assert_allclose(heads_m(rig, motion.skeleton.names), expected, atol=2e-5)

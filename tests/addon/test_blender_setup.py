@@ -7,8 +7,8 @@ from pathlib import Path
 import bpy
 import pytest
 
-from addon.installing import environment_python
-from addon.process import run
+from addon.solving.installing import environment_python
+from addon.solving.process import run
 from addon.storage import user_folder
 
 pytestmark = [

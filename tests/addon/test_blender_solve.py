@@ -11,7 +11,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Vector
 
-from addon.solve import SOLVER, state
+from addon.solving.solve import SOLVER, state
 from addon.storage import user_folder
 from tests.addon.blender_scene import REPOSITORY, fingerprint, heads_m, vertices_m
 
@@ -41,7 +41,7 @@ def processes_of(group: int) -> list[str]:
 
 def converted(clip: Path, folder: Path, *options: str) -> list[Path]:
     """The clip's motion files."""
-    from addon.process import Command, Process
+    from addon.solving.process import Command, Process
 
     words = ("convert", str(clip), "-o", str(folder / "clip.npz"), "--threads", "1", *options)
     environment = {"PYTHONPATH": str(REPOSITORY)}
@@ -88,7 +88,7 @@ def overlay_gaps(path: Path, step: int) -> np.ndarray:
 
     The skin's joints, through the imported camera, against what the backend saw.
     """
-    from addon.motion_file import read_motion
+    from addon.scene.motion_file import read_motion
 
     parts = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
     sides = [(side, part) for part in parts for side in ("left", "right")]
@@ -133,7 +133,7 @@ def test_every_joint_lands_on_its_landmark(camera: int, tmp_path: Path):
 
 def projected(clip, heads):
     """Pixels of points in Blender's world, from the motion file's numbers alone."""
-    from addon.axes import TO_BLENDER, matrix_of
+    from addon.scene.axes import TO_BLENDER, matrix_of
 
     camera = clip.camera
     local = (heads @ TO_BLENDER - camera.position_m) @ matrix_of(camera.rotation_wxyz)
@@ -142,7 +142,7 @@ def projected(clip, heads):
 
 def test_skin_covers_the_person_in_the_picture(motions):
     """The character's outline lies inside the box of the landmarks, a little enlarged."""
-    from addon.motion_file import read_motion
+    from addon.scene.motion_file import read_motion
 
     path = motions[0]
     clip = read_motion(path)
@@ -167,12 +167,12 @@ def test_quick_scan_lists_people_with_pictures():
     for one in settings.people:
         assert Path(one.thumbnail).is_file()
         assert one.label.endswith("%")
-    from addon.settings import person_words
+    from addon.settings import person_argument
 
     settings.people[0].use = False
-    assert person_words(settings) == ",".join(str(one.person) for one in settings.people[1:])
+    assert person_argument(settings) == ",".join(str(one.person) for one in settings.people[1:])
     settings.video = "/another.mp4"
-    assert person_words(settings) == "all", "the list is about another video"
+    assert person_argument(settings) == "all", "the list is about another video"
 
 
 @pytest.mark.usefixtures("backend")
@@ -207,7 +207,7 @@ def test_cancel_ends_the_whole_group_and_keeps_nothing():
     assert processes_of(group) == []
     assert set(user_folder("motions").iterdir()) == folders
     assert fingerprint() == before
-    assert state()["problem"] == ""
+    assert state()["failure"] == ""
     assert state()["longest_tick_s"] < 0.25
 
 
@@ -224,7 +224,7 @@ def test_motion_that_cannot_be_brought_in_leaves_the_scene_as_it_was():
     assert len(bpy.data.movieclips) == 1
     work.motions[0].unlink()
     step_until(lambda: not SOLVER.busy)
-    assert "does not exist" in state()["problem"]
+    assert "does not exist" in state()["failure"]
     assert fingerprint() == before
 
 
@@ -275,7 +275,7 @@ def test_crash_of_the_backend_is_told_in_one_line():
     assert worker
     os.kill(worker[0], 9)
     step_until(lambda: not SOLVER.busy, 10)
-    assert "the backend crashed" in state()["problem"]
+    assert "the backend crashed" in state()["failure"]
 
 
 def is_worker(folder: Path, group: int) -> bool:
@@ -284,7 +284,7 @@ def is_worker(folder: Path, group: int) -> bool:
         words = (folder / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return int(fields[2]) == group and b"-m" in words and not any(b"warden" in w for w in words)
+    return int(fields[2]) == group and b"-m" in words and not any(b"supervisor" in w for w in words)
 
 
 def test_wrong_python(monkeypatch, tmp_path):

@@ -11,10 +11,14 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ADDON = REPOSITORY / "addon"
-MODULES = sorted(ADDON.glob("*.py"))
+MODULES = {
+    path.relative_to(ADDON).with_suffix("").as_posix().replace("/", "."): path
+    for path in sorted(ADDON.rglob("*.py"))
+}
 PURE = (
-    *("problem", "bone_names", "motion_file", "axes", "timing", "bones", "body_file", "process"),
-    *("job", "installing", "warden"),
+    *("user_error", "scene.bone_names", "scene.motion_file", "scene.axes", "scene.timing"),
+    *("scene.bones", "scene.body_file", "solving.process", "solving.job", "solving.installing"),
+    *("solving.supervisor", "solving.protocol", "names"),
 )
 MANIFEST = tomllib.loads((ADDON / "blender_manifest.toml").read_text())
 
@@ -30,25 +34,31 @@ def roots(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_imports_only_blender_numpy_and_the_standard_library(path):
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_only_blender_numpy_and_the_standard_library(name):
     allowed = {"bpy", "bpy_extras", "mathutils", "numpy"} | set(sys.stdlib_module_names)
-    assert roots(path) <= allowed
-    if path.stem in PURE:
-        assert not roots(path) & {"bpy", "bpy_extras", "mathutils"}
+    assert roots(MODULES[name]) <= allowed
+    if name in PURE:
+        assert not roots(MODULES[name]) & {"bpy", "bpy_extras", "mathutils"}
+
+
+def needs(name: str) -> set[str]:
+    """Modules of the add-on that a module imports."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = name.split(".")[: -node.level]
+            base = ".".join([*folder, *([node.module] if node.module else [])])
+            found |= {base} | {f"{base}.{alias.name}".lstrip(".") for alias in node.names}
+    return found & set(MODULES)
 
 
 def test_no_import_cycles():
-    arrows = {}
-    for path in MODULES:
-        names = set()
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level == 1:
-                names |= {node.module} if node.module else {alias.name for alias in node.names}
-        arrows[path.stem] = names & {one.stem for one in MODULES}
+    arrows = {name: needs(name) for name in MODULES}
+    assert arrows["solving.job"] == {"solving.process", "solving.protocol", "names", "user_error"}
     done: set[str] = set()
     while len(done) < len(arrows):
-        ready = {name for name, needs in arrows.items() if name not in done and needs <= done}
+        ready = {name for name, used in arrows.items() if name not in done and used <= done}
         assert ready, f"a cycle among {sorted(set(arrows) - done)}"
         done |= ready
 
@@ -63,9 +73,23 @@ def test_pure_modules_need_neither_blender_nor_the_backend():
 
 
 def test_every_file_says_its_licence():
-    for path in MODULES:
+    for path in MODULES.values():
         assert path.read_text().startswith("# SPDX-License-Identifier: GPL-3.0-or-later\n"), path
     assert "GNU GENERAL PUBLIC LICENSE" in (ADDON / "LICENSE").read_text()
+
+
+def test_choices_are_the_backends():
+    """The add-on may import nothing of the backend, so it writes down what it may ask for."""
+    from addon.scene.bone_names import SCHEMES, scheme_items
+    from addon.scene.bones import ROOT_MOTIONS
+    from addon.solving.job import ESTIMATORS, PRESETS
+    from staf_backend import choices
+
+    assert SCHEMES == choices.BONE_SCHEMES
+    assert [item[0] for item in scheme_items()] == list(SCHEMES)
+    assert set(ESTIMATORS) == set(choices.ESTIMATORS)
+    assert set(PRESETS) == set(choices.PRESETS)
+    assert set(ROOT_MOTIONS) == set(choices.ROOT_MOTIONS)
 
 
 def test_manifest():
@@ -81,7 +105,7 @@ def test_manifest():
 def operators() -> dict[str, set[str]]:
     """Operators and their properties, from the source."""
     found = {}
-    for path in MODULES:
+    for path in MODULES.values():
         for node in ast.parse(path.read_text()).body:
             if not isinstance(node, ast.ClassDef):
                 continue

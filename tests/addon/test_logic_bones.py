@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 
-from addon.axes import TO_BLENDER, camera_matrix, continuous, matrix_of, to_blender
-from addon.bone_names import SCHEMES, bone_names
-from addon.bones import joints_in_blender_m, keys_of, layout
-from addon.motion_file import read_motion
-from addon.timing import FrameRate, frame_rate, frames_of, rate_of
+from addon.scene.axes import TO_BLENDER, camera_matrix, continuous, matrix_of, to_blender
+from addon.scene.bone_names import SCHEMES, bone_names
+from addon.scene.bones import keys_of, layout
+from addon.scene.motion_file import read_motion
+from addon.scene.timing import FrameRate, frame_rate, frames_of, rate_of
 from staf_backend.export.bone_names import BONE_NAMES
 from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
-from staf_backend.geometry.skeleton import JOINT_NAMES, PARENTS
-from staf_backend.motion.motion import joints_m
-from tests.addon.known_motions import known_motion, write
+from staf_backend.geometry.skeleton import SMPL
+from tests.addon.known_motions import write
 
 
 @pytest.mark.parametrize(
@@ -83,12 +82,6 @@ def test_signs_become_continuous_and_rotations_stay():
     np.testing.assert_allclose(matrix_of(smooth), matrix_of(quaternions), atol=1e-12)
 
 
-def test_forward_kinematics_is_the_backends(tmp_path):
-    clip = read_motion(write(tmp_path / "a.npz", 9))
-    expected = joints_m(known_motion(9)) @ TO_BLENDER.T
-    np.testing.assert_allclose(joints_in_blender_m(clip), expected, atol=1e-6)
-
-
 @pytest.mark.parametrize("axes", ["limbs", "smpl"])
 def test_no_bone_is_without_length_or_free_roll(tmp_path, axes):
     clip = read_motion(write(tmp_path / "a.npz", 2))
@@ -130,15 +123,15 @@ def test_smpl_axes_leave_quaternions_as_they_are(tmp_path):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_bone_names_are_the_backends(scheme):
-    assert bone_names(JOINT_NAMES, scheme) == BONE_NAMES[scheme]
+    assert bone_names(SMPL.names, scheme) == BONE_NAMES[scheme]
 
 
 def test_unknown_joints_keep_their_names():
     assert bone_names(("Pelvis", "tail"), "mixamo") == ("mixamorig:Hips", "tail")
     with pytest.raises(ValueError, match="scheme"):
-        bone_names(JOINT_NAMES, "maya")
+        bone_names(SMPL.names, "maya")
 
 
 def test_wrong_axes_are_refused():
     with pytest.raises(ValueError, match="axes"):
-        layout(np.zeros((24, 3)), PARENTS, 0, "maya")
+        layout(np.zeros((24, 3)), SMPL.parents, 0, "maya")

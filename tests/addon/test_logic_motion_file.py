@@ -5,9 +5,9 @@ import contextlib
 import numpy as np
 import pytest
 
-from addon.body_file import OPEN_BODIES, BodyFileError, open_body_path, read_body
-from addon.motion_file import MotionFileError, read_motion
-from staf_backend.motion.motion import Camera
+from addon.scene.body_file import OPEN_BODIES, BodyFileError, open_body_path, read_body
+from addon.scene.motion_file import MotionFileError, read_motion
+from staf_backend.geometry.camera import Camera
 from tests.addon.known_motions import known_motion, rewrite, write
 
 
@@ -38,8 +38,8 @@ def test_reads_what_the_backend_writes(tmp_path):
         assert np.array_equal(getattr(clip, field), getattr(motion, field)), field
     for field in ("name", "person", "source", "source_fps", "body", "gender", "estimator"):
         assert getattr(clip, field) == getattr(motion, field), field
-    assert clip.joint_names == motion.joint_names
-    assert clip.parents == motion.parents
+    assert clip.joint_names == motion.skeleton.names
+    assert clip.parents == motion.skeleton.parents
     assert clip.keypoint_names == names
     assert dict(clip.quality) == {"coverage": 0.9}
     for field in ("focal_px", "width_px", "height_px", "focal_assumed", "rotation_deg"):
@@ -136,7 +136,7 @@ def test_open_bodies_are_the_backends(name):
     assert np.array_equal(ours.faces, theirs.faces)
     assert np.array_equal(ours.skin_joints, theirs.skin_joints)
     np.testing.assert_allclose(ours.skin_weights, theirs.skin_weights, atol=1e-6)
-    assert ours.joint_names == theirs.joint_names
+    assert ours.joint_names == theirs.skeleton.names
 
 
 def test_a_body_that_the_backend_exports_can_be_read(tmp_path):

@@ -10,59 +10,36 @@ from pathlib import Path
 
 import pytest
 
-from addon.installing import (
+from addon.solving.installing import (
     InstallError,
     describe_doctor,
     environment_python,
     explained,
     install_commands,
-    install_words,
+    pip_arguments,
 )
-from addon.job import SolveRequest, bodies_of, discard, job_folder, motions_of, people_of
-from addon.problem import Problem
-from addon.process import BackendError, Cancelled, Command, Process
+from addon.solving.job import (
+    SolveRequest,
+    body_names_of,
+    discard,
+    job_folder,
+    motions_of,
+    people_of,
+)
+from addon.solving.process import Cancelled, Command, Process
+from addon.solving.protocol import BackendError
+from addon.user_error import UserError
+from tests.addon.imitation import BEGIN, SAY, alive, imitation, start, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {"PYTHONPATH": str(REPOSITORY)}
-
-
-def imitation(folder: Path, program: str) -> dict[str, str]:
-    """An environment in which `python -m staf_backend` runs a program of the test's."""
-    package = folder / "staf_backend"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "__main__.py").write_text("import json, os, sys, time\n" + program)
-    return {"PYTHONPATH": str(folder)}
-
-
-def start(program: str, folder: Path) -> Process:
-    environment = imitation(folder, program)
-    return Process(Command(sys.executable, ("convert", "a.mp4"), environment=environment))
-
-
-SAY = "def say(**v): print(json.dumps(v), flush=True)\n"
-BEGIN = SAY + "say(event='start', protocol=1, version='9', command='convert')\n"
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-
-
-def wait_until(condition, limit_s: float = 10.0) -> None:
-    limit = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.02)
 
 
 def test_the_real_backend_speaks_the_protocol():
     process = Process(Command(sys.executable, ("doctor",), environment=ENVIRONMENT))
     result = process.wait()
     assert process.version
-    assert "open-neutral" in bodies_of(result)
+    assert "open-neutral" in body_names_of(result)
     lines = describe_doctor(result)
     assert lines[0].startswith("staf ")
     assert lines[-1] in ("ready", "not ready")
@@ -191,7 +168,7 @@ def test_nothing_outlives_whoever_started_it(tmp_path):
     """Blender is killed with no chance to tidy up: the backend ends all the same."""
     environment = imitation(tmp_path, BEGIN + "print(os.getpid(), file=sys.stderr); time.sleep(60)")
     program = (
-        "import sys, time; from addon.process import *\n"
+        "import sys, time; from addon.solving.process import *\n"
         f"p = Process(Command(sys.executable, ('convert',), environment={environment!r}))\n"
         "while not p.log.strip().isdigit(): p.poll(); time.sleep(0.02)\n"
         "print(p.log.strip(), p.pid, flush=True); time.sleep(60)\n"
@@ -200,22 +177,22 @@ def test_nothing_outlives_whoever_started_it(tmp_path):
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
     )
     assert blender.stdout is not None
-    worker, warden = (int(word) for word in blender.stdout.readline().split())
+    worker, supervisor = (int(word) for word in blender.stdout.readline().split())
     assert alive(worker)
     os.kill(blender.pid, signal.SIGKILL)
     blender.wait()
-    wait_until(lambda: not alive(worker) and not alive(warden))
+    wait_until(lambda: not alive(worker) and not alive(supervisor))
 
 
 def test_request_becomes_words(tmp_path):
     video = tmp_path / "clip.mp4"
     video.touch()
     request = SolveRequest(video, 1.5, 3.0, "1,3", "staf", "best", "open-male", "cuda", 2)
-    words = " ".join(request.convert("py", tmp_path).arguments)
+    words = " ".join(request.convert("py", tmp_path).command_line)
     assert f"py -P -m staf_backend convert {video} -o {tmp_path / 'clip.npz'}" in words
     assert "--person 1,3 --estimator staf --preset best --body open-male --device cuda" in words
     assert "--start 1.5 --end 3.0 --threads 2 --progress json" in words
-    assert "--start" not in SolveRequest(video).convert("py", tmp_path).words
+    assert "--start" not in SolveRequest(video).convert("py", tmp_path).arguments
 
 
 @pytest.mark.parametrize(
@@ -231,7 +208,7 @@ def test_request_becomes_words(tmp_path):
 def test_requests_that_mean_nothing(tmp_path, changes, words):
     video = tmp_path / "clip.mp4"
     video.touch()
-    with pytest.raises(Problem, match=words):
+    with pytest.raises(UserError, match=words):
         SolveRequest(**({"video": video} | changes))
 
 
@@ -241,32 +218,35 @@ def test_job_folders_never_meet(tmp_path):
     discard(first)
     assert not first.exists()
     (tmp_path / "file").write_text("")
-    with pytest.raises(Problem, match="file"):
+    with pytest.raises(UserError, match="file"):
         job_folder(tmp_path / "file", "clip")
 
 
-def test_results():
-    assert motions_of({"people": [{"motion": "/a.npz"}, {"motion": None}]}) == [Path("/a.npz")]
+def test_results(tmp_path):
+    path = tmp_path / "a.npz"
+    path.touch()
+    people = [{"motion": str(path)}, {"motion": None}, {"motion": str(path)}]
+    assert motions_of({"people": people}, tmp_path) == [path]
     with pytest.raises(BackendError, match="nobody"):
-        motions_of({"people": []})
+        motions_of({"people": []}, tmp_path)
     one = {"person": 2, "first_s": 0, "last_s": 1.5, "coverage": 0.5, "thumbnail": None}
-    (found,) = people_of({"people": [one]})
+    (found,) = people_of({"people": [one]}, tmp_path)
     assert (found.person, found.seconds, found.thumbnail) == (2, (0.0, 1.5), None)
 
 
-def test_install_words(tmp_path):
+def test_pip_arguments(tmp_path):
     """A chosen wheel or folder by its path; pip never looks the backend's name up anywhere."""
     wheel = tmp_path / "staf_backend-0.1.0-py3-none-any.whl"
     wheel.touch()
     offline = ["--no-index", "--find-links", str(tmp_path), str(wheel)]
-    assert install_words(str(wheel), False) == offline
-    assert install_words(str(tmp_path), False) == offline
-    assert install_words(str(tmp_path), True) == offline[1:]
+    assert pip_arguments(str(wheel), False) == offline
+    assert pip_arguments(str(tmp_path), False) == offline
+    assert pip_arguments(str(tmp_path), True) == offline[1:]
     newest = tmp_path / "staf_backend-0.10.0-py3-none-any.whl"
     newest.touch()
     (tmp_path / "staf_backend-0.9.1-py3-none-any.whl").touch()
-    assert install_words(str(tmp_path), True)[-1] == str(newest)
-    assert install_words(str(REPOSITORY), True) == [str(REPOSITORY)]
+    assert pip_arguments(str(tmp_path), True)[-1] == str(newest)
+    assert pip_arguments(str(REPOSITORY), True) == [str(REPOSITORY)]
     other = tmp_path / "numpy-2.0.0-py3-none-any.whl"
     other.touch()
     stranger = tmp_path / "stranger"
@@ -284,7 +264,7 @@ def test_install_words(tmp_path):
         (str(stranger), True, "no wheel"),
     ):
         with pytest.raises(InstallError, match=words):
-            install_words(source, online)
+            pip_arguments(source, online)
 
 
 def test_failed_steps_say_what_to_do():
@@ -304,7 +284,7 @@ def test_failed_steps_say_what_to_do():
 def test_install_steps_end_with_a_check(tmp_path):
     (tmp_path / "staf_backend-0.1.0-py3-none-any.whl").touch()
     steps = install_commands(tmp_path / "env", str(tmp_path), online=False)
-    assert [command.words[0] for _, command in steps] == ["-m", "-m", "doctor"]
+    assert [command.arguments[0] for _, command in steps] == ["-m", "-m", "doctor"]
     assert steps[2][1].python == str(environment_python(tmp_path / "env"))
 
 

@@ -53,7 +53,7 @@ def beat():
     if _beats["last_s"]:
         _beats["longest_gap_s"] = max(_beats["longest_gap_s"], now - _beats["last_s"] - 0.1)
     answer_all()
-    write("state.json", sys.modules[f"{MODULE}.solve"].state() | _beats)
+    write("state.json", sys.modules[f"{MODULE}.solving.solve"].state() | _beats)
     _beats["last_s"] = time.perf_counter()
     return 0.1
 

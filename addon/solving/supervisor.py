@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a command, and end it with all its children when whoever started this is gone.
 
-    python warden.py COMMAND...
+    python supervisor.py COMMAND...
 
 Blender holds the other end of standard input.  However Blender ends, by a click, a crash or
 `kill -9`, the system closes that end; then the command's whole process group is told to stop, and
@@ -23,9 +23,18 @@ GRACE_S = 5.0
 def main(command: list[str]) -> int:
     """Returns the command's exit code; negative signal numbers become 128 + number."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    _let_go_of_output()
     threading.Thread(target=_watch, args=(child,), daemon=True).start()
     code = child.wait()
     return code if code >= 0 else 128 - code
+
+
+def _let_go_of_output() -> None:
+    """The streams end when the command's do; whoever reads them need not wait for us."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nothing, stream)
+    os.close(nothing)
 
 
 def _watch(child: subprocess.Popen) -> None:

@@ -19,6 +19,7 @@ from .armature import (
     refuse_edit_mode,
     rest_frames,
 )
+from .axes import to_blender
 from .body import make_body
 from .body_file import OPEN_BODIES, BodyFileError, BodyShape, open_body_path, read_body
 from .bone_names import ROOT_BONE, bone_names
@@ -78,7 +79,7 @@ def import_clip(context: bpy.types.Context, clip: MotionClip, options: ImportOpt
     """Bring a motion into the scene.  On an error the scene is left as it was.
 
     Raises:
-        Problem: the reason, for the user.
+        UserError: the reason, for the user.
     """
     refuse_edit_mode(context)
     target = _target(context, clip, options)
@@ -240,8 +241,6 @@ def _new_character(
 
 def _proportions(clip: MotionClip, rig: bpy.types.Object, heads_m: np.ndarray) -> list[str]:
     """A note where the motion was made for a body of other proportions than the character."""
-    from .axes import to_blender
-
     rest = to_blender(clip.rest_joints_m)
     off_m = np.abs((heads_m - heads_m[0]) - (rest - rest[0])).max()
     if off_m < _PROPORTIONS_M:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .axes import FRONT, TO_BLENDER, UP, quaternions_in_bones, to_blender
+from .axes import FRONT, UP, quaternions_in_bones, to_blender
 from .motion_file import MotionClip
 
 AXES = ("limbs", "smpl")
@@ -114,23 +114,6 @@ def keys_of(
     pelvis_m = offset_m if travel == "pelvis" else offset_m - ground
     rotations = quaternions_in_bones(clip.rotations_wxyz, rest_axes)
     return Keys(rotations, root_m @ root_axes, pelvis_m @ rest_axes[0])
-
-
-def joints_in_blender_m(clip: MotionClip) -> np.ndarray:
-    """Forward kinematics: (T, J, 3) joints in Blender's world, metres.
-
-    The definition that imported characters are held to: p_j = p_i + R_i (rest_j - rest_i), where i
-    is j's parent and R_i the product of all rotations from joint 0 to i.
-    """
-    from .axes import matrix_of
-
-    local = matrix_of(clip.rotations_wxyz)
-    turned, placed = [local[:, 0]], [clip.root_m]
-    for joint, parent in list(enumerate(clip.parents))[1:]:
-        bone = clip.rest_joints_m[joint] - clip.rest_joints_m[parent]
-        placed.append(placed[parent] + turned[parent] @ bone)
-        turned.append(turned[parent] @ local[:, joint])
-    return np.stack(placed, 1) @ TO_BLENDER.T
 
 
 def _follower(joint: int, heads: np.ndarray, parents: tuple[int, ...]) -> int | None:

@@ -17,13 +17,14 @@ from typing import Any, Literal
 
 import bpy
 
-from . import character, footage
-from .body_file import OPEN_BODIES
+from ..scene import character, footage
+from ..scene.body_file import OPEN_BODIES
+from ..scene.motion_file import MotionClip, read_motion
+from ..storage import bodies_folder, user_folder
+from ..user_error import UserError, unforeseen
 from .job import SolveRequest, discard, job_folder, motions_of
-from .motion_file import MotionClip, read_motion
-from .problem import Problem
-from .process import SHORT_COMMAND_S, Cancelled, Command, Process, Progress
-from .storage import bodies_folder, user_folder
+from .process import SHORT_COMMAND_S, Cancelled, Command, Process
+from .protocol import Progress
 
 MOTION_KEY = "staf_motion"
 """Custom property of a character: the motion file it was made from."""
@@ -43,6 +44,8 @@ class Work:
     """Motion files not yet imported."""
     footage: Literal["closed", "open", "new"] = "closed"
     """Whether Blender has the video open, and did not before."""
+    used: bool = False
+    """Whether a character of the scene was made from the folder, which stays then."""
 
 
 @dataclass(eq=False)
@@ -52,9 +55,9 @@ class Solver:
     waiting: deque[Work] = field(default_factory=deque)
     work: Work | None = None
     process: Process | None = None
-    problem: Problem | None = None
+    failure: UserError | None = None
     """The last failure, until the next start."""
-    told: str = ""
+    notice: str = ""
     """The last good news."""
     log: str = ""
     made: list[str] = field(default_factory=list)
@@ -77,21 +80,22 @@ class Solver:
     def add(self, work: Work) -> None:
         """Queue a video."""
         if not self.busy:
-            self.problem, self.told, self.made = None, "", []
+            self.failure, self.notice, self.made = None, "", []
             self.longest_tick_s = self.longest_import_s = 0.0
         self.waiting.append(work)
 
     def step(self, context: bpy.types.Context) -> bool:
-        """Do a little; returns whether there is more to do.  Failures go to `problem`."""
+        """Do a little; returns whether there is more to do.  Failures go to `failure`."""
         began = time.perf_counter()
         importing = bool(self.work and self.work.motions)
         try:
             self._step(context)
         except Cancelled as end:
             self._drop(end.message)
-        except Problem as problem:
-            self.problem = problem
-            self.log = problem.log or self.log
+        except Exception as fault:
+            error = fault if isinstance(fault, UserError) else unforeseen(fault)
+            self.failure = error
+            self.log = error.log or self.log
             self._drop("")
         spent = time.perf_counter() - began
         if importing:
@@ -112,8 +116,7 @@ class Solver:
     def shut_down(self) -> None:
         """Blender is closing: end everything now."""
         self.waiting.clear()
-        if self.process:
-            self.process.kill()
+        if self.work:
             self._drop("")
 
     def _step(self, context: bpy.types.Context) -> None:
@@ -149,7 +152,8 @@ class Solver:
         commands = self.work.commands
         self.process = Process(commands.popleft()) if commands else None
         if self.process is None:
-            self.work.motions = deque(motions_of(result))
+            assert self.work.folder is not None
+            self.work.motions = deque(motions_of(result, self.work.folder))
 
     def _open_footage(self, work: Work) -> None:
         """In a tick of its own: it takes about as long as making a character."""
@@ -160,27 +164,29 @@ class Solver:
 
     def _bring_in(self, context: bpy.types.Context, work: Work) -> None:
         if context.mode.startswith("EDIT"):
-            self.told = "ready: leave Edit Mode to see the character"
+            self.notice = "ready: leave Edit Mode to see the character"
             return
         path = work.motions.popleft()
         made = import_motion_file(context, path, work.options, work.python)
+        work.used = True
         self.made.append(made.rig.name)
         notes = " ".join(made.notes)
-        self.told = f"{', '.join(self.made)} ready. {notes}".strip()
+        self.notice = f"{', '.join(self.made)} ready. {notes}".strip()
         if not bpy.app.background:
             bpy.ops.ed.undo_push(message=f"STAF: {made.action.name}")
 
-    def _drop(self, told: str) -> None:
+    def _drop(self, notice: str) -> None:
         """Forget the running video and what it left on disk."""
-        if self.process is not None:
-            self.log = self.process.log or self.log
-            self.process.kill()
-        if self.work is not None and self.work.folder is not None:
-            discard(self.work.folder)
-        if self.work is not None and self.work.footage == "new":
-            footage.forget_unused(self.work.options.video)
+        process, work = self.process, self.work
         self.process, self.work, self.stop_asked = None, None, False
-        self.told = told or self.told
+        self.notice = notice or self.notice
+        if process is not None:
+            self.log = process.log or self.log
+            process.kill()
+        if work is not None and work.folder is not None and not work.used:
+            discard(work.folder)
+        if work is not None and work.footage == "new":
+            footage.forget_unused(work.options.video)
 
 
 SOLVER = Solver()
@@ -196,7 +202,7 @@ def import_motion_file(
         python: the backend's, to fetch a user's own body; may be empty.
 
     Raises:
-        Problem: the reason.
+        UserError: the reason.
     """
     clip = read_motion(path)
     if options.mesh:
@@ -210,7 +216,7 @@ def fetch_body(clip: MotionClip, python: str) -> None:
     """Have the backend write a user's own body as plain arrays, unless that was done before.
 
     Raises:
-        Problem: it cannot.
+        UserError: it cannot.
     """
     command = export_body(clip.body, python) if python else None
     if command is not None:
@@ -232,24 +238,24 @@ def wait_for(context: bpy.types.Context, works: list[Work]) -> list[str]:
         names of the armatures made.
 
     Raises:
-        Problem: the first failure; later videos are not tried.
+        UserError: the first failure; later videos are not tried.
     """
     if SOLVER.busy:
-        raise Problem("another video is being solved.", "Wait for it, or cancel it.")
+        raise UserError("another video is being solved.", "Wait for it, or cancel it.")
     for work in works:
         SOLVER.add(work)
     try:
         while SOLVER.step(context):
-            if SOLVER.problem:
+            if SOLVER.failure:
                 break
             if not (SOLVER.work and SOLVER.work.motions):
                 time.sleep(0.02)
     except BaseException:
         SOLVER.shut_down()
         raise
-    if SOLVER.problem:
+    if SOLVER.failure:
         SOLVER.waiting.clear()
-        raise SOLVER.problem
+        raise SOLVER.failure
     return list(SOLVER.made)
 
 
@@ -261,8 +267,8 @@ def state() -> dict[str, Any]:
         "waiting": len(SOLVER.waiting),
         "stage": progress.stage,
         "share": progress.share,
-        "told": SOLVER.told,
-        "problem": str(SOLVER.problem) if SOLVER.problem else "",
+        "notice": SOLVER.notice,
+        "failure": str(SOLVER.failure) if SOLVER.failure else "",
         "made": list(SOLVER.made),
         "longest_tick_s": SOLVER.longest_tick_s,
         "longest_import_s": SOLVER.longest_import_s,

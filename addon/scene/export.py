@@ -13,16 +13,16 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..user_error import UserError
 from . import keyframes
 from .character import takes_of
-from .problem import Problem
 from .staging import ExportOptions, Plan, staged
 from .transaction import focus
 
 FORMATS = (".glb", ".fbx", ".bvh")
 
 
-class ExportError(Problem):
+class ExportError(UserError):
     """Nothing to export, or the file cannot be written."""
 
 

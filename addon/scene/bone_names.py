@@ -7,37 +7,64 @@ by the words Left and Right.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 ROOT_BONE = "root"
 
 _CENTRE: tuple[str, ...] = ("Pelvis", "Spine1", "Spine2", "Spine3", "Neck", "Head")
 _PAIRED = ("Hip", "Knee", "Ankle", "Foot", "Collar", "Shoulder", "Elbow", "Wrist", "Hand")
 
-# scheme: words for left and right, the six centre bones, the nine paired ones (* is the side)
+
+@dataclass(frozen=True)
+class _Scheme:
+    """How one program calls the joints.  `*` stands for the word of the side."""
+
+    label: str
+    """What the user reads."""
+    sides: tuple[str, str] = ("L", "R")
+    centre: str = " ".join(_CENTRE)
+    """The six bones in the middle."""
+    paired: str = " ".join(f"*_{joint}" for joint in _PAIRED)
+    """The nine pairs."""
+
+    def names(self) -> dict[str, str]:
+        """Name by SMPL's joint name."""
+        table = dict(zip(_CENTRE, self.centre.split(), strict=True))
+        for joint, pattern in zip(_PAIRED, self.paired.split(), strict=True):
+            for side, word in zip("LR", self.sides, strict=True):
+                table[f"{side}_{joint}"] = pattern.replace("*", word)
+        return table
+
+
 _SCHEMES = {
-    "smplx": (
+    "smpl": _Scheme("SMPL"),
+    "smplx": _Scheme(
+        "SMPL-X",
         ("left", "right"),
         "pelvis spine1 spine2 spine3 neck head",
         "*_hip *_knee *_ankle *_foot *_collar *_shoulder *_elbow *_wrist *_hand",
     ),
-    "mixamo": (
+    "mixamo": _Scheme(
+        "Mixamo",
         ("mixamorig:Left", "mixamorig:Right"),
         "mixamorig:Hips mixamorig:Spine mixamorig:Spine1 mixamorig:Spine2 mixamorig:Neck "
         "mixamorig:Head",
         "*UpLeg *Leg *Foot *ToeBase *Shoulder *Arm *ForeArm *Hand *HandMiddle1",
     ),
-    "vrm": (
+    "vrm": _Scheme(
+        "VRM",
         ("left", "right"),
         "hips spine chest upperChest neck head",
         "*UpperLeg *LowerLeg *Foot *Toes *Shoulder *UpperArm *LowerArm *Hand *MiddleProximal",
     ),
-    "unreal": (
+    "unreal": _Scheme(
+        "Unreal",
         ("_l", "_r"),
         "pelvis spine_01 spine_02 spine_03 neck_01 head",
         "thigh* calf* foot* ball* clavicle* upperarm* lowerarm* hand* middle_01*",
     ),
 }
-SCHEMES = ("smpl", *_SCHEMES)
+SCHEMES = tuple(_SCHEMES)
 
 
 def bone_names(joint_names: Sequence[str], scheme: str) -> tuple[str, ...]:
@@ -52,13 +79,14 @@ def bone_names(joint_names: Sequence[str], scheme: str) -> tuple[str, ...]:
     """
     if scheme not in SCHEMES:
         raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, got {scheme!r}")
-    table = {} if scheme == "smpl" else _table(*_SCHEMES[scheme])
+    table = _SCHEMES[scheme].names()
     return tuple(table.get(name, name) for name in joint_names)
 
 
-def _table(sides: tuple[str, str], centre: str, paired: str) -> dict[str, str]:
-    table = dict(zip(_CENTRE, centre.split(), strict=True))
-    for joint, pattern in zip(_PAIRED, paired.split(), strict=True):
-        for side, word in zip("LR", sides, strict=True):
-            table[f"{side}_{joint}"] = pattern.replace("*", word)
-    return table
+def scheme_items() -> list[tuple[str, str, str]]:
+    """Each scheme's name, label, and first bones as an example: what a menu shows."""
+    first = ("Pelvis", "L_Hip", "R_Hip")
+    return [
+        (name, scheme.label, f"{', '.join(bone_names(first, name))}, ...")
+        for name, scheme in _SCHEMES.items()
+    ]

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What went wrong, in the user's words."""
 
+import traceback
 
-class Problem(Exception):
+
+class UserError(Exception):
     """Base of every error that a user of the add-on sees.
 
     Args:
@@ -16,3 +18,12 @@ class Problem(Exception):
         self.message = message
         self.advice = advice
         self.log = log
+
+
+def unforeseen(error: Exception) -> UserError:
+    """A fault of the add-on's own as one sentence, with its traceback as the log."""
+    words = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    advice = "Show Log has the details, which a bug report needs."
+    return UserError(
+        f"the add-on failed: {words}.", advice, "".join(traceback.format_exception(error))
+    )

@@ -72,7 +72,7 @@ def staged(
         yield twins
 
 
-def bodies_of(context: bpy.types.Context, rig: bpy.types.Object) -> list[bpy.types.Object]:
+def meshes_of(context: bpy.types.Context, rig: bpy.types.Object) -> list[bpy.types.Object]:
     """The meshes that an armature moves."""
     meshes = [item for item in context.view_layer.objects if item.type == "MESH"]
     return [
@@ -115,7 +115,7 @@ def _meshes(
     twin: bpy.types.Object,
     options: ExportOptions,
 ) -> list[bpy.types.Object]:
-    bodies = [] if options.skeleton_only else bodies_of(context, rig)
+    bodies = [] if options.skeleton_only else meshes_of(context, rig)
     if not bodies:
         proxy = make_proxy(context, twin)
         stack.callback(bpy.data.meshes.remove, proxy.data)  # and the object with it
@@ -171,7 +171,7 @@ def _location_curves(take: bpy.types.Action, rig: bpy.types.Object, bone: str) -
 
 def _key_frames(curves: list[Any]) -> np.ndarray:
     """All frames (N,) that have a key on some curve."""
-    frames = [np.zeros(0)]
+    frames: list[np.ndarray] = [np.zeros(0)]
     for curve in curves:
         points = np.empty(2 * len(curve.keyframe_points), np.float32)
         curve.keyframe_points.foreach_get("co", points)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bodies: read one, shape it.  A body file is a NumPy archive without pickles, as
-`staf body export NAME -o body.npz` writes it; the open bodies lie in `bodies/` beside this module.
+`staf body export NAME -o body.npz` writes it; the open bodies lie in the add-on's `bodies/`.
 
 V vertices, F triangles, J joints, B shape numbers, U texture coordinates; y up, metres, T-pose.
 """
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..user_error import UserError
 from .motion_file import MotionClip
-from .problem import Problem
 
 OPEN_BODIES = ("open-neutral", "open-male", "open-female")
 _SAME_M = 1e-3
@@ -25,7 +25,7 @@ _FIELDS = (
 )
 
 
-class BodyFileError(Problem):
+class BodyFileError(UserError):
     """A body file is missing, damaged, or not the one that a motion was made with."""
 
 
@@ -104,7 +104,7 @@ class BodyShape:
 
 def open_body_path(name: str) -> Path:
     """Where an open body lies in the add-on."""
-    return Path(__file__).parent / "bodies" / f"{name}.npz"
+    return Path(__file__).parents[1] / "bodies" / f"{name}.npz"
 
 
 def read_body(path: str | Path, name: str) -> BodyShape:

@@ -7,17 +7,17 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from ..user_error import UserError
 from .axes import FRONT, UP
 from .bone_names import ROOT_BONE
 from .bones import ROOT_LENGTH_M, Layout
-from .problem import Problem
 from .transaction import focus
 
 JOINT_KEY = "staf_joint"
 """Custom property of a bone: the joint it stands for, whatever the bone is called."""
 
 
-class ArmatureError(Problem):
+class ArmatureError(UserError):
     """An armature cannot be made, or is not one of ours."""
 
 

@@ -14,17 +14,17 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from ..user_error import UserError
 from .armature import link
 from .axes import camera_matrix
 from .motion_file import FilmCamera, MotionClip
-from .problem import Problem
 
 SENSOR_MM = 36.0
 SOURCE_KEY = "staf_source"
 _PLANE_DISTANCE_M = 15.0
 
 
-class FootageError(Problem):
+class FootageError(UserError):
     """The video is not where it was, or Blender cannot open it."""
 
 

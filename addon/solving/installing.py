@@ -5,14 +5,16 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
-from .problem import Problem
-from .process import BackendError, Command
+from ..user_error import UserError
+from .process import Command
+from .protocol import BackendError, misunderstood, objects_of, text_of
 
 _WHEELS = "staf_backend-*.whl"
 
 
-class InstallError(Problem):
+class InstallError(UserError):
     """The backend cannot be installed from there."""
 
 
@@ -28,7 +30,7 @@ def host_python() -> str:
     return sys.executable
 
 
-def install_words(source: str, online: bool) -> list[str]:
+def pip_arguments(source: str, online: bool) -> list[str]:
     """What pip is told: always a file or folder that the user chose, never a name for an index.
 
     Whoever registers a name on an index runs code on every machine that installs it.
@@ -72,9 +74,9 @@ def install_commands(folder: Path, source: str, online: bool) -> list[tuple[str,
     """The steps that make an environment, with what to tell the user at each.
 
     Raises:
-        InstallError: see `install_words`.
+        InstallError: see `pip_arguments`.
     """
-    words = install_words(source, online)
+    words = pip_arguments(source, online)
     python = str(environment_python(folder))
     quiet = ("--disable-pip-version-check", "--no-input", "--no-color")
     pip = ("-m", "pip", "install", *quiet, *words)
@@ -106,16 +108,29 @@ def _venv(folder: Path) -> tuple[str, ...]:
     return ("-m", "venv", "--clear", str(folder))
 
 
-def describe_doctor(result: dict) -> list[str]:
-    """What a doctor command found, in words, one line each."""
-    versions = result.get("versions", {})
-    lines = [f"staf {versions.get('staf', '?')}, Python {versions.get('python', '?')}"]
-    extras = [f"{name} {versions[name]}" for name in ("torch", "smplx") if versions.get(name)]
+def describe_doctor(result: dict[str, Any]) -> list[str]:
+    """What a doctor command found, in words, one line each.
+
+    Raises:
+        BackendError: a word of the answer means nothing.
+    """
+    versions, devices = result.get("versions", {}), result.get("devices", [])
+    if not isinstance(versions, dict):
+        raise misunderstood("versions")
+    if not isinstance(devices, list) or not all(isinstance(one, str) for one in devices):
+        raise misunderstood("devices")
+    known = {name: text_of(versions, name) for name in ("staf", "python", "torch", "smplx")}
+    lines = [f"staf {known['staf'] or '?'}, Python {known['python'] or '?'}"]
+    extras = [f"{name} {known[name]}" for name in ("torch", "smplx") if known[name]]
     lines += [", ".join(extras)] if extras else []
-    lines.append("devices: " + (", ".join(result.get("devices", [])) or "none"))
-    lines.append("bodies: " + ", ".join(one["name"] for one in result.get("bodies", [])))
-    bad = [one for one in result.get("weights", []) if one.get("status") != "ok"]
-    lines += [f"{one['name']}: {one['status']}. {one['message']}".strip() for one in bad]
-    lines += [f"{one['message']} {one['advice']}".strip() for one in result.get("problems", [])]
-    lines.append("ready" if result.get("ok") else "not ready")
+    lines.append("devices: " + (", ".join(devices) or "none"))
+    lines.append(
+        "bodies: " + ", ".join(text_of(one, "name") for one in objects_of(result, "bodies"))
+    )
+    for one in objects_of(result, "weights"):
+        name, status, message = (text_of(one, word) for word in ("name", "status", "message"))
+        lines += [f"{name}: {status}. {message}".strip()] if status != "ok" else []
+    for one in objects_of(result, "problems"):
+        lines.append(f"{text_of(one, 'message')} {text_of(one, 'advice')}".strip())
+    lines.append("ready" if result.get("ok") is True else "not ready")
     return lines

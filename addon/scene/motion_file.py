@@ -8,8 +8,6 @@ writes the file; one test holds the two together.
 
 import json
 import math
-import os
-import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,17 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from .problem import Problem
+from ..names import BODY_NAME, is_plain
+from ..user_error import UserError
 
 FORMAT = 1
 KIND = "staf-motion"
 MAX_JOINTS = 1000
-_LONGEST_NAME = 255  # bytes: what file systems and Blender take
-_BODY_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 _AGAIN = "Convert the video again."
 
 
-class MotionFileError(Problem):
+class MotionFileError(UserError):
     """A file is not a motion, or not one that can be used."""
 
 
@@ -97,8 +94,8 @@ class MotionClip:
 
     def __post_init__(self) -> None:
         for name in ("name", "source"):
-            _require(_is_plain(getattr(self, name)), name, "be a plain name of at most 255 bytes")
-        _require(bool(_BODY_NAME.fullmatch(self.body)), "body", "be the plain name of a body")
+            _require(is_plain(getattr(self, name)), name, "be a plain name of at most 255 bytes")
+        _require(bool(BODY_NAME.fullmatch(self.body)), "body", "be the plain name of a body")
         keys, joints = len(np.atleast_1d(self.times_s)), len(self.joint_names)
         _require(keys > 0, "times_s", "hold a key")
         _require(0 < joints <= MAX_JOINTS, "joint_names", f"hold 1 to {MAX_JOINTS} names")
@@ -224,12 +221,6 @@ def _camera(header: Mapping[str, Any]) -> FilmCamera:
         position_m=np.array(header["position_m"], np.float64),
         rotation_deg=int(header["rotation_deg"]),
     )
-
-
-def _is_plain(name: str) -> bool:
-    """Whether it can only ever be a name: a motion file may be a stranger's, so it has no paths."""
-    short = len(os.fsencode(name)) <= _LONGEST_NAME
-    return short and name != ".." and Path(name).name == name and min(name, default=" ") >= " "
 
 
 def _check_parents(parents: tuple[int, ...], joints: int) -> None:

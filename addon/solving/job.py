@@ -8,11 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .problem import Problem
-from .process import BackendError, Command
+from ..names import BODY_NAME
+from ..user_error import UserError
+from .process import Command
+from .protocol import (
+    BackendError,
+    count_of,
+    misunderstood,
+    number_of,
+    objects_of,
+    one_line,
+)
 
 ESTIMATORS = ("auto", "landmarks", "staf")
 PRESETS = ("fast", "balanced", "best")
+_SHOWN_CHARACTERS = 100
+"""Of a path in a message.  Chosen: what is left of a line."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +45,15 @@ class SolveRequest:
 
     def __post_init__(self) -> None:
         if not self.video.is_file():
-            raise Problem(f"the video {self.video} does not exist.", "Choose it again.")
+            raise UserError(f"the video {self.video} does not exist.", "Choose it again.")
         if self.end_s and self.end_s <= self.start_s:
-            raise Problem(f"the clip ends at {self.end_s} s, before it starts.", "Check the times.")
+            raise UserError(
+                f"the clip ends at {self.end_s} s, before it starts.", "Check the times."
+            )
         if not (math.isfinite(self.start_s) and self.start_s >= 0):
-            raise Problem(f"the clip cannot start at {self.start_s} s.")
+            raise UserError(f"the clip cannot start at {self.start_s} s.")
         if not re.fullmatch(r"all|largest|\d+(,\d+)*", self.person):
-            raise Problem(f"{self.person!r} names no person.", "Use all, largest, or 1,3.")
+            raise UserError(f"{self.person!r} names no person.", "Use all, largest, or 1,3.")
         if self.estimator not in ESTIMATORS or self.preset not in PRESETS:
             raise ValueError(f"unknown estimator {self.estimator!r} or preset {self.preset!r}")
 
@@ -73,36 +86,59 @@ class FoundPerson:
     thumbnail: Path | None
 
 
-def motions_of(result: dict[str, Any]) -> list[Path]:
+def motions_of(result: dict[str, Any], folder: Path) -> list[Path]:
     """The motion files that a convert command wrote, main person first.
 
     Raises:
-        BackendError: it names none.
+        BackendError: it names none, or one that is not a file in the job's folder.
     """
-    files = [Path(one["motion"]) for one in result.get("people", []) if one.get("motion")]
-    if not files:
+    named = [one["motion"] for one in objects_of(result, "people") if one.get("motion") is not None]
+    if not named:
         raise BackendError("the backend found nobody to animate.", "Try another video.")
-    return files
+    return list(dict.fromkeys(_file_inside(name, folder) for name in named))
 
 
-def people_of(result: dict[str, Any]) -> list[FoundPerson]:
-    """Who a people command found."""
+def people_of(result: dict[str, Any], folder: Path) -> list[FoundPerson]:
+    """Who a people command found; their thumbnails lie in the job's folder.
+
+    Raises:
+        BackendError: a word means nothing.
+    """
     return [
         FoundPerson(
-            int(one["person"]),
-            (float(one["first_s"]), float(one["last_s"])),
-            float(one["coverage"]),
-            Path(one["thumbnail"]) if one.get("thumbnail") else None,
+            count_of(one, "person", 0),
+            (number_of(one, "first_s"), number_of(one, "last_s")),
+            number_of(one, "coverage"),
+            _file_inside(one["thumbnail"], folder) if one.get("thumbnail") is not None else None,
         )
-        for one in result.get("people", [])
+        for one in objects_of(result, "people")
     ]
+
+
+def _file_inside(name: Any, folder: Path) -> Path:
+    """A file that the backend says it wrote.
+
+    Raises:
+        BackendError: it is no name, or not of a file in the folder.
+    """
+    if not isinstance(name, str):
+        raise misunderstood("people")
+    try:
+        path = (folder / name).resolve()
+        good = path.is_file() and path.is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # too long, NUL, links in a circle
+        good = False
+    if not good:
+        shown = one_line(name, _SHOWN_CHARACTERS)
+        raise BackendError(f"the backend named {shown}, which is no file in its job's folder.")
+    return folder / name
 
 
 def job_folder(base: Path, stem: str) -> Path:
     """A new folder for one video's results: base/clip, base/clip-2, ...
 
     Raises:
-        Problem: it cannot be made.
+        UserError: it cannot be made.
     """
     safe = re.sub(r"[^\w.-]+", "_", stem).strip(".") or "video"
     number = 1
@@ -113,11 +149,11 @@ def job_folder(base: Path, stem: str) -> Path:
             return folder
         except FileExistsError:
             if not folder.exists() or not folder.parent.is_dir():
-                raise Problem(f"{base} is not a folder.", "Choose another place.") from None
+                raise UserError(f"{base} is not a folder.", "Choose another place.") from None
             number += 1
         except OSError as error:
             reason = error.strerror or str(error)
-            raise Problem(f"cannot write to {base}: {reason}.", "Choose another place.") from None
+            raise UserError(f"cannot write to {base}: {reason}.", "Choose another place.") from None
 
 
 def discard(folder: Path) -> None:
@@ -125,6 +161,22 @@ def discard(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def bodies_of(doctor: dict[str, Any]) -> list[str]:
-    """Names of the bodies that a doctor command found."""
-    return [str(one["name"]) for one in doctor.get("bodies", [])]
+def body_names_of(doctor: dict[str, Any]) -> list[str]:
+    """Names of the bodies that a doctor command found.
+
+    Raises:
+        BackendError: one is no plain name.
+    """
+    return [body_name_of(one) for one in objects_of(doctor, "bodies")]
+
+
+def body_name_of(values: dict[str, Any]) -> str:
+    """The body's name in an answer; it becomes the name of a file.
+
+    Raises:
+        BackendError: it is no plain name.
+    """
+    name = values.get("name")
+    if not isinstance(name, str) or not BODY_NAME.fullmatch(name):
+        raise misunderstood("name")
+    return name
