@@ -6,6 +6,7 @@ file is wrong; 8 the motion file is wrong; 130 interrupted; 143 terminated.
 """
 
 import argparse
+import dataclasses
 import logging
 import os
 import signal
@@ -13,10 +14,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from staf_backend import StafError, __version__
+from staf_backend.choices import BONE_SCHEMES, ESTIMATORS, GENDERS, PRESETS, ROOT_MOTIONS
 from staf_backend.reporting import JsonLines, Reporter, Terminal
+
+if TYPE_CHECKING:
+    from staf_backend.pipeline import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -129,8 +134,12 @@ def _command(
 
 
 def _add_clip_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--start", type=float, metavar="S", help="first second of the clip")
-    parser.add_argument("--end", type=float, metavar="S", help="last second of the clip")
+    parser.add_argument(
+        "--start", dest="start_s", type=float, metavar="S", help="first second of the clip"
+    )
+    parser.add_argument(
+        "--end", dest="end_s", type=float, metavar="S", help="last second of the clip"
+    )
     parser.add_argument(
         "--fps", type=float, default=30.0, help="rate of a folder of pictures (default 30)"
     )
@@ -152,16 +161,22 @@ def _add_convert(commands: Any) -> None:
         "--largest", dest="person", action="store_const", const="largest", help="the main person"
     )
     parser.add_argument(
-        "--estimator", default="auto", help="auto, landmarks or staf (default auto)"
+        "--estimator", choices=ESTIMATORS, default="auto", help="who estimates poses (default auto)"
     )
-    parser.add_argument("--preset", default="balanced", help="fast, balanced (default) or best")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="balanced", help="quick or exact (default balanced)"
+    )
     parser.add_argument("--body", default="auto", help="name of a body, see: staf doctor")
     parser.add_argument("--focal-px", type=float, help="focal length in pixels, where known")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--bone-names", default="smpl", choices=("smpl", "smplx", "mixamo", "vrm", "unreal")
+        "--bone-names", choices=BONE_SCHEMES, default="smpl", help="of a .glb (default smpl)"
     )
-    parser.add_argument("--root-motion", default="root", choices=("root", "pelvis", "in-place"))
+    parser.add_argument(
+        "--root-motion",
+        choices=ROOT_MOTIONS,
+        default="root",
+        help="which bone of a .glb carries the travel (default root)",
+    )
     parser.add_argument("--no-mesh", action="store_true", help="skeleton with a thin proxy mesh")
     parser.add_argument("--together", action="store_true", help="all people in one .glb")
     parser.add_argument("--motion", metavar="FILE.npz", help="write the motion file too")
@@ -192,7 +207,7 @@ def _add_body(commands: Any) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = _command(actions, "add", _body_add, "remember your SMPL, SMPL-H or SMPL-X file")
     add.add_argument("file", type=Path)
-    add.add_argument("--gender", choices=("neutral", "male", "female"))
+    add.add_argument("--gender", choices=GENDERS, help="where the file's name does not tell")
     _command(actions, "list", _body_list, "the bodies at hand")
     export = _command(actions, "export", _body_export, "write a body as plain arrays")
     export.add_argument("name")
@@ -206,30 +221,25 @@ def _add_weights(commands: Any) -> None:
     add.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="or the folder RUN/weights"
     )
-    _command(actions, "list", _weights_list, "the weights at hand")
+    add.add_argument("--name", default="staf", help="what to call them (default staf)")
+    _command(actions, "list", _weights_list, "the weights at hand, and what they can do")
+    use = _command(actions, "use", _weights_use, "choose the weights that videos are run through")
+    use.add_argument("name", nargs="?", metavar="NAME", help="without it: as if never chosen")
+    remove = _command(actions, "remove", _weights_remove, "delete weights that were added")
+    remove.add_argument("name", metavar="NAME")
 
 
-def _settings(options: argparse.Namespace) -> Any:
+def _settings(options: argparse.Namespace) -> "Settings":
+    """The options that are settings, each under its setting's name."""
     from staf_backend.pipeline import Settings
 
-    return Settings(
-        start_s=options.start,
-        end_s=options.end,
-        person=getattr(options, "person", "all"),
-        estimator=getattr(options, "estimator", "auto"),
-        preset=getattr(options, "preset", "balanced"),
-        body=getattr(options, "body", "auto"),
-        focal_px=getattr(options, "focal_px", None),
-        device=options.device,
-        threads=options.threads,
-        seed=getattr(options, "seed", 0),
-        fps=options.fps,
-    )
+    names = {field.name for field in dataclasses.fields(Settings)}
+    return Settings(**{name: value for name, value in vars(options).items() if name in names})
 
 
 def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
     from staf_backend.commands import convert
-    from staf_backend.export.deliver import Wanted, is_folder
+    from staf_backend.export.deliver import Outputs, is_folder
     from staf_backend.files.atomic import make_folder
 
     several = len(options.videos) > 1
@@ -241,7 +251,7 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
         if path and is_folder(path):
             make_folder(path)
     more = {name: Path(path) if path else None for name, path in paths.items() if name != "output"}
-    wanted = Wanted(
+    outputs = Outputs(
         Path(options.output),
         **more,
         bone_names=options.bone_names,
@@ -249,7 +259,7 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
         mesh=not options.no_mesh,
         together=options.together,
     )
-    return convert(options.videos, _settings(options), wanted, reporter)
+    return convert(options.videos, _settings(options), outputs, reporter)
 
 
 def _people(options: argparse.Namespace, reporter: Reporter) -> int:
@@ -273,13 +283,25 @@ def _info(options: argparse.Namespace, reporter: Reporter) -> int:
 def _weights_add(options: argparse.Namespace, reporter: Reporter) -> int:
     from staf_backend.weights.commands import take_weights
 
-    return take_weights(options.files, reporter)
+    return take_weights(options.files, options.name, reporter)
 
 
 def _weights_list(_options: argparse.Namespace, reporter: Reporter) -> int:
-    from staf_backend.weights.commands import list_weights
+    from staf_backend.weights.set_commands import list_weights
 
     return list_weights(reporter)
+
+
+def _weights_use(options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.weights.set_commands import choose_weights
+
+    return choose_weights(options.name, reporter)
+
+
+def _weights_remove(options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.weights.set_commands import drop_weights
+
+    return drop_weights(options.name, reporter)
 
 
 def _doctor(_options: argparse.Namespace, reporter: Reporter) -> int:

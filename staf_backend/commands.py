@@ -10,11 +10,11 @@ import numpy as np
 
 from staf_backend import StafError
 from staf_backend.body.body import add_body, known_bodies, load_body
-from staf_backend.export.deliver import Delivered, Wanted, deliver
+from staf_backend.estimators.choose import check_device, chosen_estimator
+from staf_backend.export.deliver import Outputs, Written, deliver
 from staf_backend.files.atomic import OutputError, make_folder, replace_atomically
-from staf_backend.motion.motion import write_arrays
-from staf_backend.people.follow import summarise
-from staf_backend.people.track import TrackSummary
+from staf_backend.files.npz import write_arrays
+from staf_backend.people.summary import TrackSummary, summarise
 from staf_backend.pipeline import Settings, people_in, solve
 from staf_backend.reporting import Reporter
 from staf_backend.video.video import Video, open_video
@@ -22,19 +22,23 @@ from staf_backend.video.video import Video, open_video
 _log = logging.getLogger(__name__)
 
 
-def convert(videos: Sequence[Path], settings: Settings, wanted: Wanted, reporter: Reporter) -> int:
+def convert(
+    videos: Sequence[Path], settings: Settings, outputs: Outputs, reporter: Reporter
+) -> int:
     """Convert videos one by one.  With several, one that fails does not stop the others.
 
     Raises:
         StafError: the only video failed, or all of them did (then the first one's error).
     """
     began = time.monotonic()
-    _check_names(videos, wanted)
-    done: list[Delivered] = []
+    _check_names(videos, outputs)
+    if len(videos) > 1:  # else each of them would say that the device is absent
+        check_device(settings, chosen_estimator(settings))
+    done: list[Written] = []
     failures: list[tuple[Path, StafError]] = []
     for number, path in enumerate(videos, 1):
         try:
-            done += _convert_one(path, settings, wanted, reporter, (number, len(videos)))
+            done += _convert_one(path, settings, outputs, reporter, (number, len(videos)))
         except StafError as error:
             if len(videos) == 1:
                 raise
@@ -42,7 +46,7 @@ def convert(videos: Sequence[Path], settings: Settings, wanted: Wanted, reporter
             failures.append((path, error))
     if not done:
         raise failures[0][1]
-    reporter.result(_told(done, failures), _converted(done, failures, time.monotonic() - began))
+    reporter.result(_summary(done, failures), _values(done, failures, time.monotonic() - began))
     return failures[0][1].exit_code if failures else 0
 
 
@@ -52,12 +56,14 @@ def list_people(path: Path, settings: Settings, thumbnails: Path | None, reporte
     Raises:
         StafError: the video cannot be read, or nobody is in it.
     """
+    check_device(settings, "landmarks")
     video = open_video(path, fps=settings.fps)
     span = video.span(settings.start_s, settings.end_s)
-    found = summarise(video, people_in(video, settings, reporter.progress), span)
+    people = people_in(video, span, settings.device, settings.threads, reporter.progress)
+    found = summarise(video, people, span)
     pictures = [_save_thumbnail(thumbnails, summary) for summary in found]
     lines = [_person_line(summary) for summary in found]
-    people = [
+    listed = [
         {
             "person": summary.person,
             "frames": summary.frames,
@@ -69,7 +75,7 @@ def list_people(path: Path, settings: Settings, thumbnails: Path | None, reporte
         }
         for summary, picture in zip(found, pictures, strict=True)
     ]
-    reporter.result("\n".join(lines), {"people": people})
+    reporter.result("\n".join(lines), {"people": listed})
     return 0
 
 
@@ -124,8 +130,8 @@ def export_body(name: str, path: Path, reporter: Reporter) -> int:
         "joint_shape_directions": body.joint_shape_directions,
         "skin_joints": body.skin_joints.astype(np.uint8),
         "skin_weights": body.skin_weights.astype(np.float32),
-        "joint_names": np.array(body.joint_names),
-        "parents": np.array(body.parents),
+        "joint_names": np.array(body.skeleton.names),
+        "parents": np.array(body.skeleton.parents),
     }
     if body.uvs is not None and body.uv_faces is not None:
         arrays |= {"uvs": body.uvs, "uv_faces": body.uv_faces}
@@ -134,31 +140,31 @@ def export_body(name: str, path: Path, reporter: Reporter) -> int:
     return 0
 
 
-def _check_names(videos: Sequence[Path], wanted: Wanted) -> None:
+def _check_names(videos: Sequence[Path], outputs: Outputs) -> None:
     """Two videos of one name would write to one file."""
-    outputs = [wanted.of(path.stem).output for path in videos]
-    for path, output in zip(videos, outputs, strict=True):
-        if outputs.count(output) > 1:
+    written = [outputs.of(path.stem).output for path in videos]
+    for path, output in zip(videos, written, strict=True):
+        if written.count(output) > 1:
             advice = "Rename one of them, or convert them into different folders."
             raise OutputError(f"Several videos would write {output}, {path} among them.", advice)
 
 
 def _convert_one(
-    path: Path, settings: Settings, wanted: Wanted, reporter: Reporter, place: tuple[int, int]
-) -> list[Delivered]:
+    path: Path, settings: Settings, outputs: Outputs, reporter: Reporter, place: tuple[int, int]
+) -> list[Written]:
     prefix = f"{path.name}: " if place[1] > 1 else ""
 
     def report(stage: str, done: int, total: int, message: str) -> None:
         reporter.progress(stage, done, total, prefix + message)
 
-    files = wanted.of(path.stem)
+    files = outputs.of(path.stem)
     files.check(path)
     solved = solve(path, settings, report)
     return deliver(solved, files, report)
 
 
-def _converted(
-    done: Sequence[Delivered], failures: Sequence[tuple[Path, StafError]], seconds: float
+def _values(
+    done: Sequence[Written], failures: Sequence[tuple[Path, StafError]], seconds: float
 ) -> dict[str, Any]:
     files = dict.fromkeys(str(path.resolve()) for one in done for path in one.files)
     failed = [
@@ -166,14 +172,14 @@ def _converted(
         for path, e in failures
     ]
     return {
-        "people": [_delivered_values(one) for one in done],
+        "people": [_motion_values(one) for one in done],
         "files": list(files),
         "failed": failed,
         "seconds": round(seconds, 3),
     }
 
 
-def _delivered_values(one: Delivered) -> dict[str, Any]:
+def _motion_values(one: Written) -> dict[str, Any]:
     motion = one.motion
     return {
         "person": motion.person,
@@ -190,7 +196,7 @@ def _delivered_values(one: Delivered) -> dict[str, Any]:
     }
 
 
-def _told(done: Sequence[Delivered], failures: Sequence[tuple[Path, StafError]]) -> str:
+def _summary(done: Sequence[Written], failures: Sequence[tuple[Path, StafError]]) -> str:
     lines = []
     for one in done:
         motion = one.motion

@@ -1,10 +1,10 @@
 """The files that make the embedded default: open networks and open bodies, each with a checksum."""
 
-import hashlib
 from functools import cache
 from pathlib import Path
 
 from staf_backend import StafError
+from staf_backend.files.checksum import sha256
 
 _FOLDER = Path(__file__).parent
 _SUMS = _FOLDER / "SHA256SUMS"
@@ -63,12 +63,6 @@ def checksum(name: str) -> str:
         return _checksums()[name]
     except KeyError:
         raise AssetError(f"There is no embedded file {name[:100]!r}.") from None
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache

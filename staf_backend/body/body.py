@@ -4,7 +4,7 @@ The open bodies come with the software; users' own SMPL, SMPL-H and SMPL-X files
 `betas` belong to one body and mean nothing to another: carry the body's name beside them.
 
 Rest pose: T-pose, y up, facing +z, left hand towards +x, metres.  V vertices, J = 24 joints,
-B = 10 shape numbers.  numpy; torch tensors go through unchanged and keep their gradients.
+B = 10 shape numbers.  numpy only.
 """
 
 import functools
@@ -12,20 +12,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from staf_backend.body.files import SHAPE_COUNT, BodyArrays, BodyError, read_body_file
-from staf_backend.body.registry import KnownBody, remember, remembered
-from staf_backend.geometry.skeleton import (
-    JOINT_COUNT,
-    JOINT_NAMES,
-    PARENTS,
-    array_module,
-    cast_like,
-    forward_kinematics,
-)
+from staf_backend.body.files import BodyArrays, BodyError, read_body_file
+from staf_backend.body.params import SHAPE_COUNT
+from staf_backend.body.user_bodies import KnownBody, remember, remembered
+from staf_backend.geometry.skeleton import SMPL, Skeleton, forward_kinematics
 
 __all__ = ["OPEN_BODIES", "Body", "BodyError", "add_body", "known_bodies", "load_body"]
 
@@ -34,8 +27,11 @@ OPEN_BODIES = {
     for gender in ("neutral", "male", "female")
 }
 GENDERS = ("neutral", "male", "female")
+"""Of a body model: SMPL's three."""
 REDUCED_COUNT = 431
+"""Vertices for mesh-aligned sampling: the count of STAF's downsampled SMPL mesh (section III-C)."""
 _CHUNK_NUMBERS = 8_000_000
+"""Floats of the largest array that skinning makes at once.  Chosen: 64 MB in double precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +70,11 @@ class Body:
     """(U, 2) float32 texture coordinates, origin at the lower left."""
     uv_faces: np.ndarray | None = None
     """(F, 3) int32 into `uvs`, corner by corner beside `faces`."""
-    joint_names: tuple[str, ...] = JOINT_NAMES
-    parents: tuple[int, ...] = PARENTS
+    skeleton: Skeleton = SMPL
+    """J joints."""
 
     def __post_init__(self) -> None:
-        vertices, joints = len(self.template_m), len(self.joint_names)
+        vertices, joints = len(self.template_m), len(self.skeleton)
         shapes = {
             "template_m": (vertices, 3),
             "faces": (len(self.faces), 3),
@@ -102,12 +98,12 @@ class Body:
     @functools.cached_property
     def dense_weights(self) -> np.ndarray:
         """(V, J) float64 skin weights."""
-        weights = np.zeros((len(self.template_m), len(self.joint_names)))
+        weights = np.zeros((len(self.template_m), len(self.skeleton)))
         np.add.at(weights, (np.arange(len(weights))[:, None], self.skin_joints), self.skin_weights)
         weights.setflags(write=False)
         return weights
 
-    def rest_vertices_m(self, betas: Any, subset: np.ndarray | None = None) -> Any:
+    def rest_vertices_m(self, betas: np.ndarray, subset: np.ndarray | None = None) -> np.ndarray:
         """Vertices (..., V or S, 3) of shapes `betas` (..., B) in the rest pose, metres.
 
         Args:
@@ -117,13 +113,17 @@ class Body:
         picked = slice(None) if subset is None else subset
         return _shaped(betas, self.template_m[picked], self.shape_directions[picked])
 
-    def rest_joints_m(self, betas: Any) -> Any:
+    def rest_joints_m(self, betas: np.ndarray) -> np.ndarray:
         """Joints (..., J, 3) of shapes `betas` (..., B) in the rest pose, metres, by regression."""
         return _shaped(betas, self.joint_template_m, self.joint_shape_directions)
 
     def vertices_m(
-        self, rotations: Any, betas: Any, root_m: Any, subset: np.ndarray | None = None
-    ) -> Any:
+        self,
+        rotations: np.ndarray,
+        betas: np.ndarray,
+        root_m: np.ndarray,
+        subset: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Posed vertices by linear blend skinning (and SMPL's pose blend shapes, if it has them).
 
         Loper et al., "SMPL: A Skinned Multi-Person Linear Model", 2015, equations 2 to 9.
@@ -135,32 +135,34 @@ class Body:
             subset: (S,) vertex numbers, or None for all.
 
         Returns:
-            (T, V or S, 3) or (V or S, 3) metres, of the kind and float type of `rotations`.
+            (T, V or S, 3) or (V or S, 3) metres, of the float type of `rotations`.
 
         Raises:
             ValueError: shapes that do not belong together.
         """
         if len(rotations.shape) == 3:
             return self.vertices_m(rotations[None], betas, root_m[None], subset)[0]
-        rest = cast_like(self.rest_vertices_m(betas, subset), rotations)
-        joints = cast_like(self.rest_joints_m(betas), rotations)
-        chunks = self._skin(rotations, root_m, rest, joints, subset)
-        if array_module(rotations) is not np:
-            return array_module(rotations).concatenate([vertices for _, vertices in chunks])
+        rest = self.rest_vertices_m(betas, subset).astype(rotations.dtype)
+        joints = self.rest_joints_m(betas).astype(rotations.dtype)
         posed = np.empty((len(rotations), *rest.shape), rotations.dtype)
-        for frames, vertices in chunks:
+        for frames, vertices in self._skin(rotations, root_m, rest, joints, subset):
             posed[frames] = vertices
         return posed
 
     def _skin(
-        self, rotations: Any, root_m: Any, rest: Any, joints: Any, subset: np.ndarray | None
-    ) -> Iterator[tuple[slice, Any]]:
+        self,
+        rotations: np.ndarray,
+        root_m: np.ndarray,
+        rest: np.ndarray,
+        joints: np.ndarray,
+        subset: np.ndarray | None,
+    ) -> Iterator[tuple[slice, np.ndarray]]:
         """Posed vertices, some frames at a time, so that thousands of frames fit in memory."""
-        turned, placed = forward_kinematics(rotations, joints, root_m, self.parents)
+        turned, placed = forward_kinematics(rotations, joints, root_m, self.skeleton)
         offsets = placed - (turned @ joints[..., None])[..., 0]
-        moves = array_module(rotations).concatenate([turned, offsets[..., None]], -1)
+        moves = np.concatenate([turned, offsets[..., None]], -1)
         picked = slice(None) if subset is None else subset
-        weights = cast_like(self.dense_weights[picked], rotations)
+        weights = self.dense_weights[picked].astype(rotations.dtype)
         step = max(1, _CHUNK_NUMBERS // (rest.shape[0] * 9))
         for start in range(0, len(rotations), step):
             frames = slice(start, start + step)
@@ -247,7 +249,7 @@ def _remembered_body(known: KnownBody) -> Body:
 def _from_arrays(arrays: BodyArrays, gender: str | None = None, name: str | None = None) -> Body:
     gender = gender or arrays.gender
     directions = arrays.shape_directions.astype(np.float64).reshape(len(arrays.template_m), -1)
-    joint_directions = (arrays.regressor @ directions).reshape(JOINT_COUNT, 3, SHAPE_COUNT)
+    joint_directions = (arrays.regressor @ directions).reshape(-1, 3, SHAPE_COUNT)
     skin_joints, skin_weights = _four_strongest(arrays.weights)
     reduced = arrays.reduced_vertices
     return Body(
@@ -276,42 +278,39 @@ def _four_strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(strongest > 0, order, 0).astype(np.int32), strongest
 
 
-def _well_spread(points: np.ndarray, count: int = REDUCED_COUNT) -> np.ndarray:
-    """Numbers (count,) of points, each the farthest from those before: first the highest."""
+def _well_spread(points: np.ndarray) -> np.ndarray:
+    """Numbers (431,) of points, each the farthest from those before: first the highest."""
     chosen = [int(points[:, 1].argmax())]
     distance = np.full(len(points), np.inf)
-    for _ in range(count - 1):
+    for _ in range(REDUCED_COUNT - 1):
         distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(1))
         chosen.append(int(distance.argmax()))
     return np.array(chosen, np.int64)
 
 
-def _shaped(betas: Any, template: np.ndarray, directions: np.ndarray) -> Any:
-    if array_module(betas) is np:
-        betas = np.asarray(betas, np.float64)
+def _shaped(betas: np.ndarray, template: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    betas = np.asarray(betas, np.float64)
     if betas.shape[-1:] != (SHAPE_COUNT,):
-        raise ValueError(f"betas must be (..., {SHAPE_COUNT}), got {tuple(betas.shape)}")
-    flat = cast_like(directions, betas).reshape(-1, SHAPE_COUNT)
+        raise ValueError(f"betas must be (..., {SHAPE_COUNT}), got {betas.shape}")
+    flat = np.asarray(directions, np.float64).reshape(-1, SHAPE_COUNT)
     offsets = betas @ flat.swapaxes(0, 1)
-    return cast_like(template, betas) + offsets.reshape(*betas.shape[:-1], -1, 3)
+    return np.asarray(template, np.float64) + offsets.reshape(*betas.shape[:-1], -1, 3)
 
 
-def _blend(moves: Any, weights: Any, rest: Any) -> Any:
+def _blend(moves: np.ndarray, weights: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """Sum over j of w_vj A_j [rest_v; 1], as one matrix product over (j, homogeneous axis).
 
     moves (T, J, 3, 4), weights (V, J), rest (V, 3): (T, V, 3).
     """
     count = len(weights)
-    module = array_module(moves)
-    homogeneous = module.concatenate([rest, module.ones_like(rest[:, :1])], -1)
+    homogeneous = np.concatenate([rest, np.ones_like(rest[:, :1])], -1)
     basis = (weights[:, :, None] * homogeneous[:, None, :]).reshape(count, -1)
     flat = moves.swapaxes(-3, -2).reshape(-1, basis.shape[1])
     return (flat @ basis.swapaxes(0, 1)).reshape(-1, 3, count).swapaxes(-1, -2)
 
 
-def _pose_offsets(rotations: Any, directions: np.ndarray) -> Any:
+def _pose_offsets(rotations: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """SMPL's pose blend shapes: (T, J, 3, 3) and (V, 3, 9 (J - 1)) give (T, V, 3) metres."""
-    flat = cast_like(directions, rotations).reshape(-1, directions.shape[-1])
-    identity = cast_like(np.eye(3), rotations)
-    features = (rotations[:, 1:] - identity).reshape(len(rotations), -1)
+    flat = np.asarray(directions, rotations.dtype).reshape(-1, directions.shape[-1])
+    features = (rotations[:, 1:] - np.eye(3, dtype=rotations.dtype)).reshape(len(rotations), -1)
     return (features @ flat.swapaxes(0, 1)).reshape(len(rotations), -1, 3)

@@ -1,12 +1,8 @@
 """Read body model files of the SMPL family, told apart by content, never by name.
 
 Read: the open body; SMPL, SMPL-H and SMPL-X as .npz or as the official .pkl.  Whatever the file,
-`BodyArrays` holds SMPL's 24 joints:
-
-    SMPL-H, SMPL-X   fingers but the thumb -> L_Hand / R_Hand (at the first joint of the middle
-                     finger), thumb -> wrist, jaw and eyes -> head
-
-so those extra joints stay as they are in the rest pose, relative to what they hang on.
+`BodyArrays` holds SMPL's 24 joints; those that SMPL-H and SMPL-X have beyond are folded into them
+(`fingers`).
 """
 
 import hashlib
@@ -18,20 +14,28 @@ from pathlib import Path
 import numpy as np
 
 from staf_backend import StafError
+from staf_backend.body.fingers import SKELETONS, fold, shared_joints
+from staf_backend.body.params import SHAPE_COUNT
 from staf_backend.body.pickles import RefusedNameError, read_pickled_arrays
 from staf_backend.files.identify import describe_arrays, describe_file, is_pickle
 from staf_backend.files.limits import shown
-from staf_backend.geometry.skeleton import JOINT_COUNT, PARENTS, check_parents
+from staf_backend.geometry.skeleton import SMPL, check_parents
 
-SHAPE_COUNT = 10
 _NEEDED = (
     *("v_template", "f", "J_regressor", "weights", "kintree_table"),
     *("shapedirs", "posedirs"),
 )
 _OPTIONAL = ("uv", "f_uv", "vt", "ft", "vids_431", "license")
+"""Members of an .npz or keys of a .pkl, by their official names."""
 _FAMILY = {6890: "SMPL", 10475: "SMPL-X"}
-_KINDS = {(6890, 24): "smpl", (6890, 52): "smplh", (10475, 55): "smplx"}
+"""By vertices: what to call a file that lacks something."""
+_KINDS = {
+    (vertices, len(SKELETONS[kind])): kind
+    for vertices, kind in ((6890, "smpl"), (6890, "smplh"), (10475, "smplx"))
+}
+"""By vertices and joints."""
 _STRANGERS = {778: "a MANO hand model", 5023: "a FLAME head model", 3889: "a SMAL animal model"}
+"""By vertices: models of the same makers that are no bodies."""
 _ADVICE = (
     "Give a model file from smpl.is.tue.mpg.de, mano.is.tue.mpg.de or smpl-x.is.tue.mpg.de, "
     "as .npz or .pkl, or leave the option out for the open body."
@@ -41,9 +45,6 @@ _LARGEST_FILE_BYTES = 2_000_000_000
 _LARGEST_NUMBER = 1e10
 """Metres, shares or places in a table.  Chosen: the largest real one is SMPL's 2^32 - 1, the parent
 of the root; beyond this, sums and single precision overflow."""
-# place of the first finger joint, left hand; then index, middle, pinky, ring, thumb, three each
-_FIRST_FINGER = {"smplh": 22, "smplx": 25}
-_FINGER_JOINTS = 15
 
 
 class BodyError(StafError):
@@ -91,10 +92,10 @@ def read_body_file(path: Path) -> BodyArrays:
     arrays, digest = _read_arrays(path)
     kind = _identify(path, arrays)
     _check(path, kind, arrays)
-    weights, regressor = _dense(arrays["weights"]), _dense(arrays["J_regressor"])
+    weights, regressor = (np.asarray(arrays[n], float) for n in ("weights", "J_regressor"))
     poses = np.asarray(arrays["posedirs"])
-    if kind in _FIRST_FINGER:
-        weights, regressor, poses = _fold_joints(kind, weights, regressor, poses)
+    if kind in ("smplh", "smplx"):
+        weights, regressor, poses = fold(kind, weights, regressor, poses)
     uvs, uv_faces = _texture(path, arrays)
     reduced = _reduced_vertices(path, arrays)
     return BodyArrays(
@@ -186,7 +187,7 @@ def _identify(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
     joints = np.shape(arrays["kintree_table"])[-1] if np.ndim(arrays["kintree_table"]) else 0
     if (vertices, joints) in _KINDS:
         return _KINDS[vertices, joints]
-    if joints == JOINT_COUNT and "CC0" in str(arrays.get("license", "")):
+    if joints == len(SMPL) and "CC0" in str(arrays.get("license", "")):
         return "open"
     raise BodyError(
         f"{path} has {vertices} vertices and {joints} joints: not SMPL (6890, 24), "
@@ -209,7 +210,10 @@ def _check(path: Path, kind: str, arrays: Mapping[str, np.ndarray]) -> None:
     for name, shape in shapes.items():
         _check_array(path, name, arrays[name], shape)
     faces = np.asarray(arrays["f"], np.int64)
-    sums = [np.asarray(arrays["weights"], float).sum(1), _dense(arrays["J_regressor"]).sum(1)]
+    sums = [
+        np.asarray(arrays["weights"], float).sum(1),
+        np.asarray(arrays["J_regressor"], float).sum(1),
+    ]
     rules = {
         "f names vertices that are not there": faces.min() < 0 or faces.max() >= vertices,
         "weights do not sum to 1": bool((abs(sums[0] - 1) > 1e-2).any()),
@@ -242,36 +246,8 @@ def _has_smpl_tree(kind: str, table: np.ndarray) -> bool:
         parents = check_parents(parents.tolist())
     except ValueError:
         return False
-    body_joints = JOINT_COUNT if kind not in _FIRST_FINGER else 22
-    return parents[:body_joints] == PARENTS[:body_joints]
-
-
-def _dense(array: np.ndarray) -> np.ndarray:
-    return np.asarray(array, np.float64)
-
-
-def _fold_joints(
-    kind: str, weights: np.ndarray, regressor: np.ndarray, poses: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights (V, 24), regressor (24, V) and pose directions of a body with fingers."""
-    first, count = _FIRST_FINGER[kind], len(regressor)
-    target = np.array([*range(22), *[15] * (first - 22), *[0] * (count - first)])
-    for hand in (0, 1):
-        start = first + hand * _FINGER_JOINTS
-        target[start : start + 12] = 22 + hand
-        target[start + 12 : start + _FINGER_JOINTS] = 20 + hand
-    folded = np.zeros((len(weights), JOINT_COUNT))
-    np.add.at(folded.T, target, weights.T)
-    hands = [first + 3, first + _FINGER_JOINTS + 3]  # first joint of the middle finger
-    kept = regressor[[*range(22), *hands]]
-    by_joint = poses.reshape(len(poses), 3, count - 1, 9)
-    # a turn of the hand joint is a turn of the four fingers' first joints at once
-    knuckles = [
-        by_joint[:, :, start - 1 : start + 11 : 3].sum(2, keepdims=True)
-        for start in (first, first + _FINGER_JOINTS)
-    ]
-    merged = np.concatenate([by_joint[:, :, :21], *knuckles], 2)
-    return folded, kept, merged.reshape(len(poses), 3, -1)
+    shared = shared_joints(kind)
+    return parents[:shared] == SMPL.parents[:shared]
 
 
 def _texture(

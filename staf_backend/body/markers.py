@@ -17,66 +17,84 @@ where d_i is linear in the betas.  numpy only.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from staf_backend.geometry.skeleton import counterparts
 
 if TYPE_CHECKING:
     from staf_backend.body.body import Body
 
-# name: BlazePose index, left body joint or vertex (the right one follows by symmetry)
-_JOINTS = {
-    "shoulder": (11, 16),
-    "elbow": (13, 18),
-    "wrist": (15, 20),
-    "hip": (23, 1),
-    "knee": (25, 4),
-    "ankle": (27, 7),
-}
-_VERTICES = {"eye": (2, 2800), "ear": (7, 583), "heel": (29, 3387), "foot_index": (31, 3216)}
-_KNUCKLES = {"pinky": (17, 2673, 0.6), "index": (19, 2319, 0.55), "thumb": (21, 2746, 0.7)}
-_RIGHT_VERTEX = {2800: 6260, 583: 4071, 3387: 6787, 3216: 6617, 2673: 6133, 2319: 5782, 2746: 6191}
-_RIGHT_LANDMARK = {2: 5}  # elsewhere the right landmark follows the left one
-_NOSE_VERTEX = 332
-# the same points on SMPL-X's mesh
-_SMPLX_VERTEX = {332: 9120, 2800: 9448, 6260: 9929, 583: 6, 4071: 616, 3387: 8846, 6787: 8635}
-_SMPLX_VERTEX |= {3216: 5770, 6617: 8463, 2673: 5286, 6133: 8022, 2319: 4933, 5782: 7669}
-_SMPLX_VERTEX |= {2746: 5361, 6191: 8079}
+
+class _Part(NamedTuple):
+    """A marker of both sides (left, right), or of the middle (one number)."""
+
+    name: str
+    landmarks: tuple[int, ...]
+    """Which of BlazePose's 33 (MediaPipe's `PoseLandmark`)."""
+    joint: str | None
+    smpl: tuple[int, ...] = ()
+    """Vertices of SMPL, SMPL-H and the open body: those of smplx's `vertex_ids.py`."""
+    smplx: tuple[int, ...] = ()
+    """The same points on SMPL-X's mesh, from there too."""
+    share: float = 0.0
+    """How far from the joint to the vertex.  Between the ends, chosen: the knuckle's place."""
 
 
-def _table() -> dict[int, tuple[str, int | None, int | None, float]]:
-    """BlazePose index -> name, joint, vertex, share of the vertex (the rest is the joint's)."""
-    rows: dict[int, tuple[str, int | None, int | None, float]] = {}
-    rows[0] = ("nose", None, _NOSE_VERTEX, 1.0)
-    for side in (0, 1):
-        prefix = ("left_", "right_")[side]
-        for name, (landmark, joint) in _JOINTS.items():
-            rows[landmark + side] = (prefix + name, joint + side, None, 0.0)
-        for name, (landmark, vertex) in _VERTICES.items():
-            index = _RIGHT_LANDMARK.get(landmark, landmark + 1) if side else landmark
-            rows[index] = (prefix + name, None, _RIGHT_VERTEX[vertex] if side else vertex, 1.0)
-        for name, (landmark, vertex, share) in _KNUCKLES.items():
-            tip = _RIGHT_VERTEX[vertex] if side else vertex
-            rows[landmark + side] = (prefix + name, 20 + side, tip, share)
-    return dict(sorted(rows.items()))
+_PARTS = (
+    _Part("nose", (0,), None, (332,), (9120,), 1.0),
+    _Part("eye", (2, 5), None, (2800, 6260), (9448, 9929), 1.0),
+    _Part("ear", (7, 8), None, (583, 4071), (6, 616), 1.0),
+    _Part("shoulder", (11, 12), "shoulder"),
+    _Part("elbow", (13, 14), "elbow"),
+    _Part("wrist", (15, 16), "wrist"),
+    _Part("pinky", (17, 18), "wrist", (2673, 6133), (5286, 8022), 0.6),
+    _Part("index", (19, 20), "wrist", (2319, 5782), (4933, 7669), 0.55),
+    _Part("thumb", (21, 22), "wrist", (2746, 6191), (5361, 8079), 0.7),
+    _Part("hip", (23, 24), "hip"),
+    _Part("knee", (25, 26), "knee"),
+    _Part("ankle", (27, 28), "ankle"),
+    _Part("heel", (29, 30), None, (3387, 6787), (8846, 8635), 1.0),
+    _Part("foot_index", (31, 32), None, (3216, 6617), (5770, 8463), 1.0),
+)
 
 
-_TABLE = _table()
-LANDMARKS = np.array(list(_TABLE))
+class _Marker(NamedTuple):
+    """One marker: see `_Part`."""
+
+    name: str
+    landmark: int
+    joint: str | None
+    smpl: int | None
+    smplx: int | None
+    share: float
+
+
+def _markers(part: _Part) -> list[_Marker]:
+    """The markers of a part: left and right, or the one in the middle."""
+    sides = ("left_", "right_") if len(part.landmarks) == 2 else ("",)
+    return [
+        _Marker(
+            side + part.name,
+            part.landmarks[k],
+            None if part.joint is None else side + part.joint,
+            part.smpl[k] if part.smpl else None,
+            part.smplx[k] if part.smplx else None,
+            part.share,
+        )
+        for k, side in enumerate(sides)
+    ]
+
+
+_MARKERS = [marker for part in _PARTS for marker in _markers(part)]
+LANDMARKS = np.array([marker.landmark for marker in _MARKERS])
 """(27,) which of BlazePose's 33 landmarks each marker is."""
-NAMES = tuple(row[0] for row in _TABLE.values())
+NAMES = tuple(marker.name for marker in _MARKERS)
 """The markers' names: BlazePose's."""
 COUNT = len(NAMES)
 
-
-def _swapped(name: str) -> str:
-    for one, other in (("left_", "right_"), ("right_", "left_")):
-        if name.startswith(one):
-            return other + name.removeprefix(one)
-    return name
-
-
-MIRROR = np.array([NAMES.index(_swapped(name)) for name in NAMES])
+MIRROR = counterparts(NAMES)
 """(27,) the marker on the other side of the body."""
 
 
@@ -117,8 +135,8 @@ class Markers:
         """Where each influence alone would put its marker: (..., N, 3).
 
         Args:
-            global_rotations: (..., 24, 3, 3).
-            joints_m: (..., 24, 3) joint positions, metres, in the frame of the answer.
+            global_rotations: (..., J, 3, 3).
+            joints_m: (..., J, 3) joint positions, metres, in the frame of the answer.
             betas: (B,).
         """
         turned = global_rotations[..., self.joint, :, :] @ self.offsets_m(betas)[..., None]
@@ -138,21 +156,21 @@ class Markers:
 def markers_of(body: "Body") -> Markers:
     """The markers of the open body, or of a user's SMPL, SMPL-H or SMPL-X."""
     rows: list[tuple[int, int, float, np.ndarray, np.ndarray]] = []
-    for k, (_, joint, vertex, share) in enumerate(_TABLE.values()):
+    for k, marker in enumerate(_MARKERS):
         point = np.zeros(3)
         per_beta = np.zeros(body.joint_shape_directions.shape[1:])
-        weights = np.zeros(len(body.joint_template_m))
-        if joint is not None:
+        weights, share = np.zeros(len(body.skeleton)), marker.share
+        if marker.joint is not None:
+            joint = body.skeleton.index(marker.joint)
             point += (1 - share) * body.joint_template_m[joint]
             per_beta += (1 - share) * body.joint_shape_directions[joint]
             weights[joint] += 1 - share
+        vertex = marker.smplx if body.kind == "smplx" else marker.smpl
         if vertex is not None:
-            vertex = _SMPLX_VERTEX[vertex] if body.kind == "smplx" else vertex
             point += share * body.template_m[vertex]
             per_beta += share * body.shape_directions[vertex]
             np.add.at(weights, body.skin_joints[vertex], share * body.skin_weights[vertex])
         for i in np.flatnonzero(weights).tolist():
             offset = point - body.joint_template_m[i]
             rows.append((k, i, weights[i], offset, per_beta - body.joint_shape_directions[i]))
-    marker, joint, weight, offset, per_beta = (np.array(column) for column in zip(*rows))
-    return Markers(marker, joint, weight, offset, per_beta)
+    return Markers(*(np.array(column) for column in zip(*rows, strict=True)))

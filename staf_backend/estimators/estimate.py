@@ -19,6 +19,7 @@ class Estimate:
             where nothing was.
         keypoint_names: K names.
         quality: numbers about this estimate, by name.
+        estimator: who made it: "landmarks", or the name of STAF's weights.
     """
 
     track: Track
@@ -26,6 +27,7 @@ class Estimate:
     keypoints_px: np.ndarray
     keypoint_names: tuple[str, ...]
     quality: dict[str, float]
+    estimator: str
 
     def __post_init__(self) -> None:
         frames, names = len(self.track), len(self.keypoint_names)

@@ -10,62 +10,64 @@ import numpy as np
 
 from staf_backend.assets import asset_path
 from staf_backend.body import markers
+from staf_backend.choices import Preset
 from staf_backend.estimators.estimate import Estimate
-from staf_backend.fit.fitter import FitSettings, Fitter
-from staf_backend.geometry import camera
-from staf_backend.landmarks.lift import Lifted, Lifter
-from staf_backend.landmarks.network import NAMES, LandmarkNetwork, Landmarks, landmarks_of
+from staf_backend.estimators.settings import EstimatorSettings
+from staf_backend.fit.fitter import Fitter
+from staf_backend.landmarks.lift import Lifter
+from staf_backend.landmarks.lifted import Lifted
+from staf_backend.landmarks.names import NAMES
+from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
+from staf_backend.landmarks.of_tracks import landmarks_of
 from staf_backend.landmarks.sides import consistent_sides
 from staf_backend.runtime.onnx_session import open_network
 
 if TYPE_CHECKING:
     from staf_backend.body.body import Body
+    from staf_backend.estimators.shot import Shot
     from staf_backend.people.track import Track
     from staf_backend.reporting import Report
-    from staf_backend.video.video import Video
 
-NETWORKS = {"fast": "pose_landmark_full.onnx", "balanced": "pose_landmark_heavy.onnx"}
-NETWORKS["best"] = NETWORKS["balanced"]
-PRESETS = tuple(NETWORKS)
+_NETWORKS: dict[Preset, str] = {
+    "fast": "pose_landmark_full.onnx",
+    "balanced": "pose_landmark_heavy.onnx",
+    "best": "pose_landmark_heavy.onnx",
+}
 
 
 def estimate_by_landmarks(
-    video: "Video",
+    shot: "Shot",
     tracks: Sequence["Track"],
     body: "Body",
-    focal_px: float,
+    settings: EstimatorSettings,
     report: "Report",
-    *,
-    preset: str = "balanced",
-    device: str = "auto",
-    threads: int | None = None,
 ) -> Iterator[Estimate]:
     """Estimate all tracks; the parts of one person share one shape.
 
     Args:
-        video: the footage.
+        shot: the footage and its camera.
         tracks: of one or more people.
         body: what to fit.
-        focal_px: of the camera, principal point at the middle of the picture.
+        settings: the preset, the device, what the fit trusts.
         report: told about progress.
-        preset: "fast" (a smaller network), "balanced", or "best" (a second, mirrored look).
-        device, threads: see `runtime.open_network`.
 
     Raises:
         AssetError: a network is missing or damaged.
     """
-    session = open_network(asset_path(NETWORKS[preset]), device=device, threads=threads)
-    network = LandmarkNetwork(session, mirrored=preset == "best")
+    path, threads = asset_path(_NETWORKS[settings.preset]), settings.threads
+    session = open_network(path, device=settings.device, threads=threads)
+    network = LandmarkNetwork(session, mirrored=settings.preset == "best")
     told = lambda done, all_: report("landmarks", done, all_, "reading poses")
-    found = dict(enumerate(landmarks_of(video, tracks, network, told)))
+    found = dict(enumerate(landmarks_of(shot.video, tracks, network, told)))
     del session, network  # their memory is needed no more
     lifter = Lifter(open_network(asset_path("lift.onnx"), threads=threads))
     betas: dict[int, np.ndarray] = {}
     longest_first = sorted(range(len(tracks)), key=lambda i: -len(tracks[i]))
     for done, i in enumerate(longest_first):
         report("fit", done, len(tracks), f"fitting person {tracks[i].person}")
-        seen = _seen(video, tracks[i], found.pop(i), focal_px, lifter)
-        estimate = _estimate(tracks[i], seen, body, betas.get(tracks[i].person))
+        seen = _seen(shot, tracks[i], found.pop(i), lifter)
+        fitter = Fitter(body, settings.fit)
+        estimate = _estimate(tracks[i], seen, fitter, betas.get(tracks[i].person))
         betas.setdefault(tracks[i].person, estimate.params.betas)
         yield estimate
     report("fit", len(tracks), len(tracks), "fitted")
@@ -85,14 +87,12 @@ class _Seen(NamedTuple):
     swapped_frames: int
 
 
-def _seen(
-    video: "Video", track: "Track", landmarks: Landmarks, focal_px: float, lifter: Lifter
-) -> _Seen:
+def _seen(shot: "Shot", track: "Track", landmarks: Landmarks, lifter: Lifter) -> _Seen:
     landmarks, swapped = consistent_sides(landmarks, track.keypoints_px)
     points = landmarks.points_px[:, markers.LANDMARKS]
     visibility = np.nan_to_num(landmarks.visibility[:, markers.LANDMARKS])
     visibility *= track.observed[:, None]
-    rays = camera.rays(points, focal_px, (video.width_px, video.height_px)).astype(np.float32)
+    rays = shot.camera.rays(points).astype(np.float32)
     world_m = landmarks.world_m[:, markers.LANDMARKS]
     keypoints = _keypoints(landmarks, track)
     del landmarks, points
@@ -100,8 +100,7 @@ def _seen(
     return _Seen(rays, visibility, keypoints, lifted, int(swapped.any(1).sum()))
 
 
-def _estimate(track: "Track", seen: _Seen, body: "Body", betas: np.ndarray | None) -> Estimate:
-    fitter = Fitter(body, FitSettings())
+def _estimate(track: "Track", seen: _Seen, fitter: Fitter, betas: np.ndarray | None) -> Estimate:
     fitted = fitter.fit(seen.rays, seen.visibility, track.times_s, seen.lifted, betas)
     pitch, roll = _tilt_deg(seen.lifted.up)
     quality = {
@@ -111,7 +110,7 @@ def _estimate(track: "Track", seen: _Seen, body: "Body", betas: np.ndarray | Non
         "camera_pitch_deg": pitch,
         "camera_roll_deg": roll,
     }
-    return Estimate(track, fitted.params, seen.keypoints_px, NAMES, quality)
+    return Estimate(track, fitted.params, seen.keypoints_px, NAMES, quality, "landmarks")
 
 
 def _keypoints(landmarks: Landmarks, track: "Track") -> np.ndarray:

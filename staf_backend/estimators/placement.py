@@ -11,6 +11,7 @@ import numpy as np
 from staf_backend import StafError
 from staf_backend.body.body import Body
 from staf_backend.body.params import SmplParams
+from staf_backend.geometry.camera import Camera
 from staf_backend.geometry.skeleton import forward_kinematics
 from staf_backend.staf.crop import place
 
@@ -46,23 +47,19 @@ class NetworkTrack:
 def to_smpl_params(
     track: NetworkTrack,
     body: Body,
-    focal_px: float,
-    size_px: tuple[int, int],
+    camera: Camera,
     *,
     observed: np.ndarray | None = None,
     betas: np.ndarray | None = None,
-    turn_to_view: bool = True,
 ) -> tuple[SmplParams, np.ndarray]:
     """One shape, and a place in the real camera, solved in full perspective.
 
     Args:
         track: the network's answers.
         body: the body that the betas belong to.
-        focal_px: of the real camera, principal point in the picture's middle.
-        size_px: the picture's width and height.
+        camera: that filmed.
         observed: (T,) frames where the person was seen; the shape is their median.
         betas: (10,) the person's shape where another track of theirs has told it already.
-        turn_to_view: see `staf.crop.place`.
 
     Returns:
         The parameters, and (T,) whether a frame's place is the network's own: the others, whose
@@ -85,10 +82,8 @@ def to_smpl_params(
         track.rotations[:, 0],
         track.camera,
         track.squares_px,
-        focal_px,
-        size_px,
+        camera,
         shown_m=_posed_joints_m(body, track.rotations, np.broadcast_to(betas, track.betas.shape)),
-        turn_to_view=turn_to_view,
     )
     rotations = np.array(track.rotations, float)
     rotations[:, 0] = placed.root_rotations

@@ -17,9 +17,8 @@ import torch
 from staf_backend.body.params import SmplParams
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.estimators.placement import NetworkTrack, to_smpl_params
-from staf_backend.geometry.camera import project
-from staf_backend.geometry.skeleton import JOINT_NAMES, forward_kinematics
-from staf_backend.people.join import smooth
+from staf_backend.geometry.skeleton import SMPL, forward_kinematics
+from staf_backend.people.smooth import smooth
 from staf_backend.staf.crop import cut, squares_around
 from staf_backend.staf.streaming.stream import (
     Arrival,
@@ -29,11 +28,14 @@ from staf_backend.staf.streaming.stream import (
     TrackStream,
 )
 from staf_backend.weights.error import WeightsError
+from staf_backend.weights.in_use import default_weights
 from staf_backend.weights.info import BODY_FILE, WeightsInfo, read_info, set_folder
 from staf_backend.weights.store import load_weights
 
 if TYPE_CHECKING:
     from staf_backend.body.body import Body
+    from staf_backend.estimators.settings import EstimatorSettings
+    from staf_backend.estimators.shot import Shot
     from staf_backend.people.track import Track
     from staf_backend.reporting import Report
     from staf_backend.video.video import Video
@@ -83,54 +85,46 @@ class _Following:
 
 
 def estimate_by_staf(
-    video: "Video",
+    shot: "Shot",
     tracks: Sequence["Track"],
     body: "Body",
-    focal_px: float,
+    settings: "EstimatorSettings",
     report: "Report",
-    *,
-    weights: str,
-    device: str = "auto",
-    threads: int | None = None,
 ) -> Iterator[Estimate]:
     """Estimate all tracks in one pass through the video, all people of a frame in one batch.
 
     Args:
-        video: the footage.
+        shot: the footage and its camera.
         tracks: of one or more people; the parts of one person share one shape.
         body: whose betas the weights give.
-        focal_px: of the camera, principal point at the middle of the picture.
+        settings: the device ("auto", "cuda", "mps" or "cpu") and its threads.
         report: told about progress.
-        weights: name of a set, see `weights.info.default_weights`.
-        device: "auto", "cuda", "mps" or "cpu".
-        threads: for the CPU; None is PyTorch's own choice.
 
     Raises:
         WeightsError: the weights are missing or damaged, or not of the paper's whole network.
         DeviceError: the device is absent, or too small for a single frame.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    info = _runnable(weights)
-    loaded = load_weights(weights, body=None if info.has_body else body)
-    config = StreamConfig(device=device)
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    info = _runnable(default_weights())
+    loaded = load_weights(info.name, body=None if info.has_body else body)
+    config = StreamConfig(device=settings.device)
     stream = StafStream(loaded.network, loaded.encoder, config)
     del loaded  # the stream has folded copies
     squares = [squares_around(t.boxes_px, info.crop_factor) for t in tracks]
     followed = [_Following(t, stream.open(), s) for t, s in zip(tracks, squares, strict=True)]
-    _run(video, followed, stream, report)
-    size_px = (video.width_px, video.height_px)
+    _run(shot.video, followed, stream, report)
     betas: dict[int, np.ndarray] = {}
     for one in sorted(followed, key=lambda one: -len(one.track)):
         person = one.track.person
-        estimate = _estimate(one, body, focal_px, size_px, betas.get(person))
+        estimate = _estimate(one, body, shot, betas.get(person), info.name)
         betas.setdefault(person, estimate.params.betas)
         yield estimate
 
 
 def _runnable(weights: str) -> WeightsInfo:
     info = read_info(weights)
-    if not info.config.streams:
+    if not info.converts:
         raise WeightsError(
             f"The weights {weights!r} are not of the paper's whole network.",
             "Add all of it, for example base_model.pt with 3dpw_model_best.pth.tar; or choose "
@@ -162,26 +156,20 @@ def _run(video: "Video", followed: list[_Following], stream: StafStream, report:
 
 
 def _estimate(
-    one: _Following,
-    body: "Body",
-    focal_px: float,
-    size_px: tuple[int, int],
-    betas: np.ndarray | None,
+    one: _Following, body: "Body", shot: "Shot", betas: np.ndarray | None, weights: str
 ) -> Estimate:
     answers = NetworkTrack(
         np.array(one.rotations), np.array(one.betas), np.array(one.camera), one.squares_px
     )
     observed = one.track.observed
-    params, placed = to_smpl_params(
-        answers, body, focal_px, size_px, observed=observed, betas=betas
-    )
+    params, placed = to_smpl_params(answers, body, shot.camera, observed=observed, betas=betas)
     params = SmplParams(params.rotations, _steady(one.track, params.root_m), params.betas)
     quality = {
         "coverage": float(observed.mean()),
         "frames_without_camera": float((~placed).sum()),
     }
-    keypoints = _keypoints(params, body, focal_px, size_px, observed)
-    return Estimate(one.track, params, keypoints, JOINT_NAMES, quality)
+    keypoints = _keypoints(params, body, shot, observed)
+    return Estimate(one.track, params, keypoints, SMPL.names, quality, weights)
 
 
 def _steady(track: "Track", root_m: np.ndarray) -> np.ndarray:
@@ -193,16 +181,10 @@ def _steady(track: "Track", root_m: np.ndarray) -> np.ndarray:
     return root_m * (depth / root_m[:, 2:])
 
 
-def _keypoints(
-    params: SmplParams,
-    body: "Body",
-    focal_px: float,
-    size_px: tuple[int, int],
-    observed: np.ndarray,
-) -> np.ndarray:
+def _keypoints(params: SmplParams, body: "Body", shot: "Shot", observed: np.ndarray) -> np.ndarray:
     """(T, 24, 3) where the joints are in the picture, and whether the person was seen."""
     rest_m = body.rest_joints_m(params.betas)
     joints_m = forward_kinematics(params.rotations, rest_m, params.root_m)[1]
-    points = project(joints_m, focal_px, size_px)
+    points = shot.camera.project(joints_m)
     sure = np.broadcast_to(observed[:, None, None], (*points.shape[:2], 1))
     return np.concatenate([points, sure], -1)

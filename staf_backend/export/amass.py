@@ -16,9 +16,10 @@ import os
 
 import numpy as np
 
-from staf_backend.geometry.rotations import continuous_signs, from_quaternions, to_axis_angle
-from staf_backend.geometry.skeleton import JOINT_NAMES
-from staf_backend.motion.motion import Motion, MotionError, write_arrays
+from staf_backend.files.npz import write_arrays
+from staf_backend.geometry.rotations import continuous_signs, from_quaternions, slerp, to_axis_angle
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.motion.motion import Motion, MotionError
 
 _BODY_JOINTS, _ALL_JOINTS, _SHAPES = 22, 52, 16
 _Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -40,7 +41,7 @@ def save_amass(path: str | os.PathLike[str], motion: Motion, fps: float | None =
         MotionError: the skeleton is not SMPL's, or `fps` is not a positive number.
         OutputError: the file cannot be written.
     """
-    if motion.joint_names != JOINT_NAMES:
+    if motion.skeleton.names != SMPL.names:
         raise MotionError("AMASS files need SMPL's 24 joints; this motion has others.")
     rate = nearest_rate(motion.times_s) if fps is None else float(fps)
     if not (np.isfinite(rate) and rate > 0):
@@ -85,17 +86,6 @@ def resample(motion: Motion, rate: float) -> tuple[np.ndarray, np.ndarray]:
     second = np.minimum(first + 1, len(motion.times_s) - 1)
     part = (place - first)[:, None]
     quaternions = continuous_signs(motion.rotations_wxyz.astype(np.float64))
-    turned = _slerp(quaternions[first], quaternions[second], part[..., None])
+    turned = slerp(quaternions[first], quaternions[second], part[..., None])
+    turned = turned / np.linalg.norm(turned, axis=-1, keepdims=True)
     return turned, motion.root_m[first] * (1 - part) + motion.root_m[second] * part
-
-
-def _slerp(first: np.ndarray, second: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Quaternions between two of one hemisphere, at a constant turning speed."""
-    cosine = np.clip((first * second).sum(-1, keepdims=True), -1, 1)
-    angle = np.arccos(cosine)
-    close = angle < 1e-6
-    sine = np.where(close, 1, np.sin(angle))
-    early = np.where(close, 1 - part, np.sin((1 - part) * angle) / sine)
-    late = np.where(close, part, np.sin(part * angle) / sine)
-    blend = early * first + late * second
-    return blend / np.linalg.norm(blend, axis=-1, keepdims=True)

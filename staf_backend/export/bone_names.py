@@ -5,7 +5,8 @@ Engine mannequin.  Where a scheme has no bone at the knuckles, SMPL's hand joint
 its first middle finger bone, which is the same place.
 """
 
-from staf_backend.geometry.skeleton import JOINT_NAMES
+from staf_backend.choices import BoneScheme
+from staf_backend.geometry.skeleton import SMPL
 
 ROOT_BONE = "root"
 
@@ -23,8 +24,8 @@ def _smpl_order(sides: tuple[str, str], centre: str, paired: str) -> tuple[str, 
     return (*before, neck, *collar, head, *shoulder, *elbow, *wrist, *hand)
 
 
-BONE_NAMES: dict[str, tuple[str, ...]] = {
-    "smpl": JOINT_NAMES,
+BONE_NAMES: dict[BoneScheme, tuple[str, ...]] = {
+    "smpl": SMPL.names,
     "smplx": _smpl_order(
         ("left", "right"),
         "pelvis spine1 spine2 spine3 neck head",

@@ -1,30 +1,34 @@
-"""Motions to the files that were asked for: names, formats, one person or several."""
+"""Motions to the files that were asked for: names, formats, one person or several.
+
+A format is one row of `WRITERS`, and one module beside this that writes it.
+"""
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from staf_backend.choices import BoneScheme, RootMotion
 from staf_backend.export.amass import save_amass
-from staf_backend.export.gltf import RootMotion, write_glb
+from staf_backend.export.gltf import write_glb
 from staf_backend.files.atomic import OutputError
-from staf_backend.motion.motion import Motion, save_motion
+from staf_backend.motion.file import save_motion
+from staf_backend.motion.motion import Motion
+from staf_backend.motion.names import part_names, person_name
 
 if TYPE_CHECKING:
     from staf_backend.pipeline import Solved
     from staf_backend.reporting import Report
 
-FORMATS = (".glb", ".npz")
-
 
 @dataclass(frozen=True)
-class Wanted:
+class Outputs:
     """The files a user wants of one video.
 
     Attributes:
-        output: a .glb, a motion file .npz, or a folder for .glb files.
+        output: a file with a suffix of `WRITERS`, or a folder for .glb files.
         motion, amass, overlay: more files, or None.
         bone_names, root_motion, mesh: see `gltf.write_glb`.
         together: one .glb for all people instead of one each.
@@ -34,12 +38,12 @@ class Wanted:
     motion: Path | None = None
     amass: Path | None = None
     overlay: Path | None = None
-    bone_names: str = "smpl"
+    bone_names: BoneScheme = "smpl"
     root_motion: RootMotion = "root"
     mesh: bool = True
     together: bool = False
 
-    def of(self, stem: str) -> "Wanted":
+    def of(self, stem: str) -> "Outputs":
         """With every folder replaced by a file in it that is named after the video."""
         named = {
             name: _in_folder(getattr(self, name), stem, suffix)
@@ -63,7 +67,7 @@ class Wanted:
                 name, or one with the name of the footage.
         """
         wanted = (
-            (self.output, FORMATS),
+            (self.output, tuple(WRITERS)),
             (self.motion, (".npz",)),
             (self.amass, (".npz",)),
             (self.overlay, (".mp4", ".mov", ".mkv")),
@@ -77,7 +81,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Delivered:
+class Written:
     """What was written of one motion."""
 
     motion: Motion
@@ -85,91 +89,116 @@ class Delivered:
     motion_file: Path | None
 
 
+@dataclass(frozen=True)
+class Writer:
+    """How a format is written.
+
+    Attributes:
+        write: the file, its motions, what they stand on, and the options for it.
+        paths: the file of each motion; motions of one path go into one file.
+        slow: whether each file is worth a line of progress.
+    """
+
+    write: Callable[[Path, Sequence[Motion], "Solved", Outputs], None]
+    paths: Callable[[Path, Sequence[Motion], Outputs], list[Path]]
+    slow: bool = False
+
+
 def is_folder(path: Path | str) -> bool:
     """Whether a path, as a user wrote it, means a folder."""
     return Path(path).is_dir() or str(path).endswith(("/", os.sep))
 
 
-def deliver(solved: "Solved", wanted: Wanted, report: "Report") -> list[Delivered]:
+def deliver(solved: "Solved", outputs: Outputs, report: "Report") -> list[Written]:
     """Write everything, each file whole or not at all.
 
     Args:
         solved: the motions.
-        wanted: with files for all folders, see `Wanted.of`.
+        outputs: with files for all folders, see `Outputs.of`.
         report: told about progress.
 
     Raises:
         OutputError: a file cannot be written.
     """
     motions = solved.motions
-    files: dict[int, list[Path]] = {i: [] for i in range(len(motions))}
-    motion_files = _motion_files(motions, wanted)
+    files: list[list[Path]] = [[] for _ in motions]
+    motion_files: list[Path] | None = None
     report("write", 0, len(motions), "writing")
-    for i, path in motion_files.items():
-        save_motion(path, motions[i])
-        files[i].append(path)
-    if wanted.amass is not None:
-        for i, path in enumerate(_numbered(motions, wanted.amass)):
-            save_amass(path, motions[i])
-            files[i].append(path)
-    if wanted.output.suffix.lower() == ".glb":
-        for path, members in _glb_files(motions, wanted).items():
-            report("write", members[0], len(motions), f"writing {path.name}")
-            _write_glb(path, [motions[i] for i in members], solved, wanted)
-            for i in members:
-                files[i].append(path)
+    for path, writer in _wanted(outputs):
+        paths = writer.paths(path, motions, outputs)
+        _write_all(writer, paths, solved, outputs, report)
+        motion_files = paths if writer is MOTION_FILE else motion_files
+        for written, one in zip(files, paths, strict=True):
+            written.append(one)
     report("write", len(motions), len(motions), "written")
-    if wanted.overlay is not None:
+    if outputs.overlay is not None:
         from staf_backend.export.overlay import write_overlay
 
-        write_overlay(
-            wanted.overlay, solved.video, motions, {solved.body.name: solved.body}, report
-        )
-        for i in files:
-            files[i].append(wanted.overlay)
-    return [Delivered(m, tuple(files[i]), motion_files.get(i)) for i, m in enumerate(motions)]
+        bodies = {solved.body.name: solved.body}
+        write_overlay(outputs.overlay, solved.video, motions, bodies, report)
+        for written in files:
+            written.append(outputs.overlay)
+    return [
+        Written(motion, tuple(files[i]), motion_files[i] if motion_files else None)
+        for i, motion in enumerate(motions)
+    ]
 
 
-def _write_glb(path: Path, motions: list[Motion], solved: "Solved", wanted: Wanted) -> None:
-    bodies = {solved.body.name: solved.body}
+def _wanted(outputs: Outputs) -> list[tuple[Path, Writer]]:
+    """What to write, in order: the motion file first, so that it is there whatever comes after."""
+    output = (outputs.output, WRITERS[outputs.output.suffix.lower()])
+    more = [(outputs.motion, MOTION_FILE), (outputs.amass, AMASS_FILE)]
+    asked = [(path, writer) for path, writer in more if path is not None]
+    return [output, *asked] if output[1] is MOTION_FILE else [*asked, output]
+
+
+def _write_all(
+    writer: Writer, paths: Sequence[Path], solved: "Solved", outputs: Outputs, report: "Report"
+) -> None:
+    for path in dict.fromkeys(paths):
+        members = [i for i, one in enumerate(paths) if one == path]
+        if writer.slow:
+            report("write", members[0], len(paths), f"writing {path.name}")
+        writer.write(path, [solved.motions[i] for i in members], solved, outputs)
+
+
+def _write_motion(path: Path, motions: Sequence[Motion], _solved: "Solved", _: Outputs) -> None:
+    save_motion(path, motions[0])
+
+
+def _write_amass(path: Path, motions: Sequence[Motion], _solved: "Solved", _: Outputs) -> None:
+    save_amass(path, motions[0])
+
+
+def _write_glb(path: Path, motions: Sequence[Motion], solved: "Solved", outputs: Outputs) -> None:
     write_glb(
         path,
         motions,
-        bodies,
-        bone_names=wanted.bone_names,
-        root_motion=wanted.root_motion,
-        mesh=wanted.mesh,
+        {solved.body.name: solved.body},
+        bone_names=outputs.bone_names,
+        root_motion=outputs.root_motion,
+        mesh=outputs.mesh,
     )
 
 
-def _motion_files(motions: Sequence[Motion], wanted: Wanted) -> dict[int, Path]:
-    """Motion number -> its motion file."""
-    base = wanted.output if wanted.output.suffix.lower() == ".npz" else wanted.motion
-    return {} if base is None else dict(enumerate(_numbered(motions, base)))
-
-
-def _numbered(motions: Sequence[Motion], path: Path) -> list[Path]:
-    """One path a motion: "clip-1.npz", "clip-2.npz", "clip-2.2.npz" when there are several."""
-    stems = [_stem(path, motions, motion.person) for motion in motions]
-    parts = [stems[:i].count(stem) + 1 for i, stem in enumerate(stems)]
-    names = [stem if part == 1 else f"{stem}.{part}" for stem, part in zip(stems, parts)]
+def _one_a_motion(path: Path, motions: Sequence[Motion], _outputs: Outputs) -> list[Path]:
+    names = part_names(path.stem, [motion.person for motion in motions])
     return [path.with_name(name + path.suffix) for name in names]
 
 
-def _glb_files(motions: Sequence[Motion], wanted: Wanted) -> dict[Path, list[int]]:
-    """Path -> the motions in it."""
-    grouped: dict[Path, list[int]] = {}
-    for i, motion in enumerate(motions):
-        stem = (
-            wanted.output.stem if wanted.together else _stem(wanted.output, motions, motion.person)
-        )
-        grouped.setdefault(wanted.output.with_name(stem + wanted.output.suffix), []).append(i)
-    return grouped
+def _one_a_person(path: Path, motions: Sequence[Motion], outputs: Outputs) -> list[Path]:
+    people = [motion.person for motion in motions]
+    stems = [path.stem if outputs.together else person_name(path.stem, p, people) for p in people]
+    return [path.with_name(stem + path.suffix) for stem in stems]
 
 
-def _stem(path: Path, motions: Sequence[Motion], person: int) -> str:
-    several = len({motion.person for motion in motions}) > 1
-    return f"{path.stem}-{person}" if several else path.stem
+MOTION_FILE = Writer(_write_motion, _one_a_motion)
+AMASS_FILE = Writer(_write_amass, _one_a_motion)
+WRITERS = {
+    ".glb": Writer(_write_glb, _one_a_person, slow=True),
+    ".npz": MOTION_FILE,
+}
+"""What `--output` can end in."""
 
 
 def _in_folder(path: Path | None, stem: str, suffix: str) -> Path | None:

@@ -17,21 +17,21 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
 from staf_backend import __version__
 from staf_backend.body.body import Body
+from staf_backend.choices import ROOT_MOTIONS, RootMotion
 from staf_backend.export.bone_names import BONE_NAMES, ROOT_BONE
 from staf_backend.export.gltf_buffer import INDICES, VERTICES, Buffer
 from staf_backend.export.mesh import SkinnedMesh, body_mesh, proxy_mesh
 from staf_backend.files.atomic import replace_atomically
 from staf_backend.geometry.rotations import continuous_signs
-from staf_backend.geometry.skeleton import JOINT_NAMES
+from staf_backend.geometry.skeleton import SMPL
 from staf_backend.motion.motion import Motion, MotionError
 
-RootMotion = Literal["root", "pelvis", "in-place"]
 _REST_TOLERANCE_M = 1e-3
 _CLAY_HUE, _GOLDEN_TURN = 0.06, 0.381966
 
@@ -102,13 +102,13 @@ def _checked_style(
         raise ValueError("motions must hold at least one")
     if bone_names not in BONE_NAMES:
         raise ValueError(f"bone_names must be one of {', '.join(BONE_NAMES)}, got {bone_names!r}")
-    if root_motion not in get_args(RootMotion):
-        kinds = ", ".join(get_args(RootMotion))
+    if root_motion not in ROOT_MOTIONS:
+        kinds = ", ".join(ROOT_MOTIONS)
         raise ValueError(f"root_motion must be one of {kinds}, got {root_motion!r}")
     for motion in motions:
         if motion.body not in bodies:
             raise ValueError(f"bodies lacks {motion.body!r}, the body of clip {motion.name!r}")
-        if motion.joint_names != JOINT_NAMES:
+        if motion.skeleton.names != SMPL.names:
             raise MotionError(f"clip {motion.name!r} has another skeleton than SMPL's.")
     return _Style(BONE_NAMES[bone_names], root_motion, mesh)
 
@@ -180,7 +180,8 @@ def _add_bones(document: Any, character: _Character, names: Sequence[str]) -> li
     first = len(document.nodes)
     document.nodes.append(Node(name=ROOT_BONE, children=[first + 1]))
     for joint, name in enumerate(names):
-        children = [first + 1 + c for c, p in enumerate(character.body.parents) if p == joint]
+        parents = character.body.skeleton.parents
+        children = [first + 1 + c for c, parent in enumerate(parents) if parent == joint]
         rest = _rest_offset_m(character, joint)
         document.nodes.append(Node(name=name, translation=rest.tolist(), children=children))
     return list(range(first, first + 1 + len(names)))
@@ -188,13 +189,13 @@ def _add_bones(document: Any, character: _Character, names: Sequence[str]) -> li
 
 def _rest_offset_m(character: _Character, joint: int) -> np.ndarray:
     """(3,) a joint's place relative to its parent's in the rest pose; the pelvis' to the root."""
-    parent = character.body.parents[joint]
+    parent = character.body.skeleton.parents[joint]
     return character.rest_m[joint] - (character.rest_m[parent] if parent >= 0 else 0)
 
 
 def _mesh_of(character: _Character, style: _Style) -> SkinnedMesh:
     if not style.mesh:
-        return proxy_mesh(character.rest_m, character.body.parents)
+        return proxy_mesh(character.rest_m, character.body.skeleton.parents)
     mesh = body_mesh(character.body, character.motions[0].betas)
     lifted = mesh.positions_m + np.array([0, character.lift_m, 0], np.float32)
     return dataclasses.replace(mesh, positions_m=lifted)

@@ -29,23 +29,36 @@ import numpy as np
 from staf_backend.body.markers import COUNT, markers_of
 from staf_backend.body.params import SmplParams
 from staf_backend.fit import terms
+from staf_backend.fit.anatomy import FIXED, lever_m, limits_rad
 from staf_backend.fit.banded import BandedSystem
 from staf_backend.fit.observations import Seen, SeenTrack
 from staf_backend.fit.settings import (
-    HIGHEST_RAD,
-    LEVER_M,
     LIMIT_WEIGHT,
-    LOWEST_RAD,
-    STIFFNESS,
+    OUTLIER_DEVIATIONS,
+    REFERENCE_HZ,
+    RIDGE,
     SURE_RAD,
     FitSettings,
+    least_deviation_rad,
+    stiffness,
 )
-from staf_backend.geometry.rotations import from_axis_angle, to_axis_angle
-from staf_backend.geometry.skeleton import JOINT_COUNT, PARENTS, forward_kinematics, parent_relative
+from staf_backend.fit.shape import DAMPING, shape_jacobian, step_with_shape
+from staf_backend.fit.state import State, between, bounded, placed
+from staf_backend.fit.unknowns import ANGLES, ROOT, Unknowns
+from staf_backend.geometry.rotations import to_axis_angle
+from staf_backend.geometry.skeleton import forward_kinematics, parent_relative
 
 if TYPE_CHECKING:
     from staf_backend.body.body import Body
-    from staf_backend.landmarks.lift import Lifted
+    from staf_backend.landmarks.lifted import Lifted
+
+_SHAPE_FRAMES, _SHAPE_STEPS = 120, 6
+"""Frames that the shape is solved from, and its steps.  Chosen: more change it no more."""
+_COARSE_FROM = 8
+"""Frames from which every other one is solved first.  Chosen."""
+_PINNED, _PIN_WEIGHT = 2, 1e9
+"""Frames at a window's start that stay as the window before left them: two hold place and speed;
+and the weight, 1/rad^2 and 1/m^2, that holds them.  Chosen: far above every other."""
 
 
 @dataclass(frozen=True)
@@ -66,24 +79,6 @@ class Fitted:
             raise ValueError(f"Fitted.distance_m must be ({len(self.params)}, {COUNT})")
 
 
-@dataclass
-class _State:
-    """The unknowns of some frames: parent-relative rotations (T, 24, 3, 3), root (T, 3)."""
-
-    rotations: np.ndarray
-    root_m: np.ndarray
-
-    def __getitem__(self, chosen: slice | np.ndarray) -> "_State":
-        return _State(self.rotations[chosen], self.root_m[chosen])
-
-    def moved(self, step: np.ndarray) -> "_State":
-        """After a step (T, UNKNOWNS)."""
-        rotations = self.rotations.copy()
-        turns = from_axis_angle(step[:, 3:].reshape(len(step), -1, 3))
-        rotations[:, terms.MOVING] = rotations[:, terms.MOVING] @ turns
-        return _State(rotations, self.root_m + step[:, :3])
-
-
 class Fitter:
     """Fits one body to tracks.
 
@@ -96,8 +91,11 @@ class Fitter:
         self.body = body
         self.settings = settings or FitSettings()
         self.markers = markers_of(body)
-        self.reprojection = terms.Reprojection(self.markers)
-        self.planted = terms.Planted(self.markers)
+        self.unknowns = Unknowns(body.skeleton, FIXED)
+        self.reprojection = terms.Reprojection(self.markers, self.unknowns)
+        self.planted = terms.Planted(self.markers, self.unknowns)
+        self._lever_m, self._limits_rad = lever_m(self.unknowns), limits_rad(self.unknowns)
+        self._stiffness = stiffness(self.unknowns) / self.settings.rest_rad**2
 
     def fit(
         self,
@@ -121,52 +119,55 @@ class Fitter:
         """
         frames = len(times_s)
         if rays.shape != (frames, COUNT, 2) or confidence.shape != (frames, COUNT):
-            raise ValueError(f"rays must be ({frames}, 27, 2) and confidence ({frames}, 27)")
-        track = SeenTrack(rays, confidence, times_s, lifted, self.settings)
+            raise ValueError(
+                f"rays must be ({frames}, {COUNT}, 2) and confidence ({frames}, {COUNT})"
+            )
+        least = least_deviation_rad(self.body.skeleton)
+        track = SeenTrack(rays, confidence, times_s, lifted, self.settings, least)
         if betas is None:
             # the lifter's betas are the open neutral body's; to another body they mean nothing
             known = self.body.name == "open-neutral"
             betas = self._shape(track, lifted.betas if known else np.zeros_like(lifted.betas))
         return self._solved(track, betas)
 
-    def _posed(self, state: _State, betas: np.ndarray) -> terms.Posed:
+    def _posed(self, state: State, betas: np.ndarray) -> terms.Posed:
         """The body in every pose of a state."""
         rest = self.body.rest_joints_m(betas)
-        turned, joints = forward_kinematics(state.rotations, rest, state.root_m)
+        turned, joints = forward_kinematics(state.rotations, rest, state.root_m, self.body.skeleton)
         influences = self.markers.influences_m(turned, joints, betas)
         return terms.Posed(turned, joints, influences, self.markers.blend(influences))
 
-    def _start(self, seen: Seen, betas: np.ndarray) -> _State:
+    def _start(self, seen: Seen, betas: np.ndarray) -> State:
         """The lifted pose, put where the landmarks are seen."""
-        local = parent_relative(seen.prior)
-        local[:, terms.FIXED] = np.eye(3)
-        state = _State(local, np.zeros((len(local), 3)))
+        local = parent_relative(seen.prior, self.body.skeleton)
+        local[:, self.unknowns.fixed] = np.eye(3)
+        state = State(local, np.zeros((len(local), 3)))
         markers = self._posed(state, betas).markers_m
-        return _State(local, _placed(markers, seen))
+        return State(local, placed(markers, seen))
 
     def _shape(self, track: SeenTrack, prior: np.ndarray) -> np.ndarray:
-        """Betas (10,) from up to 120 frames spread over the track, poses solved along."""
+        """Betas (B,) from frames spread over the track, poses solved along."""
         useful = track.useful()
         if not len(useful):
             return np.array(prior, float)
-        chosen = useful[np.unique(np.linspace(0, len(useful) - 1, 120).astype(int))]
+        chosen = useful[np.unique(np.linspace(0, len(useful) - 1, _SHAPE_FRAMES).astype(int))]
         some, betas = track.frames(chosen), np.array(prior, float)
         state = self._start(some, betas)
         deviation = self.settings.beta * min(1.0, self.settings.shape_frames / len(chosen)) ** 0.5
-        for robust_m in np.geomspace(*self.settings.robust_m, 6):
+        for robust_m in np.geomspace(*self.settings.robust_m, _SHAPE_STEPS):
             system, jacobian, posed, weights = self._frame_terms(some, state, betas, robust_m)
-            by_beta = self._shape_jacobian(posed, betas)
+            by_beta = shape_jacobian(self.body, self.markers, posed)
             residuals = self.reprojection.residuals(posed, some.rays)
-            step, change = _with_shape(
+            step, change = step_with_shape(
                 system, jacobian, by_beta, residuals, weights, (betas - prior, deviation)
             )
-            state, betas = state.moved(step), betas + change
+            state, betas = state.moved(step, self.unknowns), betas + change
         return betas
 
     def _solved(self, track: SeenTrack, betas: np.ndarray) -> Fitted:
         """All frames, window by window; each starts where the one before it ended."""
         settings, frames = self.settings, len(track.times_s)
-        rotations = np.empty((frames, JOINT_COUNT, 3, 3), np.float32)  # a clip may be long
+        rotations = np.empty((frames, len(self.body.skeleton), 3, 3), np.float32)  # may be long
         root, distance = np.empty((frames, 3)), np.empty((frames, COUNT), np.float32)
         first = pinned = 0
         while True:
@@ -182,42 +183,42 @@ class Fitter:
             distance[window] = self._distance_m(seen, solved, betas)
             if last == frames:
                 return Fitted(SmplParams(rotations, root, betas), distance)
-            first, pinned = last - settings.overlap, 2
+            first, pinned = last - settings.overlap, _PINNED
 
-    def _distance_m(self, seen: Seen, state: _State, betas: np.ndarray) -> np.ndarray:
+    def _distance_m(self, seen: Seen, state: State, betas: np.ndarray) -> np.ndarray:
         residuals = self.reprojection.residuals(self._posed(state, betas), seen.rays)
         return np.where(seen.weights > 0, np.linalg.norm(residuals, axis=-1), np.nan)
 
-    def _solve(self, seen: Seen, state: _State, betas: np.ndarray, pinned: int) -> _State:
+    def _solve(self, seen: Seen, state: State, betas: np.ndarray, pinned: int) -> State:
         """One window: every other frame first, then all."""
         settings = self.settings
         scales = np.geomspace(*settings.robust_m, settings.coarse_steps)
-        if len(seen.times_s) >= 8:
+        if len(seen.times_s) >= _COARSE_FROM:
             coarse = state[::2]
             for robust_m in scales:
                 coarse = self._step(seen[::2], coarse, betas, robust_m, (pinned + 1) // 2)
-            state = _between(state, coarse)
+            state = between(state, coarse)
             scales = np.full(settings.fine_steps, settings.robust_m[1])
         for robust_m in scales:
             state = self._step(seen, state, betas, robust_m, pinned)
         return state
 
     def _step(
-        self, seen: Seen, state: _State, betas: np.ndarray, robust_m: float, pinned: int
-    ) -> _State:
+        self, seen: Seen, state: State, betas: np.ndarray, robust_m: float, pinned: int
+    ) -> State:
         system, _, posed, _ = self._frame_terms(seen, state, betas, robust_m)
         self._add_plants(system, seen, posed)
         self._add_smoothness(system, seen.times_s, state)
         if pinned:
-            np.einsum("tii->ti", system.blocks)[:pinned] += 1e9
+            np.einsum("tii->ti", system.blocks)[:pinned] += _PIN_WEIGHT
             system.gradient[:pinned] = 0
-        return state.moved(_bounded(system.solve(damping=1e-4)))
+        return state.moved(bounded(system.solve(DAMPING)), self.unknowns)
 
     def _frame_terms(
-        self, seen: Seen, state: _State, betas: np.ndarray, robust_m: float
+        self, seen: Seen, state: State, betas: np.ndarray, robust_m: float
     ) -> tuple[BandedSystem, np.ndarray, terms.Posed, np.ndarray]:
         """Everything but smoothness: the system, the markers' Jacobian, pose and final weights."""
-        system = BandedSystem.zeros(len(seen.times_s), terms.UNKNOWNS)
+        system = BandedSystem.zeros(len(seen.times_s), len(self.unknowns))
         posed = self._posed(state, betas)
         residuals = self.reprojection.residuals(posed, seen.rays)
         squares = (residuals**2).sum(-1)
@@ -226,21 +227,20 @@ class Fitter:
         self.reprojection.add(system, jacobian, residuals, weights)
         turns = terms.orientation_residuals(posed.turned, seen.prior)
         sure = seen.prior_weights / (1 + (turns**2).sum(-1) / SURE_RAD**2)
-        sure[:, terms.FIXED] = 0
-        terms.add_orientations(system, posed.turned, turns, sure)
+        sure[:, self.unknowns.fixed] = 0
+        terms.add_orientations(system, posed.turned, turns, sure, self.unknowns)
         self._add_joint_terms(system, state, seen)
         return system, jacobian, posed, weights
 
-    def _add_joint_terms(self, system: BandedSystem, state: _State, seen: Seen) -> None:
+    def _add_joint_terms(self, system: BandedSystem, state: State, seen: Seen) -> None:
         """Limits, and the stiffness of joints that bend little."""
-        angles = np.zeros((len(seen.times_s), terms.UNKNOWNS))
-        vectors = to_axis_angle(state.rotations[:, terms.MOVING])
-        angles[:, 3:] = vectors.reshape(len(angles), -1)
-        excess = angles - angles.clip(LOWEST_RAD, HIGHEST_RAD)
+        angles = np.zeros((len(seen.times_s), len(self.unknowns)))
+        vectors = to_axis_angle(state.rotations[:, self.unknowns.moving])
+        angles[:, ANGLES] = vectors.reshape(len(angles), -1)
+        excess = angles - angles.clip(*self._limits_rad)
         terms.add_diagonal(system, excess, np.where(excess != 0, LIMIT_WEIGHT, 0.0))
-        stiffness = np.broadcast_to(STIFFNESS / self.settings.rest_rad**2, angles.shape)
-        terms.add_diagonal(system, angles, stiffness)
-        terms.add_diagonal(system, np.zeros_like(angles), np.full_like(angles, 1e-3))
+        terms.add_diagonal(system, angles, np.broadcast_to(self._stiffness, angles.shape))
+        terms.add_diagonal(system, np.zeros_like(angles), np.full_like(angles, RIDGE))
 
     def _add_plants(self, system: BandedSystem, seen: Seen, posed: terms.Posed) -> None:
         """Feet on the ground do not slide: a speed, robustly, since the lifter may be wrong."""
@@ -251,109 +251,24 @@ class Fitter:
         moved = np.diff(posed.markers_m[:, self.planted.POINTS], axis=0)
         deviation = self.settings.plant_m_s
         speed = np.linalg.norm(moved, axis=-1) / steps_s / deviation
-        weights = sure / (1 + speed**2 / 9) * 30 / (deviation**2 * steps_s)
+        weights = sure / (1 + speed**2 / OUTLIER_DEVIATIONS**2)
+        weights = weights * REFERENCE_HZ / (deviation**2 * steps_s)
         self.planted.add(system, posed, weights)
 
-    def _add_smoothness(self, system: BandedSystem, times_s: np.ndarray, state: _State) -> None:
+    def _add_smoothness(self, system: BandedSystem, times_s: np.ndarray, state: State) -> None:
         if len(times_s) < 3:
             return
         settings = self.settings
         relative = np.swapaxes(state.rotations[:-1], -1, -2) @ state.rotations[1:]
-        speed = np.zeros((len(times_s) - 1, terms.UNKNOWNS))
-        speed[:, :3] = np.diff(state.root_m, axis=0)
-        speed[:, 3:] = to_axis_angle(relative[:, terms.MOVING]).reshape(len(speed), -1)
+        speed = np.zeros((len(times_s) - 1, len(self.unknowns)))
+        speed[:, ROOT] = np.diff(state.root_m, axis=0)
+        speed[:, ANGLES] = to_axis_angle(relative[:, self.unknowns.moving]).reshape(len(speed), -1)
         coefficients = terms.second_difference(times_s)
         acceleration = coefficients[:, 2:] * speed[1:] - coefficients[:, :1] * speed[:-1]
-        deviation = np.full(terms.UNKNOWNS, settings.acceleration) / LEVER_M
-        deviation[:3] = settings.root_acceleration
+        deviation = settings.acceleration / self._lever_m
+        deviation[ROOT] = settings.root_acceleration
         size = (acceleration / deviation).reshape(len(acceleration), -1, 3)
-        strike = 1 + (size**2).sum(-1, keepdims=True) / 9
+        strike = 1 + (size**2).sum(-1, keepdims=True) / OUTLIER_DEVIATIONS**2
         weights = np.repeat(1 / strike[..., 0], 3, axis=-1) / deviation**2
         seconds = (times_s[2:] - times_s[:-2]) / 2
-        system.add_squares(coefficients, weights * (30 * seconds)[:, None], acceleration)
-
-    def _shape_jacobian(self, posed: terms.Posed, betas: np.ndarray) -> np.ndarray:
-        """(T, 27, 2, 10): how the markers' residuals move with the betas."""
-        per_joint = self.body.joint_shape_directions[:, :, : len(betas)]
-        moved = [np.zeros((len(posed.turned), 3, len(betas)))]
-        for j, parent in list(enumerate(PARENTS))[1:]:
-            bone = per_joint[j] - per_joint[parent]
-            moved.append(moved[parent] + posed.turned[:, parent] @ bone)
-        joints = np.stack(moved, 1)
-        offsets = posed.turned[:, self.markers.joint] @ self.markers.offset_per_beta
-        influences = offsets + joints[:, self.markers.joint]
-        points = np.einsum("kn,tncb->tkcb", self.markers.blending(), influences)
-        ratio = (posed.markers_m[..., :2] / posed.markers_m[..., 2:])[..., None]
-        scale = (posed.joints_m[:, :1, 2] / posed.markers_m[..., 2])[..., None, None]
-        return scale * (points[:, :, :2] - ratio * points[:, :, 2:])
-
-
-def _with_shape(
-    system: BandedSystem,
-    jacobian: np.ndarray,
-    by_beta: np.ndarray,
-    residuals: np.ndarray,
-    weights: np.ndarray,
-    prior: tuple[np.ndarray, float],
-) -> tuple[np.ndarray, np.ndarray]:
-    """One step of independent frames that share their betas: Schur complement on the betas."""
-    frames, count = len(residuals), by_beta.shape[-1]
-    away, deviation = prior
-    rows = jacobian.reshape(frames, 2 * COUNT, -1)
-    shape_rows = by_beta.reshape(frames, 2 * COUNT, count)
-    w = np.repeat(weights, 2, axis=1)[..., None]
-    cross = rows.transpose(0, 2, 1) @ (w * shape_rows)
-    diagonal = np.einsum("tii->ti", system.blocks)
-    diagonal *= 1 + 1e-4
-    both = np.concatenate([cross, system.gradient[..., None]], -1)
-    solved = np.linalg.solve(system.blocks, both)
-    across = shape_rows.transpose(0, 2, 1)
-    own = (across @ (w * shape_rows)).sum(0) + np.eye(count) / deviation**2
-    pull = -(across @ (w * residuals.reshape(frames, -1, 1))).sum(0)[:, 0] - away / deviation**2
-    own -= np.einsum("tub,tuc->bc", cross, solved[..., :count])
-    pull -= np.einsum("tub,tu->b", cross, solved[..., count])
-    change = np.linalg.solve(own, pull).clip(-1, 1)
-    return _bounded(solved[..., count] - solved[..., :count] @ change), change
-
-
-def _bounded(step: np.ndarray) -> np.ndarray:
-    """A step of at most 0.5 rad and 1 m: what the linear terms can still mean."""
-    limits = np.full(step.shape[-1], 0.5)
-    limits[:3] = 1.0
-    return step.clip(-limits, limits)
-
-
-def _placed(markers_m: np.ndarray, seen: Seen) -> np.ndarray:
-    """Root positions (T, 3) that put root-centred markers (T, 27, 3) on their rays.
-
-    X + t on the ray u means X_xy + t_xy = u (X_z + t_z): linear in t.  The trunk and legs decide,
-    robustly over time; frames that see too little take their neighbours' place.
-    """
-    weights = seen.weights + 1e-12
-    normal = np.zeros((*markers_m.shape[:2], 2, 3))
-    normal[..., 0, 0] = normal[..., 1, 1] = 1
-    normal[..., 2] = -seen.rays
-    values = seen.rays * markers_m[..., 2:] - markers_m[..., :2]
-    w = weights[..., None, None]
-    matrix = (w * normal).transpose(0, 1, 3, 2) @ normal
-    vector = ((w * normal).transpose(0, 1, 3, 2) @ values[..., None])[..., 0]
-    matrix, vector = matrix.sum(1), vector.sum(1)
-    matrix += np.eye(3) * (1e-6 * np.trace(matrix, axis1=1, axis2=2)[:, None, None] + 1e-9)
-    root = np.linalg.solve(matrix, vector[..., None])[..., 0]
-    enough = ((seen.weights > 0).sum(1) >= 4) & (root[:, 2] > 0.3)
-    if not enough.any():
-        return np.tile([0.0, 0.0, 3.0], (len(root), 1))
-    steps, known = np.arange(len(root)), np.flatnonzero(enough)
-    return np.stack([np.interp(steps, known, root[known, axis]) for axis in range(3)], -1)
-
-
-def _between(state: _State, coarse: _State) -> _State:
-    """Put the coarse solution on even frames and half-way between on odd ones."""
-    rotations, root = state.rotations.copy(), state.root_m.copy()
-    rotations[::2], root[::2] = coarse.rotations, coarse.root_m
-    odd = slice(1, 2 * len(coarse.root_m) - 1, 2)
-    before, after = coarse[:-1], coarse[1:]
-    half = to_axis_angle(np.swapaxes(before.rotations, -1, -2) @ after.rotations) / 2
-    rotations[odd] = before.rotations @ from_axis_angle(half)
-    root[odd] = (before.root_m + after.root_m) / 2
-    return _State(rotations, root)
+        system.add_squares(coefficients, weights * (REFERENCE_HZ * seconds)[:, None], acceleration)

@@ -5,11 +5,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from staf_backend.fit.settings import LEAST_DEVIATION_RAD, MARKER_TRUST, FitSettings
+from staf_backend.fit.settings import (
+    MARKER_TRUST,
+    REFERENCE_HZ,
+    FitSettings,
+)
 from staf_backend.geometry.rotations import from_quaternions
 
 if TYPE_CHECKING:
-    from staf_backend.landmarks.lift import Lifted
+    from staf_backend.landmarks.lifted import Lifted
+
+
+_USEFUL_MARKERS = 8
+"""Seen markers from which a frame says something of the body's shape.  Chosen."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +48,19 @@ class SeenTrack:
     times_s: np.ndarray
     lifted: "Lifted"
     settings: FitSettings
+    least_deviation_rad: np.ndarray
 
     def frames(self, chosen: slice | np.ndarray) -> Seen:
-        """What is known of some frames; frames closer than 1/30 s share what they know."""
+        """What is known of some frames; closer ones than `REFERENCE_HZ` share what they know."""
         rays, confidence = self.rays[chosen], self.confidence[chosen]
         present = _present(rays, confidence)
-        gaps = np.gradient(self.times_s) if len(self.times_s) > 1 else np.array([1 / 30])
-        share = np.minimum(gaps[chosen] * 30, 1.0)[:, None]
+        gaps = np.gradient(self.times_s) if len(self.times_s) > 1 else np.array([1 / REFERENCE_HZ])
+        share = np.minimum(gaps[chosen] * REFERENCE_HZ, 1.0)[:, None]
         weights = np.where(present, confidence, 0) * MARKER_TRUST * share
         lifted, settings = self.lifted, self.settings
-        deviation = settings.prior * np.maximum(lifted.deviation_rad[chosen], LEAST_DEVIATION_RAD)
+        deviation = settings.prior * np.maximum(
+            lifted.deviation_rad[chosen], self.least_deviation_rad
+        )
         return Seen(
             self.times_s[chosen],
             np.where(present[..., None], rays, 0),
@@ -62,7 +73,7 @@ class SeenTrack:
     def useful(self) -> np.ndarray:
         """Numbers of the frames that show enough of the body."""
         counts = (_present(self.rays, self.confidence) & (self.confidence > 0)).sum(1)
-        return np.flatnonzero(counts >= 8)
+        return np.flatnonzero(counts >= _USEFUL_MARKERS)
 
 
 def _present(rays: np.ndarray, confidence: np.ndarray) -> np.ndarray:

@@ -1,9 +1,8 @@
 """The terms of the fit: residuals of a posed body, their analytic Jacobians, as normal equations.
 
-Unknowns of a frame, all small increments: root position (3, camera axes), then for each joint that
-moves a rotation vector d_j in the joint's own axes, R_j <- R_j exp(d_j).  A joint rotation turns
-everything below it about it, so with G_j the global rotation, P_j the position of the joint and X a
-point below,
+The unknowns are those of `unknowns.Unknowns`, U of them.  A joint's rotation vector d_j turns
+everything below the joint about it, so with G_j the global rotation, P_j the position of the joint
+and X a point below,
 
     dX / d d_j = -[X - P_j]x G_j            dG_k = [G_j d_j]x G_k   for k = j and below.
 """
@@ -15,25 +14,11 @@ import numpy as np
 
 from staf_backend.body.markers import COUNT, Markers, indices
 from staf_backend.fit.banded import BandedSystem
+from staf_backend.fit.unknowns import ANGLES, ROOT, Unknowns
 from staf_backend.geometry.rotations import to_axis_angle
-from staf_backend.geometry.skeleton import JOINT_COUNT, PARENTS
 
-FIXED = (10, 11, 22, 23)  # toes and hands: nothing that is seen tells their rotation
-MOVING = tuple(j for j in range(JOINT_COUNT) if j not in FIXED)
-UNKNOWNS = 3 + 3 * len(MOVING)
-
-
-def _ancestry() -> np.ndarray:
-    """(24, 24) bool: [k, j] whether joint j is k or above k."""
-    above = np.eye(JOINT_COUNT, dtype=bool)
-    for k, parent in enumerate(PARENTS):
-        if parent >= 0:
-            above[k] |= above[parent]
-    return above
-
-
-ABOVE = _ancestry()
-_ABOVE_MOVING = ABOVE[:, MOVING].astype(float)
+NEAREST_M = 0.1
+"""Depth, metres, from which a marker is projected as if it lay there.  Chosen: before the lens."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +26,8 @@ class Posed:
     """A body in T poses, in camera axes.
 
     Attributes:
-        turned: (T, 24, 3, 3) global rotations.
-        joints_m: (T, 24, 3).
+        turned: (T, J, 3, 3) global rotations.
+        joints_m: (T, J, 3).
         influences_m: (T, N, 3) see `markers.Markers`.
         markers_m: (T, 27, 3).
     """
@@ -53,22 +38,23 @@ class Posed:
     markers_m: np.ndarray
 
 
-class _Arms:
+class _LeverArms:
     """Which joints turn which markers, and the lever arms they do it with.
 
     A marker that is blended of several influences is turned only through those below the joint.
     """
 
-    def __init__(self, markers: Markers, chosen: np.ndarray) -> None:
-        below = ABOVE[markers.joint][:, MOVING]  # (N, moving): influence hangs below joint
-        share = np.zeros((COUNT, len(MOVING), len(markers.joint)))
+    def __init__(self, markers: Markers, chosen: np.ndarray, unknowns: Unknowns) -> None:
+        moving = unknowns.moving
+        below = unknowns.above[markers.joint][:, moving]  # (N, M): influence hangs below joint
+        share = np.zeros((COUNT, len(moving), len(markers.joint)))
         for n, (k, weight) in enumerate(zip(markers.marker, markers.weight)):
             share[k, below[n], n] = weight
         share = share[chosen]
         self.marker, joint = np.nonzero(share.any(-1))
         self._gather = share[self.marker, joint]  # (pairs, N)
         self._total = self._gather.sum(-1)
-        self.joint = np.array(MOVING)[joint]
+        self.joint = np.array(moving)[joint]
         self.columns = 3 + 3 * joint[:, None] + np.arange(3)
 
     def __call__(self, posed: Posed) -> np.ndarray:
@@ -91,21 +77,22 @@ class Reprojection:
     that its scale does not depend on how far away they are.
     """
 
-    def __init__(self, markers: Markers) -> None:
-        self._arms = _Arms(markers, np.arange(COUNT))
+    def __init__(self, markers: Markers, unknowns: Unknowns) -> None:
+        self._arms = _LeverArms(markers, np.arange(COUNT), unknowns)
+        self._count = len(unknowns)
 
     def residuals(self, posed: Posed, rays: np.ndarray) -> np.ndarray:
         """(T, 27, 2) metres."""
         depth = posed.joints_m[:, 0, 2, None, None]
         markers = posed.markers_m
-        return (markers[..., :2] / np.maximum(markers[..., 2:], 0.1) - rays) * depth
+        return (markers[..., :2] / np.maximum(markers[..., 2:], NEAREST_M) - rays) * depth
 
     def jacobian(self, posed: Posed) -> np.ndarray:
-        """(T, 27, 2, UNKNOWNS)."""
+        """(T, 27, 2, U)."""
         frames = len(posed.markers_m)
         ratio = posed.markers_m[..., :2] / posed.markers_m[..., 2:]
         scale = posed.joints_m[:, 0, 2, None] / posed.markers_m[..., 2]
-        jacobian = np.zeros((frames, 27, 2, UNKNOWNS))
+        jacobian = np.zeros((frames, COUNT, 2, self._count))
         jacobian[:, :, 0, 0] = jacobian[:, :, 1, 1] = scale
         jacobian[:, :, :, 2] = -scale[..., None] * ratio
         arms, marker = self._arms, self._arms.marker
@@ -122,8 +109,8 @@ class Reprojection:
         """Add sum w |r|^2 / 2, with weights (T, 27)."""
         frames = len(residuals)
         root = np.sqrt(weights)[..., None]
-        rows = (jacobian * root[..., None]).reshape(frames, 54, UNKNOWNS)
-        values = (residuals * root).reshape(frames, 54, 1)
+        rows = (jacobian * root[..., None]).reshape(frames, 2 * COUNT, self._count)
+        values = (residuals * root).reshape(frames, 2 * COUNT, 1)
         across = rows.transpose(0, 2, 1)
         system.blocks += across @ rows
         system.gradient -= (across @ values)[..., 0]
@@ -135,13 +122,14 @@ class Planted:
     POINTS = indices("heel", "foot_index")[[0, 2, 1, 3]]
     """Left heel, left toe, right heel, right toe: the order of `Lifted.contact`."""
 
-    def __init__(self, markers: Markers) -> None:
-        self._arms = _Arms(markers, self.POINTS)
+    def __init__(self, markers: Markers, unknowns: Unknowns) -> None:
+        self._arms = _LeverArms(markers, self.POINTS, unknowns)
+        self._count = len(unknowns)
 
     def jacobian(self, posed: Posed) -> np.ndarray:
-        """(T, 4, 3, UNKNOWNS) of the points' positions in camera axes."""
-        jacobian = np.zeros((len(posed.markers_m), len(self.POINTS), 3, UNKNOWNS))
-        jacobian[..., :3] = np.eye(3)
+        """(T, 4, 3, U) of the points' positions in camera axes."""
+        jacobian = np.zeros((len(posed.markers_m), len(self.POINTS), 3, self._count))
+        jacobian[..., ROOT] = np.eye(3)
         arms = self._arms
         a, b, c = np.moveaxis(arms(posed), -1, 0)
         none = np.zeros_like(a)
@@ -154,36 +142,41 @@ class Planted:
         """Add sum w |X_t+1 - X_t|^2 / 2, with weights (T - 1, 4) in 1/m^2."""
         frames = len(posed.markers_m)
         moved = np.diff(posed.markers_m[:, self.POINTS], axis=0)
-        rows = self.jacobian(posed).reshape(frames, -1, UNKNOWNS)
+        rows = self.jacobian(posed).reshape(frames, -1, self._count)
         system.add_steps(rows, np.repeat(weights, 3, axis=1), moved.reshape(frames - 1, -1))
 
 
 def orientation_residuals(turned: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """Rotation vectors (T, 24, 3), camera axes, from prior to present global rotations."""
+    """Rotation vectors (T, J, 3), camera axes, from prior to present global rotations."""
     return to_axis_angle(turned @ np.swapaxes(prior, -1, -2))
 
 
 def add_orientations(
-    system: BandedSystem, turned: np.ndarray, residuals: np.ndarray, weights: np.ndarray
+    system: BandedSystem,
+    turned: np.ndarray,
+    residuals: np.ndarray,
+    weights: np.ndarray,
+    unknowns: Unknowns,
 ) -> None:
-    """Add sum w |log(G prior^T)|^2 / 2, with weights (T, 24).
+    """Add sum w |log(G prior^T)|^2 / 2, with weights (T, J).
 
     With every joint's turn the same size in all axes, the block of joints j and l is
     G_j^T G_l times the weights of all joints below both.
     """
-    frames, count = len(turned), len(MOVING)
-    axes = turned[:, MOVING].transpose(0, 2, 1, 3).reshape(frames, 3, 3 * count)
-    shared = np.einsum("kj,tk,kl->tjl", _ABOVE_MOVING, weights, _ABOVE_MOVING, optimize=True)
+    moving, below = unknowns.moving, unknowns.above[:, unknowns.moving].astype(float)
+    frames, count = len(turned), len(moving)
+    axes = turned[:, moving].transpose(0, 2, 1, 3).reshape(frames, 3, 3 * count)
+    shared = np.einsum("kj,tk,kl->tjl", below, weights, below, optimize=True)
     product = (axes.transpose(0, 2, 1) @ axes).reshape(frames, count, 3, count, 3)
     product *= shared[:, :, None, :, None]
-    system.blocks[:, 3:, 3:] += product.reshape(frames, 3 * count, 3 * count)
-    pull = np.einsum("kj,tkc->tjc", _ABOVE_MOVING, weights[..., None] * residuals)
-    turned_pull = (pull[:, :, None] @ turned[:, MOVING])[:, :, 0]
-    system.gradient[:, 3:] -= turned_pull.reshape(frames, -1)
+    system.blocks[:, ANGLES, ANGLES] += product.reshape(frames, 3 * count, 3 * count)
+    pull = np.einsum("kj,tkc->tjc", below, weights[..., None] * residuals)
+    turned_pull = (pull[:, :, None] @ turned[:, moving])[:, :, 0]
+    system.gradient[:, ANGLES] -= turned_pull.reshape(frames, -1)
 
 
 def add_diagonal(system: BandedSystem, values: np.ndarray, weights: np.ndarray) -> None:
-    """Add sum w (value + x)^2 / 2 over the unknowns: values and weights (T, UNKNOWNS)."""
+    """Add sum w (value + x)^2 / 2 over the unknowns: values and weights (T, U)."""
     np.einsum("tii->ti", system.blocks)[...] += weights
     system.gradient -= weights * values
 

@@ -1,3 +1,3 @@
-"""Rotations, the pinhole camera and the SMPL skeleton: the arithmetic that
-every other wing builds on.
+"""Rotations, the pinhole camera and the skeleton: the arithmetic that every other wing
+builds on.
 """

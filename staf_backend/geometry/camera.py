@@ -1,4 +1,4 @@
-"""Pinhole cameras: pixels, viewing rays, metres; and the one turn from camera axes to ours.
+"""The pinhole camera: pixels, viewing rays, metres; and the one turn from its axes to ours.
 
 Camera axes are those of computer vision: x right, y down, z away from the camera.  A motion's axes
 are y up, in metres.  With the camera at the origin and level, motion = diag(1, -1, -1) camera: the
@@ -6,10 +6,12 @@ camera then looks along -z with y up, which is how glTF and Blender define a cam
 """
 
 import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from staf_backend.geometry.rotations import skew
+from staf_backend.geometry.arrays import keep_array, require, require_positive, require_unit
+from staf_backend.geometry.rotations import from_quaternions
 
 TO_Y_UP = np.diag([1.0, -1.0, -1.0])
 """(3, 3) camera axes -> y up, for a level camera at the origin.  Its own inverse."""
@@ -24,27 +26,53 @@ def assumed_focal_px(width_px: int, height_px: int) -> float:
     return math.hypot(width_px, height_px)
 
 
-def rays(points_px: np.ndarray, focal_px: float, size_px: tuple[int, int]) -> np.ndarray:
-    """Pixels (..., 2) -> viewing rays (x/z, y/z) (..., 2), principal point at the centre."""
-    return (points_px - np.array(size_px) / 2) / focal_px
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """The pinhole camera that saw a motion, in the motion's axes.
 
+    Like glTF's camera it looks along its own -z with y up; by default it stands at the origin
+    with no rotation.  Pixels are those of the upright image: x right, y down, (0, 0) the outer
+    corner of the first pixel.
 
-def project(points_m: np.ndarray, focal_px: float, size_px: tuple[int, int]) -> np.ndarray:
-    """Points (..., 3) in camera axes, metres -> pixels (..., 2), principal point at the centre."""
-    return points_m[..., :2] / points_m[..., 2:] * focal_px + np.array(size_px) / 2
-
-
-def levelling(up: np.ndarray) -> np.ndarray:
-    """Rotation (3, 3) from camera axes to y up that takes `up` to (0, 1, 0).
-
-    Heading is kept: the camera still looks along -z as seen from above.
-
-    Args:
-        up: (3,) against gravity, camera axes; (0, -1, 0) is a level camera, which gives TO_Y_UP.
+    Raises:
+        ValueError: a field has the wrong shape, is not finite, or breaks its rule.
     """
-    y = TO_Y_UP @ up / np.linalg.norm(up)
-    if y[1] < -1 + 1e-9:  # upside down: no shortest turn, so about the view
-        return np.diag([-1.0, -1.0, 1.0]) @ TO_Y_UP
-    cross = skew(np.cross(y, [0.0, 1.0, 0.0]))
-    turn = np.eye(3) + cross + cross @ cross / (1 + y[1])
-    return turn @ TO_Y_UP
+
+    focal_px: float
+    width_px: int
+    height_px: int
+    focal_assumed: bool = True
+    """True where the focal length is a guess, False where it was measured or read."""
+    principal_point_px: np.ndarray = None  # type: ignore[assignment]  # the image's middle
+    """(2,) x, y."""
+    rotation_wxyz: np.ndarray = field(default_factory=lambda: np.array([1.0, 0.0, 0.0, 0.0]))
+    """(4,) turns camera axes into the motion's."""
+    position_m: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    """(3,)"""
+    rotation_deg: int = 0
+    """Clockwise turn that made the stored frames upright: 0, 90, 180 or 270."""
+
+    def __post_init__(self) -> None:
+        if self.principal_point_px is None:
+            middle = np.array([self.width_px / 2, self.height_px / 2])
+            object.__setattr__(self, "principal_point_px", middle)
+        keep_array(self, "principal_point_px", np.float64, (2,))
+        keep_array(self, "rotation_wxyz", np.float64, (4,))
+        keep_array(self, "position_m", np.float64, (3,))
+        require(self.width_px > 0 and self.height_px > 0, "width_px and height_px", "positive")
+        require_positive(self.focal_px, "focal_px")
+        require(self.rotation_deg in (0, 90, 180, 270), "rotation_deg", "0, 90, 180 or 270")
+        require_unit(self.rotation_wxyz, "camera.rotation_wxyz")
+
+    def to_camera_axes(self, points_m: np.ndarray) -> np.ndarray:
+        """Points (..., 3) in the motion's axes -> camera axes: x right, y down, z away; metres."""
+        turned = (points_m - self.position_m) @ from_quaternions(self.rotation_wxyz)
+        return turned @ TO_Y_UP.T
+
+    def project(self, points_m: np.ndarray) -> np.ndarray:
+        """Points (..., 3) in camera axes (x right, y down, z away), metres -> pixels (..., 2)."""
+        return points_m[..., :2] / points_m[..., 2:] * self.focal_px + self.principal_point_px
+
+    def rays(self, points_px: np.ndarray) -> np.ndarray:
+        """Pixels (..., 2) -> viewing rays (x/z, y/z) (..., 2) in camera axes."""
+        return (points_px - self.principal_point_px) / self.focal_px

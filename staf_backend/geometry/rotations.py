@@ -51,6 +51,21 @@ def from_6d(columns: np.ndarray) -> np.ndarray:
     return np.stack([first, second, np.cross(first, second)], -1)
 
 
+def rotation_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The shortest rotations (..., 3, 3) that take unit vectors (..., 3) to others (..., 3).
+
+        R = 1 + [v]x + [v]x^2 / (1 + c),     v = start x end,   c = start . end
+
+    Raises:
+        ValueError: two vectors are opposite, so no turn is the shortest.
+    """
+    cosine = np.asarray(start * end).sum(-1)
+    if (cosine < -1 + 1e-9).any():
+        raise ValueError("opposite vectors have no shortest rotation between them")
+    cross = skew(np.cross(start, end))
+    return np.eye(3) + cross + cross @ cross / (1 + cosine)[..., None, None]
+
+
 def nearest(matrices: np.ndarray) -> np.ndarray:
     """The rotation nearest to each matrix (..., 3, 3) in the Frobenius norm (polar factor)."""
     u, _, vt = np.linalg.svd(matrices)
@@ -97,6 +112,25 @@ def continuous_signs(quaternions: np.ndarray) -> np.ndarray:
     out = np.array(quaternions)
     out[1:] *= signs
     return out
+
+
+def slerp(start: np.ndarray, end: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Quaternions (..., 4) a share of the short way from one to another, at a constant speed.
+
+    Shoemake, "Animating rotation with quaternion curves", 1985.
+
+    Args:
+        start, end: (..., 4) unit quaternions.
+        share: (..., 1) 0 is the start, 1 the end.
+    """
+    cosine = (start * end).sum(-1, keepdims=True)
+    end = np.where(cosine < 0, -end, end)
+    angle = np.arccos(np.clip(np.abs(cosine), 0, 1))
+    sine = np.sin(angle)
+    near = sine < 1e-6
+    safe = np.where(near, 1, sine)
+    first = np.where(near, 1 - share, np.sin((1 - share) * angle) / safe)
+    return first * start + np.where(near, share, np.sin(share * angle) / safe) * end
 
 
 def _quaternion_rows(m: np.ndarray, squares: np.ndarray) -> np.ndarray:

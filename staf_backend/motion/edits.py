@@ -2,11 +2,9 @@
 
 import dataclasses
 
-import numpy as np
-
-from staf_backend.motion.motion import Camera, Motion, MotionError
-
-_SIDES = (("L_", "R_"), ("left", "right"), ("Left", "Right"))
+from staf_backend.geometry.camera import Camera
+from staf_backend.geometry.skeleton import counterparts
+from staf_backend.motion.motion import Motion, MotionError
 
 
 def trim(motion: Motion, start_s: float, end_s: float) -> Motion:
@@ -33,11 +31,11 @@ def mirror(motion: Motion) -> Motion:
     A reflection S = diag(-1, 1, 1) turns a rotation R into S R S, a quaternion (w, x, y, z) into
     (w, x, -y, -z).
     """
-    swap = _swapped(motion.joint_names)
+    swap = motion.skeleton.mirror
     keypoints_px = motion.keypoints_px
     if keypoints_px is not None:
         flipped = keypoints_px * [-1, 1, 1] + [motion.camera.width_px, 0, 0]
-        keypoints_px = flipped[:, _swapped(motion.keypoint_names)]
+        keypoints_px = flipped[:, counterparts(motion.keypoint_names)]
     return dataclasses.replace(
         motion,
         rotations_wxyz=(motion.rotations_wxyz * [1, 1, -1, -1])[:, swap],
@@ -56,18 +54,3 @@ def _mirrored_camera(camera: Camera) -> Camera:
         position_m=camera.position_m * [-1, 1, 1],
         rotation_deg=-camera.rotation_deg % 360,
     )
-
-
-def _swapped(names: tuple[str, ...]) -> np.ndarray:
-    """For each name the place of its partner on the other side, or its own."""
-    places = {name: place for place, name in enumerate(names)}
-    return np.array([places.get(_other_side(name), places[name]) for name in names], int)
-
-
-def _other_side(name: str) -> str:
-    for left, right in _SIDES:
-        if left in name:
-            return name.replace(left, right, 1)
-        if right in name:
-            return name.replace(right, left, 1)
-    return name

@@ -7,6 +7,7 @@ import numpy as np
 from staf_backend.motion.motion import Motion, joints_m
 
 _BLOCK = 1000
+"""Keys posed at once, so that memory does not grow with the clip.  Chosen."""
 
 
 def motion_quality(motion: Motion) -> dict[str, float]:
@@ -15,7 +16,7 @@ def motion_quality(motion: Motion) -> dict[str, float]:
     * `jitter_mm_per_frame2`: mean second difference of the joints' positions about the root, mm.
     * `limb_length_spread_m`: largest change of a bone's length over the clip, 0 for a sound file.
     """
-    parents = list(motion.parents[1:])
+    parents = list(motion.skeleton.parents[1:])
     shortest, longest = np.full(len(parents), np.inf), np.full(len(parents), -np.inf)
     jitter = [np.zeros(0)]
     for begin in range(0, len(motion.times_s), _BLOCK):

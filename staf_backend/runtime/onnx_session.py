@@ -21,13 +21,26 @@ _PROVIDERS = {
     "directml": "DmlExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+"""Names for `--device` and ONNX Runtime's, the fastest first."""
+_ERRORS_ONLY, _NOTHING = 3, 4
+"""Of ONNX Runtime's levels of logging."""
+_SMALLEST_NETWORK = bytes.fromhex(
+    "08083a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a020801620f0a0179"
+    "120a0a08080112040a0208014202100d"
+)
+"""y = x, one float: an ONNX file (IR 8, opset 13) of one Identity, to see what a device says."""
+
+
+def providers() -> tuple[str, ...]:
+    """What this installation of ONNX Runtime was built for, in its own names."""
+    import onnxruntime
+
+    return tuple(onnxruntime.get_available_providers())
 
 
 def devices() -> tuple[str, ...]:
     """What this installation of ONNX Runtime can run on: names for `--device`, fastest first."""
-    import onnxruntime
-
-    available = onnxruntime.get_available_providers()
+    available = providers()
     return tuple(name for name, provider in _PROVIDERS.items() if provider in available)
 
 
@@ -50,25 +63,52 @@ def open_network(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = _ERRORS_ONLY
     providers = _chosen(device)
     try:
         # Its own way back to the CPU prints into the program's output
-        session = onnxruntime.InferenceSession(path, options, providers=providers,
-                                               enable_fallback=0)  # fmt: skip
+        session = onnxruntime.InferenceSession(
+            path, options, providers=providers, enable_fallback=0
+        )
     except Exception as error:  # ONNX Runtime's own errors share no public base class
         raise AssetError(f"{path.name} cannot be opened as a network: {error}.") from error
     if device != "auto" and providers[0][0] not in session.get_providers():
         # Built for the device, but without its driver or libraries the session is the CPU's
-        raise AssetError(f"ONNX Runtime could not start on the device {device!r}.",
-                         "Look at its driver and libraries, or use: auto, cpu.")  # fmt: skip
+        raise _not_started(device)
     return session
+
+
+def started_device(device: str = "auto") -> str:
+    """The device, as in `devices()`, that a network asked onto `device` really starts on.
+
+    Raises:
+        AssetError: the device is not available, its driver or libraries are missing, or there is
+            none of that number.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _NOTHING
+    wanted = _chosen(device)
+    try:
+        session = onnxruntime.InferenceSession(
+            _SMALLEST_NETWORK, options, providers=wanted, enable_fallback=0
+        )
+    except Exception as error:  # ONNX Runtime's own errors share no public base class
+        raise _not_started(device) from error
+    started = session.get_providers()[0]
+    if device != "auto" and started != wanted[0][0]:
+        raise _not_started(device)
+    return next(name for name, provider in _PROVIDERS.items() if provider == started)
 
 
 def run(session: "InferenceSession", **inputs: np.ndarray) -> dict[str, np.ndarray]:
     """All outputs of a network by name."""
     names = [output.name for output in session.get_outputs()]
-    return {name: np.asarray(value) for name, value in zip(names, session.run(None, inputs))}
+    return {
+        name: np.asarray(value)
+        for name, value in zip(names, session.run(None, inputs), strict=True)
+    }
 
 
 def usable_cores() -> int:
@@ -84,7 +124,13 @@ def _chosen(device: str) -> list[tuple[str, dict[str, str]]]:
     if device == "auto":
         return [(_PROVIDERS[name], {}) for name in ("cuda", "cpu") if name in available]
     name, _, number = device.partition(":")
-    if name not in available or not (number.isdecimal() or name == device):
+    is_number = number.isdecimal() and (name != "cpu" or int(number) == 0)
+    if name not in available or not (is_number or name == device):
         advice = f"Use one of: auto, {', '.join(available)}."
         raise AssetError(f"The device {device!r} is not available to ONNX Runtime here.", advice)
-    return [(_PROVIDERS[name], {"device_id": number} if number else {})]
+    return [(_PROVIDERS[name], {"device_id": number} if number and name != "cpu" else {})]
+
+
+def _not_started(device: str) -> AssetError:
+    advice = "Look at its driver and libraries, or use: auto, cpu."
+    return AssetError(f"ONNX Runtime could not start on the device {device!r}.", advice)

@@ -1,18 +1,16 @@
-"""Where and how exactly the torch networks run: device, precision, memory, CUDA graphs."""
+"""Where and how exactly the torch networks run: device and precision."""
 
-import logging
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from staf_backend import StafError
-
-log = logging.getLogger(__name__)
 
 # PyTorch looks for it once, at the process's first product on CUDA: a deterministic block that
 # comes after other work would set it too late
@@ -28,9 +26,16 @@ _TYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+"""What the large layers are stored in."""
 
 
-_MEMORY_ADVICE = "Close other programs that use it, or choose --device cpu."
+@dataclass(frozen=True)
+class TorchDevice:
+    """A device that PyTorch sees: its name, what it is, and why it cannot be used, if so."""
+
+    name: str
+    about: str
+    problem: str = ""
 
 
 class DeviceError(StafError):
@@ -47,20 +52,34 @@ def choose_device(name: str = "auto") -> torch.device:
         name: "auto" (CUDA, else Apple's MPS, else the CPU), "cpu", "cuda", "cuda:1", "mps".
 
     Raises:
-        DeviceError: it is unknown or absent.
+        DeviceError: it is unknown or absent, or this PyTorch was not built for it.
     """
     available = _available()
     if name == "auto":
-        return torch.device(available[0])
+        return torch.device(next(kind for kind in available if not _problem(kind)))
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise DeviceError(f"There is no device called {name!r}.", _offer(available)) from error
     if device.type not in available:
         raise DeviceError(f"PyTorch finds no {device.type} device here.", _offer(available))
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"There is no {name}.", f"CUDA devices: {torch.cuda.device_count()}.")
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if (device.index or 0) >= count:
+        raise DeviceError(f"PyTorch finds no {name} here.", f"{device.type} devices: {count}.")
+    if problem := _problem(device.type, device.index or 0):
+        raise DeviceError(problem, "Install a build of PyTorch for it, or choose --device cpu.")
     return device
+
+
+def torch_devices() -> tuple[TorchDevice, ...]:
+    """Everything that PyTorch sees here, the fastest first, the processor last."""
+    found = []
+    for kind in _available():
+        if kind == "cuda":
+            found += [_cuda_device(index) for index in range(torch.cuda.device_count())]
+        else:
+            found.append(TorchDevice(kind, {"mps": "Apple's GPU", "cpu": "the processor"}[kind]))
+    return tuple(found)
 
 
 def storage_type(precision: Precision) -> torch.dtype:
@@ -105,129 +124,6 @@ def full_precision(like: Tensor) -> AbstractContextManager:
     return nullcontext()
 
 
-@contextmanager
-def enough_memory() -> Iterator[None]:
-    """For work that cannot be made smaller.
-
-    Raises:
-        DeviceError: memory ran out in the block.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        reason = "The device's memory cannot hold the network and the frames it keeps."
-        raise DeviceError(reason, _MEMORY_ADVICE) from error
-
-
-@dataclass
-class Batches:
-    """Runs work in pieces that fit the memory; a piece that does not is halved, once and for all.
-
-    `size` is the largest piece, and shrinks.
-    """
-
-    size: int
-
-    def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"size must be positive, not {self.size}")
-
-    def run(self, count: int, work: Callable[[slice], None]) -> None:
-        """Calls `work` with slices that cover `count` items; it must bear being repeated.
-
-        Raises:
-            DeviceError: not even one item fits.
-        """
-        start = 0
-        while start < count:
-            piece = slice(start, min(start + self.size, count))
-            try:
-                work(piece)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._halve(piece.stop - piece.start, error)
-                continue
-            start = piece.stop
-
-    def _halve(self, tried: int, error: RuntimeError) -> None:
-        if tried == 1:
-            reason = "The device's memory cannot hold a single frame."
-            raise DeviceError(reason, _MEMORY_ADVICE) from error
-        self.size = tried // 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        log.warning("out of memory with %d frames at once; going on with %d", tried, self.size)
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of PyTorch means that memory ran out, on any device."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
-
-
-class Graphed:
-    """A function of tensors, replayed as a CUDA graph: one launch instead of hundreds.
-
-    Captured once for each set of input shapes, all in one pool of memory; results live there and
-    are valid until the next call.  Where capturing fails the function runs as it is, and the log
-    says so.
-    """
-
-    def __init__(self, function: Callable[..., Tensor | None], *, enabled: bool) -> None:
-        self.function = function
-        self.enabled = enabled
-        self._captured: dict[tuple, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], object]] = {}
-        self._pool: Any = None
-        self._side: torch.cuda.Stream | None = None
-
-    def __call__(self, *inputs: Tensor) -> Tensor | None:
-        """The function of `inputs`, which are copied into the graph's own."""
-        if not self.enabled:
-            return self.function(*inputs)
-        key = tuple((tensor.shape, tensor.dtype) for tensor in inputs)
-        if key not in self._captured:
-            try:
-                self._captured[key] = self._capture(inputs)
-            except RuntimeError as error:
-                if is_out_of_memory(error):
-                    raise
-                log.warning("CUDA graphs are not possible here (%s); running without", error)
-                self.enabled = False
-                return self.function(*inputs)
-        graph, own, result = self._captured[key]
-        for mine, given in zip(own, inputs, strict=True):
-            mine.copy_(given, non_blocking=True)
-        graph.replay()
-        return result  # pyright: ignore[reportReturnType]
-
-    def forget(self) -> None:
-        """Drops the captures: the tensors that the function closes over have been replaced."""
-        self._captured.clear()
-        self._pool = None  # PyTorch refuses a pool whose graphs are all gone
-
-    def _capture(self, inputs: tuple[Tensor, ...]) -> tuple:
-        # A capture records one stream and its device alone; the stream is also what a capture that
-        # fails has to come back to
-        with torch.cuda.stream(torch.cuda.current_stream(inputs[0].device)):
-            own = tuple(tensor.clone() for tensor in inputs)
-            side = self._side = self._side or torch.cuda.Stream()
-            pool = self._pool = self._pool or torch.cuda.graph_pool_handle()
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):  # first calls set up libraries, which cannot be captured
-                for _ in range(3):
-                    self.function(*own)
-            torch.cuda.current_stream().wait_stream(side)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool, stream=side):
-                result = self.function(*own)
-            return graph, own, result
-
-
 def upload(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on a device; from pinned memory and without waiting where the device can."""
     if tensor.device == device:
@@ -244,6 +140,44 @@ def _available() -> list[str]:
     if torch.backends.mps.is_available():
         found.append("mps")
     return [*found, "cpu"]
+
+
+def _cuda_device(index: int) -> TorchDevice:
+    has = torch.cuda.get_device_properties(index)
+    about = f"{has.name}, {has.total_memory / 2**30:.0f} GiB, capability {has.major}.{has.minor}"
+    return TorchDevice(f"cuda:{index}", about, _problem("cuda", index))
+
+
+def _problem(kind: str, index: int = 0) -> str:
+    """Why this build of PyTorch cannot use a device; "" where it can."""
+    if kind != "cuda" or not torch.backends.cuda.is_built() or torch.version.hip:
+        return ""
+    built, capability = torch.cuda.get_arch_list(), torch.cuda.get_device_capability(index)
+    if not built or is_built_for(capability, built):
+        return ""
+    name, (major, minor) = torch.cuda.get_device_name(index), capability
+    return (
+        f"This PyTorch was not built for cuda:{index}, {name} (compute capability {major}.{minor}; "
+        f"built for {', '.join(built)})."
+    )
+
+
+def is_built_for(capability: tuple[int, int], built: Sequence[str]) -> bool:
+    """Whether CUDA code for some architectures runs on a GPU.
+
+    Machine code ("sm_80") runs on the same major and no smaller minor version, intermediate code
+    ("compute_90") on everything from its own on (CUDA's rules of compatibility); what ends with a
+    letter ("sm_90a") runs on exactly its own.
+    """
+    for text in built:
+        match = re.fullmatch(r"(sm|compute)_(\d+)(\d)([a-z]?)", text)
+        if match is None:
+            continue
+        kind, its, letter = match[1], (int(match[2]), int(match[3])), match[4]
+        same_kind = capability == its if letter else capability >= its
+        if same_kind and (kind == "compute" or capability[0] == its[0]):
+            return True
+    return False
 
 
 def _offer(available: list[str]) -> str:

@@ -17,30 +17,30 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from staf_backend.runtime.torch_device import full_precision
+from staf_backend.staf.config import BETAS, CROP_PX, FOCAL_PX, JOINTS
 
 if TYPE_CHECKING:
     from staf_backend.body.body import Body
 
-JOINTS = 24
-BETAS = 10
 POSE_BASIS = 9 * (JOINTS - 1)
-# The network's virtual camera: pixels of a 224 px crop (reference: HMR, SPIN)
-FOCAL_PX = 5000.0
-CROP_PX = 224.0
+"""Pose corrections: one for each number of each rotation but the root's (Loper et al. 2015)."""
 
-# Nose, eyes, ears; toes and heels; finger tips: vertices of SMPL that count as joints 24..44
 LANDMARK_VERTICES = (
     *(332, 6260, 2800, 4071, 583),
     *(3216, 3226, 3387, 6617, 6624, 6787),
     *(2746, 2319, 2445, 2556, 2673, 6191, 5782, 5905, 6016, 6133),
 )
-# The 49 joints of SPIN as picks from [24 joints, 21 landmark vertices, 9 regressed points]
+"""Nose, eyes, ears; toes and heels; finger tips: vertices of SMPL that count as joints 24..44
+(smplx's `vertex_ids`)."""
+
 JOINTS_49 = (
     *(24, 12, 17, 19, 21, 16, 18, 20, 0, 2, 5, 8, 1, 4, 7, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34),
     *(8, 5, 45, 46, 4, 7, 21, 19, 17, 16, 18, 20, 47, 48, 49, 50, 51, 52, 53, 24, 26, 25, 28, 27),
 )
-# Rows of the H36M regressor (17, V) that are the 14 LSP joints, right ankle to head top
+"""The 49 joints of SPIN as picks from [24 joints, 21 landmark vertices, 9 regressed points]."""
+
 H36M_TO_14 = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10)
+"""Rows of the H36M regressor (17, V) that are the 14 LSP joints, right ankle to head top (SPIN)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class BodyTables:
     extra_regressor: np.ndarray | None = None  # (9, V)
 
     def __post_init__(self) -> None:
-        vertices = len(self.template_m)
+        vertices = self.template_m.shape[0] if self.template_m.ndim else 0
         expected = {
             "template_m": (vertices, 3),
             "shape_dirs": (vertices, 3, BETAS),
@@ -73,8 +73,8 @@ class BodyTables:
             "joint_shape_dirs": (JOINTS, 3, BETAS),
             "skin_weights": (vertices, JOINTS),
             "parents": (JOINTS,),
-            "faces": (len(self.faces), 3),
-            "alignment_vertices": (len(self.alignment_vertices),),
+            "faces": (*self.faces.shape[:1], 3),
+            "alignment_vertices": (self.alignment_vertices.size,),
             "pose_dirs": (POSE_BASIS, 3 * vertices),
             "extra_regressor": (9, vertices),
         }
@@ -199,17 +199,33 @@ class SmplBody(nn.Module):
         return self.get_buffer(name)
 
 
-def joints_49(points: BodyPoints, extra_regressor: Tensor) -> Tensor:
-    """SPIN's 49 joints (N, 49, 3): 25 of OpenPose, then 24 of the LSP, MPII, H36M and COCO sets.
+def global_rotations(rotations: Tensor, parents: Sequence[int]) -> Tensor:
+    """Global rotations (..., J, 3, 3) of parent-relative ones.
 
     Args:
-        points: full SMPL mesh and joints.
-        extra_regressor: (9, 6890), the nine points SMPL lacks.
+        rotations: (..., J, 3, 3), joint 0's own in the space of the result.
+        parents: (J,), -1 first, parents before children.
     """
-    landmarks = points.vertices_m[:, list(LANDMARK_VERTICES)]
-    regressed = torch.matmul(extra_regressor, points.vertices_m)
-    every = torch.cat([points.joints_m, landmarks, regressed], 1)
-    return every[:, list(JOINTS_49)]
+    turned = [rotations[..., 0, :, :]]
+    for joint, parent in enumerate(parents[1:], start=1):
+        turned.append(turned[parent] @ rotations[..., joint, :, :])
+    return torch.stack(turned, -3)
+
+
+def joints_about_root(turned: Tensor, bones_m: Tensor, parents: Sequence[int]) -> Tensor:
+    """Joints (..., J, 3) in metres about joint 0.
+
+    Args:
+        turned: (..., J, 3, 3) global rotations.
+        bones_m: (..., J, 3) from each joint's parent to it at rest; joint 0's is not read.
+        parents: (J,), -1 first, parents before children.
+    """
+    above = list(parents[1:])
+    bones = (turned[..., above, :, :] @ bones_m[..., 1:, :, None])[..., 0]
+    joints = [torch.zeros_like(bones[..., 0, :])]
+    for joint, parent in enumerate(above):
+        joints.append(joints[parent] + bones[..., joint, :])
+    return torch.stack(joints, -2)
 
 
 def joints_14(vertices_m: Tensor, h36m_regressor: Tensor) -> Tensor:
@@ -261,6 +277,7 @@ def tables_from_smpl(
         KeyError: an array is missing.
         ValueError: an array has the wrong shape or values.
     """
+    _check_smpl(arrays)
     parents = np.asarray(arrays["kintree_table"])[0].astype(np.int64)
     parents[0] = -1
     regressor = np.asarray(arrays["J_regressor"], np.float64)
@@ -291,7 +308,7 @@ def tables_from_body(body: "Body") -> BodyTables:
         joint_template_m=body.joint_template_m,
         joint_shape_dirs=body.joint_shape_directions,
         skin_weights=body.dense_weights,
-        parents=np.asarray(body.parents, np.int64),
+        parents=np.asarray(body.skeleton.parents, np.int64),
         faces=body.faces.astype(np.int64),
         alignment_vertices=body.reduced_vertices,
         pose_dirs=None if dirs is None else dirs.reshape(-1, POSE_BASIS).T,
@@ -314,9 +331,29 @@ def placeholder_tables(points: int) -> BodyTables:
     )
 
 
+def _check_smpl(arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuses arrays that cannot be multiplied with each other, before any are."""
+    template, shapes = np.asarray(arrays["v_template"]), np.asarray(arrays["shapedirs"])
+    vertices = template.shape[0] if template.ndim else 0
+    directions = max(shapes.shape[2], BETAS) if shapes.ndim == 3 else BETAS
+    expected = {
+        "v_template": (vertices, 3),
+        "shapedirs": (vertices, 3, directions),
+        "posedirs": (vertices, 3, POSE_BASIS),
+        "J_regressor": (JOINTS, vertices),
+        "weights": (vertices, JOINTS),
+        "kintree_table": (2, JOINTS),
+        "f": (*np.shape(arrays["f"])[:1], 3),
+    }
+    for name, shape in expected.items():
+        _check_table(name, np.asarray(arrays[name]), shape)
+
+
 def _check_table(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
     if array.shape != shape:
         raise ValueError(f"{name} must be {shape}, not {array.shape}")
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must hold numbers, not {array.dtype}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity")
 

@@ -1,30 +1,70 @@
-"""Which STAF is built: the configuration, apart so that reading it does not load torch."""
+"""Which STAF is built: its sizes and its configuration.  Reading it does not load torch.
+
+The network has SMPL's 24 joints, whose rotations it gives as six numbers each (144), with ten
+betas and three numbers for its camera; it sees crops of 224 x 224 pixels as maps of 7 x 7 cells.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
+
+JOINTS = 24
+"""SMPL's, whatever other skeletons the software knows: the network has no others."""
+
+BETAS = 10
+"""Shape parameters (SMPL's first ten)."""
+
+POSE_6D = 6 * JOINTS
+"""Numbers of a pose: six a joint (Zhou et al. 2019)."""
+
+CAMERA = 3
+"""Numbers of the network's camera: scale s, shift x and y in metres."""
 
 RESNET50 = "resnet50"
 """Name of the paper's encoder."""
 
 CROP_PX = 224
-"""Side of the crops that every encoder sees."""
+"""Side of the crops that every encoder sees (ResNet-50's; the authors' code)."""
+
+FOCAL_PX = 5000.0
+"""Focal length of the network's own camera, in pixels of the crop (HMR, SPIN, the authors).
+
+A point (x, y, z) in metres, root rotation included, is seen at 5000 / 112 (x + tx) / (z + depth),
+depth = 2 * 5000 / (224 s), and so for y; the crop spans -1..1.
+"""
 
 MAP_PX = 7
-"""Side of the maps that it makes of them."""
+"""Side of the maps that an encoder makes of crops; deconvolutions take them to 14, 28 and 56."""
 
 MAP_CHANNELS = 2048
 """Channels of its maps."""
 
+STAGES = 3
+"""Regressions of the body, each from a finer map (STAF section III)."""
+
 GRID_SIDE = 21
-"""Points along a side of the grid that stage 1 samples."""
+"""Points along a side of the grid that stage 1 samples (the authors' code)."""
 
 POINT_WIDTHS = (128, 64, 5)
-"""Widths of the three layers of a point MLP."""
+"""Widths of the three layers of a point MLP (PyMAF)."""
 
 GROUP = 3
-"""Frames that SAFM fuses at a time."""
+"""Frames that SAFM fuses at a time (STAF section III-D)."""
+
+_LARGEST = {"frames": 243, "channels": 4096, "mesh_points": 20_000, "map_channels": 16_384}
+"""What a description from elsewhere may ask for.  Chosen: nine times the longest window that SAFM
+was made for, eight times PyMAF's and ResNet-50's channels and more, twice SMPL-X's vertices."""
 
 Batching = Literal["per_sample", "authors"]
+
+
+def check_size(name: str, value: object, least: int, largest: int) -> None:
+    """Refuses what is no whole number from `least` to `largest`, before anything is built of it.
+
+    Raises:
+        ValueError: with the name.
+    """
+    if type(value) is not int or not least <= value <= largest:
+        raise ValueError(f"{name} must be a whole number from {least} to {largest}, not {value!r}")
 
 
 def check_groups(frames: int) -> None:
@@ -59,13 +99,16 @@ class StafConfig:
     map_channels: int = MAP_CHANNELS
 
     def __post_init__(self) -> None:
-        if self.frames < 1 or self.frames % 2 == 0:
+        for name, largest in _LARGEST.items():
+            check_size(name, getattr(self, name), 1, largest)
+        if self.frames % 2 == 0:
             raise ValueError(f"frames must be odd, so that a middle exists, not {self.frames}")
-        if min(self.channels, self.mesh_points, self.map_channels) < 1:
-            raise ValueError("channels, mesh_points and map_channels must be positive")
         for name in ("tcfm_stage", "safm_stage"):
-            if getattr(self, name) not in (None, 1, 2, 3):
-                raise ValueError(f"{name} must be 1, 2, 3 or None, not {getattr(self, name)!r}")
+            stage = getattr(self, name)
+            if stage is not None and (type(stage) is not int or not 1 <= stage <= STAGES):
+                raise ValueError(f"{name} must be 1, 2, 3 or None, not {stage!r}")
+        if type(self.average_target) is not bool:
+            raise ValueError(f"average_target must be true or false, not {self.average_target!r}")
         if self.safm_stage is not None:
             check_groups(self.frames)
         if self.tcfm_batching not in ("per_sample", "authors"):

@@ -22,15 +22,19 @@ import torch
 from torch import Tensor, nn
 
 from staf_backend.staf.body import SmplBody, project, rotations_from_6d
-from staf_backend.staf.config import MAP_PX, StafConfig
+from staf_backend.staf.config import (
+    BETAS,
+    CAMERA,
+    MAP_PX,
+    POSE_6D,
+    STAGES,
+    StafConfig,
+)
 from staf_backend.staf.fusion import Attention, Safm, Tcfm, average_target
 from staf_backend.staf.sampling import PointMlp, grid_points, sample
 
-STAGES = 3
-POSE_6D = 144
-BETAS = 10
-CAMERA = 3
 HIDDEN = 1024
+"""Width of a regressor's two layers (HMR)."""
 
 
 class StageParams(NamedTuple):
@@ -86,6 +90,11 @@ class MeanParams(NamedTuple):
     pose6d: Tensor
     betas: Tensor
     camera: Tensor
+
+
+def no_means() -> MeanParams:
+    """Zeros, until the trained ones are loaded."""
+    return MeanParams(torch.zeros(POSE_6D), torch.zeros(BETAS), torch.zeros(CAMERA))
 
 
 class Regressor(nn.Module):

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from staf_backend.staf.config import GRID_SIDE, POINT_WIDTHS
 
 
-def grid_points(side: int = GRID_SIDE) -> Tensor:
-    """Points (side^2, 2) of a regular grid over the crop; x is the slow index, y the fast one."""
-    line = torch.linspace(-1, 1, side)
+def grid_points() -> Tensor:
+    """Points (441, 2) of a regular grid over the crop; x is the slow index, y the fast one."""
+    line = torch.linspace(-1, 1, GRID_SIDE)
     return torch.stack(torch.meshgrid(line, line, indexing="ij"), -1).view(-1, 2)
 
 
@@ -67,7 +67,7 @@ class PointMlp(nn.Module):
     y1 = leaky(A f), y2 = leaky(B [y1, f]), out = relu(C [y2, f]); 256 -> 128 -> 64 -> 5.
     """
 
-    def __init__(self, channels: int = 256) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         first, second, last = POINT_WIDTHS
         self.conv0 = nn.Conv1d(channels, first, 1)

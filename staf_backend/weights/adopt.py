@@ -7,7 +7,15 @@ from pathlib import Path
 
 from staf_backend.files.atomic import replace_folder_atomically
 from staf_backend.weights.error import WeightsError
-from staf_backend.weights.info import FORMAT, INFO_FILE, WeightsInfo, read_info, weights_folder
+from staf_backend.weights.info import (
+    BODY_FILE,
+    FORMAT,
+    INFO_FILE,
+    WeightsInfo,
+    read_info,
+    weights_folder,
+)
+from staf_backend.weights.set_body import check_body
 from staf_backend.weights.store import load_weights
 
 
@@ -31,6 +39,8 @@ def adopt_weights(folder: Path, *, name: str, root: Path | None = None) -> Weigh
     folder = folder.resolve()
     info = dataclasses.replace(read_info(folder.name, folder.parent), name=name)
     load_weights(folder.name, root=folder.parent)
+    if info.has_body:
+        check_body(folder / BODY_FILE)
     with replace_folder_atomically(weights_folder(root) / name) as new:
         for file in info.files:
             shutil.copy(folder / file, new / file)

@@ -16,12 +16,17 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from staf_backend.staf.body import LANDMARK_VERTICES
+from staf_backend.files.limits import shown
+from staf_backend.staf.body import LANDMARK_VERTICES, POSE_BASIS
+from staf_backend.staf.config import BETAS, JOINTS
 from staf_backend.weights.error import WeightsError
 
 ENCODER_PREFIX = "feature_extractor."
+_LISTED = 8
+"""Names in an error.  Chosen: a few lines of a terminal."""
 
 # Authors' pattern, our name; groups are filled in
 _NAMES = (
@@ -61,6 +66,26 @@ _BODY_TABLES = {
     "f": "faces_tensor",
     "J_regressor_extra": "J_regressor_extra",
 }
+_VERTICES, _POINTS = 6890, 431
+"""Of SMPL's mesh, and those of them that the network samples."""
+_BODY_SHAPES: dict[str, tuple[int, ...]] = {
+    "v_template": (_VERTICES, 3),
+    "shapedirs": (_VERTICES, 3, BETAS),
+    "posedirs": (POSE_BASIS, 3 * _VERTICES),
+    "J_regressor": (JOINTS, _VERTICES),
+    "weights": (_VERTICES, JOINTS),
+    "J_regressor_extra": (9, _VERTICES),
+    "vids_431": (_POINTS, _VERTICES),
+    "kintree_table": (JOINTS,),
+    "f": (13776, 3),
+}
+"""Of the entries as smplx lays them out."""
+_WHOLE = {"kintree_table", "f"}
+_BODY_TYPES = {
+    False: (torch.float16, torch.float32, torch.float64),
+    True: (torch.int32, torch.int64),
+}
+"""Of the entries that hold measures, and of those that hold numbers of joints and vertices."""
 
 
 def is_authors_staf(state: Mapping[str, Tensor]) -> bool:
@@ -117,7 +142,7 @@ def body_arrays(state: Mapping[str, Tensor], source: str) -> dict[str, np.ndarra
         `J_regressor_extra` (9, 6890).
 
     Raises:
-        WeightsError: only part of the body is there, or it is not SMPL.
+        WeightsError: only part of the body is there, or an entry is not SMPL's.
     """
     names = {ours: _BODY + theirs for ours, theirs in _BODY_TABLES.items()}
     names["vids_431"] = _SELECTION
@@ -129,6 +154,13 @@ def body_arrays(state: Mapping[str, Tensor], source: str) -> dict[str, np.ndarra
             f"{source} holds only part of the SMPL body; missing: {listed(missing)}.",
             "Fetch the checkpoint again.",
         )
+    wrong = [name for ours, name in names.items() if not _is_smpls(ours, state[name])]
+    if wrong:
+        raise WeightsError(
+            f"{source} holds a body that is not SMPL; of another shape or type, or not finite: "
+            f"{listed(wrong)}.",
+            "The file is damaged or of another network; fetch it again.",
+        )
     arrays = {ours: state[name].numpy() for ours, name in names.items()}
     arrays["vids_431"] = _selected_vertices(arrays["vids_431"], source)
     vertices = len(arrays["v_template"])
@@ -136,6 +168,11 @@ def body_arrays(state: Mapping[str, Tensor], source: str) -> dict[str, np.ndarra
     arrays["kintree_table"] = _kinematic_table(arrays["kintree_table"])
     _check_landmarks(state, source)
     return arrays
+
+
+def _is_smpls(ours: str, tensor: Tensor) -> bool:
+    fits = tuple(tensor.shape) == _BODY_SHAPES[ours] and tensor.dtype in _BODY_TYPES[ours in _WHOLE]
+    return fits and bool(torch.isfinite(tensor).all())
 
 
 def _kinematic_table(parents: np.ndarray) -> np.ndarray:
@@ -157,7 +194,9 @@ def _selected_vertices(dense: np.ndarray, source: str) -> np.ndarray:
 
 def _check_landmarks(state: Mapping[str, Tensor], source: str) -> None:
     given = state.get(_BODY + "vertex_joint_selector.extra_joints_idxs")
-    if given is not None and tuple(given.tolist()) != LANDMARK_VERTICES:
+    if given is None:
+        return
+    if given.shape != (len(LANDMARK_VERTICES),) or tuple(given.tolist()) != LANDMARK_VERTICES:
         raise WeightsError(
             f"{source} takes its face, foot and finger points from other vertices than SMPL's.",
             "It was made with another body model.",
@@ -177,12 +216,12 @@ def _our_name(name: str) -> str | None:
 def _squeezed(ours: str, tensor: Tensor) -> Tensor:
     if ours.startswith("mean_"):
         return tensor.flatten()
-    if ours.startswith("tcfm."):
+    if ours.startswith("tcfm.") and tensor.ndim > 1:
         return tensor.flatten(1)
     return tensor
 
 
 def listed(names: list[str]) -> str:
     """The first few of many names, in order, for an error message."""
-    shown = ", ".join(sorted(names)[:8])
-    return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"
+    few = ", ".join(shown(name) for name in sorted(names)[:_LISTED])
+    return few if len(names) <= _LISTED else f"{few} and {len(names) - _LISTED} more"

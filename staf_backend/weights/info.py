@@ -1,6 +1,5 @@
 """What a stored set of network weights is, and where sets are kept."""
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -9,7 +8,8 @@ from pathlib import Path
 
 from staf_backend import __version__
 from staf_backend.assets import folder as assets_folder
-from staf_backend.body.registry import data_folder
+from staf_backend.body.user_bodies import data_folder
+from staf_backend.files.limits import shown
 from staf_backend.staf.config import RESNET50, StafConfig
 from staf_backend.staf.crop import CROP_FACTOR
 from staf_backend.weights.error import WeightsError
@@ -21,7 +21,17 @@ _FILES = {ENCODER_FILE, NETWORK_FILE, PLAN_FILE, BODY_FILE}
 OWN, OPEN = "staf", "staf-open"
 """The set that a user adds, and the one that comes with this software, of our own training."""
 FORMAT = 2
-_READABLE = (1, FORMAT)  # 1 had no encoder but ResNet-50
+"""Of `weights.json`."""
+_READABLE = (1, FORMAT)
+"""1 had no encoder but ResNet-50."""
+_LARGEST_TEXT_BYTES = 4_000_000
+"""Of a set's JSON files.  Chosen: seventy times the open set's largest."""
+_MOST_NOTES, _LONGEST_NOTE = 100, 1000
+"""Sentences, and letters of one.  Chosen: ten times what is written."""
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
+"""Of a set, whose folder has it.  Chosen: plain on every file system."""
+ADD_AGAIN = "Add the weights again with: staf weights add"
+"""What a user does about a damaged set."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,10 @@ class WeightsInfo:
             raise ValueError("files must name the encoder and the network")
         if foreign := sorted(set(self.files) - _FILES):
             raise ValueError(f"no set of weights has a file {foreign[0][:100]!r}")
-        if not 0.5 < self.crop_factor < 3:
+        if not isinstance(self.crop_factor, int | float) or not 0.5 < self.crop_factor < 3:
             raise ValueError(f"crop_factor must be between 0.5 and 3, not {self.crop_factor!r}")
+        if len(self.notes) > _MOST_NOTES or not all(map(_is_line, (*self.notes, self.encoder))):
+            raise ValueError("notes and the encoder's name must be plain sentences")
         if (self.encoder != RESNET50) != (PLAN_FILE in self.files):
             raise ValueError("an encoder that is not ResNet-50 needs a plan, and only that")
 
@@ -66,24 +78,26 @@ class WeightsInfo:
         """Whether a body came with the weights."""
         return BODY_FILE in self.files
 
+    @property
+    def converts(self) -> bool:
+        """Whether `staf convert` can run videos through it."""
+        return self.config.streams
 
-def installed_weights(root: Path | None = None) -> tuple[WeightsInfo, ...]:
-    """The sets that the user added, in order of name.
+    @property
+    def ability(self) -> str:
+        """What the network is and what it can do, for the user."""
+        if self.converts:
+            bodiless = "" if self.has_body or self.body else " with a --body, for it has none"
+            return f"the paper's whole network, which staf convert runs{bodiless}"
+        if self.config.frames == 1:
+            return "a network for single frames, to train from and evaluate; not for staf convert"
+        return "a network in another arrangement, to evaluate; not for staf convert"
 
-    Raises:
-        WeightsError: the description of a set cannot be read.
-    """
-    files = sorted(weights_folder(root).glob(f"*/{INFO_FILE}"))
-    return tuple(read_info(file.parent.name, root) for file in files)
 
-
-def default_weights() -> str:
-    """The set that videos are run through unless one is named: the user's, else the open one.
-
-    Raises:
-        WeightsError: the description of a set cannot be read.
-    """
-    return OWN if any(info.name == OWN for info in installed_weights()) else OPEN
+def installed_names(root: Path | None = None) -> tuple[str, ...]:
+    """Names of the sets that the user added, in order; a damaged set has one, too."""
+    names = sorted(file.parent.name for file in weights_folder(root).glob(f"*/{INFO_FILE}"))
+    return tuple(name for name in names if _NAME.fullmatch(name))
 
 
 def set_folder(name: str, root: Path | None = None) -> Path:
@@ -102,7 +116,7 @@ def read_info(name: str, root: Path | None = None) -> WeightsInfo:
     check_name(name)
     path = set_folder(name, root) / INFO_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         if content.pop("format") not in _READABLE:
             raise ValueError("another version of this software wrote it")
         config = StafConfig(**content.pop("config"))
@@ -112,10 +126,28 @@ def read_info(name: str, root: Path | None = None) -> WeightsInfo:
             f"There are no STAF weights called {name}.",
             "Add them with: staf weights add base_model.pt 3dpw_model_best.pth.tar",
         ) from error
+    except RecursionError:
+        raise WeightsError(f"{path} cannot be read: it is nested too deeply.", ADD_AGAIN) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(
-            f"{path} cannot be read: {error}.", "Add the weights again with: staf weights add"
-        ) from error
+        raise WeightsError(f"{path} cannot be read: {shown(str(error))}.", ADD_AGAIN) from error
+
+
+def read_text(path: Path) -> str:
+    """A set's JSON file.
+
+    Raises:
+        ValueError: it is larger than any set's, or no text.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(_LARGEST_TEXT_BYTES + 1)
+    if len(content) > _LARGEST_TEXT_BYTES:
+        raise ValueError("it is larger than any set's")
+    return content.decode("utf-8")
+
+
+def _is_line(words: object) -> bool:
+    return isinstance(words, str) and words.isprintable() and len(words) <= _LONGEST_NOTE
 
 
 def weights_folder(root: Path | None = None) -> Path:
@@ -129,11 +161,5 @@ def check_name(name: str) -> None:
     Raises:
         WeightsError: anything but letters, digits, dot, dash and underscore.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name, re.ASCII):
+    if not _NAME.fullmatch(name):
         raise WeightsError(f"{name!r} cannot name weights.", "Use letters, digits, '-' and '_'.")
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,22 +23,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from staf_backend.assets import AssetError, checksum
-from staf_backend.body.body import load_body
+from staf_backend.assets import AssetError
 from staf_backend.files.atomic import replace_folder_atomically
-from staf_backend.staf.body import (
-    BodyTables,
-    SmplBody,
-    placeholder_tables,
-    tables_from_body,
-    tables_from_smpl,
-)
+from staf_backend.files.checksum import sha256
+from staf_backend.files.limits import shown
+from staf_backend.staf.body import BodyTables, SmplBody, placeholder_tables
+from staf_backend.staf.config import StafConfig
 from staf_backend.staf.crop import CROP_FACTOR
-from staf_backend.staf.encoders.fields import AnyEncoder, FieldsEncoder
+from staf_backend.staf.encoders.fields import AnyEncoder, FieldsEncoder, check_landmark_network
 from staf_backend.staf.encoders.plan import AnyPlan, FieldsPlan, read_plan
 from staf_backend.staf.encoders.planned import PlannedEncoder
 from staf_backend.staf.encoders.resnet import Encoder
-from staf_backend.staf.network import MeanParams, Staf, StafConfig
+from staf_backend.staf.network import Staf, no_means
 from staf_backend.weights import authors_layout
 from staf_backend.weights.checkpoint_file import (
     first_bytes,
@@ -48,6 +44,7 @@ from staf_backend.weights.checkpoint_file import (
 )
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.info import (
+    ADD_AGAIN,
     BODY_FILE,
     ENCODER_FILE,
     FORMAT,
@@ -57,12 +54,12 @@ from staf_backend.weights.info import (
     PLAN_FILE,
     WeightsInfo,
     check_name,
-    file_sha256,
-    installed_weights,
     read_info,
+    read_text,
     set_folder,
     weights_folder,
 )
+from staf_backend.weights.set_body import body_tables, check_body
 from staf_backend.weights.training_evidence import gather_evidence
 
 if TYPE_CHECKING:
@@ -73,14 +70,14 @@ __all__ = [
     "WeightsError",
     "WeightsInfo",
     "add_weights",
-    "installed_weights",
     "load_weights",
     "save_weights",
 ]
 
-BODY_NAME = "smpl-neutral"
-# A single frame through the same three stages: the paper's baseline, PyMAF
 _BASE = StafConfig(frames=1, average_target=False, tcfm_stage=None, safm_stage=None)
+"""A single frame through the same three stages: the paper's baseline, PyMAF."""
+_FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+_WHOLE = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 
 @dataclass(frozen=True)
@@ -118,19 +115,19 @@ def add_weights(
     # A file with fusion modules wins over the base model, which holds everything else too
     states.sort(key=lambda pair: not any(key.startswith("tcfm.") for key in pair[1]))
     path, network = _pick(states, authors_layout.is_authors_staf, "network")
-    translated = authors_layout.network_tensors(network, str(path))
+    translated, config = _translated(network, path)
     base = _translated_base(states, path)
     evidence = gather_evidence(translated, base, optimised_shapes(checkpoints[path]))
+    encoder = authors_layout.encoder_tensors(encoder)
     return save_weights(
         weights_folder(root) / name,
-        encoder=_strict_state(_meta(Encoder), authors_layout.encoder_tensors(encoder),
-                              str(encoder_path)),
-        network=_strict_state(_blank(_config_of(translated)), translated, str(path)),
-        config=_config_of(translated),
+        encoder=_strict_state(_meta(Encoder), encoder, str(encoder_path)),
+        network=translated,
+        config=config,
         body=authors_layout.body_arrays(network, str(path)),
-        sources={file.name: file_sha256(file) for file in checkpoints},
+        sources={file.name: sha256(file) for file in checkpoints},
         notes=(*evidence.sentences(), *_licence_notes(network)),
-    )  # fmt: skip
+    )
 
 
 def save_weights(
@@ -161,11 +158,11 @@ def save_weights(
         notes: sentences for the user.
 
     Raises:
-        WeightsError: the tensors are not those networks', not finite, or the network does not
-            read what the encoder gives.
+        WeightsError: the tensors are not those networks', not finite, the network does not read
+            what the encoder gives, or the body is none.
         OutputError: the folder cannot be written.
     """
-    blank = _meta(lambda: _encoder(plan))
+    blank = _blank_encoder(plan, str(folder))
     _check_width(blank, config, str(folder))
     encoder = _strict_state(blank, encoder, "the encoder")
     network = _strict_state(_blank(config), network, "the network")
@@ -176,7 +173,8 @@ def save_weights(
             (new / PLAN_FILE).write_text(plan.to_json(), encoding="utf-8")
         if body is not None:
             np.savez_compressed(new / BODY_FILE, **dict(body))  # pyright: ignore[reportArgumentType]
-        digests = {file.name: file_sha256(file) for file in sorted(new.iterdir())}
+            check_body(new / BODY_FILE)
+        digests = {file.name: sha256(file) for file in sorted(new.iterdir())}
         info = WeightsInfo(folder.name, config, digests, dict(sources or {}), tuple(notes),
                            encoder=blank.name, crop_factor=crop_factor, body=body_name)  # fmt: skip
         content = {"format": FORMAT, **asdict(info)}
@@ -191,7 +189,7 @@ def load_weights(
     body: "Body | None" = None,
     config: StafConfig | None = None,
 ) -> LoadedWeights:
-    """Builds the encoder and the network of a stored set.
+    """Builds the encoder and the network of a stored set, once its tensors are known to be theirs.
 
     Args:
         name: of the set.
@@ -206,13 +204,18 @@ def load_weights(
     info = read_info(name, root)
     folder = set_folder(name, root)
     _check_digests(folder, info)
-    network = Staf(config or info.config, SmplBody(_tables(folder, info, body)), _no_means())
+    config = config or info.config
     plan = _read_plan(folder / PLAN_FILE) if PLAN_FILE in info.files else None
-    encoder = _meta(lambda: _encoder(plan)).to_empty(device="cpu")
-    _check_width(encoder, network.config, str(folder))
-    for module, file in ((encoder, ENCODER_FILE), (network, NETWORK_FILE)):
-        tensors = _read_tensors(folder / file)
-        module.load_state_dict(_strict_state(module, tensors, str(folder / file)), strict=True)
+    encoder = _blank_encoder(plan, str(folder))
+    _check_width(encoder, config, str(folder))
+    states = [
+        _strict_state(module, _read_tensors(folder / file), str(folder / file))
+        for module, file in ((encoder, ENCODER_FILE), (_blank(config), NETWORK_FILE))
+    ]
+    network = _network(config, body_tables(folder, info, body), str(folder))
+    encoder = encoder.to_empty(device="cpu")
+    for module, state in zip((encoder, network), states, strict=True):
+        module.load_state_dict(state, strict=True)
         module.eval().requires_grad_(False)
     return LoadedWeights(encoder, network, info)
 
@@ -233,8 +236,15 @@ def _translated_base(states: list[tuple[Path, dict]], network: Path) -> dict[str
     for path, state in states:
         both = authors_layout.is_authors_staf(state) and authors_layout.is_authors_encoder(state)
         if both and path != network:
-            return authors_layout.network_tensors(state, str(path))
+            return _translated(state, path)[0]
     return None
+
+
+def _translated(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], StafConfig]:
+    """The tensors of a network in the authors' layout under our names, all and only those."""
+    tensors = authors_layout.network_tensors(state, str(path))
+    config = _config_of(tensors)
+    return _strict_state(_blank(config), tensors, str(path)), config
 
 
 def _licence_notes(state: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -253,14 +263,16 @@ def _config_of(tensors: Mapping[str, Tensor]) -> StafConfig:
 def _strict_state(
     module: nn.Module, tensors: Mapping[str, Tensor], source: str
 ) -> dict[str, Tensor]:
-    """The tensors, if they are exactly the module's: names, shapes, finite."""
+    """The tensors, if they are exactly the module's: names, shapes, kinds of numbers, finite."""
     expected = module.state_dict()
     shared = [name for name in expected if name in tensors]
+    numbers = [n for n in shared if tensors[n].dtype in _alike(expected[n].dtype)]
     found = {
         "missing": [name for name in expected if name not in tensors],
         "unexpected": [name for name in tensors if name not in expected],
         "misshapen": [name for name in shared if tensors[name].shape != expected[name].shape],
-        "not finite": [name for name in shared if not torch.isfinite(tensors[name]).all()],
+        "of another type": [name for name in shared if name not in numbers],
+        "not finite": [name for name in numbers if not torch.isfinite(tensors[name]).all()],
     }
     problems = [f"{what}: {authors_layout.listed(names)}" for what, names in found.items() if names]
     if problems:
@@ -271,45 +283,46 @@ def _strict_state(
     return {name: tensors[name].contiguous() for name in expected}
 
 
-def _tables(folder: Path, info: WeightsInfo, body: "Body | None") -> BodyTables:
-    if body is None and not info.has_body and info.body:
-        body = load_body(info.body)
-    if body is not None:
-        return tables_from_body(body)
-    if not info.has_body:
-        raise WeightsError(
-            f"The weights {info.name} came without a body.",
-            "Name the body they were trained with, for example one added with: staf body add",
-        )
-    try:
-        with np.load(folder / BODY_FILE, allow_pickle=False) as file:
-            arrays = dict(file)
-        return tables_from_smpl(
-            arrays,
-            name=BODY_NAME,
-            alignment_vertices=arrays["vids_431"],
-            extra_regressor=arrays.get("J_regressor_extra"),
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise WeightsError(f"{folder / BODY_FILE} is not a body: {error}.",
-                           "Add the weights again with: staf weights add") from error  # fmt: skip
-
-
 def _check_digests(folder: Path, info: WeightsInfo) -> None:
     for file, digest in info.files.items():
         path = folder / file
-        if not path.is_file() or file_sha256(path) != digest:
-            raise WeightsError(f"{path} is missing or has changed since it was added.",
-                               "Add the weights again with: staf weights add")  # fmt: skip
+        if not path.is_file() or sha256(path) != digest:
+            raise WeightsError(f"{path} is missing or has changed since it was added.", ADD_AGAIN)
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     first_bytes(path)
     try:
         return load_file(path)
-    except (SafetensorError, ValueError) as error:
-        raise WeightsError(f"{path} is not a safetensors file: {error}.",
-                           "Add the weights again with: staf weights add") from error  # fmt: skip
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+        reason = shown(str(error).split("\n")[0])
+        raise WeightsError(f"{path} is not a safetensors file: {reason}.", ADD_AGAIN) from error
+
+
+def _alike(dtype: torch.dtype) -> set[torch.dtype]:
+    """The types that may be stored for one."""
+    return _FLOATS if dtype in _FLOATS else _WHOLE
+
+
+def _blank_encoder(plan: AnyPlan | None, source: str) -> AnyEncoder:
+    """The encoder's shapes only."""
+    try:
+        return _meta(lambda: _encoder(plan))
+    except ValueError as error:
+        reason = shown(str(error).split("\n")[0])
+        raise WeightsError(
+            f"The encoder of {source} cannot be built: {reason}.", ADD_AGAIN
+        ) from error
+
+
+def _network(config: StafConfig, tables: BodyTables, source: str) -> Staf:
+    try:
+        return Staf(config, SmplBody(tables), no_means())
+    except ValueError as error:
+        reason = shown(str(error))
+        raise WeightsError(
+            f"The network of {source} does not fit its body: {reason}.", ADD_AGAIN
+        ) from error
 
 
 def _encoder(plan: AnyPlan | None) -> AnyEncoder:
@@ -329,13 +342,14 @@ def _check_width(encoder: AnyEncoder, config: StafConfig, source: str) -> None:
 
 def _read_plan(path: Path) -> AnyPlan:
     try:
-        plan = read_plan(path.read_text(encoding="utf-8"))
-        if isinstance(plan, FieldsPlan) and checksum(plan.tensors) != plan.digest:
-            raise ValueError(f"it was made for another {plan.tensors}")
+        plan = read_plan(read_text(path))
+        if isinstance(plan, FieldsPlan):
+            check_landmark_network(plan)
         return plan
     except (OSError, ValueError, AssetError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}.",
-                           "Add the weights again with: staf weights add") from error  # fmt: skip
+        raise WeightsError(
+            f"{path} cannot be read: {shown(str(error).rstrip('.'))}.", ADD_AGAIN
+        ) from error
 
 
 def _meta(make: Any) -> Any:
@@ -346,8 +360,4 @@ def _meta(make: Any) -> Any:
 
 def _blank(config: StafConfig) -> Staf:
     tables = placeholder_tables(config.mesh_points)
-    return _meta(lambda: Staf(config, SmplBody(tables), _no_means()))
-
-
-def _no_means() -> MeanParams:
-    return MeanParams(torch.zeros(144), torch.zeros(10), torch.zeros(3))
+    return _meta(lambda: Staf(config, SmplBody(tables), no_means()))

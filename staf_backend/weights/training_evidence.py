@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Large weight matrices that PyTorch initialises by default; biases and small ones say little
 _FUSIONS = {
     "TCFM": ("tcfm.query", "tcfm.key", "tcfm.value", "tcfm.output"),
     "SAFM": ("safm.embed", "safm.score.0", "safm.score.2"),
 }
+"""Large weight matrices that PyTorch initialises by default; biases and small ones say little."""
 _EARLY_STAGES = ("points.0.", "points.1.", "regressors.0.", "regressors.1.")
 
 
@@ -63,8 +63,8 @@ def gather_evidence(
     """Looks for signs of training.
 
     Args:
-        network: tensors in our names.
-        base: those of the base model that the network began from.
+        network: tensors in our names, known to be the network's.
+        base: those of the base model that the network began from, known to be its own.
         optimised: shapes of the parameters, as the authors have them, that the saved optimiser has
             moved; the shapes of the fusions' layers occur nowhere else.
     """
@@ -107,4 +107,8 @@ def _moved(network: Mapping[str, Tensor], layer: str, optimised: Set[tuple[int, 
 
 def _same_early_stages(network: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> bool:
     names = [name for name in network if name.startswith(_EARLY_STAGES)]
-    return all(name in base and torch.equal(network[name], base[name]) for name in names)
+    return all(name in base and _are_equal(network[name], base[name]) for name in names)
+
+
+def _are_equal(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other)

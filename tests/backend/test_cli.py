@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from staf_backend import __version__
-from staf_backend.motion.motion import load_motion
+from staf_backend.motion.file import load_motion
 from tests.support.command_line import environment, events, staf, start
 from tests.support.glb_reader import read_glb
 from tests.support.make_clips import write_clip, write_sound_only
@@ -269,13 +270,29 @@ def test_interrupted_at_work_it_leaves_nothing_half(stage: str, name: str, code:
 
 def test_ctrl_c_at_a_terminal_is_one_line(place: Path):
     process = start("-v", "convert", BALANCE, "-o", "a.glb", "--threads", 1, cwd=place)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=3)
+    assert process.stderr is not None
+    assert "100 frames" in process.stderr.readline(), "it is at work"
     process.send_signal(signal.SIGINT)
     _, complaints = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "staf: interrupted" in complaints
     assert "Traceback" not in complaints
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("late_s", [0.02, 0.05, 0.1, 0.2])
+def test_ctrl_c_while_the_program_loads_is_one_line(late_s: float, place: Path):
+    """From the moment that Python runs our first line; before it, the signal is the system's."""
+    process = start("convert", BALANCE, "-o", "a.glb", "--threads", 1, cwd=place)
+    loaded = Path(f"/proc/{process.pid}/maps")
+    while "numpy" not in loaded.read_text() and process.poll() is None:
+        time.sleep(0.001)
+    time.sleep(late_s)
+    process.send_signal(signal.SIGINT)
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert complaints.startswith("staf: interrupted")
+    assert complaints.count("\n") == 1
     assert list(place.iterdir()) == []
 
 
@@ -550,6 +567,21 @@ def test_the_doctor_finds_this_installation_well(tmp_path: Path):
     assert "lift.onnx" in {one["name"] for one in result["weights"]}
     text = staf("doctor", cwd=tmp_path, env=env).stdout
     assert text.endswith("ready\n")
+
+
+def test_the_doctor_says_what_runs_where(tmp_path: Path):
+    env = environment(STAF_HOME=str(tmp_path / "home"))
+    result = events(staf("doctor", "--progress", "json", cwd=tmp_path, env=env).stdout)[-1]
+    assert "CPUExecutionProvider" in result["providers"]
+    stages = {one["stage"]: (one["by"], one["runs_on"]) for one in result["stages"]}
+    assert stages["detect"] == stages["landmarks"] == stages["lift"]
+    assert stages["detect"][1] in result["devices"]
+    assert ("staf" in stages) == bool(result["versions"]["torch"]) == bool(result["torch_devices"])
+    assert result["estimator"] == "landmarks"
+    (opened,) = result["staf_weights"]
+    assert (opened["name"], opened["in_use"], opened["can_convert"]) == ("staf-open", True, True)
+    for words in ("stage detect", "CPUExecutionProvider", "which staf convert runs"):
+        assert words in result["message"]
 
 
 def test_a_body_goes_out_as_plain_arrays(tmp_path: Path):

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from staf_backend import StafError, pipeline
-from staf_backend.export.deliver import Wanted, deliver
-from staf_backend.geometry.rotations import from_axis_angle, from_quaternions
-from staf_backend.geometry.skeleton import JOINT_NAMES
-from staf_backend.motion.motion import Motion, joints_m, load_motion
+from staf_backend import StafError
+from staf_backend.export.deliver import Outputs, deliver
+from staf_backend.geometry.rotations import from_quaternions
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.motion.file import load_motion
+from staf_backend.motion.motion import Motion, joints_m
 from staf_backend.people.track import NobodyError
 from staf_backend.pipeline import Settings, SettingsError, solve
 from staf_backend.video.error import VideoError
@@ -29,7 +30,7 @@ OCCLUSION = FOOTAGE / "multi_occl_cam01.mp4"
 
 def place(motion: Motion, name: str) -> np.ndarray:
     """A joint's path (T, 3), y up."""
-    return joints_m(motion)[:, JOINT_NAMES.index(name)]
+    return joints_m(motion)[:, SMPL.index(name)]
 
 
 def facing(motion: Motion) -> np.ndarray:
@@ -104,7 +105,9 @@ class TestBalance:
 
     def test_bones_keep_their_length_and_the_numbers_say_so(self, balance: Motion):
         joints = joints_m(balance)
-        bones = np.linalg.norm(joints[:, 1:] - joints[:, list(balance.parents[1:])], axis=-1)
+        bones = np.linalg.norm(
+            joints[:, 1:] - joints[:, list(balance.skeleton.parents[1:])], axis=-1
+        )
         assert np.ptp(bones, axis=0).max() < 1e-6
         assert balance.quality["limb_length_spread_m"] < 1e-6
         assert balance.quality["coverage"] == 1
@@ -120,7 +123,7 @@ class TestBalance:
 
     def test_the_character_file_holds_the_same_joints(self, balance: Motion, tmp_path: Path):
         solved = solve_clip(BALANCE, person="largest")
-        (delivered,) = deliver(solved, Wanted(tmp_path / "man.glb"), silent)
+        (delivered,) = deliver(solved, Outputs(tmp_path / "man.glb"), silent)
         assert delivered.files == (tmp_path / "man.glb",)
         glb = read_glb(tmp_path / "man.glb")
         expected = joints_m(balance)
@@ -152,11 +155,7 @@ def test_a_mirrored_clip_gives_the_mirrored_motion(tmp_path: Path):
     last, wide = 27, {"person": "largest", "preset": "best"}
     (plain,) = solve_clip(BALANCE, end_s=(last - 0.5) / 60, **wide).motions
     (other,) = solve_clip(mirrored_clip(BALANCE, tmp_path / "m.mp4", last), **wide).motions
-    partner = [
-        JOINT_NAMES.index({"L": "R", "R": "L"}.get(n[0], n[0]) + n[1:] if n[1] == "_" else n)
-        for n in JOINT_NAMES
-    ]
-    back = joints_m(other)[:, partner] * [-1, 1, 1]
+    back = joints_m(other)[:, SMPL.mirror] * [-1, 1, 1]
     gap_mm = 1e3 * np.linalg.norm(
         (back - back[:, :1]) - (joints_m(plain) - joints_m(plain)[:, :1]), axis=-1
     )
@@ -185,7 +184,7 @@ def test_the_same_clip_gives_the_same_bytes_with_any_number_of_threads(tmp_path:
     for n, solved in enumerate((once, again)):
         folder = tmp_path / str(n)
         folder.mkdir()
-        wanted = Wanted(folder / "a.glb", motion=folder / "a.npz", amass=folder / "b.npz")
+        wanted = Outputs(folder / "a.glb", motion=folder / "a.npz", amass=folder / "b.npz")
         deliver(solved, wanted, silent)
         written.append({p.name: p.read_bytes() for p in sorted(folder.iterdir())})
     assert list(written[0]) == ["a.glb", "a.npz", "b.npz"]
@@ -194,7 +193,7 @@ def test_the_same_clip_gives_the_same_bytes_with_any_number_of_threads(tmp_path:
 
 def test_a_motion_file_holds_what_was_solved(tmp_path: Path):
     solved = solve_clip(BALANCE, **PART)
-    deliver(solved, Wanted(tmp_path / "m.npz"), silent)
+    deliver(solved, Outputs(tmp_path / "m.npz"), silent)
     loaded, made = load_motion(tmp_path / "m.npz"), solved.motions[0]
     for field in ("times_s", "frames", "rotations_wxyz", "root_m", "betas", "keypoints_px"):
         assert np.array_equal(getattr(loaded, field), getattr(made, field)), field
@@ -266,7 +265,7 @@ def test_the_woman_walks_from_right_to_left_and_the_man_is_someone_else():
 def wears_a_blue_cap(motion: Motion, row: int, image: np.ndarray) -> bool:
     """Whether there is the cap's blue where the motion says that the skull is."""
     joints = joints_m(motion)[row]
-    head, neck = (joints[JOINT_NAMES.index(name)] for name in ("Head", "Neck"))
+    head, neck = (joints[SMPL.index(name)] for name in ("Head", "Neck"))
     x, y, z = head + 1.2 * (head - neck)
     column = int(motion.camera.width_px / 2 + motion.camera.focal_px * x / -z)
     line = int(motion.camera.height_px / 2 - motion.camera.focal_px * y / -z)
@@ -342,27 +341,3 @@ class TestBadInput:
             solve(BALANCE, Settings(body="nobodys"), silent)
         assert caught.value.exit_code == 7
         assert "nobodys" in caught.value.message
-
-
-def test_staf_finds_people_on_a_device_that_onnx_runtime_has():
-    """PyTorch may have CUDA or MPS where ONNX Runtime has only the processor."""
-    wanted = Settings(device="mps")
-    assert pipeline._for_detection(wanted, "staf").device == "auto"
-    assert pipeline._for_detection(wanted, "landmarks").device == "mps"
-    cpu = Settings(device="cpu")
-    assert pipeline._for_detection(cpu, "staf") is cpu
-
-
-def test_signs_stay_continuous_across_blocks(monkeypatch):
-    """A joint that turns twice around changes the sign of its plain quaternion on the way."""
-    monkeypatch.setattr(pipeline, "_BLOCK", 7)
-    angles = np.linspace(0, 4 * np.pi, 101)
-    vectors = np.zeros((101, 24, 3))
-    vectors[..., 2] = angles[:, None]
-    keys = pipeline._keys(from_axis_angle(vectors))
-    assert ((keys[1:] * keys[:-1]).sum(-1) > 0.9).all()
-    turned = np.einsum("ij,tjk->tik", pipeline.TO_Y_UP, from_axis_angle(vectors[:, 0]))
-    np.testing.assert_allclose(from_quaternions(keys[:, 0]), turned, atol=1e-6)
-    np.testing.assert_allclose(
-        from_quaternions(keys[:, 1]), from_axis_angle(vectors[:, 1]), atol=1e-6
-    )

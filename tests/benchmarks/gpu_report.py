@@ -28,12 +28,12 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from staf_backend.runtime.torch_device import (
-    Graphed,
     Precision,
     choose_device,
     numerics,
     storage_type,
 )
+from staf_backend.runtime.torch_graphs import Graphed
 from staf_backend.staf.encoders.resnet import FoldedEncoder
 from staf_backend.staf.streaming.stream import Acceleration, Arrival, StafStream, StreamConfig
 from tests.support import parity_network

@@ -32,7 +32,8 @@ def measured(name: str, *words: object) -> dict[str, Any]:
 def _landmarks(frames: int) -> tuple[Any, Any, Any]:
     """Video, track and landmarks of the balance clip's man, by the small network."""
     from staf_backend.assets import asset_path
-    from staf_backend.landmarks.network import LandmarkNetwork, landmarks_of
+    from staf_backend.landmarks.network import LandmarkNetwork
+    from staf_backend.landmarks.of_tracks import landmarks_of
     from staf_backend.people.detect import PersonDetector
     from staf_backend.people.follow import find_people
     from staf_backend.people.track import choose
@@ -60,8 +61,8 @@ def after_networks(keys: int) -> dict[str, float]:
     from staf_backend.assets import asset_path
     from staf_backend.body import markers
     from staf_backend.body.body import load_body
+    from staf_backend.estimators.shot import open_shot
     from staf_backend.fit.fitter import Fitter
-    from staf_backend.geometry import camera
     from staf_backend.landmarks.lift import Lifter
     from staf_backend.runtime.onnx_session import open_network
 
@@ -69,10 +70,9 @@ def after_networks(keys: int) -> dict[str, float]:
     count = len(track)
     there_and_back = np.concatenate([np.arange(count), np.arange(count - 2, 0, -1)])
     order = np.resize(there_and_back, keys)
-    size_px = (video.width_px, video.height_px)
-    focal_px = camera.assumed_focal_px(*size_px)
+    camera = open_shot(video, None, None, None).camera
     chosen = markers.LANDMARKS
-    rays = camera.rays(found.points_px[order][:, chosen].astype(float), focal_px, size_px)
+    rays = camera.rays(found.points_px[order][:, chosen].astype(float))
     world_m = found.world_m[order][:, chosen].astype(float)
     visibility = found.visibility[order][:, chosen].astype(float)
     times_s = np.arange(keys) / 30
@@ -85,19 +85,18 @@ def after_networks(keys: int) -> dict[str, float]:
     fitted = Fitter(body).fit(rays, visibility, times_s, lifted)
     fit_s = time.process_time() - begin_s
     with tempfile.TemporaryDirectory() as folder:
-        _write(Path(folder), fitted.params, times_s, body, focal_px, size_px)
+        _write(Path(folder), fitted.params, times_s, body, camera)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"lift_s": lift_s, "fit_s": fit_s, "before_mb": before_mb, "peak_mb": peak_mb}
 
 
-def _write(
-    folder: Path, params: Any, times_s: Any, body: Any, focal_px: float, size_px: tuple[int, int]
-) -> None:
+def _write(folder: Path, params: Any, times_s: Any, body: Any, camera: Any) -> None:
     import numpy as np
 
     from staf_backend.export.gltf import write_glb
     from staf_backend.geometry.rotations import continuous_signs, to_quaternions
-    from staf_backend.motion.motion import Camera, Motion, save_motion
+    from staf_backend.motion.file import save_motion
+    from staf_backend.motion.motion import Motion
 
     motion = Motion(
         times_s=times_s,
@@ -108,7 +107,7 @@ def _write(
         body=body.name,
         betas=params.betas,
         rest_joints_m=body.rest_joints_m(params.betas),
-        camera=Camera(focal_px, *size_px),
+        camera=camera,
     )
     save_motion(folder / "m.npz", motion)
     write_glb(folder / "m.glb", [motion], {body.name: body})
@@ -138,7 +137,8 @@ def landmark_stage(network: str) -> dict[str, float]:
     decoding; `frames_s` is what taking the same frames alone costs.
     """
     from staf_backend.assets import asset_path
-    from staf_backend.landmarks.network import LandmarkNetwork, landmarks_of
+    from staf_backend.landmarks.network import LandmarkNetwork
+    from staf_backend.landmarks.of_tracks import landmarks_of
     from staf_backend.runtime.onnx_session import open_network
 
     video, track, _ = _landmarks(100)

@@ -12,7 +12,7 @@ pytest.importorskip("bpy", reason="the add-on's speed needs Blender: .ci/blender
 
 import bpy
 
-from addon.armature import bone_by_joint
+from addon.scene.armature import bone_by_joint
 from tests.addon.blender_scene import clean  # noqa: F401 - fixture
 from tests.addon.known_motions import write
 
@@ -45,10 +45,10 @@ def test_ten_people_of_a_thousand_frames_in_five_seconds(tmp_path):
 
 def test_hundred_times_faster_than_a_key_at_a_time(tmp_path):
     """The same keys of the same character, written both ways in one run."""
-    from addon import keyframes
-    from addon.armature import rest_frames
-    from addon.bones import keys_of
-    from addon.motion_file import read_motion
+    from addon.scene import keyframes
+    from addon.scene.armature import rest_frames
+    from addon.scene.bones import keys_of
+    from addon.scene.motion_file import read_motion
 
     path = write(tmp_path / "walk.npz", 1000)
     bpy.ops.staf.import_motion(filepath=str(path), mesh=False)

@@ -8,7 +8,8 @@ import numpy as np
 
 from staf_backend.body.body import load_body
 from staf_backend.export.gltf import write_glb
-from staf_backend.motion.motion import joints_m, load_motion, save_motion
+from staf_backend.motion.file import load_motion, save_motion
+from staf_backend.motion.motion import joints_m
 from tests.support.sample_motions import sample_motion, swaying
 
 

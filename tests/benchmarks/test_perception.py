@@ -14,8 +14,9 @@ import pytest
 from staf_backend.assets import asset_path
 from staf_backend.people import follow
 from staf_backend.people.camera_motion import CameraMotion
-from staf_backend.people.detect import PersonDetector, extent_px
+from staf_backend.people.detect import PersonDetector
 from staf_backend.people.follow import find_people
+from staf_backend.people.keypoints import extent_px
 from staf_backend.runtime.onnx_session import open_network
 from staf_backend.video.video import open_video
 
@@ -33,8 +34,8 @@ def detector():
 def _searched(video, detector, monkeypatch, every):
     """Tracks, looks at a whole frame, and CPU seconds."""
     looks = []
-    original = follow._look
-    monkeypatch.setattr(follow, "_look", lambda *a: looks.append(original(*a)) or looks[-1])
+    original = follow._follow
+    monkeypatch.setattr(follow, "_follow", lambda *a: looks.append(original(*a)) or looks[-1])
     start = time.process_time()
     tracks = find_people(video, detector, every=every)
     cpu_s = time.process_time() - start

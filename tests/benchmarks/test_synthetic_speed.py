@@ -80,7 +80,7 @@ def _frame(clock: Clock, take: Any, frame: int, rng: np.random.Generator) -> Non
     clock.stage("clear", lambda: drawing._aim(shot, frame, frame))
     clock.stage("draw", drawing._draw)
     picture = clock.stage("read back", drawing._read)
-    clock.stage("degrade", lambda: degrade(picture, take.wear, shot.squares[frame], rng))
+    clock.stage("degrade", lambda: degrade(picture, take.flaws, shot.squares[frame], rng))
 
 
 def test_video_crops_a_second():

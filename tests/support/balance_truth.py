@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.geometry.skeleton import JOINT_NAMES
-from staf_backend.landmarks.network import NAMES
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.landmarks.names import NAMES
 from staf_backend.motion.motion import Motion, joints_m
 from tests.support.places import REPOSITORY
 
 DATA = REPOSITORY / "tests" / "data" / "balance"
 PARTS = ("Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle")
-_OURS = [JOINT_NAMES.index(f"{side}_{part}") for part in PARTS for side in "LR"]
+_OURS = [SMPL.index(f"{side}_{part}") for part in PARTS for side in "LR"]
 _SEEN = [NAMES.index(f"{side}_{part.lower()}") for part in PARTS for side in ("left", "right")]
 _HIPS = slice(6, 8)
 _LIMBS = {"arms": ((2, 3), (4, 5)), "legs": ((8, 9), (10, 11))}

@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from staf_backend.staf.encoders.fields import FieldsEncoder
 from staf_backend.staf.network import StafConfig
 from tests.support import parity_network
+from tests.support.make_feeding import no_targets
 from training.model.dense import DenseTargets
 from training.model.encoders import FIELDS, make_encoder
 from training.model.losses import LossConfig, Losses
-from training.targets.samples import no_targets
 
 CONFIGS = (
     LossConfig(),
@@ -79,7 +79,7 @@ def check(network: Any, losses: list[Losses], dense: DenseTargets, device: torch
         network(maps.cpu())
     targets = no_targets(2, 9).map(lambda field: torch.from_numpy(field).to(device))
     for one in losses:
-        total = one.to(device)(network(maps).stages, targets, ["3dpw-train", "h36m"])["total"]
+        total = one.to(device)(network(maps).stages, targets)["total"]
         assert total.device == device
         total.backward()
     assert all(p.grad is not None and p.grad.device == device for p in network.parameters())

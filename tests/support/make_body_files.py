@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.geometry.skeleton import PARENTS
+from staf_backend.geometry.skeleton import SMPL
 
 SIZES = {"smpl": (6890, 24, 10), "smplh": (6890, 52, 16), "smplx": (10475, 55, 20)}
 _HANDS = {"smplh": 22, "smplx": 25}
@@ -24,8 +24,8 @@ _HANDS = {"smplh": 22, "smplx": 25}
 def tree(kind: str) -> np.ndarray:
     """Parents of a kind's joints: SMPL's body, then jaw and eyes (SMPL-X), then finger chains."""
     if kind == "smpl":
-        return np.array(PARENTS)
-    parents = [*PARENTS[:22], *[15] * (_HANDS[kind] - 22)]
+        return np.array(SMPL.parents)
+    parents = [*SMPL.parents[:22], *[15] * (_HANDS[kind] - 22)]
     for wrist in (20, 21):
         for _ in range(5):
             parents += [wrist, len(parents), len(parents) + 1]

@@ -19,6 +19,11 @@ def targets(frames: int, seed: int, *, kind: str = "3d") -> Targets:
     return found._replace(has_pose=known, has_betas=known.copy())
 
 
+def no_targets(*axes: int) -> Targets:
+    """Targets of which nothing is known."""
+    return Targets(*(np.zeros((*axes, *shape), np.float32) for shape in TARGET_SHAPES))
+
+
 class Sequences:
     """A `SequenceSource` of given lengths, in parts of seven frames."""
 

@@ -85,7 +85,7 @@ def small_run(folder: Path, *, loop: LoopConfig = LOOP, dropout: float = 0.5, **
 
     run = Run(
         folder=folder, stage="image", config=SmallConfig(loop), objective=objective,
-        groups=[{"params": list(objective.parameters())}],
+        optimisers=[loop.adam([{"params": list(objective.parameters())}])],
         feed=lambda first, last: feed(first, last, **given), machine=CPU, validate=validate,
         watch="score",
     )  # fmt: skip

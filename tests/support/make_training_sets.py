@@ -13,12 +13,20 @@ import av
 import cv2
 import numpy as np
 
+from training.datasets.store import PreparedSet
+
 POSETRACK = (
     *("nose", "head_bottom", "head_top", "left_ear", "right_ear", "left_shoulder"),
     *("right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip"),
     *("right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
 )
 """Names as PoseTrack's files of 2018 list them."""
+
+
+def extents(prepared: PreparedSet) -> np.ndarray:
+    """(S, 2) first row of each sequence of a prepared set and the row after its last."""
+    first = np.flatnonzero(np.diff(prepared.sequence, prepend=np.int32(-1)))
+    return np.stack([first, np.append(first[1:], len(prepared))], -1)[: len(first)]
 
 
 def picture(path: Path, width: int = 160, height: int = 120, seed: int = 0) -> Path:

@@ -10,10 +10,11 @@ from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import StageParams
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
+from tests.support.make_feeding import no_targets
 from tests.support.windows import windows
 from training.model.ablations import PooledConfig, PooledNetwork
 from training.scoring.scoring import Part
-from training.targets.samples import CropSequence, Targets, no_targets
+from training.targets.samples import CropSequence, Targets
 
 WIDTH = 12
 """Channels of the small networks' maps."""

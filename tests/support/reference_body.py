@@ -1,7 +1,11 @@
-"""The stand-in body by SMPL's paper: one body at a time, double precision, numpy only."""
+"""What bodies are compared with: the stand-in body by SMPL's paper, one at a time and in double
+precision, and SPIN's joints of a mesh."""
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from staf_backend.staf.body import JOINTS_49, LANDMARK_VERTICES, BodyPoints
 from tests.support import parity_recipe as recipe
 
 
@@ -32,6 +36,13 @@ def body_points(betas: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, n
     order += [33, 34, 8, 5, 45, 46, 4, 7, 21, 19, 17, 16, 18, 20, 47, 48, 49, 50, 51, 52, 53]
     order += [24, 26, 25, 28, 27]
     return mesh, np.stack([every[index] for index in order])
+
+
+def joints_49(points: BodyPoints, extra_regressor: np.ndarray) -> Tensor:
+    """SPIN's 49 joints (N, 49, 3) of full meshes by its regressor (9, 6890), as SPIN writes it."""
+    landmarks = points.vertices_m[:, list(LANDMARK_VERTICES)]
+    regressed = torch.matmul(torch.from_numpy(extra_regressor).float(), points.vertices_m)
+    return torch.cat([points.joints_m, landmarks, regressed], 1)[:, list(JOINTS_49)]
 
 
 def camera_points(points: np.ndarray, camera: np.ndarray) -> np.ndarray:

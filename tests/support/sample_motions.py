@@ -5,15 +5,16 @@ from typing import Any
 import numpy as np
 
 from staf_backend.body.body import load_body
+from staf_backend.geometry.camera import Camera
 from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
-from staf_backend.geometry.skeleton import JOINT_COUNT, JOINT_NAMES
-from staf_backend.motion.motion import Camera, Motion
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.motion.motion import Motion
 
 
 def swaying(keys: int = 40, *, seed: int = 0, scale_rad: float = 0.5) -> np.ndarray:
     """Smooth parent-relative rotations (keys, J, 3, 3), no two joints alike."""
     rng = np.random.default_rng(seed)
-    rate, phase = rng.uniform(0.5, 2, (2, JOINT_COUNT, 3))
+    rate, phase = rng.uniform(0.5, 2, (2, len(SMPL), 3))
     angles = np.sin(np.arange(keys)[:, None, None] / 30 * 2 * np.pi * rate + 6 * phase)
     return from_axis_angle(scale_rad * angles)
 
@@ -51,7 +52,7 @@ def sample_motion(
 
 def raised_left_arm(keys: int = 2) -> np.ndarray:
     """Rotations (keys, J, 3, 3): T-pose but for the left arm, which points straight up."""
-    rotations = np.tile(np.eye(3), (keys, JOINT_COUNT, 1, 1))
+    rotations = np.tile(np.eye(3), (keys, len(SMPL), 1, 1))
     quarter_turn = from_axis_angle(np.array([0, 0, np.pi / 2]))
-    rotations[:, JOINT_NAMES.index("L_Shoulder")] = quarter_turn
+    rotations[:, SMPL.index("L_Shoulder")] = quarter_turn
     return rotations

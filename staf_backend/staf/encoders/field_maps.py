@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from staf_backend.body.markers import COUNT, indices
-from staf_backend.staf.config import MAP_PX
-from staf_backend.staf.encoders.frame_lifter import BETAS, POSE_6D, check_landmarks, rest_6d
+from staf_backend.staf.config import BETAS, JOINTS, MAP_PX, POSE_6D
+from staf_backend.staf.encoders.frame_lifter import check_landmarks, rest_6d
 
 PLAIN = 5
 """The last channels, of plain numbers: rotations, betas, three of each landmark."""
@@ -38,7 +38,7 @@ def _at(name: str) -> int:
 
 def _limbs() -> list[tuple[int, int]]:
     """The line over which each joint's rotation is painted, in the skeleton's order."""
-    limbs = [_TRUNK] * 24
+    limbs = [_TRUNK] * JOINTS
     limbs[12], limbs[15] = (_SHOULDERS, _EARS), (_EARS, _at("nose"))
     of_side = {
         1: ("hip", "knee"), 4: ("knee", "ankle"), 7: ("heel", "foot_index"),

@@ -13,12 +13,14 @@ are neither stored with an encoder nor trained.
 """
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from staf_backend.assets import AssetError, asset_path, sha256
+from staf_backend.assets import AssetError, asset_path, checksum
 from staf_backend.body.markers import LANDMARKS
+from staf_backend.files.checksum import sha256
 from staf_backend.staf.encoders.field_maps import CHANNELS, paint
 from staf_backend.staf.encoders.frame_lifter import FrameLifter, check_landmarks
 from staf_backend.staf.encoders.plan import FieldsPlan
@@ -112,6 +114,24 @@ class FieldsEncoder(nn.Module):
 
 
 AnyEncoder = Encoder | PlannedEncoder | FieldsEncoder
+
+
+def check_landmark_network(plan: FieldsPlan) -> None:
+    """Compares a plan's landmark network with its embedded file, whose header alone is read.
+
+    Raises:
+        ValueError: the file is another one than the plan was made for, or holds no such layers.
+        AssetError: there is no such embedded file, or it is damaged.
+    """
+    if checksum(plan.tensors) != plan.digest:
+        raise ValueError(f"it was made for another {plan.tensors}")
+    with torch.device("meta"):
+        needed = PlannedNetwork(plan.layers, (plan.landmarks, plan.world)).state_dict()
+    with safe_open(asset_path(plan.tensors), framework="pt") as file:
+        known = set(file.keys())
+        for name, tensor in needed.items():
+            if name not in known or file.get_slice(name).get_shape() != list(tensor.shape):
+                raise ValueError(f"{plan.tensors} does not hold {name} as the plan has it")
 
 
 def _read(plan: FieldsPlan) -> PlannedNetwork:

@@ -14,7 +14,9 @@ _ONEDNN = torch.backends.mkldnn.is_available() and all(
     hasattr(torch.ops.mkldnn, name)
     for name in ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
 )
-_ONEDNN_TYPES = (torch.float32, torch.bfloat16)
+_ONEDNN_TYPES = {torch.float32}
+if _ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported():  # by this processor
+    _ONEDNN_TYPES.add(torch.bfloat16)
 
 
 class FoldedConv(nn.Module):

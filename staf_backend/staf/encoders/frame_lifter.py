@@ -10,23 +10,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from staf_backend.body.markers import COUNT, indices
+from staf_backend.staf.config import BETAS, JOINTS, POSE_6D
 
 NUMBERS = 6
 """Of a landmark: x, y on the crop, which spans -1..1 (x right, y down); x, y, z in metres about
 the middle of the hips, in the crop's axes (x right, y down, z away); visibility 0..1."""
 
-POSE_6D, BETAS = 144, 10
 _INPUTS = 8 * COUNT
-_WORLD = 2.0  # half a metre counts as one
+_WORLD = 2.0
+"""Of metres: half a metre counts as one.  Chosen: inputs are then of one size."""
 _HIPS = slice(int(indices("left_hip")[0]), int(indices("right_hip")[0]) + 1)
 
 
 class FrameLifter(nn.Module):
     """Landmarks (N, 27, NUMBERS) to 6D rotations (N, 144) and betas (N, 10)."""
 
-    def __init__(self, width: int = 512, blocks: int = 3) -> None:
+    def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
-        self.width = width
         self.first = nn.Linear(_INPUTS, width)
         self.blocks = nn.Sequential(*(_Block(width) for _ in range(blocks)))
         self.norm = nn.LayerNorm(width)
@@ -59,7 +59,7 @@ def check_landmarks(landmarks: Tensor) -> None:
 
 def rest_6d(device: torch.device) -> Tensor:
     """Rotations (144,) of a body that stands upright before a camera whose y is down."""
-    rest = torch.zeros(POSE_6D // 6, 6, device=device)
+    rest = torch.zeros(JOINTS, 6, device=device)
     rest[:, 0], rest[1:, 3], rest[0, 3] = 1, 1, -1
     return rest.flatten()
 

@@ -9,12 +9,16 @@ software that its encoder was once converted from.
 """
 
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from staf_backend.staf.config import check_size
+
 FORMAT = 1
+"""Of the file: a number that grows when older software cannot read it."""
 IMAGE = "image"
 """What the first layers read: the normalised crop."""
 
@@ -26,6 +30,17 @@ _SIZES = {
     "max_pool": {"kernel", "stride"},
     "widen": {"out"},
 }
+_LARGEST_LAYER = {"channels": 16_384, "out": 16_384, "kernel": 31, "stride": 16, "groups": 16_384}
+"""What a plan from elsewhere may ask of a layer.  Chosen: eight times ResNet-50's channels, and far
+above the kernels and strides of known encoders."""
+_LARGEST_PAD = 64
+"""Cells.  Chosen: more than the largest kernel needs."""
+_LARGEST_FIELDS = {"channels": 16_384, "looks": 10, "width": 8192, "blocks": 100}
+"""Chosen: the lifter that comes with the software has 512 and 3, and looks three times."""
+_MOST_LAYERS = 1000
+"""Chosen: BlazePose's largest network has 230."""
+_LONGEST_WORDS = 1000
+"""Letters.  Chosen: sources are a sentence."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +75,15 @@ class Layer:
             raise ValueError(f"{self.name}: unknown operation {self.operation!r}")
         if len(self.inputs) != _INPUTS.get(self.operation, 1):
             raise ValueError(f"{self.name}: {self.operation} of {len(self.inputs)} inputs")
-        if len(self.pads) != 4 or min(*self.pads, self.groups - 1, self.stride - 1) < 0:
-            raise ValueError(f"{self.name}: a negative size")
-        needed = _SIZES.get(self.operation, set()) - {"bias", "pads"}
-        if any(getattr(self, size) <= 0 for size in needed):
-            raise ValueError(f"{self.name}: a size is missing")
+        needed = _SIZES.get(self.operation, set())
+        for size, largest in _LARGEST_LAYER.items():
+            check_size(f"{self.name}: {size}", getattr(self, size), int(size in needed), largest)
+        for pad in self.pads:
+            check_size(f"{self.name}: pads", pad, 0, _LARGEST_PAD)
+        if len(self.pads) != 4 or type(self.bias) is not bool:
+            raise ValueError(f"{self.name}: four pads, and a bias or none")
+        if "epsilon" in needed and not (_is_number(self.epsilon) and 0 < self.epsilon < 1):
+            raise ValueError(f"{self.name}: epsilon must be between 0 and 1")
 
     def content(self) -> dict[str, Any]:
         """As JSON, without what the operation does not use."""
@@ -88,10 +107,14 @@ class EncoderPlan:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
+        _check_words(self.name, self.source)
         _check_layers(self.layers)
-        if not self.layers or self.channels < 1:
-            raise ValueError("an encoder needs layers and channels")
-        if len(self.pixel_mean) != 3 or len(self.pixel_std) != 3 or min(self.pixel_std) <= 0:
+        if not self.layers:
+            raise ValueError("an encoder needs layers")
+        check_size("channels", self.channels, 1, _LARGEST_LAYER["channels"])
+        colours = (*self.pixel_mean, *self.pixel_std)
+        three = len(self.pixel_mean) == len(self.pixel_std) == 3
+        if not (three and all(map(_is_number, colours)) and min(self.pixel_std) > 0):
             raise ValueError("pixel_mean and pixel_std must be three numbers, the latter positive")
 
     def to_json(self) -> str:
@@ -138,11 +161,12 @@ class FieldsPlan:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
+        _check_words(self.name, self.source, self.tensors)
         _check_layers(self.layers)
         if not {self.landmarks, self.world} <= {layer.name for layer in self.layers}:
             raise ValueError("no layer gives the landmarks, or the world points")
-        if min(self.channels, self.looks, self.width, self.blocks) < 1:
-            raise ValueError("channels, looks, width and blocks must be positive")
+        for name, largest in _LARGEST_FIELDS.items():
+            check_size(name, getattr(self, name), 1, largest)
         if not re.fullmatch("[0-9a-f]{64}", self.digest):
             raise ValueError("digest is no SHA-256")
 
@@ -161,7 +185,10 @@ def read_plan(text: str) -> AnyPlan:
     Raises:
         ValueError: it is no plan, or one of another format.
     """
-    content = json.loads(text)
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise ValueError("it is not an encoder's plan of this version")
     kind = FieldsPlan if content.pop("kind", None) == _FIELDS else EncoderPlan
@@ -172,8 +199,21 @@ def read_plan(text: str) -> AnyPlan:
         raise ValueError(f"it is not an encoder's plan: {error}") from error
 
 
-def _check_layers(layers: tuple[Layer, ...]) -> None:
-    """Refuses layers that read what is not there yet, and names that come twice."""
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # pyright: ignore[reportArgumentType]
+
+
+def _check_words(*words: str) -> None:
+    """Refuses what cannot stand in a line of a terminal."""
+    for word in words:
+        if not isinstance(word, str) or not word.isprintable() or len(word) > _LONGEST_WORDS:
+            raise ValueError("a name or a source is no line of text")
+
+
+def _check_layers(layers: Sequence[Layer]) -> None:
+    """Refuses too many layers, those that read what is not there yet, and names that come twice."""
+    if len(layers) > _MOST_LAYERS:
+        raise ValueError(f"an encoder has no {len(layers)} layers")
     known = {IMAGE}
     for layer in layers:
         if not known.issuperset(layer.inputs):

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from staf_backend.staf.network import DeconvBlock
 
-# kernel row, and input row relative to Y, of the two taps of an even and of an odd output row
 _TAPS = (((3, -1), (1, 0)), ((2, 0), (0, 1)))
-# Below this batch the library's transposed convolution loses to one product and a shifted sum
+"""Kernel row, and input row relative to Y, of the two taps of an even and of an odd output row."""
 _PRODUCT_BELOW = 5
+"""Maps in a batch; on the CPU fewer were quicker by one product and a shifted sum."""
 
 
 class FoldedDeconv(nn.Module):

@@ -24,24 +24,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from staf_backend.staf.body import project, rotations_from_6d
-from staf_backend.staf.config import MAP_PX, POINT_WIDTHS
-from staf_backend.staf.network import (
-    BETAS,
-    CAMERA,
-    POSE_6D,
-    DeconvBlock,
-    Regressor,
-    Staf,
-    StageParams,
-)
+from staf_backend.staf.config import BETAS, CAMERA, MAP_PX, POINT_WIDTHS, POSE_6D
+from staf_backend.staf.network import DeconvBlock, Regressor, Staf, StageParams
 from staf_backend.staf.sampling import Corners, PointMlp, bilinear_corners, grid_points
 from staf_backend.staf.streaming.deconvolution import FoldedDeconv
 
 PARAMS = POSE_6D + BETAS + CAMERA
+"""Numbers of a body: 157."""
 LINEAR = sum(POINT_WIDTHS)
+"""Numbers of a cell after the linear part of a point MLP: 197."""
 SIDES = (MAP_PX, 2 * MAP_PX, 4 * MAP_PX, 8 * MAP_PX)
-# Above this share of a map's cells the whole deconvolution is quicker than the gathered one
+"""Cells along a side of the encoder's maps and of those after each deconvolution."""
 _SPARSE_BELOW = 0.4
+"""Share of a map's cells above which the whole deconvolution was quicker than the gathered one."""
 
 
 class FrameRows(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from staf_backend.runtime.torch_device import enough_memory
+from staf_backend.runtime.torch_memory import enough_memory
 from staf_backend.staf.streaming.folded import LINEAR, SIDES, FoldedStaf, FrameRows
 
 StreamEdges = Literal["repeat", "replicate"]
@@ -36,17 +36,6 @@ class FrameStore:
         }
         self.device = device
         self.before, self.vectors, self.linear = (self._empty(name, 0) for name in self._widths)
-
-    @property
-    def bytes_per_frame(self) -> int:
-        """Memory of one slot."""
-        tables = (self.before, self.vectors, self.linear)
-        return sum(table[0].numel() * table.element_size() for table in tables)
-
-    @property
-    def in_use(self) -> int:
-        """Slots that are taken."""
-        return self.capacity - len(self._free)
 
     def take(self, count: int) -> tuple[list[int], bool]:
         """Slot numbers for new frames, and whether the tables had to be replaced by larger ones.

@@ -10,14 +10,15 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from staf_backend.staf.body import BETAS, SmplBody, placeholder_tables
-from staf_backend.staf.config import CROP_PX, MAP_PX
+from staf_backend.staf.body import SmplBody, placeholder_tables
+from staf_backend.staf.config import BETAS, CROP_PX, JOINTS, MAP_PX, STAGES
 from staf_backend.staf.encoders.resnet import Encoder
-from staf_backend.staf.network import MeanParams, Staf, StafConfig
+from staf_backend.staf.network import Staf, StafConfig, no_means
 from staf_backend.staf.streaming.folded import SIDES, FoldedStaf
 
-# smplx makes these parameters (64 betas, root and body poses) in each regressor; nothing uses them
-PLACEHOLDERS = 3 * 64 * (BETAS + 3 + 69)
+PLACEHOLDERS = STAGES * 64 * (BETAS + 3 * JOINTS)
+"""Parameters that smplx makes for a batch of 64 (betas, root and body poses) in each of the
+authors' regressors, and nothing uses."""
 _PARTS = {
     "deconv": "deconvolutions",
     "points": "point MLPs",
@@ -112,7 +113,7 @@ def _is_part(key: str, name: str, module: nn.Module) -> bool:
 
 def _streamed(config: StafConfig, network: Staf, encoder_cost: int) -> int | None:
     """Of one new frame and one window, or None where the network cannot be streamed."""
-    if (config.tcfm_stage, config.safm_stage) != (1, 2) or config.tcfm_batching != "per_sample":
+    if not config.streams:
         return None
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         folded = FoldedStaf(network)
@@ -128,9 +129,8 @@ def _streamed(config: StafConfig, network: Staf, encoder_cost: int) -> int | Non
 
 
 def _blank(config: StafConfig) -> Staf:
-    mean = MeanParams(torch.zeros(144), torch.zeros(10), torch.zeros(3))
     body = SmplBody(placeholder_tables(config.mesh_points)).to("meta")
-    return Staf(config, body, mean).to("meta").eval()
+    return Staf(config, body, no_means()).to("meta").eval()
 
 
 def _parameters(module: nn.Module) -> int:

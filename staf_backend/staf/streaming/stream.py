@@ -20,15 +20,14 @@ import torch
 from torch import Tensor
 
 from staf_backend.runtime.torch_device import (
-    Batches,
-    Graphed,
     Precision,
     choose_device,
-    enough_memory,
     numerics,
     storage_type,
     upload,
 )
+from staf_backend.runtime.torch_graphs import Graphed
+from staf_backend.runtime.torch_memory import Batches, enough_memory
 from staf_backend.staf.config import CROP_PX, MAP_PX
 from staf_backend.staf.encoders.fields import AnyEncoder
 from staf_backend.staf.encoders.resnet import Encoder, FoldedEncoder
@@ -176,11 +175,6 @@ class StafStream:
         graphs = on_cuda and wanted in ("auto", "graphs")
         self._frame_step = Graphed(self._store_frames, enabled=graphs)
         self._window_step = Graphed(self._run_windows, enabled=graphs)
-
-    @property
-    def bytes_per_track(self) -> int:
-        """Memory that a track keeps between pushes."""
-        return (self.folded.config.frames - 1) * self.store.bytes_per_frame
 
     @property
     def map_channels(self) -> int:

@@ -14,8 +14,8 @@ import pytest
 
 from staf_backend.body.body import BodyError, add_body, known_bodies, load_body
 from staf_backend.body.pickles import RefusedNameError, read_pickled_arrays
-from staf_backend.body.registry import data_folder
-from staf_backend.geometry.skeleton import forward_kinematics
+from staf_backend.body.user_bodies import data_folder
+from staf_backend.geometry.skeleton import Skeleton, forward_kinematics
 from tests.support.make_body_files import (
     SIZES,
     fake_chumpy,
@@ -64,8 +64,8 @@ def test_fingers_follow_the_hand(kind: str, tmp_path: Path):
     rotations = swaying(1)[0]
     rotations[22:] = np.eye(3)
     whole = np.concatenate([rotations[:22], np.tile(np.eye(3), (joints - 22, 1, 1))])
-    parents = tree(kind).tolist()
-    turned, placed = forward_kinematics(whole, rest_m, np.zeros(3), parents)
+    fingers = Skeleton(tuple(f"joint{k}" for k in range(joints)), tuple(tree(kind).tolist()))
+    turned, placed = forward_kinematics(whole, rest_m, np.zeros(3), fingers)
     features = (whole[1:] - np.eye(3)).ravel()
     bent = shaped + arrays["posedirs"] @ features
     local = turned @ (bent[:, None] - rest_m)[..., None]

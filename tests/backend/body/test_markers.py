@@ -6,9 +6,9 @@ import pytest
 from staf_backend.body import markers
 from staf_backend.body.body import OPEN_BODIES, load_body
 from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import JOINT_NAMES, forward_kinematics
-from staf_backend.landmarks.network import MIRROR as LANDMARK_MIRROR
-from staf_backend.landmarks.network import NAMES as LANDMARK_NAMES
+from staf_backend.geometry.skeleton import SMPL, forward_kinematics
+from staf_backend.landmarks.names import MIRROR as LANDMARK_MIRROR
+from staf_backend.landmarks.names import NAMES as LANDMARK_NAMES
 
 RNG = np.random.default_rng(8)
 
@@ -41,13 +41,13 @@ def test_in_the_rest_pose_each_marker_is_where_its_name_says(name: str):
     for joint in ("Hip", "Knee", "Ankle", "Shoulder", "Elbow", "Wrist"):
         for side, word in (("L", "left"), ("R", "right")):
             marker = at(points, f"{word}_{joint.lower()}")
-            assert np.allclose(marker, joints[JOINT_NAMES.index(f"{side}_{joint}")], atol=1e-9)
+            assert np.allclose(marker, joints[SMPL.index(f"{side}_{joint}")], atol=1e-9)
     for k, marker in enumerate(markers.NAMES):
         if marker.startswith("left"):
             assert points[k, 0] > 0.02, marker
         if marker.startswith("right"):
             assert points[k, 0] < -0.02, marker
-    nose, neck = at(points, "nose"), joints[JOINT_NAMES.index("Neck")]
+    nose, neck = at(points, "nose"), joints[SMPL.index("Neck")]
     assert nose[2] > at(points, "left_ear")[2] + 0.05
     assert nose[1] > neck[1]
     assert abs(nose[0]) < 0.01

@@ -7,6 +7,7 @@ import pytest
 
 from staf_backend.body.body import load_body
 from staf_backend.estimators.placement import NetworkTrack, RecoveryError, to_smpl_params
+from staf_backend.geometry.camera import Camera
 from staf_backend.geometry.rotations import from_axis_angle
 from staf_backend.geometry.skeleton import forward_kinematics
 
@@ -36,20 +37,20 @@ def _as_the_network_would(rotations: np.ndarray, root_m: np.ndarray) -> NetworkT
 
 def test_a_walker_is_put_back_where_they_walk() -> None:
     rotations, root_m = _walker()
-    params, valid = to_smpl_params(_as_the_network_would(rotations, root_m), BODY, FOCAL_PX,
-                                   SIZE_PX, turn_to_view=False)  # fmt: skip
+    track = _as_the_network_would(rotations, root_m)
+    params, valid = to_smpl_params(track, BODY, Camera(FOCAL_PX, *SIZE_PX))
     assert valid.all()
     # The network's nearly parallel camera leaves the depth open by a few centimetres
     np.testing.assert_allclose(params.root_m, root_m, atol=0.2)
     np.testing.assert_allclose(params.root_m[:, :2], root_m[:, :2], atol=0.06)
     assert (np.diff(params.root_m[:, 0]) > 0.1).all()
-    np.testing.assert_allclose(params.rotations, rotations, atol=1e-12)
+    np.testing.assert_allclose(params.rotations[:, 1:], rotations[:, 1:], atol=1e-12)
 
 
 def test_overlays_hold_with_bodies_turned_to_the_view() -> None:
     rotations, root_m = _walker()
     track = _as_the_network_would(rotations, root_m)
-    params, _ = to_smpl_params(track, BODY, FOCAL_PX, SIZE_PX)
+    params, _ = to_smpl_params(track, BODY, Camera(FOCAL_PX, *SIZE_PX))
     rest_m = BODY.rest_joints_m(params.betas)
     joints_m = forward_kinematics(params.rotations, rest_m, params.root_m)[1]
     seen_px = joints_m[..., :2] / joints_m[..., 2:] * FOCAL_PX + np.array(SIZE_PX) / 2
@@ -68,7 +69,7 @@ def test_one_shape_for_all_frames_from_those_that_saw_the_person() -> None:
     betas[:5] = 9.0
     observed = np.arange(12) >= 5
     params, _ = to_smpl_params(
-        dataclasses.replace(track, betas=betas), BODY, FOCAL_PX, SIZE_PX, observed=observed
+        dataclasses.replace(track, betas=betas), BODY, Camera(FOCAL_PX, *SIZE_PX), observed=observed
     )
     np.testing.assert_array_equal(params.betas, np.zeros(10))
 
@@ -79,7 +80,7 @@ def test_frames_with_a_senseless_camera_stand_between_their_neighbours() -> None
     camera = track.camera.copy()
     camera[4, 0] = -0.3
     params, valid = to_smpl_params(
-        dataclasses.replace(track, camera=camera), BODY, FOCAL_PX, SIZE_PX
+        dataclasses.replace(track, camera=camera), BODY, Camera(FOCAL_PX, *SIZE_PX)
     )
     assert valid.tolist() == [True] * 4 + [False] + [True] * 7
     np.testing.assert_allclose(params.root_m[4], (params.root_m[3] + params.root_m[5]) / 2)
@@ -93,7 +94,7 @@ def test_useless_answers_are_an_error(field: str, value: float, reason: str) -> 
     track = _as_the_network_would(*_walker())
     broken = dataclasses.replace(track, **{field: np.full_like(getattr(track, field), value)})
     with pytest.raises(RecoveryError, match=reason) as caught:
-        to_smpl_params(broken, BODY, FOCAL_PX, SIZE_PX)
+        to_smpl_params(broken, BODY, Camera(FOCAL_PX, *SIZE_PX))
     assert caught.value.advice
 
 

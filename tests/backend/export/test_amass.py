@@ -10,7 +10,7 @@ import pytest
 from staf_backend.body.body import load_body
 from staf_backend.export.amass import nearest_rate, resample, save_amass
 from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import forward_kinematics
+from staf_backend.geometry.skeleton import SMPL, Skeleton, forward_kinematics
 from staf_backend.motion.motion import Motion, MotionError, joints_m
 from tests.support.sample_motions import raised_left_arm, sample_motion, swaying
 
@@ -88,7 +88,7 @@ def test_bad_requests(tmp_path: Path):
     for fps in (0, -1, float("nan"), float("inf")):
         with pytest.raises(MotionError, match="fps"):
             save_amass(tmp_path / "a.npz", sample_motion(), fps=fps)
-    names = tuple(f"bone{k}" for k in range(24))
+    stranger = Skeleton(tuple(f"bone{k}" for k in range(24)), SMPL.parents)
     with pytest.raises(MotionError, match="24 joints"):
-        save_amass(tmp_path / "a.npz", dataclasses.replace(sample_motion(), joint_names=names))
+        save_amass(tmp_path / "a.npz", dataclasses.replace(sample_motion(), skeleton=stranger))
     assert not list(tmp_path.iterdir())

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from staf_backend.body.body import load_body
-from staf_backend.export.deliver import Wanted, deliver, is_folder
+from staf_backend.export.deliver import Outputs, deliver, is_folder
 from staf_backend.files.atomic import OutputError
-from staf_backend.motion.motion import load_motion
+from staf_backend.motion.file import load_motion
 from staf_backend.pipeline import Solved
 from tests.support.glb_reader import read_glb
 from tests.support.real_clips import silent
@@ -49,7 +49,7 @@ def names(folder: Path) -> list[str]:
     ],
 )
 def test_character_files(tmp_path: Path, people: Any, together: bool, expected: list[str]):
-    told = deliver(solved(*people), Wanted(tmp_path / "out.glb", together=together), silent)
+    told = deliver(solved(*people), Outputs(tmp_path / "out.glb", together=together), silent)
     assert names(tmp_path) == expected
     clips = [a["name"] for name in expected for a in read_glb(tmp_path / name).json["animations"]]
     assert sorted(clips) == [name for _, name in people], "every motion is in exactly one file"
@@ -70,7 +70,7 @@ def test_character_files(tmp_path: Path, people: Any, together: bool, expected: 
 )
 def test_motion_files(tmp_path: Path, people: Any, expected: list[str]):
     given = solved(*people)
-    told = deliver(given, Wanted(tmp_path / "out.npz"), silent)
+    told = deliver(given, Outputs(tmp_path / "out.npz"), silent)
     assert names(tmp_path) == expected
     for delivered in told:
         assert delivered.motion_file is not None
@@ -81,7 +81,7 @@ def test_motion_files(tmp_path: Path, people: Any, expected: list[str]):
 
 
 def test_everything_at_once(tmp_path: Path):
-    wanted = Wanted(tmp_path / "a.glb", motion=tmp_path / "b.npz", amass=tmp_path / "c.npz")
+    wanted = Outputs(tmp_path / "a.glb", motion=tmp_path / "b.npz", amass=tmp_path / "c.npz")
     told = deliver(solved(*TWO), wanted, silent)
     assert names(tmp_path) == ["a-1.glb", "a-2.glb", "b-1.npz", "b-2.npz", "c-1.npz", "c-2.npz"]
     for delivered in told:
@@ -91,7 +91,7 @@ def test_everything_at_once(tmp_path: Path):
 
 def test_a_second_motion_file_is_written_and_not_forgotten(tmp_path: Path):
     """-o a.npz --motion b.npz: either both are there, or the wish is refused."""
-    wanted = Wanted(tmp_path / "a.npz", motion=tmp_path / "b.npz")
+    wanted = Outputs(tmp_path / "a.npz", motion=tmp_path / "b.npz")
     try:
         wanted.check()
     except OutputError:
@@ -113,11 +113,11 @@ def test_two_results_never_get_one_name(tmp_path: Path, wishes: dict[str, str]):
     """The second would silently replace the first."""
     paths: dict[str, Any] = {k: Path(f"{tmp_path}/{v}") for k, v in wishes.items()}
     with pytest.raises(OutputError):
-        Wanted(**paths).check()
+        Outputs(**paths).check()
 
 
 def test_choices_reach_the_character_file(tmp_path: Path):
-    wanted = Wanted(tmp_path / "a.glb", bone_names="mixamo", root_motion="in-place", mesh=False)
+    wanted = Outputs(tmp_path / "a.glb", bone_names="mixamo", root_motion="in-place", mesh=False)
     deliver(solved(*ONE), wanted, silent)
     glb = read_glb(tmp_path / "a.glb")
     bones = {node.get("name", "") for node in glb.json["nodes"]}
@@ -129,17 +129,17 @@ def test_choices_reach_the_character_file(tmp_path: Path):
 
 class TestNames:
     def test_a_folder_gets_files_named_after_the_video(self, tmp_path: Path):
-        wanted = Wanted(tmp_path, motion=tmp_path, amass=tmp_path, overlay=tmp_path).of("holiday")
+        wanted = Outputs(tmp_path, motion=tmp_path, amass=tmp_path, overlay=tmp_path).of("holiday")
         found = (wanted.output, wanted.motion, wanted.amass, wanted.overlay)
         expected = ("holiday.glb", "holiday.npz", "holiday_amass.npz", "holiday.mp4")
         assert found == tuple(tmp_path / name for name in expected)
 
     def test_files_stay_as_they_are(self, tmp_path: Path):
-        wanted = Wanted(tmp_path / "a.glb", motion=tmp_path / "b.npz")
+        wanted = Outputs(tmp_path / "a.glb", motion=tmp_path / "b.npz")
         assert wanted.of("holiday") == wanted
 
     def test_dots_in_a_videos_name_stay(self, tmp_path: Path):
-        assert Wanted(tmp_path).of("take.2.final").output == tmp_path / "take.2.final.glb"
+        assert Outputs(tmp_path).of("take.2.final").output == tmp_path / "take.2.final.glb"
 
     @pytest.mark.parametrize(
         ("text", "expected"), [("new/", True), ("new", False), ("new.glb", False)]
@@ -155,7 +155,7 @@ class TestRefusals:
     @pytest.mark.parametrize("name", ["a.fbx", "a", "a.glb.txt", "a.mp4", ".glb"])
     def test_a_format_that_is_not_written(self, tmp_path: Path, name: str):
         with pytest.raises(OutputError, match=r"\.glb or \.npz") as caught:
-            Wanted(tmp_path / name).check()
+            Outputs(tmp_path / name).check()
         assert name in caught.value.message
         assert caught.value.exit_code == 5
 
@@ -172,28 +172,28 @@ class TestRefusals:
     ):
         other: dict[str, Any] = {field: tmp_path / name}
         with pytest.raises(OutputError, match=known):
-            Wanted(tmp_path / "a.glb", **other).check()
+            Outputs(tmp_path / "a.glb", **other).check()
 
     def test_capitals_are_fine(self, tmp_path: Path):
-        wanted = Wanted(tmp_path / "A.GLB")
+        wanted = Outputs(tmp_path / "A.GLB")
         wanted.check()
         deliver(solved(*ONE), wanted, silent)
         assert names(tmp_path) == ["A.GLB"]
 
     def test_a_folder_that_is_not_there(self, tmp_path: Path):
         with pytest.raises(OutputError, match="folder does not exist"):
-            Wanted(tmp_path / "gone" / "a.glb").check()
+            Outputs(tmp_path / "gone" / "a.glb").check()
 
     def test_a_folder_of_that_name(self, tmp_path: Path):
         (tmp_path / "a.glb").mkdir()
         with pytest.raises(OutputError):
-            Wanted(tmp_path / "a.glb").check()
+            Outputs(tmp_path / "a.glb").check()
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
     def test_a_folder_one_may_not_write_to(self, tmp_path: Path):
         tmp_path.chmod(0o500)
         with pytest.raises(OutputError, match="permission denied"):
-            Wanted(tmp_path / "a.glb").check()
+            Outputs(tmp_path / "a.glb").check()
 
     def test_what_was_there_stays_when_writing_fails(self, tmp_path: Path):
         (tmp_path / "out.glb").write_bytes(b"precious")
@@ -201,14 +201,14 @@ class TestRefusals:
         strange = dataclasses.replace(given.motions[0], body="gone")
         broken = Solved(NO_VIDEO, (strange,), given.body)
         with pytest.raises(Exception, match="gone"):
-            deliver(broken, Wanted(tmp_path / "out.glb"), silent)
+            deliver(broken, Outputs(tmp_path / "out.glb"), silent)
         assert (tmp_path / "out.glb").read_bytes() == b"precious"
         assert names(tmp_path) == ["out.glb"]
 
 
 def test_progress_ends_where_it_said_it_would(tmp_path: Path):
     told: list[tuple[str, int, int]] = []
-    wanted = Wanted(tmp_path / "a.glb", motion=tmp_path / "b.npz")
+    wanted = Outputs(tmp_path / "a.glb", motion=tmp_path / "b.npz")
     deliver(solved(*TWO), wanted, lambda stage, done, total, _: told.append((stage, done, total)))
     assert {stage for stage, _, _ in told} == {"write"}
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told), "never backwards"

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from staf_backend.body.body import OPEN_BODIES, load_body
+from staf_backend.choices import BoneScheme
 from staf_backend.export.bone_names import BONE_NAMES
 from staf_backend.export.gltf import write_glb
 from staf_backend.export.mesh import body_mesh, proxy_mesh
 from staf_backend.files.atomic import OutputError
 from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.geometry.skeleton import PARENTS
+from staf_backend.geometry.skeleton import SMPL, Skeleton
 from staf_backend.motion.motion import Motion, MotionError, joints_m
 from tests.support.glb_reader import Glb, read_glb
 from tests.support.make_body_files import model_arrays, write_npz
@@ -168,7 +169,7 @@ def test_weights_are_at_most_four_and_sum_to_one():
 
 def test_proxy_bones_are_closed_and_face_outwards():
     rest_m = BODIES["open-neutral"].joint_template_m
-    mesh = proxy_mesh(rest_m, PARENTS)
+    mesh = proxy_mesh(rest_m, SMPL.parents)
     assert set(mesh.joints[:, 0]) == set(range(25))
     bones = mesh.positions_m.reshape(-1, 24, 3).astype(float)
     for bone, normals in zip(bones, mesh.normals.reshape(-1, 24, 3), strict=True):
@@ -216,7 +217,7 @@ def test_a_body_at_rest_has_no_translation_keys(tmp_path: Path):
 
 
 @pytest.mark.parametrize("scheme", BONE_NAMES)
-def test_bones_carry_the_chosen_names(scheme: str, tmp_path: Path):
+def test_bones_carry_the_chosen_names(scheme: BoneScheme, tmp_path: Path):
     write_glb(tmp_path / "m.glb", [sample_motion()], BODIES, bone_names=scheme)
     glb = read_glb(tmp_path / "m.glb")
     names = [glb.json["nodes"][n]["name"] for n in glb.json["skins"][0]["joints"]]
@@ -287,7 +288,9 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path):
     path = tmp_path / "m.glb"
     with pytest.raises(MotionError, match=r"rest joints are .* mm off"):
         write_glb(path, [dataclasses.replace(motion, betas=motion.betas + 1)], BODIES)
-    stranger = dataclasses.replace(motion, joint_names=tuple(f"bone{k}" for k in range(24)))
+    stranger = dataclasses.replace(
+        motion, skeleton=Skeleton(tuple(f"bone{k}" for k in range(24)), SMPL.parents)
+    )
     with pytest.raises(MotionError, match="another skeleton"):
         write_glb(path, [stranger], BODIES)
     with pytest.raises(ValueError, match="bodies lacks 'open-neutral'"):

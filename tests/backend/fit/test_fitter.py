@@ -8,17 +8,19 @@ import pytest
 from staf_backend.body import markers
 from staf_backend.body.body import load_body
 from staf_backend.fit import terms
+from staf_backend.fit.anatomy import FIXED, limits_rad
 from staf_backend.fit.banded import BandedSystem
 from staf_backend.fit.fitter import FitSettings, Fitter
-from staf_backend.fit.settings import HIGHEST_RAD, LEAST_DEVIATION_RAD, LOWEST_RAD
+from staf_backend.fit.settings import least_deviation_rad
+from staf_backend.fit.unknowns import Unknowns
 from staf_backend.geometry import camera
 from staf_backend.geometry.rotations import from_axis_angle, to_axis_angle, to_quaternions
-from staf_backend.geometry.skeleton import forward_kinematics, parent_relative
-from staf_backend.landmarks.lift import Lifted
-from staf_backend.landmarks.windows import JOINT_MIRROR
+from staf_backend.geometry.skeleton import SMPL, forward_kinematics, parent_relative
+from staf_backend.landmarks.lifted import Lifted
 
 BODY = load_body("open-neutral")
 MARKERS = markers.markers_of(BODY)
+UNKNOWNS = Unknowns(SMPL, FIXED)
 BETAS = np.array([0.8, -0.5, 0.3, 0, 0, 0, 0, 0, 0, 0])
 
 
@@ -70,20 +72,20 @@ def seen(posed: terms.Posed) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_jacobian_is_the_derivative():
     rotations, root = moving(np.linspace(0, 1, 3))
-    reprojection = terms.Reprojection(MARKERS)
+    reprojection = terms.Reprojection(MARKERS, UNKNOWNS)
     posed = pose(rotations, root)
     rays = seen(posed)[0] + 0.01
     jacobian = reprojection.jacobian(posed)
     depth = root[:, 2, None, None]
     numeric = np.zeros_like(jacobian)
-    for unknown in range(terms.UNKNOWNS):
+    for unknown in range(len(UNKNOWNS)):
         sides = []
         for step in (1e-6, -1e-6):
             moved, place = rotations.copy(), root.copy()
             if unknown < 3:
                 place[:, unknown] += step
             else:
-                joint = terms.MOVING[(unknown - 3) // 3]
+                joint = UNKNOWNS.moving[(unknown - 3) // 3]
                 vector = np.zeros(3)
                 vector[(unknown - 3) % 3] = step
                 moved[:, joint] = moved[:, joint] @ from_axis_angle(vector)
@@ -100,13 +102,13 @@ def test_the_orientation_terms_are_those_of_a_dense_jacobian():
     prior = turned @ from_axis_angle(rng.normal(0, 0.1, turned.shape[:-1]))
     residuals = terms.orientation_residuals(turned, prior)
     weights = rng.uniform(0.5, 2, residuals.shape[:-1])
-    system = BandedSystem.zeros(2, terms.UNKNOWNS)
-    terms.add_orientations(system, turned, residuals, weights)
+    system = BandedSystem.zeros(2, len(UNKNOWNS))
+    terms.add_orientations(system, turned, residuals, weights, UNKNOWNS)
     for t in range(2):
-        dense = np.zeros((24, 3, terms.UNKNOWNS))
+        dense = np.zeros((24, 3, len(UNKNOWNS)))
         for k in range(24):
-            for n, j in enumerate(terms.MOVING):
-                if terms.ABOVE[k, j]:
+            for n, j in enumerate(UNKNOWNS.moving):
+                if UNKNOWNS.above[k, j]:
                     dense[k, :, 3 + 3 * n : 6 + 3 * n] = turned[t, j]
         weighted = dense * weights[t, :, None, None]
         assert np.allclose(system.blocks[t], np.einsum("kci,kcj->ij", weighted, dense))
@@ -304,10 +306,11 @@ def test_collars_hardly_sink():
 
 def test_limits_and_trust_are_the_same_on_both_sides():
     """Mirrored, a turn about x stays and one about y or z changes its sign."""
-    ends = np.stack([LOWEST_RAD[3:], HIGHEST_RAD[3:]]).reshape(2, -1, 3)
-    other = [terms.MOVING.index(JOINT_MIRROR[j]) for j in terms.MOVING]
+    ends = np.stack(limits_rad(UNKNOWNS))[:, 3:].reshape(2, -1, 3)
+    other = [UNKNOWNS.moving.index(SMPL.mirror[j]) for j in UNKNOWNS.moving]
     assert np.array_equal(np.sort(ends[:, other] * [1, -1, -1], axis=0), ends)
-    assert np.array_equal(LEAST_DEVIATION_RAD[JOINT_MIRROR], LEAST_DEVIATION_RAD)
+    least_rad = least_deviation_rad(SMPL)
+    assert np.array_equal(least_rad[SMPL.mirror], least_rad)
 
 
 def test_a_standing_foot_stands_still():
@@ -330,10 +333,10 @@ def test_a_standing_foot_stands_still():
 
 def test_the_derivative_of_planted_feet():
     rotations, root = moving(np.linspace(0, 1, 3))
-    planted = terms.Planted(MARKERS)
+    planted = terms.Planted(MARKERS, UNKNOWNS)
     jacobian = planted.jacobian(pose(rotations, root))
     for joint in (0, 1, 4, 7, 8, 16):
-        unknown = 3 + 3 * terms.MOVING.index(joint)
+        unknown = 3 + 3 * UNKNOWNS.moving.index(joint)
         for axis in range(3):
             sides = []
             for step in (1e-6, -1e-6):

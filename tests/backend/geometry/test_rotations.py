@@ -121,3 +121,28 @@ def test_precision_and_leading_axes_are_kept(kind: type):
 def test_whole_numbers_are_angles_too():
     one_radian = r.from_axis_angle(np.array([0, 0, 1]))
     assert np.allclose(one_radian, Rotation.from_rotvec([0, 0, 1]).as_matrix())
+
+
+def test_the_rotation_between_two_vectors_is_the_shortest():
+    start, end = RNG.normal(size=(2, 50, 3))
+    start, end = (v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (start, end))
+    between = r.rotation_between(start, end)
+    assert np.allclose((between @ start[..., None])[..., 0], end)
+    angle = np.linalg.norm(r.to_axis_angle(between), axis=-1)
+    assert np.allclose(angle, np.arccos((start * end).sum(-1)))
+    assert np.array_equal(r.rotation_between(start, start), np.broadcast_to(np.eye(3), (50, 3, 3)))
+
+
+def test_opposite_vectors_have_no_shortest_rotation():
+    with pytest.raises(ValueError, match="opposite"):
+        r.rotation_between(np.array([0, 0, 1.0]), np.array([0, 0, -1.0]))
+
+
+def test_slerp_goes_the_short_way_at_a_constant_speed():
+    start, end = np.array([1.0, 0, 0, 0]), np.array([np.cos(0.6), 0, np.sin(0.6), 0])
+    share = np.linspace(0, 1, 7)[:, None]
+    for signed in (end, -end):
+        between = r.slerp(start, signed, share)
+        assert np.allclose(between[:, 2], np.sin(0.6 * share[:, 0]))
+        assert np.allclose(np.linalg.norm(between, axis=-1), 1)
+    assert np.allclose(r.slerp(start, start, share), start)

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from staf_backend.body.body import load_body
-from staf_backend.geometry.skeleton import JOINT_NAMES, PARENTS, check_parents, forward_kinematics
+from staf_backend.body.fingers import SKELETONS
+from staf_backend.geometry.rotations import from_axis_angle
+from staf_backend.geometry.skeleton import (
+    SMPL,
+    Skeleton,
+    check_parents,
+    forward_kinematics,
+    parent_relative,
+)
 from tests.support.sample_motions import raised_left_arm, swaying
 
 REST_M = load_body("open-neutral").rest_joints_m(np.zeros(10))
@@ -13,7 +21,7 @@ REST_M = load_body("open-neutral").rest_joints_m(np.zeros(10))
 def chained(rotations: np.ndarray, rest_m: np.ndarray, root_m: np.ndarray) -> np.ndarray:
     """Global 4x4 matrices (J, 4, 4) of one pose, joint by joint."""
     matrices: list[np.ndarray] = []
-    for joint, parent in enumerate(PARENTS):
+    for joint, parent in enumerate(SMPL.parents):
         local = np.eye(4)
         local[:3, :3] = rotations[joint]
         local[:3, 3] = root_m if parent < 0 else rest_m[joint] - rest_m[parent]
@@ -31,14 +39,14 @@ def test_equals_a_chain_of_matrices():
 
 def test_limb_lengths_are_constant():
     _, placed = forward_kinematics(swaying(50, scale_rad=3.0), REST_M, np.zeros((50, 3)))
-    lengths = np.linalg.norm(placed[:, 1:] - placed[:, list(PARENTS[1:])], axis=-1)
+    lengths = np.linalg.norm(placed[:, 1:] - placed[:, list(SMPL.parents[1:])], axis=-1)
     assert np.ptp(lengths, axis=0).max() < 1e-12
 
 
 def test_the_raised_left_arm_is_the_left_one():
     _, placed = forward_kinematics(raised_left_arm(), REST_M, np.zeros((2, 3)))
-    left, right = (placed[0, JOINT_NAMES.index(name)] for name in ("L_Wrist", "R_Wrist"))
-    shoulder = placed[0, JOINT_NAMES.index("L_Shoulder")]
+    left, right = (placed[0, SMPL.index(name)] for name in ("L_Wrist", "R_Wrist"))
+    shoulder = placed[0, SMPL.index("L_Shoulder")]
     assert shoulder[0] > 0.1 > -0.1 > right[0]
     assert left[1] - shoulder[1] > 0.4 > abs(right[1] - shoulder[1])
 
@@ -55,17 +63,6 @@ def test_keeps_leading_axes_and_one_shape_for_each():
     _, placed = forward_kinematics(rotations, rest_m, np.zeros((2, 3, 3)))
     _, alone = forward_kinematics(rotations[1, 2], 2 * REST_M, np.zeros(3))
     np.testing.assert_allclose(placed[1, 2], alone, atol=1e-14)
-
-
-def test_torch_gives_the_same_with_gradients():
-    torch = pytest.importorskip("torch")
-    rotations = torch.tensor(swaying(3), requires_grad=True)
-    _, placed = forward_kinematics(rotations, REST_M, torch.zeros(3, 3))
-    _, expected = forward_kinematics(swaying(3), REST_M, np.zeros((3, 3)))
-    np.testing.assert_allclose(placed.detach().numpy(), expected, atol=1e-12)
-    placed.sum().backward()
-    assert torch.isfinite(rotations.grad).all()
-    assert rotations.grad[:, 0].abs().max() > 0
 
 
 @pytest.mark.parametrize(
@@ -88,3 +85,69 @@ def test_refuses_shapes_that_do_not_belong_together(
 def test_refuses_what_is_no_tree(parents: tuple[int, ...]):
     with pytest.raises(ValueError, match="parents"):
         check_parents(parents)
+
+
+@pytest.mark.parametrize(("kind", "count"), [("smpl", 24), ("smplh", 52), ("smplx", 55)])
+def test_any_skeleton_is_posed_and_taken_apart_again(kind: str, count: int):
+    skeleton = SKELETONS[kind]
+    assert len(skeleton) == count
+    rng = np.random.default_rng(count)
+    rotations = from_axis_angle(rng.normal(0, 0.5, (4, count, 3)))
+    rest_m = rng.normal(size=(count, 3))
+    turned, placed = forward_kinematics(rotations, rest_m, np.zeros((4, 3)), skeleton)
+    np.testing.assert_allclose(parent_relative(turned, skeleton), rotations, atol=1e-12)
+    parents = list(skeleton.parents[1:])
+    bones_m = np.linalg.norm(placed[:, 1:] - placed[:, parents], axis=-1)
+    expected = np.linalg.norm(rest_m[1:] - rest_m[parents], axis=-1)
+    np.testing.assert_allclose(bones_m, np.broadcast_to(expected, bones_m.shape))
+
+
+def test_a_part_of_smpl_is_a_skeleton_too():
+    body = Skeleton(SMPL.names[:22], SMPL.parents[:22])
+    turned, _ = forward_kinematics(swaying(2)[:, :22], REST_M[:22], np.zeros((2, 3)), body)
+    whole, _ = forward_kinematics(swaying(2), REST_M, np.zeros((2, 3)))
+    assert np.array_equal(turned, whole[:, :22])
+
+
+def test_joints_are_found_by_name_in_either_spelling():
+    assert SMPL.index("left_wrist") == SMPL.index("L_Wrist") == 20
+    assert SMPL.indices("pelvis", "hip", "right_hand") == (0, 1, 2, 23)
+    assert "left_tail" not in SMPL
+    with pytest.raises(ValueError, match="no joint 'left_tail' among Pelvis"):
+        SMPL.index("left_tail")
+    with pytest.raises(ValueError, match="no joint 'left_tail'"):
+        SMPL.indices("tail")
+
+
+def test_a_value_per_joint_holds_for_both_sides_unless_one_is_named():
+    values = SMPL.per_joint({"knee": 2.0, "right_knee": 3.0, "head": 4.0}, 1.0)
+    assert values[list(SMPL.indices("knee", "head", "pelvis"))].tolist() == [2, 3, 4, 1]
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS.values())
+def test_the_mirror_swaps_sides_and_undoes_itself(skeleton: Skeleton):
+    mirror = skeleton.mirror
+    assert np.array_equal(mirror[mirror], np.arange(len(skeleton)))
+    assert mirror[skeleton.index("left_knee")] == skeleton.index("right_knee")
+    assert mirror[0] == 0
+    assert (mirror != np.arange(len(skeleton))).sum() >= 18
+    with pytest.raises(ValueError, match="read-only"):
+        mirror[0] = 1
+
+
+def test_a_mirror_may_be_given_and_must_pair_the_joints():
+    given = Skeleton(("base", "a", "b"), (-1, 0, 0), np.array([0, 2, 1]))
+    assert given.mirror.tolist() == [0, 2, 1]
+    assert Skeleton(("base", "a", "b"), (-1, 0, 0)).mirror.tolist() == [0, 1, 2]
+    for wrong in ([0, 1], [1, 2, 0], [0, 0, 1]):
+        with pytest.raises(ValueError, match="mirror"):
+            Skeleton(("base", "a", "b"), (-1, 0, 0), np.array(wrong))
+
+
+@pytest.mark.parametrize(
+    ("names", "parents", "words"),
+    [((), (), "joint_names"), (("a", "a"), (-1, 0), "joint_names"), (("a", "b"), (-1,), "parents")],
+)
+def test_refuses_what_is_no_skeleton(names: tuple[str, ...], parents: tuple[int, ...], words: str):
+    with pytest.raises(ValueError, match=words):
+        Skeleton(names, parents)

@@ -84,6 +84,33 @@ def test_a_device_that_does_not_start_is_an_error_and_no_silent_cpu():
     assert session.asked == [("CUDAExecutionProvider", {}), ("CPUExecutionProvider", {})]  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@pytest.mark.usefixtures("without_its_libraries")
+def test_what_a_device_says_is_known_before_a_network_is_opened():
+    with pytest.raises(AssetError, match="could not start on the device 'cuda:1'"):
+        onnx_session.started_device("cuda:1")
+    assert onnx_session.started_device() == "cpu"
+
+
+def test_a_number_that_a_device_does_not_have_is_one_sentence(monkeypatch: pytest.MonkeyPatch):
+    """ONNX Runtime raises where the driver knows no such number."""
+    import onnxruntime
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA failure 101: invalid device ordinal\nat line 7")
+
+    monkeypatch.setattr(onnx_session, "devices", lambda: ("cuda", "cpu"))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    with pytest.raises(AssetError, match="could not start on the device 'cuda:7'"):
+        onnx_session.started_device("cuda:7")
+
+
+def test_the_processor_starts():
+    assert onnx_session.started_device("cpu") == onnx_session.started_device("cpu:0") == "cpu"
+    assert "CPUExecutionProvider" in onnx_session.providers()
+    with pytest.raises(AssetError, match="not available"):
+        onnx_session.started_device("cpu:1")
+
+
 def test_one_of_several_devices_is_its_providers_number(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(onnx_session, "devices", lambda: ("cuda", "cpu"))
     assert onnx_session._chosen("cuda:1") == [("CUDAExecutionProvider", {"device_id": "1"})]

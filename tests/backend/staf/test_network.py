@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from staf_backend.staf.body import joints_14, joints_49, project
+from staf_backend.staf.body import joints_14, project
 from staf_backend.staf.network import Staf, StafConfig, StafOutputs
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
+from tests.support.reference_body import joints_49
 
 WINDOWS = {
     "full_a4": ("a", 0, 1),
@@ -68,7 +69,7 @@ def test_joints_and_their_projection_are_the_authors(run) -> None:
     result = outputs.result
     points = parity_network.body()(result.betas, result.rotations)
     data = recipe.parity_data()
-    joints = joints_49(points, torch.from_numpy(data["J_regressor_extra"]).float())
+    joints = joints_49(points, data["J_regressor_extra"])
     np.testing.assert_allclose(joints[0], _expected(name, "kp_3d"), atol=1e-5)
     projected = project(joints, result.camera)[0]
     np.testing.assert_allclose(projected, _expected(name, "kp_2d"), atol=1e-5)
@@ -210,11 +211,14 @@ def test_parameters_are_counted_as_the_module_says() -> None:
     ("arguments", "reason"),
     [
         ({"frames": 8}, "frames must be odd"),
-        ({"frames": 0}, "frames must be odd"),
+        ({"frames": 0}, "frames must be a whole number"),
+        ({"frames": 9.0}, "frames must be a whole number"),
+        ({"frames": 3486784401}, "frames must be a whole number"),
         ({"frames": 5}, "SAFM fuses"),
         ({"tcfm_stage": 4}, "tcfm_stage"),
         ({"safm_stage": 0}, "safm_stage"),
-        ({"channels": 0}, "positive"),
+        ({"channels": 0}, "channels must be a whole number"),
+        ({"average_target": 1}, "average_target"),
         ({"tcfm_batching": "all"}, "tcfm_batching"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from staf_backend.body.body import load_body
-from staf_backend.motion.motion import load_motion
+from staf_backend.motion.file import load_motion
 from staf_backend.staf.body import SmplBody, tables_from_body
 from staf_backend.staf.network import MeanParams, Staf, StafConfig
 from staf_backend.weights.info import OPEN, set_folder
@@ -82,6 +82,17 @@ def test_another_body_is_refused(home: Path, tmp_path: Path):
 def test_adding_again_replaces_and_leaves_nothing_behind(home: Path, trained: Path):
     assert staf(home, "weights", "add", str(trained)).returncode == 0
     assert [path.name for path in (home / "weights").iterdir()] == ["staf"]
+
+
+def test_a_set_has_the_name_that_it_is_given(trained: Path, tmp_path: Path):
+    home = tmp_path / "home"
+    added = staf(home, "weights", "add", str(trained), "--name", "mine", "--progress", "json")
+    told = last_line(added)
+    assert (told["name"], told["in_use"], told["can_convert"]) == ("mine", OPEN, True)
+    assert "staf weights use mine" in told["message"]
+    refused = staf(home, "weights", "add", str(trained), "--name", OPEN)
+    assert refused.returncode == 6
+    assert "part of this software" in refused.stderr
 
 
 def test_what_is_no_set_is_refused_and_the_old_one_stays(home: Path, trained: Path, tmp_path: Path):

@@ -10,15 +10,17 @@ import torch
 
 from staf_backend.assets import folder as assets_folder
 from staf_backend.body.body import load_body
+from staf_backend.estimators.choose import chosen_estimator
 from staf_backend.files.atomic import OutputError
 from staf_backend.motion.motion import Motion
-from staf_backend.pipeline import Settings, chosen_estimator, solve
+from staf_backend.pipeline import Settings, solve
 from staf_backend.staf.body import SmplBody, tables_from_body
 from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import MeanParams, Staf
 from staf_backend.weights.adopt import adopt_weights
 from staf_backend.weights.error import WeightsError
-from staf_backend.weights.info import OPEN, OWN, default_weights, read_info
+from staf_backend.weights.in_use import default_weights
+from staf_backend.weights.info import OPEN, OWN, read_info
 from staf_backend.weights.store import load_weights, save_weights
 from tests.support.balance_truth import errors_mm
 from tests.support.places import FOOTAGE
@@ -56,8 +58,8 @@ class TestTheSet:
 
     def test_it_runs_where_nothing_was_added_and_must_be_asked_for(self):
         assert default_weights() == OPEN
-        assert chosen_estimator("staf") == "staf"
-        assert chosen_estimator("auto") == "landmarks"
+        assert chosen_estimator(Settings(estimator="staf")) == "staf"
+        assert chosen_estimator(Settings()) == "landmarks"
 
     def test_other_sets_are_not_made_up(self):
         with pytest.raises(WeightsError, match="no STAF weights called other"):
@@ -140,4 +142,4 @@ class TestShipping:
 def test_the_users_set_goes_before(trained: Path):
     adopt_weights(trained, name=OWN)
     assert default_weights() == OWN
-    assert chosen_estimator("auto") == "staf"
+    assert chosen_estimator(Settings()) == "staf"

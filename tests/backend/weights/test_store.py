@@ -14,11 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from staf_backend.body.body import load_body
+from staf_backend.estimators.choose import chosen_estimator
+from staf_backend.estimators.settings import EstimatorSettings
 from staf_backend.estimators.staf import own_body
+from staf_backend.weights.in_use import default_weights
+from staf_backend.weights.info import OPEN, OWN, installed_names, read_info
 from staf_backend.weights.store import (
     WeightsError,
     add_weights,
-    installed_weights,
     load_weights,
     save_weights,
 )
@@ -105,7 +108,8 @@ def test_the_stored_body_is_one_the_exporter_reads(root: Path) -> None:
 
 
 def test_the_user_is_told_what_the_set_is(root: Path) -> None:
-    (info,) = installed_weights(root)
+    (name,) = installed_names(root)
+    info = read_info(name, root)
     assert info.name == "staf"
     assert info.has_body
     assert set(info.sources) == {"base_model.pt", "3dpw_model_best.pth.tar"}
@@ -137,7 +141,11 @@ def test_videos_are_not_run_through_the_base_model_alone(checkpoints, tmp_path, 
     add_weights([checkpoints[0]])
     with pytest.raises(WeightsError, match="not of the paper's whole network"):
         own_body("staf")
+    assert default_weights() == OPEN
+    assert chosen_estimator(EstimatorSettings()) == "landmarks"
     add_weights(checkpoints)
+    assert default_weights() == OWN
+    assert chosen_estimator(EstimatorSettings()) == "staf"
     assert own_body("staf") == tmp_path / "weights" / "staf" / "body.npz"
 
 
@@ -249,7 +257,7 @@ def test_tensors_that_do_not_fit_are_listed(tmp_path, change, reason: str) -> No
 
     with pytest.raises(WeightsError, match=reason):
         _add_changed(tmp_path, on_copies)
-    assert not installed_weights(tmp_path / "weights")
+    assert not installed_names(tmp_path / "weights")
 
 
 def test_another_networks_checkpoint_is_refused(tmp_path) -> None:
@@ -265,7 +273,8 @@ def test_weights_without_a_body_need_one(tmp_path) -> None:
             del state[name]
 
     _add_changed(tmp_path, strip)
-    (info,) = installed_weights(tmp_path / "weights")
+    (name,) = installed_names(tmp_path / "weights")
+    info = read_info(name, tmp_path / "weights")
     assert not info.has_body
     with pytest.raises(WeightsError, match="without a body"):
         load_weights(root=tmp_path / "weights")
@@ -348,8 +357,8 @@ def test_initial_values_are_told_from_others_of_like_size() -> None:
 
 def test_what_is_installed_can_be_asked_without_loading_torch(root: Path) -> None:
     code = (
-        "import sys, pathlib; from staf_backend.weights.info import installed_weights;"
-        "print([info.name for info in installed_weights(pathlib.Path(sys.argv[1]))]);"
+        "import sys, pathlib; from staf_backend.weights.info import installed_names;"
+        "print(list(installed_names(pathlib.Path(sys.argv[1]))));"
         "assert 'torch' not in sys.modules"
     )
     done = subprocess.run(

@@ -11,7 +11,7 @@ import torch
 from staf_backend.assets import AssetError, asset_path
 from staf_backend.body.markers import COUNT, indices
 from staf_backend.body.markers import LANDMARKS as PLACES
-from staf_backend.landmarks.network import COUNT as LANDMARKS
+from staf_backend.landmarks.names import COUNT as LANDMARKS
 from staf_backend.runtime.onnx_session import open_network, run
 from staf_backend.staf.body import rotations_from_6d
 from staf_backend.staf.crop import cut, squares_around
@@ -88,7 +88,7 @@ class TestPainting:
 
 
 def test_an_untrained_lifter_says_that_people_stand_before_the_camera():
-    pose6d, betas = FrameLifter()(standing(2))
+    pose6d, betas = FrameLifter(width=32, blocks=1)(standing(2))
     turns = rotations_from_6d(pose6d)
     assert torch.allclose(turns[:, 0], torch.diag(torch.tensor([1.0, -1, -1])).expand(2, 3, 3))
     assert torch.allclose(turns[:, 1:], torch.eye(3).expand(2, 23, 3, 3))
@@ -157,7 +157,8 @@ class TestPlan:
         ("change", "words"),
         [
             ({"world": "nowhere"}, "no layer gives"),
-            ({"looks": 0}, "must be positive"),
+            ({"looks": 0}, "looks must be a whole number"),
+            ({"blocks": 3_000_000}, "blocks must be a whole number"),
             ({"digest": "abc"}, "no SHA-256"),
         ],
     )

@@ -7,6 +7,7 @@ the user's data folder, which STAF_HOME overrides.
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -71,7 +72,10 @@ def remember(body: KnownBody) -> None:
         BodyError: the list cannot be read.
         OutputError: the list cannot be written.
     """
-    bodies = remembered() | {body.name: body}
+    _write(remembered() | {body.name: body})
+
+
+def _write(bodies: Mapping[str, KnownBody]) -> None:
     content = {"format": _FORMAT, "bodies": [asdict(entry) for entry in bodies.values()]}
     path = _list_path()
     try:
@@ -80,6 +84,19 @@ def remember(body: KnownBody) -> None:
         raise OutputError.from_os(path, error) from error
     with replace_atomically(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def forget_below(folder: Path) -> None:
+    """Take bodies whose files lie in a folder off the list.
+
+    Raises:
+        BodyError: the list cannot be read.
+        OutputError: the list cannot be written.
+    """
+    bodies = remembered()
+    left = {n: b for n, b in bodies.items() if not Path(b.path).is_relative_to(folder.resolve())}
+    if len(left) < len(bodies):
+        _write(left)
 
 
 def _list_path() -> Path:

@@ -1,0 +1,22 @@
+"""The words that a user may choose between, for the command line and for whoever reads them.
+
+Nothing is imported here but the standard library, so that `staf --help` costs nothing.
+"""
+
+from typing import Literal, get_args
+
+Estimator = Literal["auto", "landmarks", "staf"]
+"""Who estimates poses; "auto" is STAF where PyTorch and the user's own weights are there."""
+Preset = Literal["fast", "balanced", "best"]
+"""Of the landmark estimator: a smaller network; the default; a second, mirrored look."""
+BoneScheme = Literal["smpl", "smplx", "mixamo", "vrm", "unreal"]
+"""Whose bone names a .glb has."""
+RootMotion = Literal["root", "pelvis", "in-place"]
+"""Which bone carries the travel; "in-place" leaves it out."""
+Gender = Literal["neutral", "male", "female"]
+
+ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+BONE_SCHEMES: tuple[BoneScheme, ...] = get_args(BoneScheme)
+ROOT_MOTIONS: tuple[RootMotion, ...] = get_args(RootMotion)
+GENDERS: tuple[Gender, ...] = get_args(Gender)

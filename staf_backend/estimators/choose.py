@@ -1,0 +1,99 @@
+"""Which estimator runs here, on which body."""
+
+import importlib.util
+import logging
+from pathlib import Path
+from typing import Literal
+
+from staf_backend.assets import AssetError
+from staf_backend.body.body import Body, BodyError, known_bodies, load_body
+from staf_backend.estimators.settings import EstimatorSettings
+from staf_backend.runtime import onnx_session
+from staf_backend.weights.error import WeightsError
+from staf_backend.weights.in_use import default_weights, preferred_weights
+from staf_backend.weights.info import read_info
+
+_log = logging.getLogger(__name__)
+
+Installed = Literal["landmarks", "staf"]
+"""An estimator that can run."""
+
+
+def chosen_estimator(settings: EstimatorSettings) -> Installed:
+    """The estimator that will run: "auto" is STAF where PyTorch and the user's weights are there.
+
+    The open weights must be asked for: the landmark estimator is nearer to the truth.
+
+    Raises:
+        AssetError: STAF was asked for, and PyTorch is not installed.
+    """
+    if settings.estimator == "landmarks":
+        return "landmarks"
+    has_torch = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
+    if settings.estimator == "staf" and not has_torch:
+        advice = "Install it with: pip install torch safetensors"
+        raise AssetError("The estimator staf needs PyTorch.", advice)
+    if settings.estimator == "staf":
+        return "staf"
+    return "staf" if has_torch and _is_preferred(settings.body) else "landmarks"
+
+
+def check_device(settings: EstimatorSettings, estimator: Installed) -> None:
+    """Refuses a device that is not here, before a video is read.
+
+    Raises:
+        AssetError: ONNX Runtime cannot start on it.
+        DeviceError: PyTorch has no such device.
+    """
+    if estimator == "staf":
+        from staf_backend.runtime.torch_device import choose_device
+
+        choose_device(settings.device)
+    device = detection_device(settings, estimator)
+    if device != "auto":
+        onnx_session.started_device(device)
+
+
+def chosen_body(settings: EstimatorSettings, estimator: Installed) -> Body:
+    """The body to animate.
+
+    Raises:
+        BodyError: no such body, or one that the weights' betas mean nothing to.
+        WeightsError: STAF's weights are missing.
+    """
+    if estimator == "landmarks":
+        return load_body("open-neutral" if settings.body == "auto" else settings.body)
+    from staf_backend.estimators.staf import own_body
+
+    own = own_body(default_weights())
+    if settings.body == "auto" and own is None:
+        raise BodyError("These STAF weights came without a body.", "Name one with --body.")
+    body = load_body(own if settings.body == "auto" and own is not None else settings.body)
+    foreign = body.kind != "smpl" if isinstance(own, Path) else own not in (None, body.name)
+    if foreign:
+        suited = "an SMPL body" if isinstance(own, Path) else own
+        advice = f"Leave --body out, or name {suited}; or use --estimator landmarks."
+        raise BodyError(f"STAF's shape numbers mean nothing to the body {body.name}.", advice)
+    return body
+
+
+def detection_device(settings: EstimatorSettings, estimator: Installed) -> str:
+    """The device that people are found on: PyTorch may have more of them than ONNX Runtime."""
+    known = ("auto", *onnx_session.devices())
+    if estimator != "staf" or settings.device.partition(":")[0] in known:
+        return settings.device
+    _log.info("ONNX Runtime has no device %s; people are found on its best", settings.device)
+    return "auto"
+
+
+def _is_preferred(body: str) -> bool:
+    """Whether "auto" takes STAF: its weights are the user's or chosen, and have their body."""
+    try:
+        weights = preferred_weights()
+        if weights is None:
+            return False
+        info = read_info(weights)
+    except WeightsError as error:
+        _log.warning("%s  Poses are read from landmarks.", error)
+        return False
+    return body != "auto" or info.has_body or info.body in known_bodies()

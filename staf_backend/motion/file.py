@@ -1,0 +1,157 @@
+"""The motion file.
+
+A NumPy .npz archive without pickles that describes itself, so that a reader needs no table of any
+body.  T keys, J joints, B shape numbers, K key points.  Members:
+
+| member           | type, shape          | meaning                                               |
+|------------------|----------------------|-------------------------------------------------------|
+| `format`         | int64 ()             | 1; a reader refuses a higher number                   |
+| `kind`           | str ()               | always "staf-motion"                                  |
+| `header`         | str ()               | JSON text in ASCII, below                             |
+| `times_s`        | float64 (T,)         | seconds in the clip, strictly increasing              |
+| `frames`         | int64 (T,)           | frame numbers in the video                            |
+| `rotations_wxyz` | float32 (T, J, 4)    | unit quaternions, parent-relative; joint 0 global |
+| `root_m`         | float64 (T, 3)       | world position of joint 0, the pelvis                 |
+| `observed`       | bool (T,)            | False where the pose was filled in, not seen          |
+| `betas`          | float64 (B,)         | shape of the body named in the header, of no other    |
+| `rest_joints_m`  | float64 (J, 3)       | joints of the shaped body in its T-pose               |
+| `joint_names`    | str (J,)             |                                                       |
+| `parents`        | int64 (J,)           | -1 for joint 0; parents come before children          |
+| `keypoints_px`   | float32 (T, K, 3)    | optional: x, y, confidence in the upright image       |
+| `keypoint_names` | str (K,)             | only with `keypoints_px`                              |
+
+The header holds `name` (of the clip), `body`, `gender`, `source` (file name), `source_fps`,
+`person`, `estimator`, `version` (of this software), `quality` (word to number) and `camera`:
+`focal_px`, `focal_assumed`, `width_px`, `height_px`, `principal_point_px` (2), `rotation_wxyz` (4),
+`position_m` (3), `rotation_deg`; see `Camera`.  Unknown members and header words are ignored.
+Equal motions give equal bytes.
+"""
+
+import dataclasses
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from staf_backend import StafError, __version__
+from staf_backend.files.identify import describe_file
+from staf_backend.files.npz import write_arrays
+from staf_backend.geometry.camera import Camera
+from staf_backend.geometry.skeleton import Skeleton
+from staf_backend.motion.motion import TEXT_FIELDS, Motion, MotionError
+
+FORMAT = 1
+"""The layout above."""
+KIND = "staf-motion"
+_CONVERT_AGAIN = "Convert the video again."
+
+
+def save_motion(path: str | os.PathLike[str], motion: Motion) -> None:
+    """Write a motion file (layout at the head of this module), whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_arrays(path, _members(motion))
+
+
+def load_motion(path: str | os.PathLike[str]) -> Motion:
+    """Read a motion file.
+
+    Raises:
+        MotionError: there is no such file, it is truncated, holds pickled objects, was written by
+            a newer version, is not a motion, or breaks a rule of `Motion`.
+    """
+    path = Path(path)
+    members = _read_members(path)
+    try:
+        return _from_members(members)
+    except MotionError as error:
+        raise MotionError(f"{path} is not a sound motion: {error.message}", error.advice) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise MotionError(f"{path} is not a sound motion: {reason}.", _CONVERT_AGAIN) from error
+
+
+def _members(motion: Motion) -> dict[str, Any]:
+    header = {name: getattr(motion, name) for name in TEXT_FIELDS}
+    header |= {"source_fps": motion.source_fps, "person": motion.person}
+    header |= {"quality": dict(motion.quality), "camera": _camera_header(motion.camera)}
+    names = ("times_s", "frames", "rotations_wxyz", "root_m", "observed", "betas", "rest_joints_m")
+    members: dict[str, Any] = {"format": np.int64(FORMAT), "kind": KIND}
+    members["header"] = json.dumps(header, sort_keys=True, allow_nan=False)
+    members |= {name: getattr(motion, name) for name in names}
+    members["joint_names"] = np.array(motion.skeleton.names)
+    members["parents"] = np.array(motion.skeleton.parents, np.int64)
+    if motion.keypoints_px is not None:
+        members["keypoints_px"] = motion.keypoints_px
+        members["keypoint_names"] = np.array(motion.keypoint_names, np.str_)
+    return members
+
+
+def _camera_header(camera: Camera) -> dict[str, Any]:
+    values = {f.name: getattr(camera, f.name) for f in dataclasses.fields(camera)}
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+
+
+def _read_members(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        raise MotionError(f"{path} does not exist.", "Check the path.")
+    try:
+        what = describe_file(path)
+        if what != "a STAF motion":
+            raise MotionError(f"{path} is {what}, not a STAF motion.", "Give a motion.npz file.")
+        with np.load(path, allow_pickle=False) as archive:
+            _check_format(path, archive)
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise MotionError(f"cannot read {path}: {error.strerror or error}.") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        if "pickle" in str(error) or "Object arrays" in str(error):
+            reason = "it holds pickled objects, which could run code"
+            raise MotionError(f"{path} is refused: {reason}.", _CONVERT_AGAIN) from error
+        raise MotionError(f"{path} is damaged: {error}.", _CONVERT_AGAIN) from error
+    except Exception as error:  # zlib.error, struct.error, NotImplementedError: all mean damage
+        if isinstance(error, StafError):
+            raise
+        raise MotionError(f"{path} is damaged: {error}.", _CONVERT_AGAIN) from error
+
+
+def _check_format(path: Path, archive: Mapping[str, np.ndarray]) -> None:
+    if str(archive["kind"]) != KIND:
+        raise MotionError(f"{path} says it is {str(archive['kind'])!r}, not a STAF motion.")
+    number = int(archive["format"])
+    if number != FORMAT:
+        raise MotionError(
+            f"{path} has format {number}; this version ({__version__}) reads {FORMAT}.",
+            "Update staf-backend." if number > FORMAT else "",
+        )
+
+
+def _from_members(members: Mapping[str, np.ndarray]) -> Motion:
+    header = json.loads(str(members["header"]))
+    camera_words = {f.name for f in dataclasses.fields(Camera)}
+    camera = Camera(**{k: v for k, v in header["camera"].items() if k in camera_words})
+    values: dict[str, Any] = {
+        f.name: members[f.name] for f in dataclasses.fields(Motion) if f.name in members
+    }
+    if "keypoint_names" in values:
+        values["keypoint_names"] = tuple(str(word) for word in values["keypoint_names"])
+    values["skeleton"] = _skeleton(members["joint_names"], members["parents"])
+    values |= {name: header[name] for name in (*TEXT_FIELDS, "source_fps", "person", "quality")}
+    return Motion(camera=camera, **values)
+
+
+def _skeleton(names: np.ndarray, parents: np.ndarray) -> Skeleton:
+    """
+    Raises:
+        MotionError: they are no skeleton.
+    """
+    try:
+        return Skeleton(tuple(str(name) for name in names), tuple(int(p) for p in parents))
+    except ValueError as error:
+        raise MotionError(f"{error}.") from None

@@ -1,0 +1,69 @@
+"""The commands about the sets of weights at hand: what they are, which one runs.  No PyTorch."""
+
+from typing import Any
+
+from staf_backend.files.limits import shown
+from staf_backend.reporting import Reporter
+from staf_backend.weights.in_use import SetState, known_sets, remove_weights, use_weights
+from staf_backend.weights.info import read_info
+
+
+def list_weights(reporter: Reporter) -> int:
+    """The sets at hand: the user's, and the one that came with this software."""
+    sets = known_sets()
+    lines = [_line(one) for one in sets]
+    if all(one.embedded for one in sets):
+        lines.append("add others with: staf weights add base_model.pt MODEL.pth.tar")
+    reporter.result("\n".join(lines), {"weights": [set_values(one) for one in sets]})
+    return 0
+
+
+def choose_weights(name: str | None, reporter: Reporter) -> int:
+    """Run videos through a set from now on; without a name, as if none had ever been chosen.
+
+    Raises:
+        WeightsError: there is no such set, or videos cannot be run through it.
+        OutputError: the choice cannot be kept.
+    """
+    running = use_weights(name)
+    ability = read_info(running).ability
+    wanted = "--estimator staf and auto" if name else "--estimator staf"
+    text = f"{running} is in use by {wanted}: {ability}"
+    reporter.result(text, {"name": running, "can": ability, "chosen": name is not None})
+    return 0
+
+
+def drop_weights(name: str, reporter: Reporter) -> int:
+    """Delete a set.
+
+    Raises:
+        WeightsError: there is no such set, or it came with this software.
+        BodyError: the list of bodies cannot be read.
+        OutputError: it cannot be deleted.
+    """
+    remove_weights(name)
+    running = next((one.name for one in known_sets() if one.in_use), None)
+    text = f"removed the weights {name}" + (f"; in use is {running}" if running else "")
+    reporter.result(text, {"name": name, "in_use": running})
+    return 0
+
+
+def set_values(one: SetState) -> dict[str, Any]:
+    """What is told to programs about a set."""
+    return {
+        "name": one.name,
+        "sources": sorted(one.info.sources) if one.info else [],
+        "can": one.info.ability if one.info else "",
+        "can_convert": one.converts,
+        "in_use": one.in_use,
+        "embedded": one.embedded,
+        "problem": one.problem,
+    }
+
+
+def _line(one: SetState) -> str:
+    if one.info is None:
+        return f"{one.name}: damaged: {one.problem}"
+    origin = f"from {shown(', '.join(one.info.sources)) or 'training'}"
+    origin = "comes with this software" if one.embedded else origin
+    return f"{one.name}: {origin}; {one.info.ability}" + ("; in use" if one.in_use else "")

@@ -1,0 +1,11 @@
+"""What a stream holds in memory."""
+
+from staf_backend.staf.streaming.stream import StafStream
+
+
+def bytes_per_track(stream: StafStream) -> int:
+    """Of the frames that a track keeps between two pushes; the store must hold some."""
+    store = stream.store
+    tables = (store.before, store.vectors, store.linear)
+    per_frame = sum(table[0].numel() * table.element_size() for table in tables)
+    return (stream.folded.config.frames - 1) * per_frame
