@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from staf_backend.body.body import OPEN_BODIES, load_body  # noqa: E402
-from staf_backend.motion.motion import write_arrays  # noqa: E402
+from staf_backend.files.npz import write_arrays  # noqa: E402
 
 
 def main() -> None:
@@ -32,8 +32,8 @@ def main() -> None:
             "skin_weights": body.skin_weights.astype(np.float32),
             "uvs": body.uvs.astype(np.float16),
             "uv_faces": body.uv_faces.astype(np.uint16),
-            "joint_names": np.array(body.joint_names),
-            "parents": np.array(body.parents, np.int64),
+            "joint_names": np.array(body.skeleton.names),
+            "parents": np.array(body.skeleton.parents, np.int64),
         }
         write_arrays(folder / f"{name}.npz", arrays)
         print(name, (folder / f"{name}.npz").stat().st_size)

@@ -1,38 +1,42 @@
-"""What the documents say is so: commands parse, versions and checksums are right."""
+"""What the documents say is so: commands parse, options, paths and versions are right."""
 
-import hashlib
+import importlib.util
 import re
 import shlex
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from staf_backend import __version__
 from staf_backend.cli import _parser
+from tests.support.documents import (
+    ALL,
+    CONTRIBUTING,
+    README,
+    called,
+    prose,
+    quoted,
+    shell_lines,
+    staf_commands,
+)
 from tests.support.places import REPOSITORY
 
-README = REPOSITORY / "README.md"
-
-
-def commands() -> list[str]:
-    """Every line in the README's code fences that runs `staf`, continued lines joined."""
-    found = []
-    for block in re.findall(r"^```[^\n]*\n(.*?)^```", README.read_text(), re.M | re.S):
-        for line in block.replace("\\\n", " ").splitlines():
-            words = line.strip().removeprefix("$ ")
-            match = re.search(r"(?:^|&& |[\w./]*/)staf (.*)$", words)
-            if match and not words.startswith("#"):
-                found.append(match[1].split("#")[0].split("&&")[0].strip())
-    return found
+COMMANDS = sorted(set(staf_commands(ALL)))
+OTHERS_OPTIONS = {
+    *("--background", "--python", "--python-exit-code"),  # Blender's
+    *("--strict", "--prefix"),  # mkdocs', npm's
+    *("--maxprocesses", "--dist"),  # pytest-xdist's
+    *("--out", "--together", "--recursive"),  # of examples/03_blender_batch.py
+    *("--root", "--sheet", "--encoder", "--weight"),  # training's
+}
 
 
 def test_the_readme_shows_the_main_command():
-    assert any(command.startswith("convert ") for command in commands())
+    assert any(command.startswith("convert ") for command in staf_commands([README]))
 
 
-@pytest.mark.parametrize("command", commands() if README.exists() else [])
-def test_every_command_of_the_readme_is_understood(command: str):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_understood(command: str):
     words = shlex.split(command)
     if {"--help", "--version", "-h"} & set(words):
         with pytest.raises(SystemExit, match=r"^0$"):
@@ -41,27 +45,101 @@ def test_every_command_of_the_readme_is_understood(command: str):
         _parser().parse_args(words)
 
 
-def test_options_that_the_readme_names_exist(capsys: pytest.CaptureFixture[str]):
-    known = set()
-    for words in ([], ["convert"], ["people"], ["info"], ["doctor"], ["body", "add"]):
-        with pytest.raises(SystemExit):
-            _parser().parse_args([*words, "--help"])
-        known |= set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
-    in_text = re.sub(r"^```.*?^```", "", README.read_text(), flags=re.M | re.S)
-    named = set(re.findall(r"`(--[a-z][a-z-]+)", in_text))
-    others = {"--background", "--python"}  # Blender's own
-    assert named - others <= known
+@pytest.mark.parametrize("path", ALL, ids=called)
+def test_commands_named_in_a_sentence_exist(path: Path):
+    """`staf body add` leads through the parsers; options and names of files are not looked at."""
+    for text in quoted(path):
+        if not text.startswith("staf "):
+            continue
+        parser = _parser()
+        for word in text.split()[1:]:
+            inner = [a.choices for a in parser._actions if isinstance(a.choices, dict)]
+            if inner and not word.startswith("-"):
+                assert word in inner[0], text
+                parser = inner[0][word]
 
 
-def test_files_that_the_readme_names_are_there():
-    text = README.read_text()
-    linked = re.findall(r"\]\(([^)#]+)\)", text) + re.findall(r"(?:src|href)=\"([^\"#]+)\"", text)
-    local = [link for link in linked if "://" not in link]
-    assert local, "at least the picture"
-    assert [link for link in local if not (REPOSITORY / link).exists()] == []
-    clips = re.findall(r"examples/footage/[\w.-]+", text)
-    assert clips
-    assert [clip for clip in clips if not (REPOSITORY / clip).exists()] == []
+@pytest.fixture(scope="module")
+def options() -> set[str]:
+    """Every option of `staf`."""
+    found: set[str] = set()
+    waiting = [_parser()]
+    while waiting:
+        for action in waiting.pop()._actions:
+            found |= set(action.option_strings)
+            if isinstance(action.choices, dict):
+                waiting += action.choices.values()
+    return found
+
+
+@pytest.mark.parametrize("path", [p for p in ALL if p.parent.name != "training"], ids=called)
+def test_options_that_a_document_names_exist(path: Path, options: set[str]):
+    named = {word for text in quoted(path) for word in re.findall(r"(?<!\S)--[a-z][\w-]+", text)}
+    assert named - OTHERS_OPTIONS <= options
+
+
+@pytest.mark.parametrize("path", ALL, ids=called)
+def test_python_modules_that_a_document_runs_exist(path: Path):
+    lines = [*shell_lines(path), *quoted(path)]
+    named = {name for line in lines for name in re.findall(r"python3? -m ([\w.]+)", line)}
+    ours = {name for name in named if name.split(".")[0] in ("training", "staf_backend", "docs")}
+    files = {name: REPOSITORY.joinpath(*name.split(".")) for name in ours}
+    missing = [n for n, file in files.items() if not file.with_suffix(".py").exists()]
+    assert missing == []
+    assert named - ours <= {"venv", "pip", "pytest"}
+
+
+@pytest.mark.parametrize("path", [p for p in ALL if p.parent.name != "training"], ids=called)
+def test_commands_of_training_are_understood(path: Path):
+    """`training/README.md` has a test of its own, which knows the parsers."""
+    pytest.importorskip("torch")
+    from tests.training.test_commands import parser_of
+
+    for line in [*shell_lines(path), *quoted(path)]:
+        match = re.search(r"python -m training\.([\w.]+) (.+)", line.replace("NAME", "coco"))
+        if match:
+            words = shlex.split(match[2])
+            parser_of(match[1], words).parse_args(words)
+
+
+@pytest.mark.parametrize("path", ALL, ids=called)
+def test_options_of_the_examples_exist(path: Path):
+    for line in [*shell_lines(path), *quoted(path)]:
+        match = re.search(r"(examples/\w+\.py)(.*)", line)
+        if match:
+            script = (REPOSITORY / match[1]).read_text()
+            named = re.findall(r"--[a-z][\w-]+", match[2])
+            assert [option for option in named if f'"{option}"' not in script] == [], line
+
+
+@pytest.mark.parametrize("path", ALL, ids=called)
+def test_paths_that_a_document_names_exist(path: Path):
+    folders = {p.name for p in REPOSITORY.iterdir() if p.is_dir() and p.name[0] != "."} | {".ci"}
+    lines = [*shell_lines(path), *quoted(path)]
+    words = {word for line in lines for word in line.split()}
+    ours = {word.strip(",:;()") for word in words if word.split("/")[0] in folders and "/" in word}
+    real = {word for word in ours if not re.search(r"NAME|[*{<]", word)}
+    assert [word for word in sorted(real) if not (REPOSITORY / word).exists()] == []
+
+
+@pytest.mark.parametrize("path", ALL, ids=called)
+def test_links_within_the_repository_lead_somewhere(path: Path):
+    links = re.findall(r"\]\(([^)]+)\)", prose(path))
+    files = {link.split("#")[0] for link in links if "://" not in link}
+    made = {file for file in files if file.startswith("reference/")}  # at the site's build
+    missing = [f for f in sorted(files - made) if f and not (path.parent / f).exists()]
+    assert missing == []
+    modules = [file.removeprefix("reference/").removesuffix(".md") for file in made]
+    assert [m for m in modules if not importlib.util.find_spec(m.replace("/", "."))] == []
+
+
+def test_names_of_the_code_in_contributing_exist():
+    """`WRITERS` of `staf_backend/export/deliver.py`, and so on: a name and its file."""
+    text = prose(CONTRIBUTING)
+    pairs = re.findall(r"`(\w+)`\s+(?:of|in)\s+`([\w/]+\.py)`", text)
+    assert len(pairs) >= 6
+    lost = [pair for pair in pairs if pair[0] not in (REPOSITORY / pair[1]).read_text()]
+    assert lost == []
 
 
 def test_the_readmes_picture_comes_first():
@@ -74,12 +152,7 @@ def test_the_two_set_up_commands_are_marked_for_the_automatic_checks():
     match = re.search(r"<!-- tests -->\s*```[^\n]*\n(.+?)```", text, re.S)
     assert match
     assert "pytest" in match[1]
-
-
-def test_exit_codes_are_documented():
-    text = README.read_text()
-    for code in (0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 143):
-        assert re.search(rf"(?<!\d){code}(?!\d)", text), code
+    assert re.search(r"<!-- run -->\s*```[^\n]*\n.*staf convert examples/footage", text, re.S)
 
 
 def test_the_changelog_begins_with_this_version():
@@ -88,52 +161,9 @@ def test_the_changelog_begins_with_this_version():
     assert versions[0] == __version__
 
 
-def test_the_documents_tell_no_places_of_one_machine():
-    for name in ("README.md", "CHANGELOG.md", "NOTICE"):
-        text = (REPOSITORY / name).read_text()
-        assert str(REPOSITORY) not in text, name
-        assert f"{Path.home()}/" not in text, name
-
-
-class TestNotice:
-    ROWS = re.findall(
-        r"^  (\S+)\n    sha256 ([0-9a-f]{64})$", (REPOSITORY / "NOTICE").read_text(), re.M
-    )
-
-    @pytest.mark.parametrize(("name", "digest"), ROWS, ids=[name for name, _ in ROWS])
-    def test_checksums_are_right(self, name: str, digest: str):
-        assert hashlib.sha256((REPOSITORY / name).read_bytes()).hexdigest() == digest
-
-    def test_everything_from_others_is_in_it(self):
-        told = {name for name, _ in self.ROWS}
-        theirs = [p for p in (REPOSITORY / "examples" / "footage").iterdir() if p.suffix == ".mp4"]
-        theirs += (REPOSITORY / "staf_backend" / "assets").glob("OPENBODY_*.npz")
-        theirs += (REPOSITORY / "staf_backend" / "assets").glob("pose_landmark_*.onnx")
-        theirs += (REPOSITORY / "staf_backend" / "assets").glob("movenet_*.onnx")
-        assert len(theirs) >= 10
-        assert {p.relative_to(REPOSITORY).as_posix() for p in theirs} <= told
-
-    def test_its_licence_texts_are_there(self):
-        named = re.findall(r"[\w/]*LICENSE[\w.-]*[\w]", (REPOSITORY / "NOTICE").read_text())
-        assert len(set(named)) >= 4
-        assert [name for name in named if not (REPOSITORY / name).is_file()] == []
-
-
-class TestPackage:
-    METADATA = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-
-    def test_every_dependency_is_bounded(self):
-        optional = [p for extra in self.METADATA["optional-dependencies"].values() for p in extra]
-        for line in [*self.METADATA["dependencies"], *optional]:
-            if not line.startswith("staf-backend"):
-                assert re.fullmatch(r"[\w-]+>=[\d.]+,<[\d.]+", line), line
-
-    def test_the_promised_extras_are_there(self):
-        promised = {"staf", "training", "blender", "ray", "smplx", "test"}
-        assert promised <= set(self.METADATA["optional-dependencies"])
-
-    def test_the_default_needs_no_torch(self):
-        assert not any(line.startswith("torch") for line in self.METADATA["dependencies"])
-
-    def test_the_command_is_installed(self):
-        assert self.METADATA["scripts"] == {"staf": "staf_backend.cli:main"}
+@pytest.mark.parametrize("path", [*ALL, *map(REPOSITORY.joinpath, ("CHANGELOG.md", "NOTICE"))],
+                         ids=called)  # fmt: skip
+def test_the_documents_tell_no_places_of_one_machine(path: Path):
+    text = path.read_text()
+    assert str(REPOSITORY) not in text
+    assert f"{Path.home()}/" not in text

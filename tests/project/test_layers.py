@@ -25,7 +25,8 @@ HEAVY = ("torch", "cv2", "onnxruntime", "av")
 
 WINGS = {  # lowest first; a wing imports only from lines below its own, so wings have no cycle
     "staf_backend": """
-        geometry  files  assets  reporting
+        geometry  files  reporting  choices
+        assets
         runtime
         video  body  motion
         people  staf
@@ -53,9 +54,22 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         table_runs
         evaluate
     """,
+    "addon": """
+        user_error  names  storage
+        scene  reporting
+        solving
+        settings
+        import_operators  export_operators  preferences
+        solve_operators
+        ui
+        registration
+    """,
 }
-TORCH = ("staf.", "weights.", "runtime.torch_device", "estimators.staf")
-LIGHT = {"staf.config", "staf.crop", "weights.info", "weights.error"}
+TORCH = ("staf.", "weights.", "runtime.torch_", "estimators.staf")
+LIGHT = {
+    *("staf.config", "staf.crop"),
+    *("weights.info", "weights.error", "weights.in_use", "weights.set_commands"),
+}
 
 
 def modules(package: str) -> dict[str, Path]:
