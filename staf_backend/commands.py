@@ -17,7 +17,7 @@ from staf_backend.files.npz import write_arrays
 from staf_backend.people.summary import TrackSummary, summarise
 from staf_backend.pipeline import Settings, people_in, solve
 from staf_backend.reporting import Reporter
-from staf_backend.video.video import Video, open_video
+from staf_backend.video.video import Video, check_path, open_video
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ def list_people(path: Path, settings: Settings, thumbnails: Path | None, reporte
     Raises:
         StafError: the video cannot be read, or nobody is in it.
     """
+    check_path(path)
     check_device(settings, "landmarks")
     video = open_video(path, fps=settings.fps)
     span = video.span(settings.start_s, settings.end_s)

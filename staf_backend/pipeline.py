@@ -35,7 +35,7 @@ from staf_backend.people.follow import find_people
 from staf_backend.people.track import Track, choose
 from staf_backend.reporting import Report
 from staf_backend.runtime.onnx_session import open_network
-from staf_backend.video.video import Video, open_video
+from staf_backend.video.video import Video, check_path, open_video
 
 _log = logging.getLogger(__name__)
 _PEOPLE = re.compile(r"all|largest|\s*0*[1-9]\d*\s*(,\s*0*[1-9]\d*\s*)*")
@@ -121,6 +121,7 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
     Raises:
         StafError: what went wrong, in one line; see the rooms.
     """
+    check_path(Path(path))
     estimator = chosen_estimator(settings)
     check_device(settings, estimator)
     video = open_video(path, fps=settings.fps)

@@ -123,7 +123,7 @@ class Video:
         return self._source.pictures(first, last)
 
 
-def _check_path(path: Path) -> None:
+def check_path(path: Path) -> None:
     """Raises VideoError unless a file or a folder is there."""
     try:
         mode = path.stat().st_mode
@@ -149,7 +149,7 @@ def open_video(path: str | Path, *, fps: float = 30.0) -> Video:
         VideoError: the file is missing, empty, cut off, no video, sound only, or undecodable.
     """
     path = Path(path)
-    _check_path(path)
+    check_path(path)
     source: Source = open_image_folder(path, fps) if path.is_dir() else open_movie(path)
     _log.debug("%s: %d frames, %s", path, len(source.times_s), source.upright)
     width_px, height_px = source.upright.size(source.width_px, source.height_px)
