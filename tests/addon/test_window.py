@@ -62,8 +62,12 @@ def workers() -> list[int]:
 
 
 def settings(screen: Screen, **values) -> None:
+    """Set, and drawn: buttons move with them."""
     lines = [f"bpy.context.scene.staf.{name} = {value!r}" for name, value in values.items()]
+    lines += ["for window in bpy.context.window_manager.windows:"]
+    lines += ["    for area in window.screen.areas: area.tag_redraw()"]
     screen.ask("\n".join(lines))
+    time.sleep(0.5)
 
 
 def save(screen: Screen) -> None:
