@@ -132,7 +132,7 @@ def read_motion(path: str | Path) -> MotionClip:
         raise MotionFileError(f"{path.name}: {error.message}", advice) from None
     except KeyError as error:
         raise MotionFileError(f"{path.name} lacks {error}.", _AGAIN) from None
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise MotionFileError(f"{path.name} is not a sound motion: {error}.", _AGAIN) from None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from staf_backend.body.files import BodyError
 from staf_backend.files.atomic import OutputError, replace_atomically
+from staf_backend.files.strict_json import read_json_text
 
 _FORMAT = 1
 
@@ -54,7 +55,7 @@ def remembered() -> dict[str, KnownBody]:
     """
     path = _list_path()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_text(path.read_bytes())
         if content["format"] != _FORMAT:
             raise ValueError(f"format {content['format']}, this version reads {_FORMAT}")
         return {entry["name"]: KnownBody(**entry) for entry in content["bodies"]}

@@ -13,7 +13,7 @@ def read_json_text(text: str | bytes) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError:
-        raise ValueError("it nests too deeply") from None
+        raise ValueError("it is nested too deeply") from None
     except MemoryError:
         raise ValueError("it is too large for this machine's memory") from None
 

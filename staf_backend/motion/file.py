@@ -40,6 +40,7 @@ import numpy as np
 from staf_backend import StafError, __version__
 from staf_backend.files.identify import describe_file
 from staf_backend.files.npz import write_arrays
+from staf_backend.files.strict_json import read_json_text
 from staf_backend.geometry.camera import Camera
 from staf_backend.geometry.skeleton import Skeleton
 from staf_backend.motion.motion import TEXT_FIELDS, Motion, MotionError
@@ -133,7 +134,7 @@ def _check_format(path: Path, archive: Mapping[str, np.ndarray]) -> None:
 
 
 def _from_members(members: Mapping[str, np.ndarray]) -> Motion:
-    header = json.loads(str(members["header"]))
+    header = read_json_text(str(members["header"]))
     camera_words = {f.name for f in dataclasses.fields(Camera)}
     camera = Camera(**{k: v for k, v in header["camera"].items() if k in camera_words})
     values: dict[str, Any] = {

@@ -52,6 +52,7 @@ def test_reads_what_the_backend_writes(tmp_path):
     ("members", "words"),
     [
         ({"times_s": np.zeros(6)}, "times_s must increase"),
+        ({"header": "[" * 100_000}, "not a sound motion"),
         ({"times_s": np.arange(5.0)}, "frames must have shape"),
         ({"rotations_wxyz": np.ones((6, 24, 4))}, "unit quaternions"),
         ({"observed": np.ones(6)}, "observed must not be of type float64"),

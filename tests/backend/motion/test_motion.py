@@ -179,6 +179,7 @@ def test_a_bad_camera_field_is_named(field: str, value: Any):
     ("changes", "words"),
     [
         ({"format": 2}, "format 2; this version .* reads 1"),
+        ({"header": "[" * 100_000}, "nested too deeply"),
         ({"kind": "spectrum"}, "spectrum"),
         ({"root_m": np.full((40, 3), np.nan)}, "root_m must be finite"),
         ({"rotations_wxyz": np.zeros((40, 23, 4), np.float32)}, "rotations_wxyz must have shape"),
