@@ -13,7 +13,6 @@ from pathlib import Path
 from staf_backend.body.user_bodies import data_folder, forget_below
 from staf_backend.files.atomic import OutputError, make_folder, replace_atomically
 from staf_backend.files.limits import shown
-from staf_backend.files.strict_json import read_json_text
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.info import (
     INFO_FILE,
@@ -147,14 +146,14 @@ def _converts(name: str) -> bool:
 def _chosen() -> str | None:
     path = _path()
     try:
-        content = read_json_text(read_text(path))
+        content = json.loads(read_text(path))
         if content["format"] != _FORMAT:
             raise ValueError("another version of this software wrote it")
         check_name(content["name"])
         return content["name"]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, WeightsError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, WeightsError) as error:
         reason = shown(str(error))
         advice = "Choose again with: staf weights use NAME"
         raise WeightsError(f"{path} cannot be read: {reason}.", advice) from error

@@ -1,5 +1,6 @@
 """What a stored set of network weights is, and where sets are kept."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,6 @@ from staf_backend import __version__
 from staf_backend.assets import folder as assets_folder
 from staf_backend.body.user_bodies import data_folder
 from staf_backend.files.limits import shown
-from staf_backend.files.strict_json import read_json_text
 from staf_backend.staf.config import RESNET50, StafConfig
 from staf_backend.staf.crop import CROP_FACTOR
 from staf_backend.weights.error import WeightsError
@@ -116,7 +116,7 @@ def read_info(name: str, root: Path | None = None) -> WeightsInfo:
     check_name(name)
     path = set_folder(name, root) / INFO_FILE
     try:
-        content = read_json_text(read_text(path))
+        content = json.loads(read_text(path))
         if content.pop("format") not in _READABLE:
             raise ValueError("another version of this software wrote it")
         config = StafConfig(**content.pop("config"))
@@ -126,6 +126,8 @@ def read_info(name: str, root: Path | None = None) -> WeightsInfo:
             f"There are no STAF weights called {name}.",
             "Add them with: staf weights add base_model.pt 3dpw_model_best.pth.tar",
         ) from error
+    except RecursionError:
+        raise WeightsError(f"{path} cannot be read: it is nested too deeply.", ADD_AGAIN) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path} cannot be read: {shown(str(error))}.", ADD_AGAIN) from error
 

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from staf_backend.files.strict_json import read_json_text
 from staf_backend.staf.config import check_size
 
 FORMAT = 1
@@ -186,7 +185,10 @@ def read_plan(text: str) -> AnyPlan:
     Raises:
         ValueError: it is no plan, or one of another format.
     """
-    content = read_json_text(text)
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise ValueError("it is not an encoder's plan of this version")
     kind = FieldsPlan if content.pop("kind", None) == _FIELDS else EncoderPlan
