@@ -163,13 +163,13 @@ class TestRefusals:
 def lifter(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained for a few seconds."""
     mocap = Path(json.loads(recipe.read_text())["mocap"])
-    config = FrameLifterConfig(steps=60, batch=128)
+    config = FrameLifterConfig(steps=40, batch=48)
     return train_frames.train(mocap, tmp_path_factory.mktemp("lifter"), config)
 
 
 def test_the_lifter_learns(recipe: Path, lifter: Path):
     report = json.loads(lifter.with_suffix(".json").read_text())
-    assert (report["config"]["steps"], report["config"]["batch"]) == (60, 128)
+    assert (report["config"]["steps"], report["config"]["batch"]) == (40, 48)
     encoder = make_encoder(FIELDS, lifter)
     objective = train_frames.FrameObjective(FrameLifterConfig())
     simulator = Simulator(clips_of(SyntheticRecipe.read(recipe)), Simulation())
