@@ -150,6 +150,7 @@ def mirrored_clip(source: Path, path: Path, last: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_mirrored_clip_gives_the_mirrored_motion(tmp_path: Path):
     """Anything that treats left unlike right, from detector to fit, would show here."""
     last, wide = 27, {"person": "largest", "preset": "best"}

@@ -242,6 +242,7 @@ def test_a_resnet_without_weights_says_that_it_starts_from_nothing(tmp_path, cap
     assert "random numbers" not in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sources")
 @pytest.mark.parametrize(
     "given", [[], ["--encoder-weights", asset_path("pose_landmark_full.onnx")]]
@@ -334,7 +335,7 @@ def processes(world: int, stage: str, folder: Path, out: Path) -> list[dict[str,
 
 
 @pytest.mark.usefixtures("caches")
-@pytest.mark.parametrize("stage", ["video", "image"])
+@pytest.mark.parametrize("stage", ["video", pytest.param("image", marks=pytest.mark.slow)])
 def test_two_processes_give_the_curve_of_one(stage, folder, tmp_path):
     """Labels are spread unevenly over the two, and batch norms need both."""
     one = processes(1, stage, folder, tmp_path / "one")

@@ -76,6 +76,7 @@ def motion() -> Motion:
     return found.motions[0]
 
 
+@pytest.mark.slow
 class TestOnFootage:
     def test_the_motion_says_who_made_it(self, motion: Motion):
         assert (motion.estimator, motion.body) == (OPEN, "open-neutral")
