@@ -4,13 +4,15 @@
         --regressor J_regressor_h36m.npy --out SCORES
     python -m training.evaluate WEIGHTS --body open-neutral --data synthetic:50:7 --out SCORES
     python -m training.evaluate WEIGHTS --table 1 --data 3dpw=FOLDER ... --out SCORES
+    python -m training.evaluate WEIGHTS --table 2 --out SCORES
     python -m training.evaluate --table 4 --data 3dpw=FOLDER ... --out SCORES \\
         -- --run RUN1 --data-3d SPEC ... (any options of training.stage_video: the one recipe)
 
 WEIGHTS is a folder or an installed name of weights, or a run of stage 2.  --data names a protocol
 (3dpw, h36m, mpii3d, synthetic) and a prepared set's folder, a feature cache's folder or
-"synthetic[:count[:seed]]".  Tables 1 and 3 compare given weights on several sets; every row of
-tables 4, 5 and 6 is trained by the recipe first, into --out, and what is there is not done again.
+"synthetic[:count[:seed]]".  Tables 1 (3dpw, mpii3d) and 3 (h36m) compare given weights with other
+methods, table 2 compares sizes; every row of tables 4, 5 and 6 is trained by the recipe first, into
+--out, and what is there is not done again.
 """
 
 import argparse
@@ -38,7 +40,14 @@ from training.data.feature_cache import FeatureCache
 from training.data.sources import is_synthetic, open_sequences
 from training.run.networks import Base, load_network, same_body
 from training.run.run_folder import RUN_FILE, describe
-from training.scoring.paper_tables import ABLATIONS, TABLES, set_table
+from training.scoring.paper_tables import (
+    ABLATIONS,
+    COMPARISONS,
+    ROMAN,
+    TABLES,
+    set_table,
+    size_table,
+)
 from training.scoring.protocols import (
     PROTOCOLS,
     EvaluationError,
@@ -255,6 +264,8 @@ def _options(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Op
 def _evaluate_weights(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     network = open_network(options.weights, options.body)
     settings = _options(options, parser)
+    for words in options.data:
+        _check_table(named_data(words)[0], options.table)
     make_folder(options.out)  # not only after the scoring
     texts, content = [], []
     for words in options.data:
@@ -267,6 +278,29 @@ def _evaluate_weights(options: argparse.Namespace, parser: argparse.ArgumentPars
         told = {"weights": options.weights, "sets": content}
         write_scores(options.out, "scores", "\n".join(texts), told)
     print("\n".join(texts))
+
+
+def _check_table(protocol: str, table: int | None) -> None:
+    if table in COMPARISONS and protocol not in COMPARISONS[table]:
+        known = ", ".join(COMPARISONS[table])
+        raise EvaluationError(
+            f"Table {ROMAN[table]} of the paper has no rows for {protocol}.",
+            f"Give data of {known}, or leave --table out.",
+        )
+
+
+def _write_sizes(options: argparse.Namespace) -> None:
+    """Table II: as `staf info --network` counts, and the bytes of the tensors as they are read."""
+    network = open_network(options.weights, options.body)
+    make_folder(options.out)
+    modules = [one for one in (network.encoder, network.network) if one is not None]
+    tensors = [tensor for module in modules for tensor in module.parameters()]
+    parameters = sum(tensor.numel() for tensor in tensors)
+    size_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    text = size_table(network.name, parameters, size_bytes)
+    told = {"weights": options.weights, "parameters": parameters, "bytes": size_bytes}
+    write_scores(options.out, "table-2", text, told)
+    print(text)
 
 
 def _train_table(
@@ -307,7 +341,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise EvaluationError("An evaluation is one process.", "Start it without torchrun.")
-    if not options.data:
+    if not options.data and options.table != 2:
         parser.error("there is nothing to score on: --data")
     if options.table in ABLATIONS:
         if options.weights or not recipe:
@@ -319,6 +353,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     if not options.weights or recipe:
         parser.error("give WEIGHTS, and no recipe")
+    if options.table == 2:
+        _write_sizes(options)
+        return
     _evaluate_weights(options, parser)
 
 

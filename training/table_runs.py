@@ -29,7 +29,7 @@ from training.run.machine import Machine
 from training.run.networks import Base, read_base
 from training.run.run_folder import LAST, RUN_FILE, check_same, describe
 from training.scoring.metrics import Summary
-from training.scoring.paper_tables import ABLATIONS, PAPER_IV, ablation_table
+from training.scoring.paper_tables import ABLATIONS, PUBLISHED, ablation_table
 from training.scoring.protocols import EvaluationError
 from training.scoring.scoring import SetScores
 
@@ -158,8 +158,8 @@ class TableRun:
     def _write(self) -> None:
         rows: Mapping[str, Any] = {name: asdict(summary) for name, summary in self.done.items()}
         content: dict[str, Any] = {"software": __version__, "recipe": self.recipe, "rows": rows}
-        if self.table == 4:
-            content["paper"] = {name: asdict(row) for name, row in PAPER_IV.items()}
+        paper = PUBLISHED[self.table]
+        content["paper"] = {name: asdict(row) for name, row in paper.items()}
         with replace_atomically(self.path) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         with replace_atomically(self.path.with_suffix(".md")) as temporary:

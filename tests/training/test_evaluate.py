@@ -49,7 +49,7 @@ CONFIGS = {
     "TCFM2 + SAFM3": dataclasses.replace(
         TABLE_VI["TCFM2 + SAFM3"], channels=16, map_channels=WIDTH
     ),
-    "MPS-Net": dataclasses.replace(TABLE_V["MPS-Net (MoCA + HAFI)"], map_channels=WIDTH),
+    "MPS-Net": dataclasses.replace(TABLE_V["MPS-Net with HAFI"], map_channels=WIDTH),
     "one frame": StafConfig(1, 16, False, None, None, map_channels=WIDTH),
 }
 
@@ -249,7 +249,8 @@ def test_the_command_writes_a_table_and_json(stored, tmp_path, capsys):
     assert said.strip() == text.strip()
     assert "13 frames of 2 videos" in text
     assert "| STAF, paper, trained with 3DPW | 80.6 | 48.0 | 95.3 | 8.2 | - |" in text
-    assert "without 3DPW" not in text  # that is table 3's
+    assert "| GraphCMR, paper | - | 70.2 | - | - | - |" in text
+    assert text.count(", paper") == 19
     content = json.loads((tmp_path / "scores" / "scores.json").read_text())
     one = content["sets"][0]
     assert one["protocol"]["regressor"] is False
@@ -257,14 +258,29 @@ def test_the_command_writes_a_table_and_json(stored, tmp_path, capsys):
 
 
 def test_tables_know_the_papers_rows():
-    assert set(paper_tables.PAPER_IV) == set(TABLE_IV)
-    assert [len(rows) for rows in paper_tables.ABLATIONS.values()] == [4, 5, 16]
-    for table, names in (
-        (1, ["STAF, paper, trained with 3DPW"]),
-        (3, ["STAF, paper, without 3DPW"]),
-    ):
-        assert [row.name for row in paper_tables.paper_rows("3dpw", table)] == names
+    assert [len(rows) for rows in paper_tables.ABLATIONS.values()] == [4, 6, 12]
+    for number, rows in paper_tables.ABLATIONS.items():
+        assert list(paper_tables.PUBLISHED[number]) == list(rows)
+    assert [len(paper_tables.paper_rows(*one)) for one in (("3dpw", 1), ("h36m", 3))] == [19, 6]
     assert [row.pa_mpjpe_mm for row in paper_tables.paper_rows("mpii3d")] == [59.6, 58.8]
+
+
+def test_a_table_without_rows_for_a_set_is_refused(stored, tmp_path):
+    words = [str(stored / "weights"), "--body", "open-neutral", "--out", str(tmp_path / "scores"),
+             "--data", f"3dpw={stored / 'cache'}", "--table", "3"]  # fmt: skip
+    with pytest.raises(EvaluationError, match="Table III of the paper has no rows for 3dpw"):
+        room.main(words)
+    assert not (tmp_path / "scores").exists()
+
+
+def test_sizes_are_told_beside_the_papers(stored, tmp_path, capsys):
+    words = [str(stored / "weights"), "--body", "open-neutral", "--table", "2"]
+    room.main([*words, "--out", str(tmp_path / "sizes")])
+    content = json.loads((tmp_path / "sizes" / "table-2.json").read_text())
+    assert content["bytes"] == 4 * content["parameters"] > 0
+    said = capsys.readouterr().out
+    assert f"| {content['parameters'] / 1e6:.2f} | {content['bytes'] / 1e6:.1f} |" in said
+    assert "| TCMR, paper | 108.89 | 1073.0 |" in said
 
 
 # What cannot be scored says why

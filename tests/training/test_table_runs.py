@@ -129,7 +129,7 @@ def test_a_recipe_without_a_base_is_a_usage_error(tmp_path, trainer, capsys):
 
 
 def test_folders_are_named_after_rows():
-    assert table_runs.folder_name("MPS-Net (MoCA + HAFI)") == "mps-net-moca-hafi"
+    assert table_runs.folder_name("TCFM1 + SAFM2") == "tcfm1-safm2"
     names = [table_runs.folder_name(name) for name in stage_video.ROWS]
     assert len(set(names)) == len(names)
 

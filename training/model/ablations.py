@@ -12,7 +12,6 @@ al., CVPR 2022).  The paper does not say where APM stands beside MoCA; here it t
 """
 
 from dataclasses import dataclass
-from itertools import product
 from typing import Literal
 
 from torch import Tensor, nn
@@ -33,19 +32,21 @@ TABLE_IV = {
 }
 """What each part brings: configurations by the paper's names."""
 
-_STAGES = (None, 1, 2, 3)
-
-
-def _name(tcfm: int | None, safm: int | None) -> str:
-    parts = [f"{module}{stage}" for module, stage in (("TCFM", tcfm), ("SAFM", safm)) if stage]
-    return " + ".join(parts) or "neither"
-
-
 TABLE_VI = {
-    _name(tcfm, safm): StafConfig(tcfm_stage=tcfm, safm_stage=safm)
-    for tcfm, safm in product(_STAGES, _STAGES)
+    "TCFM1": StafConfig(tcfm_stage=1, safm_stage=None),
+    "TCFM1 + SAFM1": StafConfig(tcfm_stage=1, safm_stage=1),
+    "TCFM1 + SAFM2": StafConfig(tcfm_stage=1, safm_stage=2),
+    "TCFM1 + SAFM3": StafConfig(tcfm_stage=1, safm_stage=3),
+    "TCFM2": StafConfig(tcfm_stage=2, safm_stage=None),
+    "TCFM2 + SAFM2": StafConfig(tcfm_stage=2, safm_stage=2),
+    "TCFM2 + SAFM3": StafConfig(tcfm_stage=2, safm_stage=3),
+    "TCFM3": StafConfig(tcfm_stage=3, safm_stage=None),
+    "TCFM3 + SAFM3": StafConfig(tcfm_stage=3, safm_stage=3),
+    "SAFM1": StafConfig(tcfm_stage=None, safm_stage=1),
+    "SAFM2": StafConfig(tcfm_stage=None, safm_stage=2),
+    "SAFM3": StafConfig(tcfm_stage=None, safm_stage=3),
 }
-"""Where the fusions stand: every combination of stages, named like "TCFM1 + SAFM2"."""
+"""Where the fusions stand: the paper's twelve, SAFM never before TCFM."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ TABLE_V = {
     "HMR": PooledConfig(),
     "HMR + HAFI": PooledConfig("HAFI"),
     "HMR + APM": PooledConfig("APM"),
-    "MPS-Net (MoCA + HAFI)": PooledConfig("HAFI", moca=True),
-    "MoCA + APM": PooledConfig("APM", moca=True),
+    "MPS-Net without HAFI": PooledConfig(moca=True),
+    "MPS-Net with HAFI": PooledConfig("HAFI", moca=True),
+    "MPS-Net with APM": PooledConfig("APM", moca=True),
 }
 """Fusions on pooled features: configurations of `PooledNetwork` by name."""
 

@@ -1,61 +1,36 @@
-"""The paper's numbers, and ours beside them (Yao et al. 2024, Tables I, III, IV; millimetres).
-
-The tables also print other authors' methods; here are the rows of STAF itself.  What could not be
-read of the paper is None: accelerations on MPI-INF-3DHP, all of Tables V and VI.
-"""
+"""Tables as markdown: our numbers beside the paper's, in millimetres."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
 from staf_backend.staf.config import StafConfig
-from training.model.ablations import TABLE_IV, TABLE_V, TABLE_VI, PooledConfig
+from training.model import ablations
+from training.model.ablations import PooledConfig
+from training.scoring import paper_numbers
 from training.scoring.metrics import Summary
+from training.scoring.paper_numbers import PaperRow, SizeRow
 from training.scoring.scoring import SetScores
 
-
-@dataclass(frozen=True)
-class PaperRow:
-    """One row for one set.
-
-    `with_3dpw`: whether 3DPW's training videos were learnt from (a star in the paper), None where
-    it is not said.  The acceleration error is per frame squared, whatever the paper's head says.
-    """
-
-    name: str
-    data: str
-    mpjpe_mm: float
-    pa_mpjpe_mm: float
-    pve_mm: float | None = None
-    acceleration_mm_per_frame2: float | None = None
-    with_3dpw: bool | None = None
-
-
-COMPARISONS = (
-    PaperRow("STAF, paper, trained with 3DPW", "3dpw", 80.6, 48.0, 95.3, 8.2, True),
-    PaperRow("STAF, paper, without 3DPW", "3dpw", 81.2, 48.7, 96.0, 8.2, False),
-    PaperRow("STAF, paper, trained with 3DPW", "mpii3d", 93.7, 59.6, None, None, True),
-    PaperRow("STAF, paper, without 3DPW", "mpii3d", 92.4, 58.8, None, None, False),
-    PaperRow("STAF, paper", "h36m", 70.4, 44.5, None, 4.8),
-)
-"""Rows of Tables I and III."""
-
-PAPER_IV = {
-    "base": PaperRow("base", "3dpw", 83.5, 49.3, 99.5, 27.5, True),
-    "base + APM": PaperRow("base + APM", "3dpw", 81.8, 48.4, 96.9, 8.1, True),
-    "base + STAF": PaperRow("base + STAF", "3dpw", 82.3, 48.8, 97.8, 24.7, True),
-    "base + STAF + APM": PaperRow("base + STAF + APM", "3dpw", 80.6, 48.0, 95.3, 8.2, True),
-}
-"""Table IV by the names of `ablations.TABLE_IV`, on 3DPW."""
-
 ABLATIONS: dict[int, Mapping[str, StafConfig | PooledConfig]] = {
-    4: TABLE_IV,
-    5: TABLE_V,
-    6: TABLE_VI,
+    4: ablations.TABLE_IV,
+    5: ablations.TABLE_V,
+    6: ablations.TABLE_VI,
 }
 """Tables whose rows are networks to be trained, by number."""
-TABLES = (1, 3, *ABLATIONS)
-"""Tables that can be regenerated.  I compares with 3DPW's videos learnt from, III without."""
+PUBLISHED: dict[int, Mapping[str, PaperRow]] = {
+    4: paper_numbers.TABLE_IV,
+    5: paper_numbers.TABLE_V,
+    6: paper_numbers.TABLE_VI,
+}
+"""The paper's rows of those tables, by the same names; on 3DPW."""
+COMPARISONS: dict[int, Mapping[str, Sequence[PaperRow]]] = {
+    1: paper_numbers.TABLE_I,
+    3: paper_numbers.TABLE_III,
+}
+"""Tables that compare given weights with other methods, by number, then by protocol."""
+TABLES = (1, 2, 3, *ABLATIONS)
+"""Tables that can be regenerated.  II is of sizes and needs no data."""
+ROMAN = {1: "I", 2: "II", 3: "III", 4: "IV", 5: "V", 6: "VI"}
 
 _COLUMNS = (
     ("mpjpe_mm", "MPJPE mm"),
@@ -67,9 +42,21 @@ _COLUMNS = (
 
 
 def paper_rows(data: str, table: int | None = None) -> tuple[PaperRow, ...]:
-    """The paper's rows of STAF for a set; those of a comparing table (1, 3), or all."""
-    wanted = {1: (True, None), 3: (False, None)}.get(table or 0, (True, False, None))
-    return tuple(row for row in COMPARISONS if row.data == data and row.with_3dpw in wanted)
+    """The paper's rows for a set.
+
+    Args:
+        data: the protocol's name.
+        table: 1 or 3 for all rows of that table; None for those of STAF alone, of any table.
+
+    Raises:
+        ValueError: the table has no rows for that set.
+    """
+    if table is not None:
+        if data not in COMPARISONS[table]:
+            raise ValueError(f"Table {ROMAN[table]} of the paper has no rows for {data}")
+        return tuple(COMPARISONS[table][data])
+    rows = [row for table in COMPARISONS.values() for row in table.get(data, ())]
+    return tuple(row for row in rows if row.name == "STAF")
 
 
 def set_table(scores: SetScores, name: str, data: str, table: int | None = None) -> str:
@@ -79,26 +66,50 @@ def set_table(scores: SetScores, name: str, data: str, table: int | None = None)
         scores: ours.
         name: of our row.
         data: the protocol's name, by which the paper's rows are found.
-        table: 1 or 3 for that table's rows only.
+        table: 1 or 3 for all rows of that table; else STAF's alone.
+
+    Raises:
+        ValueError: the table has no rows for that set.
     """
     head = f"### {scores.name}\n\n{_counts(scores)}\n\n"
     rows = [
         (name, asdict(scores.summary)),
-        *((row.name, asdict(row)) for row in paper_rows(data, table)),
+        *((_of_paper(row), asdict(row)) for row in paper_rows(data, table)),
     ]
     return head + _markdown(rows)
 
 
 def ablation_table(number: int, found: Mapping[str, Summary], data: str) -> str:
     """Markdown: every row of Table IV, V or VI that is there, the paper's number beside ours."""
-    rows: list[tuple[str, Mapping[str, Any]]] = []
+    rows: list[tuple[str, Mapping[str, object]]] = []
     for name in ABLATIONS[number]:
         if name in found:
             rows.append((name, asdict(found[name])))
-        if number == 4:
-            rows.append((f"{name}, paper on 3DPW", asdict(PAPER_IV[name])))
-    roman = {4: "IV", 5: "V", 6: "VI"}[number]
-    return f"### Table {roman} on {data}\n\n" + _markdown(rows)
+        rows.append((f"{name}, paper on 3DPW", asdict(PUBLISHED[number][name])))
+    return f"### Table {ROMAN[number]} on {data}\n\n" + _markdown(rows)
+
+
+def size_table(name: str, parameters: int, size_bytes: int) -> str:
+    """Markdown: Table II, our row first.
+
+    Args:
+        name: of our row.
+        parameters: of the encoder and the network.
+        size_bytes: of them as they are kept.
+    """
+    ours = SizeRow(name, parameters / 1e6, size_bytes / 1e6)
+    lines = ["### Table II\n\n|  | parameters M | size MB |\n| --- | ---: | ---: |\n"]
+    lines += [
+        f"| {row.name}{', paper' if row is not ours else ''} | {row.parameters_m:.2f} "
+        f"| {row.size_mb:.1f} |\n"
+        for row in (ours, *paper_numbers.TABLE_II)
+    ]
+    return "".join(lines)
+
+
+def _of_paper(row: PaperRow) -> str:
+    learnt = {True: ", trained with 3DPW", False: ", without 3DPW", None: ""}[row.with_3dpw]
+    return f"{row.name}, paper{learnt}"
 
 
 def _counts(scores: SetScores) -> str:
@@ -109,7 +120,7 @@ def _counts(scores: SetScores) -> str:
     return text + (f"; left out: {', '.join(said)}" if said else "")
 
 
-def _markdown(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
+def _markdown(rows: Iterable[tuple[str, Mapping[str, object]]]) -> str:
     lines: list[Sequence[str]] = [("", *(head for _, head in _COLUMNS))]
     lines.append(("---", *("---:" for _ in _COLUMNS)))
     for name, values in rows:
@@ -117,5 +128,5 @@ def _markdown(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+def _number(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, int | float) else "-"
