@@ -90,7 +90,10 @@ TABLE_III: dict[str, tuple[PaperRow, ...]] = {
 
 
 def _rows(*rows: tuple[str, float, float, float, float]) -> dict[str, PaperRow]:
-    return {name: PaperRow(name, *numbers) for name, *numbers in rows}
+    return {
+        name: PaperRow(name, pa, mpjpe, pve, acceleration)
+        for name, pa, mpjpe, pve, acceleration in rows
+    }
 
 
 TABLE_IV = _rows(
