@@ -18,6 +18,7 @@ You will see one line a video.  The exit code is 0 only if every video went well
 script breaks (a missing file, a wrong version), unless --python-exit-code stands *before* --python.
 """
 
+import _thread
 import argparse
 import json
 import os
@@ -28,18 +29,24 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import bpy
 import numpy as np
 
 INTERRUPTED = 130
+KNOCK = signal.SIGBREAK if sys.platform == "win32" else signal.SIGALRM
+"""A signal that nobody else uses here; it never leaves Python."""
+KNOCK_S = 0.02
+"""Chosen: as often as the add-on looks whether the backend is done."""
 _interrupted = False
 _waiting = False
 
 
 def main() -> int:
     signal.signal(signal.SIGINT, _interrupt)  # Blender's own would only set a flag
+    signal.signal(KNOCK, _end_waiting)
     options = _options()
     _enable_add_on()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +67,19 @@ def _interrupt(*_) -> None:
     global _interrupted
     _interrupted = True
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if _waiting:
+    _thread.start_new_thread(_knock, ())
+
+
+def _knock() -> None:
+    """Have `_end_waiting` called, time and again, until nobody waits any more."""
+    while _waiting:
+        _thread.interrupt_main(KNOCK)
+        time.sleep(KNOCK_S)
+
+
+def _end_waiting(_signal: int, frame: FrameType | None) -> None:
+    """End the wait for the backend, where nothing else is going on."""
+    if frame is not None and frame.f_code.co_name == "wait_for":
         raise KeyboardInterrupt
 
 

@@ -31,6 +31,16 @@ _SMALLEST_NETWORK = bytes.fromhex(
 """y = x, one float: an ONNX file (IR 8, opset 13) of one Identity, to see what a device says."""
 
 
+_kept: dict[tuple[Path, str, int | None], "InferenceSession"] | None = None
+"""Sessions that stay open, in a process that asked for it."""
+
+
+def keep_networks_open() -> None:
+    """From now on a network that was opened stays so, for the next clip of this process."""
+    global _kept
+    _kept = {} if _kept is None else _kept
+
+
 def providers() -> tuple[str, ...]:
     """What this installation of ONNX Runtime was built for, in its own names."""
     import onnxruntime
@@ -58,6 +68,15 @@ def open_network(
     Raises:
         AssetError: the device is not available, or the file is not a network.
     """
+    if _kept is None:
+        return _opened(path, device, threads)
+    key = (path, device, threads)
+    if key not in _kept:
+        _kept[key] = _opened(path, device, threads)
+    return _kept[key]
+
+
+def _opened(path: Path, device: str, threads: int | None) -> "InferenceSession":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

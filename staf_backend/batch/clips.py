@@ -1,0 +1,128 @@
+"""Which clips there are, and where each one's files go: outputs mirror folders, and never meet.
+
+FOLDER, LIST.txt, VIDEO ...  ──find_clips──►  Clip(source, place) ...
+"""
+
+import fnmatch
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from staf_backend.video.error import VideoError
+
+PATTERNS = ("*.mp4", "*.mov", "*.mkv", "*.webm", "*.avi", "*.m4v")
+"""Of a folder's videos, in lower case; those of the add-on's file browser."""
+_ENDINGS = re.compile(r"(-\d+|\.\d+|_amass)+$")
+"""What `motion.names` and `export.deliver` put behind a clip's name."""
+_LONGEST_LIST_BYTES = 64_000_000
+"""Of a list of clips.  Chosen: several hundred thousand paths."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video, and where its files go.
+
+    Attributes:
+        source: absolute path.
+        place: path below the output folder, with "/" and without suffix.
+    """
+
+    source: Path
+    place: str
+
+
+def find_clips(
+    given: Sequence[Path], patterns: Sequence[str], depth: int | None, out: Path
+) -> list[Clip]:
+    """Every clip of folders, lists and videos, once, in order.
+
+    Args:
+        given: folders to walk; lists, text files with a path a line; videos.
+        patterns: of names in folders, any case; names that begin with a dot are left out.
+        depth: how many folders deep, 0 for no folder in the folder; None is all the way.
+        out: not walked into.
+
+    Raises:
+        VideoError: a path is missing, a list cannot be read, or there is no clip at all.
+    """
+    roots, sources = [], {}
+    for path in _with_lists(given):
+        whole = path.absolute()
+        if whole.is_dir():
+            roots.append(whole)
+            sources |= dict.fromkeys(_walk(whole, patterns, depth, out.resolve()))
+        else:
+            roots.append(whole.parent)
+            sources[whole] = None
+    if not sources:
+        raise VideoError("There is no video in it.", f"Patterns tried: {' '.join(patterns)}.")
+    return _placed(list(sources), Path(os.path.commonpath(roots)))
+
+
+def _with_lists(given: Sequence[Path]) -> Iterator[Path]:
+    for path in given:
+        if path.suffix.lower() == ".txt" and path.is_file():
+            yield from _listed(path)
+        elif path.exists():
+            yield path
+        else:
+            raise VideoError(f"{path} does not exist.", "Check the path.")
+
+
+def _listed(path: Path) -> Iterator[Path]:
+    """Paths of a list, relative ones from where it lies; lines with # in front are remarks.  What
+    is missing is told when its turn comes."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LONGEST_LIST_BYTES + 1).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise VideoError(
+            f"The list {path} cannot be read: {error}.", "Write it as UTF-8."
+        ) from error
+    if len(text) > _LONGEST_LIST_BYTES or "\0" in text:
+        raise VideoError(f"{path} is no list of clips.", "Write one path a line.")
+    for line in text.splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            yield path.parent / line.strip()
+
+
+def _walk(root: Path, patterns: Sequence[str], depth: int | None, out: Path) -> Iterator[Path]:
+    for where, folders, names in os.walk(root):
+        level = len(Path(where).relative_to(root).parts)
+        deeper = depth is None or level < depth
+        folders[:] = sorted(
+            name
+            for name in folders
+            if deeper and not name.startswith(".") and Path(where, name).resolve() != out
+        )
+        for name in sorted(names):
+            lower = name.lower()
+            matches = any(fnmatch.fnmatchcase(lower, pattern.lower()) for pattern in patterns)
+            if matches and not name.startswith("."):
+                yield Path(where, name)
+
+
+def _placed(sources: Sequence[Path], shared: Path) -> list[Clip]:
+    """Clips whose files could meet keep their suffixes, and then get numbers."""
+    shorts = [source.relative_to(shared).with_suffix("").as_posix() for source in sources]
+    uses = Counter(map(_root, shorts))
+    taken: set[str] = set()
+    clips = []
+    for source, short in zip(sources, shorts, strict=True):
+        whole = source.relative_to(shared).as_posix()
+        name = place = short if uses[_root(short)] == 1 else whole
+        number = 1
+        while _root(place) in taken:
+            number += 1
+            place = f"{name}~{number}"
+        taken.add(_root(place))
+        clips.append(Clip(source, place))
+    return clips
+
+
+def _root(place: str) -> str:
+    """What all its files' names begin with, in small letters: some disks know no others."""
+    return _ENDINGS.sub("", place).casefold()

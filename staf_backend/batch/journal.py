@@ -1,0 +1,108 @@
+"""What became of every clip, one JSON object a line, only ever appended.
+
+OUT/.staf-batch/journal.jsonl:
+
+    {"event": "moving", "place", "files"}       before results are moved into place
+    {"event": "done", "place", "files", ...}    after that
+    {"event": "failed", "place", "kind", "message", ...}
+
+Whatever moment a machine dies at, the lines that are whole tell what to do next; a torn last line
+is passed over.
+"""
+
+import json
+import logging
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+from staf_backend.files.atomic import OutputError, make_folder
+from staf_backend.files.lock import lock
+from staf_backend.files.strict_json import read_json_text
+
+_log = logging.getLogger(__name__)
+FOLDER = ".staf-batch"
+"""In the output folder: everything that is no result."""
+
+
+class Journal:
+    """The journal of an output folder, which one batch at a time may write.
+
+    Opening it sweeps what an interrupted batch left behind.
+
+    Raises:
+        OutputError: the folder cannot be written to, or another batch is at work in it.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = make_folder(out).resolve()
+        self._path = make_folder(self.out / FOLDER) / "journal.jsonl"
+        self._writing = threading.Lock()
+        self._last: dict[str, dict[str, Any]] = {}
+        self._files: dict[str, set[str]] = {}
+        try:
+            self._file = self._path.open("ab+")
+        except OSError as error:
+            raise OutputError.from_os(self._path, error) from error
+        if not lock(self._file):
+            self._file.close()
+            raise OutputError(f"Another batch is writing to {out}.", "Wait for it, or end it.")
+        self._read()
+        shutil.rmtree(self.work, ignore_errors=True)
+        make_folder(self.work)
+
+    @property
+    def work(self) -> Path:
+        """Where workers write before results are moved into place."""
+        return self.out / FOLDER / "work"
+
+    def log_of(self, place: str) -> Path:
+        """The log file of a clip."""
+        return self.out / FOLDER / "logs" / f"{place}.log"
+
+    def last(self, place: str) -> dict[str, Any] | None:
+        """The last "done" or "failed" of a place."""
+        return self._last.get(place)
+
+    def files_of(self, place: str) -> set[str]:
+        """Every file that this place may ever have put there, relative to the output folder."""
+        return self._files.get(place, set())
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append an entry.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        line = json.dumps(entry, allow_nan=False).encode() + b"\n"
+        with self._writing:
+            try:
+                self._file.write(line)
+                self._file.flush()
+            except OSError as error:
+                raise OutputError.from_os(self._path, error) from error
+            self._take(entry)
+
+    def close(self) -> None:
+        """Remove what is no result, and let go of the folder."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        self._file.close()
+
+    def _read(self) -> None:
+        self._file.seek(0)
+        line = b"\n"
+        for line in self._file:
+            try:
+                self._take(read_json_text(line))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                _log.info("%s: a line that was cut off is passed over", self._path)
+        if not line.endswith(b"\n"):
+            self._file.write(b"\n")
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        place, event = entry["place"], entry["event"]
+        if event in ("moving", "done"):
+            self._files.setdefault(place, set()).update(entry["files"])
+        if event in ("done", "failed"):
+            self._last[place] = entry

@@ -1,0 +1,89 @@
+"""What became of a batch: report.json for programs, report.html and a table for people."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from staf_backend import __version__
+from staf_backend.batch.clips import Clip
+from staf_backend.batch.journal import FOLDER
+from staf_backend.batch.report_html import page
+from staf_backend.files.atomic import replace_atomically
+from staf_backend.files.limits import shown
+
+SCHEMA = 1
+"""Version of report.json; it grows when a word changes its meaning or goes."""
+_KEPT = ("kind", "message", "advice", "files", "people", "stages_s", "seconds", "source_sha256")
+_MOST_FAILURES = 20
+"""In the table.  Chosen: a screen; the report has all."""
+
+
+def values(
+    clips: Sequence[Clip],
+    entries: Mapping[str, tuple[dict[str, Any], bool]],
+    seconds: float,
+    workers: int,
+) -> dict[str, Any]:
+    """The report, clips in order of their places, whoever was done first.
+
+    Args:
+        clips: all of the batch.
+        entries: place -> the journal's entry, and whether an earlier run made it.
+        seconds: how long this run took.
+        workers: of this run.
+    """
+    told = []
+    for clip in sorted(clips, key=lambda clip: clip.place):
+        entry, before = entries.get(clip.place, ({"event": "waiting"}, False))
+        told.append(
+            {"place": clip.place, "source": str(clip.source), "status": entry["event"]}
+            | {"before": before, "log": f"{FOLDER}/logs/{clip.place}.log"}
+            | {word: entry[word] for word in _KEPT if word in entry}
+            | {"thumbnail": entry.get("thumbnail", "")}
+        )
+    states = Counter(one["status"] for one in told)
+    totals = {
+        "clips": len(told),
+        **{state: states[state] for state in ("done", "failed", "waiting")},
+        "before": sum(one["before"] for one in told),
+        "people": sum(len(one.get("people", ())) for one in told),
+        "seconds": round(seconds, 3),
+        "workers": workers,
+    }
+    head = {"report": "staf batch", "schema": SCHEMA, "version": __version__}
+    return head | {"totals": totals, "clips": told}
+
+
+def write(out: Path, report: dict[str, Any]) -> None:
+    """Write report.json, without pictures, and report.html.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    clips = [
+        {word: value for word, value in one.items() if word != "thumbnail"}
+        for one in report["clips"]
+    ]
+    with replace_atomically(out / "report.json") as temporary:
+        text = json.dumps(report | {"clips": clips}, indent=1, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    with replace_atomically(out / "report.html") as temporary:
+        temporary.write_text(page(report), encoding="utf-8")
+
+
+def summary(report: dict[str, Any]) -> str:
+    """A table for the terminal."""
+    totals = report["totals"]
+    lines = [f"{word:<10}{totals[word]:>8}" for word in ("clips", "done", "failed", "waiting")]
+    lines.append(f"{'before':<10}{totals['before']:>8}  (done or failed in an earlier run)")
+    lines.append(f"{'seconds':<10}{totals['seconds']:>8.1f}  ({totals['workers']} workers)")
+    failures = [one for one in report["clips"] if one["status"] == "failed"]
+    lines += [
+        f"failed: {shown(one['place'])}: {shown(one['message'])}"
+        for one in failures[:_MOST_FAILURES]
+    ]
+    if len(failures) > _MOST_FAILURES:
+        lines.append(f"... and {len(failures) - _MOST_FAILURES} more: see report.html")
+    return "\n".join(lines)

@@ -1,0 +1,172 @@
+"""Where clips go, what a torn journal tells, who waits for whom, and each system's branch."""
+
+import json
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from staf_backend.batch import report_html
+from staf_backend.batch.clips import PATTERNS, find_clips
+from staf_backend.batch.journal import Journal
+from staf_backend.batch.schedule import Schedule
+from staf_backend.files.atomic import OutputError
+from staf_backend.runtime import processes
+from staf_backend.video.error import VideoError
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def places(given: list[Path], out: Path, depth: int | None = None) -> list[str]:
+    return [clip.place for clip in find_clips(given, PATTERNS, depth, out)]
+
+
+def test_places_mirror_folders_and_never_meet(tmp_path):
+    folder = touch(
+        tmp_path / "in", "a.mp4", "a.MOV", "b.mp4", "b-1.mp4", "x/c.mp4", "x/y/C.mp4", ".d.mp4"
+    )
+    found = places([folder], tmp_path / "out")
+    assert found == ["a.MOV", "a.mp4", "b-1.mp4", "b.mp4", "x/c", "x/y/C"]
+    assert places([folder], tmp_path / "out", depth=0) == found[:4]
+    assert places([folder], folder / "x") == found[:4], "the output folder is not walked"
+
+
+@pytest.mark.parametrize("names", [("a.mp4", "A.mp4"), ("a.mp4", "a.mp4-1.mp4", "a.mp4.mp4")])
+def test_names_that_some_disks_take_for_one(tmp_path, names):
+    found = places([touch(tmp_path, *names)], tmp_path / "out")
+    assert len({place.casefold() for place in found}) == len(names)
+
+
+def test_a_list_names_clips_and_folders_from_where_it_lies(tmp_path):
+    touch(tmp_path, "in/a.mp4", "in/deep/b.mp4", "c.mp4")
+    (tmp_path / "clips.txt").write_text("# tonight\nin/deep\n\nc.mp4\nmissing.mp4\n")
+    found = find_clips([tmp_path / "clips.txt"], PATTERNS, None, tmp_path / "out")
+    assert [clip.place for clip in found] == ["in/deep/b", "c", "missing"]
+
+
+def test_a_list_that_is_none_is_told(tmp_path):
+    (tmp_path / "clips.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(VideoError, match=r"clips\.txt"):
+        find_clips([tmp_path / "clips.txt"], PATTERNS, None, tmp_path)
+
+
+def test_a_torn_journal_is_taken_up(tmp_path):
+    journal = Journal(tmp_path)
+    journal.write({"event": "done", "place": "a", "files": {"a.glb": "1"}})
+    journal.close()
+    path = tmp_path / ".staf-batch" / "journal.jsonl"
+    whole = path.read_bytes()
+    for cut in range(1, 40, 7):
+        path.write_bytes(whole + whole[:-cut])
+        journal = Journal(tmp_path)
+        assert journal.last("a") == json.loads(whole)
+        journal.write({"event": "failed", "place": "b", "message": "no"})
+        journal.close()
+        again = Journal(tmp_path)
+        assert again.last("b") is not None, cut
+        again.close()
+
+
+def test_rubbish_in_a_journal_is_passed_over(tmp_path):
+    Journal(tmp_path).close()
+    path = tmp_path / ".staf-batch" / "journal.jsonl"
+    path.write_bytes(b'[1]\n"x"\n{"event": "done"}\n' + b"[" * 100_000 + b"\n\xff\xfe\n")
+    journal = Journal(tmp_path)
+    assert journal.last("a") is None
+    with pytest.raises(OutputError, match="Another batch"):
+        Journal(tmp_path)
+    journal.close()
+
+
+class CountingSlot:
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def run(self, order: dict) -> dict:
+        return order
+
+    def rest(self) -> None:
+        self.rested = True
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def test_passing_faults_are_tried_again_and_every_clip_ends_once(tmp_path):
+    clips = find_clips(
+        [touch(tmp_path, *(f"{n:02}.mp4" for n in range(40)))], PATTERNS, 0, tmp_path
+    )
+    ended: list[str] = []
+    tries: dict[str, int] = {}
+    lock = threading.Lock()
+
+    def attempt(clip, _slot, last):
+        with lock:
+            tries[clip.place] = tries.get(clip.place, 0) + 1
+            if clip.place.endswith("3") and not last:
+                return True
+            ended.append(clip.place)
+            return False
+
+    slots = [CountingSlot() for _ in range(4)]
+    Schedule(clips, slots, attempt, (0.01, 0.02)).run()
+    assert sorted(ended) == [clip.place for clip in clips]
+    assert {place for place, count in tries.items() if count == 3} == {"03", "13", "23", "33"}
+    assert all(slot.stopped for slot in slots)
+
+
+def test_an_error_of_the_driver_ends_the_batch(tmp_path):
+    clips = find_clips([touch(tmp_path, "a.mp4", "b.mp4")], PATTERNS, 0, tmp_path)
+
+    def attempt(_clip, _slot, _last):
+        raise OutputError("the disk is full.")
+
+    with pytest.raises(OutputError):
+        Schedule(clips, [CountingSlot()], attempt).run()
+
+
+def test_names_of_files_are_text_in_the_page():
+    clip = {
+        "place": "<script>\udcff",
+        "status": "failed",
+        "message": "<b>&",
+        "before": False,
+        "log": "a b",
+        "thumbnail": "",
+    }
+    totals = {"clips": 1, "done": 0, "failed": 1, "waiting": 0, "people": 0, "seconds": 1.0}
+    page = report_html.page({"totals": totals | {"workers": 1}, "clips": [clip], "version": "0"})
+    page.encode()
+    assert page.count("<script>") == 1
+    assert "&lt;b&gt;&amp;" in page
+
+
+def test_groups_of_every_system():
+    assert processes.group_options("linux") == (True, 0)
+    assert processes.group_options("darwin") == (True, 0)
+    assert processes.group_options("win32") == (False, 0x200)
+
+
+def test_memory_as_every_system_tells_it(monkeypatch):
+    told = {"ps": " 2048\n", "tasklist": '"python.exe","4711","Console","1","123,456 K"\n'}
+    monkeypatch.setattr(processes, "_output", lambda command: told[command[0]])
+    assert processes.memory_bytes(4711, "darwin") == 2048 * 1024
+    assert processes.memory_bytes(4711, "win32") == 123_456 * 1024
+    told |= {"ps": "", "tasklist": "INFO: No tasks are running.\n"}
+    assert processes.memory_bytes(4711, "darwin") == 0
+    assert processes.memory_bytes(4711, "win32") == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_memory_of_this_process():
+    import os
+
+    assert 10e6 < processes.memory_bytes(os.getpid()) < 10e9
+    assert processes.memory_bytes(2**22 + 1) == 0
