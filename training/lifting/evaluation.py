@@ -4,17 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from staf_backend.body.markers import indices
 from staf_backend.geometry.skeleton import SMPL, forward_kinematics, parent_relative
 from staf_backend.landmarks.lift import Lifter
 from staf_backend.landmarks.lifted import Guess
 from staf_backend.runtime.onnx_session import open_network
+from training.lifting.losses import bends
 from training.moves.mocap import Clip, Sampler
 from training.moves.scenes import Cameras, Figure, Scenes, place
 from training.moves.variety import NONE, Variety, vary
 from training.scoring.metrics import mpjpe_mm, pa_mpjpe_mm
-from training.simulated.landmark_noise import MEASURED, Noise, observe
+from training.simulated.landmark_noise import MEASURED, Noise, as_cropped, observe
 
 _SCORED = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 _MARKERS = indices(*_SCORED)
@@ -31,6 +33,8 @@ _STRIDE = 12
 """Frames between the starts of windows (chosen: windows of 32 then overlap by two thirds)."""
 _SEED = 5
 """Of the draws, so that all networks are shown the same (chosen)."""
+_STRAIGHT_DEG, _BENT_DEG = 20.0, 60.0
+"""Knees and elbows bent by less are called straight, by more bent (chosen: a stance, a squat)."""
 _STANDS = 0.5
 """Probability of contact from which a foot is said to stand (chosen: the even one)."""
 
@@ -44,7 +48,8 @@ def evaluate(network: Path, clips: list[Clip], figure: Figure) -> dict[str, dict
     Returns:
         by test: MPJPE and PA-MPJPE over 12 joints about the hips, millimetres, of landmarks and
         network (also shown no world points), errors of rotations and up in degrees beside what the
-        network expected, F1 of contact.
+        network expected, degrees by which straight and bent knees and elbows come out too bent
+        (negative: too straight), F1 of contact.
     """
     lifter = Lifter(open_network(network, threads=1))
     return {
@@ -64,15 +69,16 @@ def _test(
     rng = np.random.default_rng(_SEED)
     sampler = Sampler(clips)
     scenes = place(vary(sampler.every(_STRIDE), sampler, variety, rng), figure, cameras, rng)
-    windows = observe(scenes, noise, cameras.focal_error, rng)
+    windows = as_cropped(observe(scenes, noise, cameras.focal_error, rng))
     guess = lifter.guess(windows)
     numbers = {"windows": float(len(scenes.betas))}
     numbers |= _positions("landmarks", windows.world_m[:, :, _MARKERS], scenes)
-    numbers |= _positions("network", joints_m(guess, figure)[:, :, _JOINTS], scenes)
+    placed = joints_m(guess, figure)
+    numbers |= _positions("network", placed[:, :, _JOINTS], scenes)
     flat = replace(windows, world_observed=np.zeros_like(windows.world_observed))
     alone = joints_m(lifter.guess(flat), figure)[:, :, _JOINTS]
     numbers |= _positions("network_without_world", alone, scenes)
-    numbers |= _directions(guess, scenes) | _contacts(guess, scenes)
+    numbers |= _directions(guess, scenes) | _bent(placed, scenes) | _contacts(guess, scenes)
     return {name: round(float(value), 3) for name, value in numbers.items()}
 
 
@@ -104,6 +110,26 @@ def _directions(guess: Guess, scenes: Scenes) -> dict[str, float]:
         "up_median_deg": float(np.median(up)),
         "up_expected_deg": float(np.degrees(guess.up_deviation_rad).mean()),
     }
+
+
+def _bent(placed_m: np.ndarray, scenes: Scenes) -> dict[str, float]:
+    """By how much knees and elbows are too bent, where they are straight and where they are bent.
+
+    Args:
+        placed_m: (N, W, 24, 3) the network's joints.
+        scenes: the truth; what it holds none of has no number.
+    """
+    found, true = (
+        np.degrees(bends(torch.from_numpy(np.float32(points))).numpy())
+        for points in (placed_m, scenes.joints_m)
+    )
+    numbers = {}
+    for name, columns in (("knees", slice(0, 2)), ("elbows", slice(2, 4))):
+        off, bend = (found - true)[..., columns], true[..., columns]
+        for how, which in (("straight", bend < _STRAIGHT_DEG), ("bent", bend > _BENT_DEG)):
+            if which.any():
+                numbers[f"{how}_{name}_off_deg"] = float(off[which].mean())
+    return numbers
 
 
 def _contacts(guess: Guess, scenes: Scenes) -> dict[str, float]:

@@ -17,6 +17,17 @@ from training.moves.scenes import Figure, Scenes
 _SEEN, _UNSEEN = 1.0, 0.25
 """Weights of frames of which the network saw something, and nothing (chosen: gaps are to be filled,
 but a quarter as hard)."""
+_HINGES = torch.tensor(
+    [
+        SMPL.indices(f"{side}_{a}", f"{side}_{b}", f"{side}_{c}")
+        for a, b, c in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist"))
+        for side in ("left", "right")
+    ]
+).T
+"""(3, 4) the joints before, at and behind each knee and elbow."""
+_BEND_RAD = 0.12
+"""Errors of a bend above this count less and less (chosen: 7 degrees, as far as two people who
+stand straight differ)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,7 @@ class Weights:
         deviation: of the log likelihood of rotation errors, and of up errors.
         up: per radian of error of the up direction.
         contact: of the cross entropy of contacts.
+        bends: per radian of small errors of how far knees and elbows are bent, see `bend_losses`.
     """
 
     joints: float = 10.0
@@ -42,6 +54,7 @@ class Weights:
     deviation: float = 0.05
     up: float = 1.0
     contact: float = 0.4
+    bends: float = 3.0
 
 
 class WindowTruth(NamedTuple):
@@ -111,7 +124,8 @@ def weighted_losses(
 ) -> dict[str, Tensor]:
     """Each loss, weighted; their sum is what training lowers."""
     frames = torch.where(truth.seen, _SEEN, _UNSEEN)
-    joints = _joints(lifting.rotations, truth.bones_m) - truth.joints_m
+    placed = _joints(lifting.rotations, truth.bones_m)
+    joints = placed - truth.joints_m
     own = _joints(lifting.rotations, shape.bones_m(lifting.betas)) - truth.joints_m
     turn = angles(lifting.rotations, truth.rotations)
     off = torch.linalg.vector_norm(lifting.up - truth.up, dim=-1)
@@ -132,7 +146,30 @@ def weighted_losses(
         ),
         "up": weights.up * off.mean(),
         "contact": weights.contact * _mean(contact, frames * truth.contact_known[:, None]),
+        "bends": weights.bends * _mean(bend_losses(placed, truth.joints_m), frames),
     }
+
+
+def bends(joints_m: Tensor) -> Tensor:
+    """How far knees and elbows (..., 4) are from straight, radians, of joints (..., 24, 3)."""
+    before, at, behind = (joints_m[..., joints, :] for joints in _HINGES)
+    inner, outer = (
+        functional.normalize(at - before, dim=-1),
+        functional.normalize(behind - at, dim=-1),
+    )
+    return 2 * torch.asin((_length(inner - outer) / 2).clamp(max=0.9999))
+
+
+def bend_losses(joints_m: Tensor, true_m: Tensor) -> Tensor:
+    """What wrong bends cost (N, W), in radians while they are small.
+
+    A limb that points at the camera looks the same straight and bent a little, and a bend is never
+    below zero: its mean, and the median that other losses lead to, are never straight.  This one
+    leads to the most frequent bend: beyond `_BEND_RAD` being wrong still further costs ever less
+    (the log likelihood of Cauchy's distribution, scaled to a slope of at most 1).
+    """
+    off = (bends(joints_m) - bends(true_m)) / _BEND_RAD
+    return _BEND_RAD * torch.log1p(off**2).mean(-1)
 
 
 def _joints(rotations: Tensor, bones_m: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ from staf_backend.staf.encoders.frame_lifter import FrameLifter
 from training.command import command_line
 from training.lifting.averaged import CLIP_NORM, Averaged, train_averaged
 from training.model.blazepose_plans import LIFTER
-from training.moves.mocap import split
+from training.moves.mocap import HELD_OUT, split
 from training.moves.scenes import figure_of, open_clips
 from training.run.config import LoopConfig
 from training.run.run_folder import reports, write_json
@@ -93,7 +93,7 @@ class FrameLifterConfig:
     world: float = 10.0
     joints: float = 20.0
     betas: float = 0.1
-    held_out: tuple[str, ...] = ("03", "07", "10", "12")
+    held_out: tuple[str, ...] = HELD_OUT
     begun_from: str = ""
 
     def __post_init__(self) -> None:
@@ -197,7 +197,7 @@ def feed(
 
 
 def train(
-    mocap: Path,
+    mocap: list[Path],
     out: Path,
     config: FrameLifterConfig,
     begin: Path | None = None,
@@ -207,7 +207,7 @@ def train(
     """Trains; returns the file of the weights.
 
     Args:
-        mocap: motion capture, see `mocap`.
+        mocap: files of motion capture, see `mocap`.
         out: folder of the run, made where missing.
         config: of the run; its `begun_from` is filled in.
         begin: a `lifter.safetensors` to begin from.
@@ -255,7 +255,9 @@ def arguments() -> argparse.ArgumentParser:
         prog="python -m training.lifting.train_frames", description=__doc__
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--mocap", type=Path, required=True, help="motion capture, .npz")
+    parser.add_argument(
+        "--mocap", type=Path, nargs="+", required=True, help="motion capture, .npz, or several"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--steps", type=int, default=FrameLifterConfig.steps)
     parser.add_argument("--seed", type=int, default=FrameLifterConfig.seed)

@@ -32,16 +32,17 @@ from training.lifting import evaluation
 from training.lifting.averaged import CLIP_NORM, Averaged, train_averaged
 from training.lifting.losses import Shape, Weights, WindowTruth, weighted_losses, window_truth
 from training.lifting.network import LiftNetwork, Size, export
-from training.moves.mocap import Clip, Sampler, split
+from training.moves.mocap import HELD_OUT, Clip, Sampler, split
 from training.moves.scenes import Cameras, Figure, figure_of, open_clips, place
 from training.moves.variety import Variety, vary
 from training.run.config import LoopConfig
 from training.run.run_error import RunError
 from training.run.run_folder import reports, write_json
-from training.simulated.landmark_noise import Noise, observe
+from training.simulated.landmark_noise import Noise, as_cropped, observe
 
 _log = logging.getLogger(__name__)
 STAGE = "window lifter"
+PRECISIONS = ("bfloat16", "float32")
 _REPORT_EVERY = 200
 """Steps between reports and saves (chosen: a minute of one core, LOG.md)."""
 _WARM_UP = 200
@@ -62,6 +63,7 @@ class WindowLifterConfig:
         no_world: chance that a window shows no world points (what "2D only" learns from).
         held_out: subjects that are not trained on.
         body: whose joints, markers and betas.
+        precision: of the network's products, "bfloat16" or "float32".
         begun_from: SHA-256 of the weights that the run began from; empty for fresh ones.
     """
 
@@ -73,8 +75,9 @@ class WindowLifterConfig:
     weight_decay: float = 0.02
     averaging: float = 0.999
     no_world: float = 0.2
-    held_out: tuple[str, ...] = ("03", "07", "10", "12")
+    held_out: tuple[str, ...] = HELD_OUT
     body: str = "open-neutral"
+    precision: str = "bfloat16"
     begun_from: str = ""
     size: Size = field(default_factory=Size)
     variety: Variety = field(default_factory=Variety)
@@ -86,6 +89,8 @@ class WindowLifterConfig:
         for name in ("steps", "minutes", "batch", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {PRECISIONS}, got {self.precision!r}")
 
     @property
     def loop(self) -> LoopConfig:
@@ -120,7 +125,7 @@ def draw_batch(
     rng = np.random.default_rng([config.seed, step])
     moves = vary(sampler.draw(config.batch, rng), sampler, config.variety, rng)
     scenes = place(moves, figure, config.cameras, rng)
-    windows = observe(scenes, config.noise, config.cameras.focal_error, rng)
+    windows = as_cropped(observe(scenes, config.noise, config.cameras.focal_error, rng))
     with_world = rng.random(config.batch) >= config.no_world
     turn = rotations_to_person(windows)
     inputs = torch.from_numpy(features(windows, turn, with_world))
@@ -134,10 +139,11 @@ class WindowObjective(Averaged[LiftNetwork]):
         torch.manual_seed(config.seed)
         super().__init__(LiftNetwork(config.size), config.averaging)
         self._shape, self._weights = Shape(figure), config.weights
+        self._half = config.precision == "bfloat16"
 
     def forward(self, batch: WindowLifterBatch) -> dict[str, Tensor]:
         """The weighted losses, and "total", their sum."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
             lifting = self.network(batch.features)
         parts = weighted_losses(lifting, batch.truth, self._shape, self._weights)
         return {**parts, "total": torch.stack(list(parts.values())).sum()}
@@ -162,7 +168,7 @@ def train_windows(
 
 
 def train(
-    mocap: Path,
+    mocap: list[Path],
     out: Path,
     config: WindowLifterConfig,
     begin: Path | None = None,
@@ -172,7 +178,7 @@ def train(
     """Train, export, evaluate; returns the path of the network.
 
     Args:
-        mocap: motion capture, see `mocap`.
+        mocap: files of motion capture, see `mocap`.
         out: folder of the run, made where missing.
         config: of the run; its `begun_from` is filled in.
         begin: a `lift.safetensors` to begin from; the report beside it becomes part of the new one.
@@ -212,7 +218,7 @@ def _summary(entry: dict[str, Any]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in numbers.items()}
 
 
-def evaluate_again(mocap: Path, out: Path) -> None:
+def evaluate_again(mocap: list[Path], out: Path) -> None:
     """Renew the held-out numbers in the report of a finished run.
 
     Raises:
@@ -239,13 +245,21 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m training.lifting.train_windows", description=__doc__
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--mocap", type=Path, required=True, help="motion capture, .npz")
+    parser.add_argument(
+        "--mocap", type=Path, nargs="+", required=True, help="motion capture, .npz, or several"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--minutes", type=float, default=WindowLifterConfig.minutes)
     parser.add_argument("--steps", type=int, default=WindowLifterConfig.steps)
     parser.add_argument("--seed", type=int, default=WindowLifterConfig.seed)
     parser.add_argument(
         "--rate", type=float, default=WindowLifterConfig.learning_rate, help="learning rate"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=WindowLifterConfig.precision,
+        help="of products; float32 is faster on processors without AVX-512 BF16",
     )
     parser.add_argument("--begin", type=Path, help="lift.safetensors to begin from")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
@@ -257,7 +271,11 @@ def main(arguments: list[str] | None = None) -> None:
         evaluate_again(options.mocap, options.out)
         return
     config = WindowLifterConfig(
-        options.seed, options.steps, options.minutes, learning_rate=options.rate
+        options.seed,
+        options.steps,
+        options.minutes,
+        learning_rate=options.rate,
+        precision=options.precision,
     )
     train(options.mocap, options.out, config, options.begin, resume=options.resume)
 

@@ -18,6 +18,8 @@ from training.moves.limbs import blended
 
 FEET = ("left_heel", "left_foot_index", "right_heel", "right_foot_index")
 """The markers whose contact with the ground is labelled, in this order."""
+HELD_OUT = ("03", "07", "10", "12", "35", "49", "85", "135")
+"""Subjects of CMU's database that no network is trained on; chosen: unlike the others."""
 _CARRIERS = list(SMPL.indices("left_ankle", "left_foot", "right_ankle", "right_foot"))
 """The joints that `FEET` move with: heels with the ankles, toes with the feet."""
 _HEELS, _TOES = [0, 2], [1, 3]  # of `FEET`

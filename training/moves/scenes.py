@@ -16,6 +16,7 @@ from staf_backend.body.params import SHAPE_COUNT
 from staf_backend.geometry import rotations, skeleton
 from staf_backend.geometry.camera import TO_Y_UP
 from staf_backend.geometry.skeleton import SMPL
+from staf_backend.landmarks.windows import GRID_HZ
 from training.moves.mocap import FEET, Clip, Moves, feet, read_clips
 from training.moves.smooth_noise import smooth_normals
 
@@ -39,6 +40,9 @@ _CLOSEST_M = 1.0  # no part of the pelvis' path comes nearer to the camera; chos
 _LEVEL_RAD = 0.07  # deviation of a nearly level camera's pitch; chosen: 4 degrees
 _ON_THE_SPOT = np.array([0.1, 1, 0.1])  # share of the path (x, y, z) that is left on a treadmill
 _SWAY = np.array([0.03, 0.03, 0])  # tangents, across and along the picture; chosen
+_SLIDES_M_PER_S = 0.15
+"""A foot that moves faster does not stand; chosen: three times what the captured feet's standing
+leaves (5 to 10 cm/s), half of a slow step."""
 _SWAY_FRAMES = 8.0  # how slowly the camera sways; chosen
 
 
@@ -62,8 +66,8 @@ class Cameras:
     distance_m: tuple[float, float] = (1.6, 10.0)
     pitch_deg: tuple[float, float] = (-40.0, 25.0)
     level: float = 0.4
-    roll_deg: tuple[float, float] = (2.0, 10.0)
-    careless: float = 0.15
+    roll_deg: tuple[float, float] = (2.0, 15.0)
+    careless: float = 0.2
     off_axis: tuple[float, float] = (0.45, 0.3)
     still: float = 0.2
     shaken: float = 0.25
@@ -87,7 +91,7 @@ class Scenes:
         bones_m: (N, 24, 3) each joint from its parent in the rest pose, y up.
         betas: (N, 10).
         up: (N, 3) unit, against gravity.
-        contact: (N, W, 4) bool.
+        contact: (N, W, 4) bool, which of `mocap.FEET` stands.
         contact_known: (N,) bool.
     """
 
@@ -135,7 +139,7 @@ def place(moves: Moves, figure: Figure, cameras: Cameras, rng: np.random.Generat
     turned, joints_m = skeleton.forward_kinematics(
         moves.rotations, rest_m[:, None], np.zeros_like(moves.pelvis_m)
     )
-    pelvis_m = _planted(moves, rest_m, figure.rest_feet_m(rest_m, betas))
+    pelvis_m, slide_m_per_s = _planted(moves, rest_m, figure.rest_feet_m(rest_m, betas))
     view = _views(count, cameras, rng)
     still = rng.random(count) < cameras.still
     pelvis_m = _before_camera(pelvis_m, view, still, cameras, rng)
@@ -150,7 +154,7 @@ def place(moves: Moves, figure: Figure, cameras: Cameras, rng: np.random.Generat
         bones_m=bones_m,
         betas=betas,
         up=view[:, :, 1],
-        contact=moves.contact,
+        contact=moves.contact & (slide_m_per_s < _SLIDES_M_PER_S),
         contact_known=moves.contact_known & ~still,
     )
 
@@ -172,11 +176,15 @@ def _bodies(
     return grown.astype(np.float32), bones.astype(np.float32)
 
 
-def _planted(moves: Moves, rest_m: np.ndarray, rest_feet_m: np.ndarray) -> np.ndarray:
+def _planted(
+    moves: Moves, rest_m: np.ndarray, rest_feet_m: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The pelvis' path (N, W, 3) on which standing feet stay where they are.
 
     The changed moves would skate along the captured path.  From frame to frame the pelvis moves
-    against its standing feet, and as captured while none stands.
+    against its standing feet, and as captured while none stands.  Feet that stand together and move
+    apart still slide: the speed of each (N, W, 4), metres a second, comes with the path; the
+    smaller of those before and after a frame, for feet land and leave at once.
     """
     zero = np.zeros_like(moves.pelvis_m)
     about = feet(moves.rotations, zero, rest_m[:, None], rest_feet_m[:, None])
@@ -184,7 +192,12 @@ def _planted(moves: Moves, rest_m: np.ndarray, rest_feet_m: np.ndarray) -> np.nd
     against = -(np.diff(about, axis=1) * both).sum(2) / np.maximum(both.sum(2), 1)
     step = np.where(both.any(2), against, np.diff(moves.pelvis_m, axis=1))
     path = np.concatenate([moves.pelvis_m[:, :1], step], 1)
-    return np.cumsum(path, axis=1).astype(np.float32)
+    path = np.cumsum(path, axis=1).astype(np.float32)
+    speed = np.linalg.norm(np.diff(about + path[:, :, None], axis=1), axis=-1) * GRID_HZ
+    slide = np.minimum(
+        np.concatenate([speed[:, :1], speed], 1), np.concatenate([speed, speed[:, -1:]], 1)
+    )
+    return path, slide
 
 
 def _views(count: int, cameras: Cameras, rng: np.random.Generator) -> np.ndarray:
@@ -242,8 +255,12 @@ def figure_of(body_name: str) -> Figure:
     return Figure(joints_m, np.asarray(body.joint_shape_directions, np.float32), markers_of(body))
 
 
-def open_clips(path: Path, figure: Figure) -> list[Clip]:
-    """The clips of a motion file, contacts found on this figure."""
+def open_clips(paths: list[Path], figure: Figure) -> list[Clip]:
+    """The clips of motion files, contacts found on this figure.
+
+    Raises:
+        MocapError: a file cannot be read as motion.
+    """
     joints_m = figure.joints_m[None]
     feet_m = figure.rest_feet_m(joints_m, np.zeros((1, SHAPE_COUNT), np.float32))
-    return read_clips(path, joints_m[0], feet_m[0])
+    return [clip for path in paths for clip in read_clips(path, joints_m[0], feet_m[0])]

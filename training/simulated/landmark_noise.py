@@ -5,12 +5,13 @@ more where another limb hides it or the picture ends; some are missing, and left
 places at times.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from staf_backend.body import markers
 from staf_backend.geometry.skeleton import SMPL
+from staf_backend.landmarks.features import rotations_to_person
 from staf_backend.landmarks.grid import fill_gaps
 from staf_backend.landmarks.windows import WINDOW, Windows
 from training.moves.scenes import Scenes
@@ -117,7 +118,7 @@ _CARRIERS = _carriers()
 
 
 def observe(scenes: Scenes, noise: Noise, focal_error: float, rng: np.random.Generator) -> Windows:
-    """What the landmark network reports of the scenes, cut as `Windows`.
+    """What the landmark network reports of the scenes, cut as `Windows`, in the camera's axes.
 
     Args:
         scenes: N windows.
@@ -137,6 +138,15 @@ def observe(scenes: Scenes, noise: Noise, focal_error: float, rng: np.random.Gen
     rays *= np.exp(rng.normal(0, focal_error, (count, 1, 1, 1))).astype(np.float32)
     windows = Windows(rays, world_m, visibility, *_seen(outside, noise, rng))
     return _filled(_swapped(windows, noise, rng))
+
+
+def as_cropped(windows: Windows) -> Windows:
+    """The windows with world points as a landmark network gives them: in the axes of its crops.
+
+    It sees a crop and knows of no camera, so its points belong to one turned to the person.
+    """
+    turn = rotations_to_person(windows)[:, None]
+    return replace(windows, world_m=windows.world_m @ turn.swapaxes(-1, -2))
 
 
 def _defined(scenes: Scenes, rng: np.random.Generator) -> np.ndarray:

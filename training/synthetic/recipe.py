@@ -238,7 +238,7 @@ def clips_of(recipe: SyntheticRecipe) -> list[Clip]:
 def _clips(path: str, part: str, held_out: tuple[str, ...]) -> tuple[Clip, ...]:
     if not path:
         return ()
-    clips = open_clips(Path(path), figure_of(BODY))
+    clips = open_clips([Path(path)], figure_of(BODY))
     if part == "all":
         return tuple(clips)
     kept, held = split(clips, held_out)

@@ -31,7 +31,7 @@ def motion(tmp_path_factory) -> Path:
 
 
 def test_a_batch_depends_on_its_step_alone(motion):
-    clips = open_clips(motion, figure_of("open-neutral"))
+    clips = open_clips([motion], figure_of("open-neutral"))
     simulator = Simulator(clips, Simulation())
     whole = list(train_frames.feed(simulator, SMALL, 0, 7))
     assert [len(batch.seen) for batch in whole] == [200, 200, 112, 200, 200, 112, 200]
@@ -52,13 +52,13 @@ def test_killed_and_resumed_equals_uninterrupted(motion, tmp_path, monkeypatch):
         raise Killed
 
     monkeypatch.setattr(train_frames, "_REPORT_EVERY", 2)
-    whole = train_frames.train(motion, tmp_path / "whole", SMALL)
+    whole = train_frames.train([motion], tmp_path / "whole", SMALL)
     with monkeypatch.context() as patch:
         patch.setattr(train_frames, "feed", feed_until)
         with pytest.raises(Killed):
-            train_frames.train(motion, tmp_path / "parts", SMALL)
+            train_frames.train([motion], tmp_path / "parts", SMALL)
     assert checkpoints.read_progress(tmp_path / "parts" / run_folder.LAST).step == 4
-    parts = train_frames.train(motion, tmp_path / "parts", SMALL, resume=True)
+    parts = train_frames.train([motion], tmp_path / "parts", SMALL, resume=True)
     assert whole.read_bytes() == parts.read_bytes()
     assert whole.with_suffix(".json").read_text() == parts.with_suffix(".json").read_text()
 

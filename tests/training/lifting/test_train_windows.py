@@ -70,7 +70,7 @@ def figure():
 
 @pytest.fixture(scope="module")
 def clips(motion, figure):
-    return train_windows.open_clips(motion, figure)
+    return train_windows.open_clips([motion], figure)
 
 
 @pytest.fixture(scope="module")
@@ -109,20 +109,20 @@ def test_bad_motion_files_are_named(tmp_path, figure, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(mocap.MocapError, match=r"motion\.npz"):
-        train_windows.open_clips(path, figure)
+        train_windows.open_clips([path], figure)
 
 
 def test_motion_files_without_translation_or_with_objects_are_refused(tmp_path, figure):
     path = tmp_path / "motion.npz"
     save(path, {"a_1/poses": np.zeros((90, 72))})
     with pytest.raises(mocap.MocapError, match="trans_m"):
-        train_windows.open_clips(path, figure)
+        train_windows.open_clips([path], figure)
     save(path, {"a_1/poses": np.array([{}], object)})
     with pytest.raises(mocap.MocapError, match="pickle"):
-        train_windows.open_clips(path, figure)
+        train_windows.open_clips([path], figure)
     save(path, {"a_1/poses": np.zeros((9, 72)), "a_1/trans_m": np.zeros((9, 3))})
     with pytest.raises(mocap.MocapError, match="no clip of 40"):
-        train_windows.open_clips(path, figure)
+        train_windows.open_clips([path], figure)
 
 
 def test_scenes_are_people_in_front_of_cameras(scenes):
@@ -333,7 +333,7 @@ def test_deviations_come_to_tell_large_errors_from_small_ones():
 
 
 def test_training_writes_network_and_report_that_the_product_reads(motion, tmp_path):
-    network = train_windows.train(motion, tmp_path, config(steps=4))
+    network = train_windows.train([motion], tmp_path, config(steps=4))
     report = json.loads((tmp_path / "lift.json").read_text())
     assert report["config"]["seed"] == 0
     assert report["data"]["held_out"] == ["02_01"]
@@ -399,7 +399,7 @@ def test_impossible_settings_are_refused(make):
 
 
 def test_a_run_begins_from_the_weights_of_another(motion, tmp_path, figure):
-    train_windows.train(motion, tmp_path, config(steps=2))
+    train_windows.train([motion], tmp_path, config(steps=2))
     weights = tmp_path / "lift.safetensors"
     objective = train_windows.WindowObjective(figure, config(seed=9))
     before = objective.network.enter.weight.clone()
@@ -415,7 +415,7 @@ def test_a_run_begins_from_the_weights_of_another(motion, tmp_path, figure):
 
 
 def test_evaluating_again_renews_the_numbers(motion, tmp_path, caplog):
-    train_windows.train(motion, tmp_path, config(steps=2))
+    train_windows.train([motion], tmp_path, config(steps=2))
     report = json.loads((tmp_path / "lift.json").read_text())
     expected = report.pop("held_out")
     (tmp_path / "lift.json").write_text(json.dumps(report))
@@ -427,7 +427,7 @@ def test_evaluating_again_renews_the_numbers(motion, tmp_path, caplog):
 
 def test_a_folder_without_a_report_is_an_error_with_advice(motion, tmp_path):
     with pytest.raises(RunError, match="Train first"):
-        train_windows.evaluate_again(motion, tmp_path)
+        train_windows.evaluate_again([motion], tmp_path)
 
 
 def test_errors_of_the_command_line_are_one_line(tmp_path):
@@ -442,3 +442,43 @@ def test_errors_of_the_command_line_are_one_line(tmp_path):
     assert done.returncode == 6
     assert len(done.stderr.strip().splitlines()) == 1
     assert "none.npz" in done.stderr
+
+
+def test_world_points_are_in_the_axes_of_a_crop(scenes):
+    """As a camera that looks straight at the person has them."""
+    windows = landmark_noise.observe(scenes, SILENT, 0.0, np.random.default_rng(0))
+    cropped = landmark_noise.as_cropped(windows)
+    turn = lift_features.rotations_to_person(windows)
+    pelvis = (turn @ scenes.pelvis_m.mean(1)[..., None])[..., 0]
+    assert np.quantile(np.abs(pelvis[:, :2]) / pelvis[:, 2:], 0.9) < 0.1
+    assert np.allclose(cropped.world_m @ turn[:, None], windows.world_m, atol=1e-5)
+    moved = np.linalg.norm(cropped.world_m - windows.world_m, axis=-1).max((1, 2))
+    off_axis = (
+        np.linalg.norm(scenes.pelvis_m.mean(1)[:, :2], axis=-1) / scenes.pelvis_m.mean(1)[:, 2]
+    )
+    assert np.corrcoef(moved, off_axis)[0, 1] > 0.7
+
+
+def test_feet_that_slide_do_not_stand(clips, figure):
+    """Two feet that both stood in the capture and now move apart: what is left is slow."""
+    rng = np.random.default_rng(4)
+    sampler = mocap.Sampler(clips)
+    moves = vary(sampler.draw(64, rng), sampler, Variety(free_leg=0, tilt=0, crouch=1), rng)
+    scenes = place(moves, figure, Cameras(still=0, shaken=0), rng)
+    placed = scenes.markers_m + scenes.pelvis_m[:, :, None]
+    steps_m = np.diff(placed[:, :, markers.indices(*mocap.FEET)], axis=1)
+    speed = np.linalg.norm(steps_m, axis=-1) * 30
+    slower = np.minimum(speed[:, 1:], speed[:, :-1])
+    stands, stood = scenes.contact[:, 1:-1], moves.contact[:, 1:-1]
+    assert not (stands & ~stood).any()
+    assert slower[stands].max() < 0.17
+    assert slower[stood & ~stands].min() > 0.13
+    assert 0.3 < stands.sum() / stood.sum() < 0.99
+
+
+def test_several_files_are_one_motion(motion, tmp_path, figure):
+    poses, trans_m = steps(60, 2.0)
+    other = tmp_path / "more.npz"
+    save(other, {"09_01/poses": poses, "09_01/trans_m": trans_m})
+    names = [clip.name for clip in train_windows.open_clips([motion, other], figure)]
+    assert names == ["01_01", "01_02", "02_01", "09_01"]

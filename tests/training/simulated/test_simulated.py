@@ -164,7 +164,7 @@ def lifter(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained for a few seconds."""
     mocap = Path(json.loads(recipe.read_text())["mocap"])
     config = FrameLifterConfig(steps=40, batch=48)
-    return train_frames.train(mocap, tmp_path_factory.mktemp("lifter"), config)
+    return train_frames.train([mocap], tmp_path_factory.mktemp("lifter"), config)
 
 
 def test_the_lifter_learns(recipe: Path, lifter: Path):
@@ -184,24 +184,24 @@ def test_the_lifter_learns(recipe: Path, lifter: Path):
 def test_the_same_seed_gives_the_same_lifter(recipe: Path, tmp_path: Path):
     mocap = Path(json.loads(recipe.read_text())["mocap"])
     config = FrameLifterConfig(steps=3, batch=16, width=32, blocks=1)
-    one, other = (train_frames.train(mocap, tmp_path / name, config) for name in "ab")
+    one, other = (train_frames.train([mocap], tmp_path / name, config) for name in "ab")
     assert one.read_bytes() == other.read_bytes()
 
 
 def test_a_lifter_goes_on_from_another(recipe: Path, lifter: Path, tmp_path: Path):
     mocap = Path(json.loads(recipe.read_text())["mocap"])
-    again = train_frames.train(mocap, tmp_path, FrameLifterConfig(steps=1, averaging=0.0), lifter)
+    again = train_frames.train([mocap], tmp_path, FrameLifterConfig(steps=1, averaging=0.0), lifter)
     report = json.loads(again.with_suffix(".json").read_text())
     assert report["config"]["begun_from"] == sha256(lifter)
     one, other = (make_encoder(FIELDS, file).state_dict() for file in (lifter, again))
     assert all(torch.allclose(one[name], other[name], atol=0.05) for name in one)
     with pytest.raises(RunError, match="cannot be begun from"):
-        train_frames.train(mocap, tmp_path, FrameLifterConfig(steps=1, width=64), lifter)
+        train_frames.train([mocap], tmp_path, FrameLifterConfig(steps=1, width=64), lifter)
 
 
 def test_a_lifter_of_unknown_motion_is_refused(tmp_path: Path):
     with pytest.raises(MocapError, match=r"no\.npz"):
-        train_frames.train(tmp_path / "no.npz", tmp_path, FrameLifterConfig(steps=1))
+        train_frames.train([tmp_path / "no.npz"], tmp_path, FrameLifterConfig(steps=1))
 
 
 @pytest.fixture(scope="module")
