@@ -75,25 +75,32 @@ class LandmarkNetwork:
             crops: (N, 256, 256, 3) uint8 RGB.
             squares_px: (N, 4) where they lie in the image, see `crop`.
         """
-        decoded = self._decode(crops)
+        return self.with_masks(crops, squares_px)[0]
+
+    def with_masks(self, crops: np.ndarray, squares_px: np.ndarray) -> tuple[Landmarks, np.ndarray]:
+        """Landmarks of N crops, and masks (N, 256, 256), 0..1: which pixels are the person's."""
+        *decoded, masks = self._decode(crops)
         if self._mirrored:
-            other = _unmirror(self._decode(crops[:, :, ::-1]))
-            decoded = tuple((a + b) / 2 for a, b in zip(decoded, other, strict=True))
+            *other, other_masks = self._decode(crops[:, :, ::-1])
+            both = zip(decoded, _unmirror(tuple(other)), strict=True)
+            decoded = [(a + b) / 2 for a, b in both]
+            masks = (masks + other_masks[:, :, ::-1]) / 2
         points, world, visibility, person = decoded
         for one_points, one_world, square in zip(points, world, squares_px, strict=True):
             one_points[:] = to_image(one_points, square)
             one_world[:, :2] = one_world[:, :2] @ turn(square[3]).T
-        return Landmarks(points, world, visibility, person)
+        return Landmarks(points, world, visibility, person), masks
 
     def _decode(self, crops: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Points in crop pixels, world in crop axes, visibility, person."""
+        """Points in crop pixels, world in crop axes, visibility, person, masks."""
         image = np.multiply(crops, np.float32(1 / 255), dtype=np.float32)
         found = run(self._session, image=np.ascontiguousarray(image.transpose(0, 3, 1, 2)))
         landmarks = found["landmarks"][:, :COUNT]
         points = _refine(landmarks[..., :2].astype(float), found["heatmap"])
         visibility = _sigmoid(landmarks[..., 3]) * _sigmoid(landmarks[..., 4])
         world = found["world"][:, :COUNT].astype(float)
-        return points, world, visibility, found["presence"][:, 0].astype(float)
+        masks = _sigmoid(found["mask"].reshape(-1, CROP_SIDE_PX, CROP_SIDE_PX))
+        return points, world, visibility, found["presence"][:, 0].astype(float), masks
 
 
 def _unmirror(decoded: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 from staf_backend.landmarks.crop import crop_image, steady_squares
 from staf_backend.landmarks.names import COUNT
 from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
+from staf_backend.landmarks.second_look import agreement, in_front, is_own, painted
 from staf_backend.people.track import Track
 from staf_backend.video.video import Video
 
@@ -19,6 +20,7 @@ def landmarks_of(
     tracks: Sequence[Track],
     network: LandmarkNetwork,
     progress: Callable[[int, int], None] | None = None,
+    watch: Callable[[int, np.ndarray], None] | None = None,
 ) -> list[Landmarks]:
     """Landmarks of every track, in one pass through the video.
 
@@ -27,25 +29,57 @@ def landmarks_of(
         tracks: whom to look at; all of a frame's people go through the network together.
         network: finds landmarks in crops.
         progress: called with frames done and frames in all.
+        watch: shown the number and the (H, W, 3) picture of every frame.
 
     Returns:
-        one per track, of the track's frames; NaN and no visibility where the network sees nobody.
+        one per track, of the track's frames; NaN and no visibility where the network sees nobody,
+        and for what would lie outside the picture.
     """
     squares = [steady_squares(t.times_s, t.keypoints_px, t.boxes_px) for t in tracks]
     found = [_empty(len(track)) for track in tracks]
     first = min(int(track.frames[0]) for track in tracks)
     last = max(int(track.frames[-1]) for track in tracks) + 1
     for index, image in enumerate(video.frames(first, last), first):
+        if watch:
+            watch(index, image)
         here = [(i, index - int(t.frames[0])) for i, t in enumerate(tracks)]
         here = [(i, row) for i, row in here if 0 <= row < len(tracks[i])]
         if here:
             some = np.array([squares[i][row] for i, row in here])
-            seen = network(np.stack([crop_image(image, square) for square in some]), some)
+            keypoints = np.array([tracks[i].keypoints_px[row] for i, row in here])
+            seen = _look(image, some, keypoints, network)
+            outside = _outside(seen.points_px, image.shape)
             for n, (i, row) in enumerate(here):
-                _keep(found[i], row, seen, n)
+                _keep(found[i], row, seen, n, outside[n])
         if progress:
             progress(index + 1 - first, last - first)
     return found
+
+
+def _look(
+    image: np.ndarray, squares_px: np.ndarray, keypoints_px: np.ndarray, network: LandmarkNetwork
+) -> Landmarks:
+    """Landmarks of N people of a frame; whom others hide is looked at twice.
+
+    Who is nearer to somebody else's key points even then counts as not there.
+    """
+    crops = np.stack([crop_image(image, square) for square in squares_px])
+    seen, masks = network.with_masks(crops, squares_px)
+    if len(crops) == 1:
+        return seen
+    agreed = agreement(seen, keypoints_px)
+    for n, others in enumerate(in_front(agreed, keypoints_px)):
+        crop = painted(crops[n], squares_px[n], masks[others], squares_px[others])
+        if crop is not None:
+            _replace(seen, n, network(crop[None], squares_px[n : n + 1]))
+    seen.person[~is_own(agreement(seen, keypoints_px))] = 0
+    return seen
+
+
+def _replace(seen: Landmarks, n: int, again: Landmarks) -> None:
+    """Person n's landmarks by those of another look at them alone."""
+    for name in ("points_px", "world_m", "visibility", "person"):
+        getattr(seen, name)[n] = getattr(again, name)[0]
 
 
 def _empty(frames: int) -> Landmarks:
@@ -55,11 +89,22 @@ def _empty(frames: int) -> Landmarks:
     return Landmarks(*arrays)
 
 
-def _keep(track: Landmarks, row: int, seen: Landmarks, n: int) -> None:
-    """Store crop n's landmarks as the track's frame `row`, unless no person is in the crop."""
+def _outside(points_px: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Which points (N, 33, 2) lie beside a picture of the shape (H, W, 3): they are invented."""
+    limit = np.array(shape[1::-1])
+    return np.any((points_px < 0) | (points_px > limit), axis=-1)
+
+
+def _keep(track: Landmarks, row: int, seen: Landmarks, n: int, outside: np.ndarray) -> None:
+    """Store crop n's landmarks as the track's frame `row`, unless no person is in the crop.
+
+    Landmarks `outside` (33,) the picture count as not found.
+    """
     track.person[row] = seen.person[n]
     present = seen.person[n] >= _LEAST_PERSON
     track.visibility[row] = seen.visibility[n] if present else 0
     if present:
         track.points_px[row] = seen.points_px[n]
         track.world_m[row] = seen.world_m[n]
+        track.points_px[row, outside] = track.world_m[row, outside] = np.nan
+        track.visibility[row, outside] = 0

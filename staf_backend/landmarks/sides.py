@@ -27,6 +27,8 @@ _STATES = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
 """(8, 3) which of `_LIMBS` are swapped."""
 _TORSO_ENDS = (indices("shoulder"), indices("hip"))
 """Whose middles lie one torso length apart."""
+_SHOULDER_SPAN = 0.75
+"""Distance of the shoulders over the torso's length.  Chosen: 0.36 m and 0.48 m are usual."""
 
 # costs, in squared torso lengths a frame, the unit of what moves: a swap must pay for itself.
 # Measured on drawn people (training/LOG.md); from half to twice as much do nearly as well
@@ -63,9 +65,14 @@ def consistent_sides(
 
 
 def _torso_px(points: np.ndarray) -> float:
-    """Median distance of shoulders and hips: the unit of length."""
-    shoulders, hips = (points[:, pair].mean(1) for pair in _TORSO_ENDS)
-    lengths = np.linalg.norm(shoulders - hips, axis=-1)
+    """Median distance of shoulders and hips: the unit of length.
+
+    Of who shows no hips, by the distance of the shoulders.
+    """
+    shoulders, hips = (points[:, pair] for pair in _TORSO_ENDS)
+    lengths = np.linalg.norm(shoulders.mean(1) - hips.mean(1), axis=-1)
+    if not np.isfinite(lengths).any():
+        lengths = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1) / _SHOULDER_SPAN
     lengths = lengths[np.isfinite(lengths)]
     return max(float(np.median(lengths)), 1.0) if len(lengths) else 1.0
 

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from staf_backend.people.hits import Frame, Hit
 from staf_backend.people.look_closer import CLEAR_SCORE, CloserLook
 from staf_backend.people.match import is_same_person
-from staf_backend.people.track import LONGEST_GAP_S
 from staf_backend.people.tracklet import Tracklet
+
+_LONGEST_FOLLOWED_S = 0.5
+"""Out of sight for longer, and nobody is expected any more.  Chosen: a prediction is worth nothing
+by then; whoever comes back is joined by way, size and clothes (`join`)."""
 
 
 def newcomers(
@@ -32,4 +35,4 @@ def newcomers(
 
 def is_over(tracklet: Tracklet, time_s: float) -> bool:
     """Whether a person has been out of sight for too long."""
-    return time_s - tracklet.prediction.last_s > LONGEST_GAP_S
+    return time_s - tracklet.prediction.last_s > _LONGEST_FOLLOWED_S

@@ -1,6 +1,6 @@
 """A person's hits as tracks: split where they were away, filled in where not seen, smoothed.
 
-chain of tracklets ──split at gaps > 0.5 s──► stretches ──fill in, smooth──► every frame
+chain of tracklets ──split at gaps > 1 s──► stretches ──fill in, smooth──► every frame
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from staf_backend.people.smooth import smooth
-from staf_backend.people.track import LONGEST_GAP_S, SHORTEST_FRAMES, SHORTEST_S, Track
+from staf_backend.people.track import SHORTEST_FRAMES, SHORTEST_S, Track, longest_gap_s
 from staf_backend.people.tracklet import Tracklet
 
 _MIDDLE_SIGMA_S, _SIZE_SIGMA_S = 0.06, 0.12
@@ -31,15 +31,20 @@ class Stretch:
     missed: frozenset[int]
 
 
-def split(chain: Sequence[Tracklet]) -> list[Stretch]:
-    """The chain's hits, apart where a person was away for too long."""
+def split(chain: Sequence[Tracklet], times_s: np.ndarray) -> list[Stretch]:
+    """The chain's hits, apart where a person was away for too long.
+
+    Args:
+        chain: tracklets of one person, one after another.
+        times_s: (F,) of all frames.
+    """
     hits = np.concatenate([tracklet.hits.rows() for tracklet in chain])
     missed = frozenset().union(*(t.missed for t in chain))
     # the frames between two tracklets were looked at in vain
     for before, after in pairwise(chain):
         missed |= frozenset(range(before.hits.last["frame"] + 1, after.hits.first["frame"]))
     gaps = np.diff(hits["time_s"])
-    ends = [0, *(np.flatnonzero(gaps > LONGEST_GAP_S) + 1).tolist(), len(hits)]
+    ends = [0, *(np.flatnonzero(gaps > longest_gap_s(times_s)) + 1).tolist(), len(hits)]
     return [Stretch(hits[a:b], missed) for a, b in pairwise(ends)]
 
 

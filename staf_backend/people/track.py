@@ -12,10 +12,21 @@ import numpy as np
 from staf_backend import StafError
 from staf_backend.people.keypoints import COUNT
 
-LONGEST_GAP_S = 0.5
-"""Out of sight for longer, and a track ends.  Chosen: longer gaps cannot be filled in well."""
+LONGEST_GAP_S, LONGEST_GAP_FRAMES = 1.0, 1.5
+"""Out of sight for longer than both, and a track ends.  Chosen: longer gaps cannot be filled in
+well; at a frame a second or less, no gap is shorter than from one frame to the next."""
 SHORTEST_S, SHORTEST_FRAMES = 0.4, 3
 """Of a track.  Chosen: less shows no motion."""
+
+
+def longest_gap_s(times_s: np.ndarray) -> float:
+    """For how long somebody may be out of sight within a track, at the clip's frame rate.
+
+    Args:
+        times_s: (F,) of consecutive frames.
+    """
+    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+    return max(LONGEST_GAP_S, LONGEST_GAP_FRAMES * step_s)
 
 
 class NobodyError(StafError):
@@ -27,11 +38,11 @@ class NobodyError(StafError):
 
 @dataclass(frozen=True)
 class Track:
-    """One person on consecutive frames, without a gap longer than half a second.
+    """One person on consecutive frames, without a gap longer than a second.
 
     Attributes:
         person: number from 1; person 1 is the main one (size times time on the screen).
-        part: number from 1 of this stretch of the person.  Who is away for longer than half a
+        part: number from 1 of this stretch of the person.  Who is away for longer than a
             second and comes back has one track for each stretch, with the same `person`.
         frames: (T,) int64 frame numbers of the video, each one more than the one before.
         times_s: (T,) presentation times of these frames.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from staf_backend.assets import asset_path
 from staf_backend.landmarks.crop import crop_image, squares_from_keypoints
@@ -275,3 +276,32 @@ def test_every_person_gets_their_own_frames(heavy: Any):
         for name in PARTS:
             assert np.array_equal(getattr(alone, name), getattr(together, name))
         assert np.isfinite(alone.points_px).all()
+
+
+def test_what_lies_outside_the_picture_is_not_found(heavy: Any, tmp_path: Path):
+    """A man cut at the waist has no legs: no points, no metres, no visibility."""
+    whole = open_video(FOOTAGE / "balance_cam02.mp4")
+    image = next(whole.frames(20, 21))
+    found = PersonDetector(open_network(asset_path("movenet_multipose.onnx"), threads=1)).detect(
+        image
+    )
+    man = found.keypoints_px[found.scores.argmax()]
+    waist = int(man[[11, 12], 1].mean()) + 20
+    for i in range(3):
+        Image.fromarray(image[:waist]).save(tmp_path / f"{i}.png")
+    video, times_s = open_video(tmp_path, fps=30), np.arange(3) / 30
+    box = np.append(man[:, :2].mean(0), 800.0)
+    track = Track(
+        1, 1, np.arange(3), times_s, np.tile(box, (3, 1)), np.tile(man, (3, 1, 1)), np.ones(3, bool)
+    )
+    (seen,) = landmarks_of(video, [track], LandmarkNetwork(heavy))
+    legs = [i for i, name in enumerate(NAMES) if name.endswith(("knee", "ankle", "heel", "index"))]
+    legs = [i for i in legs if i >= NAMES.index("left_knee")]
+    assert np.isnan(seen.points_px[:, legs]).all()
+    assert np.isnan(seen.world_m[:, legs]).all()
+    assert (seen.visibility[:, legs] == 0).all()
+    shoulders = [NAMES.index("left_shoulder"), NAMES.index("right_shoulder")]
+    assert (seen.visibility[:, shoulders] > 0.9).all()
+    inside = np.isfinite(seen.points_px).all(-1)
+    assert (seen.points_px[inside] >= 0).all()
+    assert (seen.points_px[inside][:, 1] <= waist).all()

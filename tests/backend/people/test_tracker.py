@@ -112,10 +112,10 @@ def test_who_stands_in_front_does_not_lend_the_clothes():
     for i in range(60):
         green = person(max(310, 420 - 6 * i), 243)
         acts.append((stage((red, RED), (green, GREEN)), seen(red, green)))
-    acts += [(stage(), seen())] * 25
+    acts += [(stage(), seen())] * 35
     acts += [(stage((red, RED)), seen(red))] * 40
     tracks = play(acts)
-    back = next(t for t in tracks if t.frames[0] == 115)
+    back = next(t for t in tracks if t.frames[0] == 125)
     assert back.part == 2
     assert next(t for t in tracks if t.frames[0] == 0).person == back.person
 
@@ -275,3 +275,29 @@ def test_frames_must_come_in_order():
     tracker.update(Frame(5, 0.0, stage()), seen())
     with pytest.raises(ValueError, match="frame 7 follows 5"):
         tracker.update(Frame(7, 0.1, stage()), seen())
+
+
+@pytest.mark.parametrize(("away", "parts"), [(16, 1), (28, 1), (34, 2)])
+def test_up_to_a_second_out_of_sight_is_bridged(away, parts):
+    """Behind a pillar: one part that says where nothing was seen; after a second, two."""
+    acts = [
+        (stage((person(200 + 3 * i, 240), RED)), seen(person(200 + 3 * i, 240))) for i in range(90)
+    ]
+    for i in range(30, 30 + away):
+        acts[i] = (stage(), seen())
+    tracks = play(acts)
+    assert [(t.person, t.part) for t in tracks] == [(1, n + 1) for n in range(parts)]
+    if parts == 1:
+        assert (~tracks[0].observed).sum() == away
+        assert len(tracks[0]) == 90
+
+
+def test_a_frame_a_second_is_enough_for_a_track():
+    """Timelapse: limits in seconds do not part one frame from the next."""
+    tracker = Tracker(None)
+    for i in range(20):
+        there = person(200 + 10 * i, 240)
+        tracker.update(Frame(i, float(i), stage((there, RED)), STILL), seen(there))
+    (track,) = finish(tracker)
+    assert len(track) == 20
+    assert track.observed.all()
