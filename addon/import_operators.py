@@ -118,7 +118,7 @@ class AddFootage(Reporting, bpy.types.Operator, ImportHelper):
         assert video is not None
         with all_or_nothing(context):
             movie = footage.load_movie(video)
-            camera = footage.add_camera(context, clip)
+            camera = footage.add_camera(context, clip, self.start_frame)
             note = footage.add_background(camera, movie, clip.camera, self.start_frame)
             if self.plane:
                 footage.add_plane(context, camera, video, clip, self.start_frame)

@@ -13,6 +13,10 @@ BoneScheme = Literal["smpl", "smplx", "mixamo", "vrm", "unreal"]
 """Whose bone names a .glb has."""
 RootMotion = Literal["root", "pelvis", "in-place"]
 """Which bone carries the travel; "in-place" leaves it out."""
+CameraChoice = Literal["auto", "still", "rotating", "moving"]
+"""How the camera behaved; "auto" finds out."""
+FeetChoice = Literal["auto", "always", "never", "ground-only"]
+"""Which feet are held where they stand; "ground-only" holds their height alone."""
 Gender = Literal["neutral", "male", "female"]
 
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
@@ -20,3 +24,5 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 BONE_SCHEMES: tuple[BoneScheme, ...] = get_args(BoneScheme)
 ROOT_MOTIONS: tuple[RootMotion, ...] = get_args(RootMotion)
 GENDERS: tuple[Gender, ...] = get_args(Gender)
+CAMERAS: tuple[CameraChoice, ...] = get_args(CameraChoice)
+FEET: tuple[FeetChoice, ...] = get_args(FeetChoice)

@@ -17,7 +17,15 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from staf_backend import StafError, __version__
-from staf_backend.choices import BONE_SCHEMES, ESTIMATORS, GENDERS, PRESETS, ROOT_MOTIONS
+from staf_backend.choices import (
+    BONE_SCHEMES,
+    CAMERAS,
+    ESTIMATORS,
+    FEET,
+    GENDERS,
+    PRESETS,
+    ROOT_MOTIONS,
+)
 from staf_backend.reporting import JsonLines, Reporter, Terminal
 
 if TYPE_CHECKING:
@@ -117,7 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="count", default=0, help="more log lines")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_convert, _add_people, _add_info, _add_doctor, _add_body, _add_weights):
+    _add_convert(commands)
+    _add_batch(commands)
+    for add in (_add_people, _add_info, _add_doctor, _add_body, _add_weights):
         add(commands)
     return parser
 
@@ -133,7 +143,7 @@ def _command(
     return parser
 
 
-def _add_clip_options(parser: argparse.ArgumentParser) -> None:
+def _add_clip_options(parser: argparse.ArgumentParser, threads: bool = True) -> None:
     parser.add_argument(
         "--start", dest="start_s", type=float, metavar="S", help="first second of the clip"
     )
@@ -144,7 +154,8 @@ def _add_clip_options(parser: argparse.ArgumentParser) -> None:
         "--fps", type=float, default=30.0, help="rate of a folder of pictures (default 30)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... for the networks")
-    parser.add_argument("--threads", type=int, help="threads for the networks (default: all cores)")
+    if threads:
+        parser.add_argument("--threads", type=int, help="for the networks (default: all cores)")
 
 
 def _add_convert(commands: Any) -> None:
@@ -154,6 +165,23 @@ def _add_convert(commands: Any) -> None:
         "-o", "--output", required=True, help=".glb, motion file .npz, or a folder for .glb files"
     )
     _add_clip_options(parser)
+    _add_conversion_options(parser)
+    parser.add_argument("--motion", metavar="FILE.npz", help="write the motion file too")
+    parser.add_argument("--amass", metavar="FILE.npz", help="write AMASS-style arrays too")
+    parser.add_argument("--overlay", metavar="FILE.mp4", help="draw the body over the footage")
+    parser.add_argument("--report", metavar="FILE.html", help="a page to look at the motion in")
+
+
+def _add_batch(commands: Any) -> None:
+    from staf_backend.batch.words import add_words
+
+    parser = _command(commands, "batch", _batch, "folders of videos, each clip exactly once")
+    add_words(parser)
+    _add_clip_options(parser, threads=False)
+    _add_conversion_options(parser)
+
+
+def _add_conversion_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--person", default="all", help="all, largest, or numbers: 1,3 (default all)"
     )
@@ -168,6 +196,7 @@ def _add_convert(commands: Any) -> None:
     )
     parser.add_argument("--body", default="auto", help="name of a body, see: staf doctor")
     parser.add_argument("--focal-px", type=float, help="focal length in pixels, where known")
+    _add_world_options(parser)
     parser.add_argument(
         "--bone-names", choices=BONE_SCHEMES, default="smpl", help="of a .glb (default smpl)"
     )
@@ -179,9 +208,29 @@ def _add_convert(commands: Any) -> None:
     )
     parser.add_argument("--no-mesh", action="store_true", help="skeleton with a thin proxy mesh")
     parser.add_argument("--together", action="store_true", help="all people in one .glb")
-    parser.add_argument("--motion", metavar="FILE.npz", help="write the motion file too")
-    parser.add_argument("--amass", metavar="FILE.npz", help="write AMASS-style arrays too")
-    parser.add_argument("--overlay", metavar="FILE.mp4", help="draw the body over the footage")
+
+
+def _add_world_options(parser: argparse.ArgumentParser) -> None:
+    """Where the motion stands: `world.settings.WorldSettings`, under the same names."""
+    parser.add_argument(
+        "--camera", choices=CAMERAS, default="auto", help="how it behaved (default auto: found out)"
+    )
+    parser.add_argument(
+        "--level",
+        default="auto",
+        metavar="auto|off|PITCH,ROLL",
+        help="which way is up: found, as the camera, or its tilt in degrees (default auto)",
+    )
+    parser.add_argument(
+        "--grounding",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="0: as estimated, 1: standing on the floor (default 1)",
+    )
+    parser.add_argument(
+        "--feet", choices=FEET, default="auto", help="which feet are held in place (default auto)"
+    )
 
 
 def _add_people(commands: Any) -> None:
@@ -232,9 +281,16 @@ def _add_weights(commands: Any) -> None:
 def _settings(options: argparse.Namespace) -> "Settings":
     """The options that are settings, each under its setting's name."""
     from staf_backend.pipeline import Settings
+    from staf_backend.world.settings import WorldSettings
 
-    names = {field.name for field in dataclasses.fields(Settings)}
-    return Settings(**{name: value for name, value in vars(options).items() if name in names})
+    world = WorldSettings(**_of(WorldSettings, options))
+    return Settings(**_of(Settings, options), world=world)
+
+
+def _of(kind: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """The options that are fields of a dataclass."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: value for name, value in vars(options).items() if name in names}
 
 
 def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
@@ -243,7 +299,7 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
     from staf_backend.files.atomic import make_folder
 
     several = len(options.videos) > 1
-    names = ("output", "motion", "amass", "overlay")
+    names = ("output", "motion", "amass", "overlay", "report")
     paths = {name: getattr(options, name) for name in names}
     for name, path in paths.items():
         if several and path and not is_folder(path):
@@ -260,6 +316,13 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
         together=options.together,
     )
     return convert(options.videos, _settings(options), outputs, reporter)
+
+
+def _batch(options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.batch.run import run_batch
+    from staf_backend.batch.words import plan_of
+
+    return run_batch(plan_of(options, _settings(options)), reporter)
 
 
 def _people(options: argparse.Namespace, reporter: Reporter) -> int:

@@ -192,6 +192,7 @@ def _motion_values(one: Written) -> dict[str, Any]:
         "body": motion.body,
         "estimator": motion.estimator,
         "quality": dict(motion.quality),
+        "card": dict(motion.card),
         "files": [str(path.resolve()) for path in one.files],
         "motion": str(one.motion_file.resolve()) if one.motion_file else None,
     }

@@ -1,6 +1,6 @@
 """The whole trip of a video, on one page.
 
-    video ─► people (detect, track) ─► estimate (landmarks, lift, fit) ─► STAGES ─► files
+    video ─► people (detect, track) ─► estimate (landmarks, lift, fit) ─► stand ─► STAGES ─► files
 
 Read this first.  Every step lives in the wing of its name; nothing flows back.
 """
@@ -10,7 +10,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from staf_backend.assets import asset_path
@@ -36,6 +36,10 @@ from staf_backend.people.track import Track, choose
 from staf_backend.reporting import Report
 from staf_backend.runtime.onnx_session import open_network
 from staf_backend.video.video import Video, check_path, open_video
+from staf_backend.world.camera_path import CameraFollower
+from staf_backend.world.card import with_card
+from staf_backend.world.grounding import stand
+from staf_backend.world.settings import WorldSettings
 
 _log = logging.getLogger(__name__)
 _PEOPLE = re.compile(r"all|largest|\s*0*[1-9]\d*\s*(,\s*0*[1-9]\d*\s*)*")
@@ -50,6 +54,7 @@ class Settings(EstimatorSettings):
         person: "all", "largest", or numbers as "1,3".
         focal_px: of the camera, where the user knows it.
         fps: rate of a folder of pictures.
+        world: where the motion stands.
 
     Raises:
         SettingsError: a value that means nothing.
@@ -60,6 +65,7 @@ class Settings(EstimatorSettings):
     person: str = "all"
     focal_px: float | None = None
     fps: float = 30.0
+    world: WorldSettings = field(default_factory=WorldSettings)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -131,10 +137,13 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
     device = detection_device(settings, estimator)
     found = people_in(video, shot.span, device, settings.threads, report)
     tracks = choose(found, settings.person)
+    watch = CameraFollower(shot.camera, found, settings.world.camera)
+    shot = dataclasses.replace(shot, watch=watch)
     estimates = _estimates(estimator, shot, tracks, body, settings, report)
-    motions: Sequence[Motion] = [to_motion(estimate, shot, body) for estimate in estimates]
+    motions = _standing(estimates, shot, body, settings, report)
     for stage in STAGES:
         motions = stage(motions, shot)
+    motions = [with_card(motion, body) for motion in motions]
     return Solved(video, tuple(motions), body)
 
 
@@ -160,6 +169,15 @@ def people_in(
         span,
         progress=lambda done, total: report("detect", done, total, "finding people"),
     )
+
+
+def _standing(
+    estimates: Iterator[Estimate], shot: Shot, body: Body, settings: Settings, report: Report
+) -> Sequence[Motion]:
+    """Motions of a shot, on their floor unless the user wants them as they were estimated."""
+    if settings.world.off:
+        return [to_motion(estimate, shot, body) for estimate in estimates]
+    return stand(list(estimates), shot, body, settings, settings.world, report)
 
 
 def _estimates(

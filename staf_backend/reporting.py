@@ -4,6 +4,7 @@ For programs (`--progress json`, protocol 1) every line on standard output is on
 
     {"event": "start", "protocol": 1, "version": ..., "command": ...}
     {"event": "progress", "stage": ..., "done": ..., "total": ..., "message": ...}    any number
+    {"event": "item", "done": ..., "total": ..., "message": ...}      one a clip of a batch
     {"event": "result", ...}  or  {"event": "error", "kind", "message", "advice", "exit_code"}
 """
 
@@ -26,6 +27,7 @@ class Reporter(Protocol):
     """Where a command reports to."""
 
     def progress(self, stage: str, done: int, total: int, message: str) -> None: ...
+    def item(self, done: int, total: int, message: str) -> None: ...
     def result(self, text: str, values: dict[str, Any]) -> None: ...
     def error(self, error: StafError) -> None: ...
 
@@ -47,6 +49,10 @@ class JsonLines:
         self._last = (stage, now)
         self._write(event="progress", stage=stage, done=done, total=total, message=message)
 
+    def item(self, done: int, total: int, message: str) -> None:
+        """One thing of many is settled."""
+        self._write(event="item", done=done, total=total, message=message)
+
     def result(self, text: str, values: dict[str, Any]) -> None:
         self._write(event="result", message=text, **values)
 
@@ -67,6 +73,7 @@ class Terminal:
     """Text: results to standard output; a bar, when somebody watches, and errors to the other."""
 
     def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._bar = sys.stderr.isatty() and not quiet
         self._open = False
         self._last = ("", -1.0)
@@ -87,6 +94,11 @@ class Terminal:
         self._open = True
         if done >= total:
             self._end_line()
+
+    def item(self, done: int, total: int, message: str) -> None:
+        """A line for one thing of many."""
+        if not self._quiet:
+            print(f"[{done:>{len(str(total))}}/{total}] {message}", flush=True)
 
     def result(self, text: str, values: dict[str, Any]) -> None:  # noqa: ARG002 - for programs
         if self._open:

@@ -299,7 +299,7 @@ def _film(
 ) -> None:
     start = options.start_frame
     resolution = context.scene.render.resolution_x, context.scene.render.resolution_y
-    made.camera = footage.add_camera(context, clip)
+    made.camera = footage.add_camera(context, clip, start)
     if not options.match_scene:
         context.scene.render.resolution_x, context.scene.render.resolution_y = resolution
     if video is None:

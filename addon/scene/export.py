@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ..user_error import UserError
 from . import keyframes
@@ -98,7 +101,9 @@ def _write(context: bpy.types.Context, suffix: str, path: Path, plans: list[Plan
     write(context, path, plans)
 
 
-def _write_glb(_context: bpy.types.Context, path: Path, _plans: list[Plan]) -> None:
+def _write_glb(_context: bpy.types.Context, path: Path, plans: list[Plan]) -> None:
+    # without its object a character would lose the place where the animator put it
+    unmoved = all(np.allclose(rig.matrix_world, np.eye(4), atol=1e-7) for rig, _ in plans)
     wanted = {
         "export_format": "GLB",
         "use_selection": True,
@@ -117,7 +122,7 @@ def _write_glb(_context: bpy.types.Context, path: Path, _plans: list[Plan]) -> N
         "export_rest_position_armature": True,
         "export_optimize_animation_size": True,
         "export_optimize_animation_keep_anim_armature": True,
-        "export_armature_object_remove": True,
+        "export_armature_object_remove": unmoved,
         "export_anim_single_armature": False,
         "export_leaf_bone": False,
         "export_extras": False,
@@ -154,11 +159,49 @@ def _write_bvh(context: bpy.types.Context, path: Path, plans: list[Plan]) -> Non
     rig, takes = plans[0]
     first, last = takes[0].frame_range
     focus(context, rig, [rig])
-    bpy.ops.export_anim.bvh(
-        filepath=str(path),
-        global_scale=1.0,
-        frame_start=int(np.floor(first)),
-        frame_end=int(np.ceil(last)),
-        rotate_mode="NATIVE",
-        root_transform_only=False,
-    )
+    with _placed(rig, takes[0]):
+        bpy.ops.export_anim.bvh(
+            filepath=str(path),
+            global_scale=1.0,
+            frame_start=int(np.floor(first)),
+            frame_end=int(np.ceil(last)),
+            rotate_mode="NATIVE",
+            root_transform_only=False,
+        )
+
+
+@contextlib.contextmanager
+def _placed(rig: bpy.types.Object, take: bpy.types.Action) -> Iterator[None]:
+    """Move a twin's placing into bones of its own: a BVH file knows bones and no objects.
+
+    Raises:
+        ExportError: the object is stretched, which bones cannot be.
+    """
+    matrix = rig.matrix_world.copy()
+    scales = matrix.to_scale()
+    if max(scales) - min(scales) > 1e-4 * max(scales) or matrix.determinant() <= 0:
+        advice = "Apply the scale of the object (Ctrl-A), or export .glb."
+        raise ExportError(f"{rig.name} is stretched or mirrored as a whole.", advice)
+    shared, moved, scaled = rig.data, rig.data.copy(), take.copy()
+    try:
+        moved.transform(matrix)
+        rig.data, rig.parent, rig.matrix_world = moved, None, Matrix()
+        rig.constraints.clear()
+        keyframes.assign(rig, scaled)
+        for curve in keyframes.curves(scaled, rig):
+            if curve.data_path.endswith(".location"):
+                _multiply(curve, scales[0])
+        yield
+    finally:
+        keyframes.assign(rig, take)
+        rig.data = shared
+        bpy.data.armatures.remove(moved)
+        bpy.data.actions.remove(scaled)
+
+
+def _multiply(curve: Any, factor: float) -> None:
+    """Make the values of a curve so many times as large, handles too."""
+    for key in curve.keyframe_points:
+        for point in (key.co, key.handle_left, key.handle_right):
+            point[1] *= factor
+    curve.update()

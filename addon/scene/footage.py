@@ -15,9 +15,11 @@ import numpy as np
 from mathutils import Matrix
 
 from ..user_error import UserError
+from . import keyframes
 from .armature import link
-from .axes import camera_matrix
+from .axes import TO_BLENDER, camera_matrix, continuous, matrix_of, to_blender
 from .motion_file import FilmCamera, MotionClip
+from .timing import frames_of
 
 SENSOR_MM = 36.0
 SOURCE_KEY = "staf_source"
@@ -67,12 +69,18 @@ def forget_unused(video: Path | None) -> None:
             bpy.data.movieclips.remove(movie)
 
 
-def add_camera(context: bpy.types.Context, clip: MotionClip) -> bpy.types.Object:
-    """The camera of a motion, made once for all people of a video, and made the scene's."""
+def add_camera(context: bpy.types.Context, clip: MotionClip, start_frame: int) -> bpy.types.Object:
+    """The camera of a motion, made the scene's; keyed where it was followed.
+
+    One that stood still is made once for all people of a video.  Second 0 is at `start_frame`.
+    """
     film = clip.camera
     world = Matrix(camera_matrix(film.rotation_wxyz, film.position_m))
-    item = _existing(context, clip, world) or _new_camera(context, clip)
+    keyed = film.rotations_wxyz is not None
+    item = (None if keyed else _existing(context, clip, world)) or _new_camera(context, clip)
     item.matrix_world = world
+    if keyed:
+        _key_camera(context.scene, item, clip, start_frame)
     _set_lens(item.data, film)
     render = context.scene.render
     render.resolution_x, render.resolution_y = film.width_px, film.height_px
@@ -173,6 +181,24 @@ def _new_camera(context: bpy.types.Context, clip: MotionClip) -> bpy.types.Objec
     item[SOURCE_KEY] = clip.source
     link(context, item)
     return item
+
+
+def _key_camera(
+    scene: bpy.types.Scene, item: bpy.types.Object, clip: MotionClip, start_frame: int
+) -> None:
+    film = clip.camera
+    assert film.rotations_wxyz is not None
+    assert film.positions_m is not None
+    turns = TO_BLENDER @ matrix_of(film.rotations_wxyz)
+    quaternions = continuous(np.array([Matrix(turn.tolist()).to_quaternion() for turn in turns]))
+    item.rotation_mode = "QUATERNION"
+    frames = frames_of(clip.times_s, start_frame, scene.render.fps / scene.render.fps_base)
+    channels = [
+        keyframes.Channel("location", to_blender(film.positions_m), "Location"),
+        keyframes.Channel("rotation_quaternion", quaternions, "Rotation"),
+    ]
+    action = keyframes.new_action(item.name)
+    keyframes.write(item, action, frames, channels, np.zeros(len(frames), bool))
 
 
 def _set_lens(camera: bpy.types.Camera, film: FilmCamera) -> None:

@@ -2,15 +2,16 @@
 """Read a motion file: a NumPy archive without pickles that describes itself.
 
 Axes in the file: y up, metres, seconds; quaternions (w, x, y, z), parent-relative.
-T keys, J joints, B shape numbers, K key points.  This reader shares no code with the software that
-writes the file; one test holds the two together.
+T keys, J joints, B shape numbers, K key points.  Of what format 2 has and format 1 lacks, the
+camera's path and the card are read.  This reader shares no code with the software that writes the
+file; one test holds the two together.
 """
 
 import json
 import math
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ import numpy as np
 from ..names import BODY_NAME, is_plain
 from ..user_error import UserError
 
-FORMAT = 1
+FORMAT = 2
 KIND = "staf-motion"
 MAX_JOINTS = 1000
+CAMERA_WORDS = "still, rotating, moving, unsure"
 _AGAIN = "Convert the video again."
 
 
@@ -45,6 +47,12 @@ class FilmCamera:
     """(3,)"""
     rotation_deg: int
     """Clockwise turn that made the stored frames upright."""
+    motion: str = "still"
+    """"still", "rotating", "moving", or "unsure"."""
+    rotations_wxyz: np.ndarray | None = None
+    """(T, 4) where the camera was followed: as `rotation_wxyz`, at each key; else None."""
+    positions_m: np.ndarray | None = None
+    """(T, 3) with `rotations_wxyz`."""
 
     def __post_init__(self) -> None:
         sizes = (self.focal_px, self.width_px, self.height_px)
@@ -54,6 +62,14 @@ class FilmCamera:
         _check(self, "rotation_wxyz", (4,), "f")
         _check(self, "position_m", (3,), "f")
         _require_unit(self.rotation_wxyz, "camera rotation")
+        _require(
+            self.motion in CAMERA_WORDS.split(", "), "camera motion", f"be one of {CAMERA_WORDS}"
+        )
+        if self.rotations_wxyz is not None:
+            keys = len(np.atleast_1d(self.rotations_wxyz))
+            _check(self, "rotations_wxyz", (keys, 4), "f")
+            _check(self, "positions_m", (keys, 3), "f")
+            _require_unit(self.rotations_wxyz, "camera_rotations_wxyz")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +107,8 @@ class MotionClip:
     keypoints_px: np.ndarray | None = None
     """(T, K, 3) x, y, confidence in the upright image."""
     keypoint_names: tuple[str, ...] = ()
+    card: Mapping[str, Any] = field(default_factory=dict)
+    """What the file says of its quality in words and numbers; empty where it says nothing."""
 
     def __post_init__(self) -> None:
         for name in ("name", "source"):
@@ -112,6 +130,10 @@ class MotionClip:
             _check(self, "keypoints_px", (keys, len(self.keypoint_names), 3), "f")
         _require(bool((np.diff(self.times_s) > 0).all()), "times_s", "increase strictly")
         _require_unit(self.rotations_wxyz, "rotations_wxyz")
+        if self.camera.rotations_wxyz is not None:
+            path = len(self.camera.rotations_wxyz)
+            _require(path == keys, "camera_rotations_wxyz", f"hold {keys} keys, not {path}")
+        _require(isinstance(self.card, Mapping), "card", "be an object")
         _require(math.isfinite(self.source_fps) and self.source_fps >= 0, "source_fps", "be a rate")
 
 
@@ -201,7 +223,8 @@ def _clip(members: Mapping[str, np.ndarray]) -> MotionClip:
         person=int(header["person"]),
         source_fps=float(header["source_fps"]),
         quality={str(k): float(v) for k, v in header["quality"].items()},
-        camera=_camera(header["camera"]),
+        camera=_camera(header["camera"], members),
+        card=header.get("card", {}),
         **arrays,
         joint_names=tuple(str(name) for name in members["joint_names"]),
         parents=tuple(int(parent) for parent in members["parents"]),
@@ -210,7 +233,8 @@ def _clip(members: Mapping[str, np.ndarray]) -> MotionClip:
     )
 
 
-def _camera(header: Mapping[str, Any]) -> FilmCamera:
+def _camera(header: Mapping[str, Any], members: Mapping[str, np.ndarray]) -> FilmCamera:
+    turns = members.get("camera_rotations_wxyz")
     return FilmCamera(
         focal_px=float(header["focal_px"]),
         width_px=int(header["width_px"]),
@@ -220,6 +244,9 @@ def _camera(header: Mapping[str, Any]) -> FilmCamera:
         rotation_wxyz=np.array(header["rotation_wxyz"], np.float64),
         position_m=np.array(header["position_m"], np.float64),
         rotation_deg=int(header["rotation_deg"]),
+        motion=str(header.get("motion", "still")),
+        rotations_wxyz=turns,
+        positions_m=None if turns is None else members["camera_positions_m"],
     )
 
 

@@ -1,11 +1,35 @@
 """What every estimator gives the pipeline for one track."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from staf_backend.body.params import SmplParams
 from staf_backend.people.track import Track
+
+if TYPE_CHECKING:
+    from staf_backend.landmarks.lifted import Lifted
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an estimate was made from, so that it can be made again in a view that is turned.
+
+    4-byte floats, since a clip may be long; axes of the motion's camera (x right, y
+    down), into which the views of one that turned were turned back.
+
+    Attributes:
+        rays: (T, 27, 2) viewing rays x/z, y/z of the markers; NaN where missing.
+        world_m: (T, 27, 3) the landmark network's own guess in space; NaN where missing.
+        visibility: (T, 27) 0..1, 0 for a frame that was filled in.
+        lifted: what the lifter made of them.
+    """
+
+    rays: np.ndarray
+    world_m: np.ndarray
+    visibility: np.ndarray
+    lifted: "Lifted"
 
 
 @dataclass(frozen=True)
@@ -14,12 +38,14 @@ class Estimate:
 
     Attributes:
         track: whose.
-        params: pose, shape and place of the track's frames, camera axes.
+        params: pose, shape and place of the track's frames, axes of the motion's camera (see
+            `shot.CameraWatch.turns`).
         keypoints_px: (T, K, 3) x, y, confidence 0..1 of what was seen; finite, with confidence 0
             where nothing was.
         keypoint_names: K names.
         quality: numbers about this estimate, by name.
         estimator: who made it: "landmarks", or the name of STAF's weights.
+        evidence: what it was made from; None where it cannot be made again.
     """
 
     track: Track
@@ -28,6 +54,7 @@ class Estimate:
     keypoint_names: tuple[str, ...]
     quality: dict[str, float]
     estimator: str
+    evidence: Evidence | None = None
 
     def __post_init__(self) -> None:
         frames, names = len(self.track), len(self.keypoint_names)

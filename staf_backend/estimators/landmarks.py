@@ -4,6 +4,7 @@ crops ─► landmarks ─► sides ─► lift ─► fit ─► SmplParams
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,11 +12,11 @@ import numpy as np
 from staf_backend.assets import asset_path
 from staf_backend.body import markers
 from staf_backend.choices import Preset
-from staf_backend.estimators.estimate import Estimate
+from staf_backend.estimators.estimate import Estimate, Evidence
 from staf_backend.estimators.settings import EstimatorSettings
+from staf_backend.estimators.turned_back import rays_turned_back, turned_back
 from staf_backend.fit.fitter import Fitter
 from staf_backend.landmarks.lift import Lifter
-from staf_backend.landmarks.lifted import Lifted
 from staf_backend.landmarks.names import NAMES
 from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
 from staf_backend.landmarks.of_tracks import landmarks_of
@@ -58,32 +59,29 @@ def estimate_by_landmarks(
     session = open_network(path, device=settings.device, threads=threads)
     network = LandmarkNetwork(session, mirrored=settings.preset == "best")
     told = lambda done, all_: report("landmarks", done, all_, "reading poses")
-    found = dict(enumerate(landmarks_of(shot.video, tracks, network, told)))
+    found = dict(enumerate(landmarks_of(shot.video, tracks, network, told, shot.watch.see)))
     del session, network  # their memory is needed no more
     lifter = Lifter(open_network(asset_path("lift.onnx"), threads=threads))
     betas: dict[int, np.ndarray] = {}
     longest_first = sorted(range(len(tracks)), key=lambda i: -len(tracks[i]))
     for done, i in enumerate(longest_first):
         report("fit", done, len(tracks), f"fitting person {tracks[i].person}")
-        seen = _seen(shot, tracks[i], found.pop(i), lifter)
+        landmarks = found.pop(i)
+        track = replace(tracks[i], observed=tracks[i].observed & (landmarks.visibility.max(1) > 0))
+        seen = _seen(shot, track, landmarks, lifter)
         fitter = Fitter(body, settings.fit)
-        estimate = _estimate(tracks[i], seen, fitter, betas.get(tracks[i].person))
-        betas.setdefault(tracks[i].person, estimate.params.betas)
+        estimate = _estimate(track, seen, fitter, betas.get(track.person))
+        betas.setdefault(track.person, estimate.params.betas)
         yield estimate
     report("fit", len(tracks), len(tracks), "fitted")
 
 
 class _Seen(NamedTuple):
-    """What the fit needs of one track's landmarks: 4-byte floats, since a clip may be long.
+    """What the fit needs of one track's landmarks, the key points (T, 33, 3) to report, and on how
+    many frames sides were swapped back."""
 
-    rays (T, 27, 2), visibility (T, 27), keypoints_px (T, 33, 3), what the lifter made of them, and
-    on how many frames sides were swapped back.
-    """
-
-    rays: np.ndarray
-    visibility: np.ndarray
+    evidence: Evidence
     keypoints_px: np.ndarray
-    lifted: Lifted
     swapped_frames: int
 
 
@@ -94,15 +92,20 @@ def _seen(shot: "Shot", track: "Track", landmarks: Landmarks, lifter: Lifter) ->
     visibility *= track.observed[:, None]
     rays = shot.camera.rays(points).astype(np.float32)
     world_m = landmarks.world_m[:, markers.LANDMARKS]
+    turns = shot.watch.turns(track.frames)
+    if turns is not None:
+        rays, world_m = rays_turned_back(rays, turns), turned_back(world_m, turns)
     keypoints = _keypoints(landmarks, track)
     del landmarks, points
     lifted = lifter.lift(rays, world_m, visibility, track.times_s)
-    return _Seen(rays, visibility, keypoints, lifted, int(swapped.any(1).sum()))
+    evidence = Evidence(rays, world_m, visibility, lifted)
+    return _Seen(evidence, keypoints, int(swapped.any(1).sum()))
 
 
 def _estimate(track: "Track", seen: _Seen, fitter: Fitter, betas: np.ndarray | None) -> Estimate:
-    fitted = fitter.fit(seen.rays, seen.visibility, track.times_s, seen.lifted, betas)
-    pitch, roll = _tilt_deg(seen.lifted.up)
+    known = seen.evidence
+    fitted = fitter.fit(known.rays, known.visibility, track.times_s, known.lifted, betas)
+    pitch, roll = _tilt_deg(known.lifted.up)
     quality = {
         "coverage": float(track.observed.mean()),
         "landmark_distance_mm": _median_mm(fitted.distance_m),
@@ -110,7 +113,7 @@ def _estimate(track: "Track", seen: _Seen, fitter: Fitter, betas: np.ndarray | N
         "camera_pitch_deg": pitch,
         "camera_roll_deg": roll,
     }
-    return Estimate(track, fitted.params, seen.keypoints_px, NAMES, quality, "landmarks")
+    return Estimate(track, fitted.params, seen.keypoints_px, NAMES, quality, "landmarks", known)
 
 
 def _keypoints(landmarks: Landmarks, track: "Track") -> np.ndarray:

@@ -1,9 +1,41 @@
 """One take of footage and the camera that filmed it: what every stage looks at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from staf_backend.geometry.camera import Camera, assumed_focal_px
+import numpy as np
+
+from staf_backend.geometry.camera import Camera, CameraMotion, assumed_focal_px
 from staf_backend.video.video import Video
+
+
+class CameraWatch(Protocol):
+    """Who finds out how the camera moves while an estimator looks at the frames."""
+
+    def see(self, frame: int, image: np.ndarray, /) -> None:
+        """The next frame: its number, and (H, W, 3) uint8 RGB."""
+        ...
+
+    def kind(self, frames: np.ndarray, /) -> CameraMotion:
+        """How the camera behaved during consecutive frames (T,), all seen."""
+        ...
+
+    def turns(self, frames: np.ndarray, /) -> np.ndarray | None:
+        """(T, 3, 3) from the axes of the motion's camera to those of each frame's; None: alike."""
+        ...
+
+
+class StillCamera:
+    """Nobody looks: the camera stands still."""
+
+    def see(self, _frame: int, _image: np.ndarray, /) -> None:
+        pass
+
+    def kind(self, _frames: np.ndarray, /) -> CameraMotion:
+        return "still"
+
+    def turns(self, _frames: np.ndarray, /) -> None:
+        return None
 
 
 @dataclass(frozen=True)
@@ -14,11 +46,13 @@ class Shot:
         video: the footage.
         span: its frames' numbers.
         camera: that filmed it.
+        watch: shown every frame that an estimator looks at, and asked about the camera afterwards.
     """
 
     video: Video
     span: range
     camera: Camera
+    watch: CameraWatch = field(default_factory=StillCamera)
 
 
 def open_shot(

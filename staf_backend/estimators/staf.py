@@ -17,6 +17,7 @@ import torch
 from staf_backend.body.params import SmplParams
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.estimators.placement import NetworkTrack, to_smpl_params
+from staf_backend.estimators.turned_back import params_turned_back
 from staf_backend.geometry.skeleton import SMPL, forward_kinematics
 from staf_backend.people.smooth import smooth
 from staf_backend.staf.crop import cut, squares_around
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from staf_backend.estimators.shot import Shot
     from staf_backend.people.track import Track
     from staf_backend.reporting import Report
-    from staf_backend.video.video import Video
 
 _STEADY_S = 0.1  # the crop camera's scale is noisy from frame to frame
 
@@ -113,7 +113,7 @@ def estimate_by_staf(
     del loaded  # the stream has folded copies
     squares = [squares_around(t.boxes_px, info.crop_factor) for t in tracks]
     followed = [_Following(t, stream.open(), s) for t, s in zip(tracks, squares, strict=True)]
-    _run(shot.video, followed, stream, report)
+    _run(shot, followed, stream, report)
     betas: dict[int, np.ndarray] = {}
     for one in sorted(followed, key=lambda one: -len(one.track)):
         person = one.track.person
@@ -133,11 +133,12 @@ def _runnable(weights: str) -> WeightsInfo:
     return info
 
 
-def _run(video: "Video", followed: list[_Following], stream: StafStream, report: "Report") -> None:
+def _run(shot: "Shot", followed: list[_Following], stream: StafStream, report: "Report") -> None:
     first = min(int(one.track.frames[0]) for one in followed)
     last = max(int(one.track.frames[-1]) for one in followed) + 1
     waiting = 0
-    for index, image in enumerate(video.frames(first, last), first):
+    for index, image in enumerate(shot.video.frames(first, last), first):
+        shot.watch.see(index, image)
         for one in followed:
             row = index - int(one.track.frames[0])
             if 0 <= row < len(one.track):
@@ -169,6 +170,9 @@ def _estimate(
         "frames_without_camera": float((~placed).sum()),
     }
     keypoints = _keypoints(params, body, shot, observed)
+    turns = shot.watch.turns(one.track.frames)
+    if turns is not None:
+        params = params_turned_back(params, turns)
     return Estimate(one.track, params, keypoints, SMPL.names, quality, weights)
 
 

@@ -1,11 +1,13 @@
 """An estimate, in the axes of its camera, to a motion: y up, quaternions, all a file should say."""
 
+import dataclasses
+
 import numpy as np
 
 from staf_backend.body.body import Body
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.estimators.shot import Shot
-from staf_backend.geometry.camera import TO_Y_UP
+from staf_backend.geometry.camera import TO_Y_UP, Camera, CameraPath
 from staf_backend.geometry.rotations import continuous_signs, to_quaternions
 from staf_backend.motion.motion import Motion
 
@@ -22,6 +24,7 @@ def to_motion(estimate: Estimate, shot: Shot, body: Body) -> Motion:
         body: what was estimated.
     """
     params, track = estimate.params, estimate.track
+    path = _path(shot, track.frames)
     return Motion(
         times_s=track.times_s,
         frames=track.frames,
@@ -32,7 +35,8 @@ def to_motion(estimate: Estimate, shot: Shot, body: Body) -> Motion:
         gender=body.gender,
         betas=params.betas,
         rest_joints_m=body.rest_joints_m(params.betas),
-        camera=shot.camera,
+        camera=_camera(shot, track.frames, path),
+        camera_path=path,
         source=shot.video.path.name,
         source_fps=shot.video.fps,
         person=track.person,
@@ -41,6 +45,19 @@ def to_motion(estimate: Estimate, shot: Shot, body: Body) -> Motion:
         keypoint_names=estimate.keypoint_names,
         quality=estimate.quality,
     )
+
+
+def _path(shot: Shot, frames: np.ndarray) -> CameraPath | None:
+    turns = shot.watch.turns(frames)
+    if turns is None:
+        return None
+    keys = continuous_signs(to_quaternions(TO_Y_UP @ turns.swapaxes(1, 2) @ TO_Y_UP))
+    return CameraPath(keys, np.zeros((len(keys), 3)))
+
+
+def _camera(shot: Shot, frames: np.ndarray, path: CameraPath | None) -> Camera:
+    camera = dataclasses.replace(shot.camera, motion=shot.watch.kind(frames))
+    return dataclasses.replace(camera, rotation_wxyz=path.rotations_wxyz[0]) if path else camera
 
 
 def _keys(rotations: np.ndarray) -> np.ndarray:

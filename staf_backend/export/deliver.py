@@ -29,7 +29,7 @@ class Outputs:
 
     Attributes:
         output: a file with a suffix of `WRITERS`, or a folder for .glb files.
-        motion, amass, overlay: more files, or None.
+        motion, amass, overlay, report: more files, or None.
         bone_names, root_motion, mesh: see `gltf.write_glb`.
         together: one .glb for all people instead of one each.
     """
@@ -38,6 +38,7 @@ class Outputs:
     motion: Path | None = None
     amass: Path | None = None
     overlay: Path | None = None
+    report: Path | None = None
     bone_names: BoneScheme = "smpl"
     root_motion: RootMotion = "root"
     mesh: bool = True
@@ -52,6 +53,7 @@ class Outputs:
                 ("motion", ".npz"),
                 ("amass", "_amass.npz"),
                 ("overlay", ".mp4"),
+                ("report", ".html"),
             )
         }
         return dataclasses.replace(self, **named)
@@ -71,6 +73,7 @@ class Outputs:
             (self.motion, (".npz",)),
             (self.amass, (".npz",)),
             (self.overlay, (".mp4", ".mov", ".mkv")),
+            (self.report, (".html",)),
         )
         for path, suffixes in wanted:
             if path is not None:
@@ -138,6 +141,12 @@ def deliver(solved: "Solved", outputs: Outputs, report: "Report") -> list[Writte
         write_overlay(outputs.overlay, solved.video, motions, bodies, report)
         for written in files:
             written.append(outputs.overlay)
+    if outputs.report is not None:
+        from staf_backend.export.report import write_report
+
+        write_report(outputs.report, solved.video, motions, {solved.body.name: solved.body}, report)
+        for written in files:
+            written.append(outputs.report)
     return [
         Written(motion, tuple(files[i]), motion_files[i] if motion_files else None)
         for i, motion in enumerate(motions)

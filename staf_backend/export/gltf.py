@@ -342,6 +342,7 @@ def _motion_extras(motion: Motion) -> dict[str, Any]:
         "person": motion.person,
         "body": motion.body,
         "quality": dict(motion.quality),
+        "card": dict(motion.card),
         "observed_keys": int(motion.observed.sum()),
         "focal_px": camera.focal_px,
         "focal_assumed": camera.focal_assumed,

@@ -71,7 +71,7 @@ class _Drawing:
     def __init__(self, motion: Motion, body: Body, number: int) -> None:
         self._motion, self._body = motion, body
         self._colour = _COLOURS[number % len(_COLOURS)]
-        self._joints = motion.camera.to_camera_axes(joints_m(motion))
+        self._joints = motion.to_camera_axes(joints_m(motion))
         self._chunk = range(0)
         self._vertices = np.zeros((0, 0, 3))
 
@@ -101,7 +101,9 @@ class _Drawing:
                 self._motion.betas,
                 self._motion.root_m[part],
             )
-            self._vertices = self._motion.camera.to_camera_axes(vertices)
+            path = self._motion.camera_path
+            camera = self._motion.camera if path is None else path[part]
+            self._vertices = camera.to_camera_axes(vertices)
         return self._vertices[row - self._chunk.start]
 
     def _draw_body(self, picture: np.ndarray, vertices_m: np.ndarray, grey: float) -> None:

@@ -31,6 +31,7 @@ from staf_backend.body.params import SmplParams
 from staf_backend.fit import terms
 from staf_backend.fit.anatomy import FIXED, lever_m, limits_rad
 from staf_backend.fit.banded import BandedSystem
+from staf_backend.fit.ground import PLANT_M_S, PLANT_OUTLIER_M_S, Ground
 from staf_backend.fit.observations import Seen, SeenTrack
 from staf_backend.fit.settings import (
     LIMIT_WEIGHT,
@@ -104,6 +105,7 @@ class Fitter:
         times_s: np.ndarray,
         lifted: "Lifted",
         betas: np.ndarray | None = None,
+        ground: Ground | None = None,
     ) -> Fitted:
         """Fit one track.
 
@@ -113,6 +115,7 @@ class Fitter:
             times_s: (T,) strictly increasing.
             lifted: the first guess, of the same frames.
             betas: (10,) the person's shape where it is known already.
+            ground: what a first pass found out about the ground; y of the rays then is down.
 
         Raises:
             ValueError: arrays that do not belong together.
@@ -123,7 +126,7 @@ class Fitter:
                 f"rays must be ({frames}, {COUNT}, 2) and confidence ({frames}, {COUNT})"
             )
         least = least_deviation_rad(self.body.skeleton)
-        track = SeenTrack(rays, confidence, times_s, lifted, self.settings, least)
+        track = SeenTrack(rays, confidence, times_s, lifted, self.settings, least, ground)
         if betas is None:
             # the lifter's betas are the open neutral body's; to another body they mean nothing
             known = self.body.name == "open-neutral"
@@ -208,7 +211,9 @@ class Fitter:
     ) -> State:
         system, _, posed, _ = self._frame_terms(seen, state, betas, robust_m)
         self._add_plants(system, seen, posed)
-        self._add_smoothness(system, seen.times_s, state)
+        self._add_smoothness(system, seen, state)
+        if seen.ground is not None:
+            self.planted.add_heights(system, posed, seen.ground, seen.times_s)
         if pinned:
             np.einsum("tii->ti", system.blocks)[:pinned] += _PIN_WEIGHT
             system.gradient[:pinned] = 0
@@ -249,16 +254,18 @@ class Fitter:
         if not sure.any():
             return
         moved = np.diff(posed.markers_m[:, self.planted.POINTS], axis=0)
-        deviation = self.settings.plant_m_s
+        deviation, outlier = self.settings.plant_m_s, OUTLIER_DEVIATIONS
+        if seen.ground is not None:
+            deviation, outlier = PLANT_M_S, PLANT_OUTLIER_M_S / PLANT_M_S
         speed = np.linalg.norm(moved, axis=-1) / steps_s / deviation
-        weights = sure / (1 + speed**2 / OUTLIER_DEVIATIONS**2)
+        weights = sure / (1 + speed**2 / outlier**2)
         weights = weights * REFERENCE_HZ / (deviation**2 * steps_s)
         self.planted.add(system, posed, weights)
 
-    def _add_smoothness(self, system: BandedSystem, times_s: np.ndarray, state: State) -> None:
+    def _add_smoothness(self, system: BandedSystem, seen: Seen, state: State) -> None:
+        times_s, settings = seen.times_s, self.settings
         if len(times_s) < 3:
             return
-        settings = self.settings
         relative = np.swapaxes(state.rotations[:-1], -1, -2) @ state.rotations[1:]
         speed = np.zeros((len(times_s) - 1, len(self.unknowns)))
         speed[:, ROOT] = np.diff(state.root_m, axis=0)
@@ -267,6 +274,8 @@ class Fitter:
         acceleration = coefficients[:, 2:] * speed[1:] - coefficients[:, :1] * speed[:-1]
         deviation = settings.acceleration / self._lever_m
         deviation[ROOT] = settings.root_acceleration
+        if seen.ground is not None:
+            deviation = deviation * seen.ground.looseness[1:-1]
         size = (acceleration / deviation).reshape(len(acceleration), -1, 3)
         strike = 1 + (size**2).sum(-1, keepdims=True) / OUTLIER_DEVIATIONS**2
         weights = np.repeat(1 / strike[..., 0], 3, axis=-1) / deviation**2

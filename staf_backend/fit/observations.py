@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from staf_backend.fit.ground import Ground
 from staf_backend.fit.settings import (
     MARKER_TRUST,
     REFERENCE_HZ,
@@ -25,7 +26,7 @@ class Seen:
     """What is known of some frames.
 
     `weights` are (T, 27) in 1/m^2, 0 where nothing is seen; `planted` (T, 4) is how surely heels
-    and toes stand still, 0..1.
+    and toes stand still, 0..1; `ground` is what a second pass knows.
     """
 
     times_s: np.ndarray
@@ -34,9 +35,12 @@ class Seen:
     prior: np.ndarray
     prior_weights: np.ndarray
     planted: np.ndarray
+    ground: Ground | None = None
 
     def __getitem__(self, chosen: slice | np.ndarray) -> "Seen":
-        return Seen(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+        names = [name for name in self.__dataclass_fields__ if name != "ground"]
+        ground = None if self.ground is None else self.ground[chosen]
+        return Seen(*(getattr(self, name)[chosen] for name in names), ground=ground)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class SeenTrack:
     lifted: "Lifted"
     settings: FitSettings
     least_deviation_rad: np.ndarray
+    ground: Ground | None = None
 
     def frames(self, chosen: slice | np.ndarray) -> Seen:
         """What is known of some frames; closer ones than `REFERENCE_HZ` share what they know."""
@@ -58,6 +63,7 @@ class SeenTrack:
         share = np.minimum(gaps[chosen] * REFERENCE_HZ, 1.0)[:, None]
         weights = np.where(present, confidence, 0) * MARKER_TRUST * share
         lifted, settings = self.lifted, self.settings
+        ground = None if self.ground is None else self.ground[chosen]
         deviation = settings.prior * np.maximum(
             lifted.deviation_rad[chosen], self.least_deviation_rad
         )
@@ -67,7 +73,8 @@ class SeenTrack:
             weights / settings.landmark_m**2,
             from_quaternions(lifted.rotations_wxyz[chosen].astype(float)),
             share / deviation**2,
-            (2 * lifted.contact[chosen] - 1).clip(0, 1),
+            (2 * lifted.contact[chosen] - 1).clip(0, 1) if ground is None else ground.planted,
+            ground,
         )
 
     def useful(self) -> np.ndarray:

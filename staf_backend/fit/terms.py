@@ -14,6 +14,8 @@ import numpy as np
 
 from staf_backend.body.markers import COUNT, Markers, indices
 from staf_backend.fit.banded import BandedSystem
+from staf_backend.fit.ground import FLOOR_M, FLOOR_OUTLIER_M, Ground
+from staf_backend.fit.settings import REFERENCE_HZ
 from staf_backend.fit.unknowns import ANGLES, ROOT, Unknowns
 from staf_backend.geometry.rotations import to_axis_angle
 
@@ -144,6 +146,23 @@ class Planted:
         moved = np.diff(posed.markers_m[:, self.POINTS], axis=0)
         rows = self.jacobian(posed).reshape(frames, -1, self._count)
         system.add_steps(rows, np.repeat(weights, 3, axis=1), moved.reshape(frames - 1, -1))
+
+    def add_heights(
+        self, system: BandedSystem, posed: Posed, ground: Ground, times_s: np.ndarray
+    ) -> None:
+        """Add sum w |y - height|^2 / 2: what stands, stands on the ground (Geman-McClure)."""
+        known = np.isfinite(ground.height_m)
+        if not known.any():
+            return
+        away = np.where(known, posed.markers_m[:, self.POINTS, 1] - ground.height_m, 0)
+        gaps = np.gradient(times_s) if len(times_s) > 1 else np.array([1 / REFERENCE_HZ])
+        weights = np.where(known, ground.grounded, 0) / FLOOR_M**2
+        weights = weights / (1 + (away / FLOOR_OUTLIER_M) ** 2) ** 2
+        weights = weights * np.minimum(gaps * REFERENCE_HZ, 1.0)[:, None]
+        rows = self.jacobian(posed)[:, :, 1]
+        weighted = (rows * weights[..., None]).transpose(0, 2, 1)
+        system.blocks += weighted @ rows
+        system.gradient -= (weighted @ away[..., None])[..., 0]
 
 
 def orientation_residuals(turned: np.ndarray, prior: np.ndarray) -> np.ndarray:

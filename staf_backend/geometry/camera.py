@@ -7,6 +7,7 @@ camera then looks along -z with y up, which is how glTF and Blender define a cam
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from staf_backend.geometry.rotations import from_quaternions
 
 TO_Y_UP = np.diag([1.0, -1.0, -1.0])
 """(3, 3) camera axes -> y up, for a level camera at the origin.  Its own inverse."""
+
+CameraMotion = Literal["still", "rotating", "moving", "unsure"]
+"""How a camera behaved: it stood still, turned on the spot, travelled, or nobody can tell."""
 
 
 def assumed_focal_px(width_px: int, height_px: int) -> float:
@@ -51,6 +55,8 @@ class Camera:
     """(3,)"""
     rotation_deg: int = 0
     """Clockwise turn that made the stored frames upright: 0, 90, 180 or 270."""
+    motion: CameraMotion = "still"
+    """How it behaved; where a `CameraPath` is known, the pose above is that of the first key."""
 
     def __post_init__(self) -> None:
         if self.principal_point_px is None:
@@ -62,12 +68,13 @@ class Camera:
         require(self.width_px > 0 and self.height_px > 0, "width_px and height_px", "positive")
         require_positive(self.focal_px, "focal_px")
         require(self.rotation_deg in (0, 90, 180, 270), "rotation_deg", "0, 90, 180 or 270")
+        words = get_args(CameraMotion)
+        require(self.motion in words, "camera.motion", f"one of {', '.join(words)}")
         require_unit(self.rotation_wxyz, "camera.rotation_wxyz")
 
     def to_camera_axes(self, points_m: np.ndarray) -> np.ndarray:
         """Points (..., 3) in the motion's axes -> camera axes: x right, y down, z away; metres."""
-        turned = (points_m - self.position_m) @ from_quaternions(self.rotation_wxyz)
-        return turned @ TO_Y_UP.T
+        return _seen_from(points_m, self.position_m, from_quaternions(self.rotation_wxyz))
 
     def project(self, points_m: np.ndarray) -> np.ndarray:
         """Points (..., 3) in camera axes (x right, y down, z away), metres -> pixels (..., 2)."""
@@ -76,3 +83,44 @@ class Camera:
     def rays(self, points_px: np.ndarray) -> np.ndarray:
         """Pixels (..., 2) -> viewing rays (x/z, y/z) (..., 2) in camera axes."""
         return (points_px - self.principal_point_px) / self.focal_px
+
+
+@dataclass(frozen=True, eq=False)
+class CameraPath:
+    """Where a camera stood and how it was turned at each of T keys, in the motion's axes.
+
+    Raises:
+        ValueError: a field has the wrong shape, is not finite, or breaks its rule.
+    """
+
+    rotations_wxyz: np.ndarray
+    """(T, 4) float64, turn camera axes (x right, y up, looking along -z) into the motion's."""
+    positions_m: np.ndarray
+    """(T, 3) float64"""
+
+    def __post_init__(self) -> None:
+        count = len(np.atleast_1d(self.rotations_wxyz))
+        keep_array(self, "rotations_wxyz", np.float64, (count, 4))
+        keep_array(self, "positions_m", np.float64, (count, 3))
+        require_unit(self.rotations_wxyz, "camera_rotations_wxyz")
+
+    def __len__(self) -> int:
+        return len(self.rotations_wxyz)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> "CameraPath":
+        """Some of its keys."""
+        return CameraPath(self.rotations_wxyz[rows], self.positions_m[rows])
+
+    def to_camera_axes(self, points_m: np.ndarray) -> np.ndarray:
+        """Points (T, N, 3) in the motion's axes, each key's -> the axes of that key's camera.
+
+        Returns:
+            (T, N, 3) x right, y down, z away; metres.
+        """
+        matrices = from_quaternions(self.rotations_wxyz)
+        return _seen_from(points_m, self.positions_m[:, None], matrices)
+
+
+def _seen_from(points_m: np.ndarray, place_m: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+    """Points (..., 3) -> x right, y down, z away of cameras with these places and turns."""
+    return (points_m - place_m) @ matrices @ TO_Y_UP.T

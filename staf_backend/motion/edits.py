@@ -2,9 +2,15 @@
 
 import dataclasses
 
-from staf_backend.geometry.camera import Camera
+import numpy as np
+
+from staf_backend.geometry.camera import Camera, CameraPath
 from staf_backend.geometry.skeleton import counterparts
+from staf_backend.motion.contacts import ContactSpan, clipped, other_side
 from staf_backend.motion.motion import Motion, MotionError
+
+_TURN, _PLACE = np.array([1.0, 1.0, -1.0, -1.0]), np.array([-1.0, 1.0, 1.0])
+"""What a mirror across x does to a quaternion w, x, y, z and to a place."""
 
 
 def trim(motion: Motion, start_s: float, end_s: float) -> Motion:
@@ -20,9 +26,9 @@ def trim(motion: Motion, start_s: float, end_s: float) -> Motion:
             f"clip {motion.name!r} has no keys from {start_s:g} to {end_s:g} s.",
             f"It runs from {first:.3f} to {last:.3f} s.",
         )
-    names = ["times_s", "frames", "rotations_wxyz", "root_m", "observed"]
-    names += [] if motion.keypoints_px is None else ["keypoints_px"]
-    return dataclasses.replace(motion, **{name: getattr(motion, name)[inside] for name in names})
+    part = motion.keys(inside)
+    spans = clipped(motion.contacts, float(part.times_s[0]), float(part.times_s[-1]))
+    return dataclasses.replace(part, contacts=spans)
 
 
 def mirror(motion: Motion) -> Motion:
@@ -38,19 +44,37 @@ def mirror(motion: Motion) -> Motion:
         keypoints_px = flipped[:, counterparts(motion.keypoint_names)]
     return dataclasses.replace(
         motion,
-        rotations_wxyz=(motion.rotations_wxyz * [1, 1, -1, -1])[:, swap],
-        root_m=motion.root_m * [-1, 1, 1],
-        rest_joints_m=(motion.rest_joints_m * [-1, 1, 1])[swap],
+        rotations_wxyz=(motion.rotations_wxyz * _TURN)[:, swap],
+        root_m=motion.root_m * _PLACE,
+        rest_joints_m=(motion.rest_joints_m * _PLACE)[swap],
         keypoints_px=keypoints_px,
         camera=_mirrored_camera(motion.camera),
+        camera_path=_mirrored_path(motion.camera_path),
+        contact_names=tuple(other_side(name) for name in motion.contact_names),
+        contacts=tuple(
+            ContactSpan(other_side(s.part), s.start_s, s.end_s, s.floor_m) for s in motion.contacts
+        ),
+        **_mirrored_raw(motion),
     )
+
+
+def _mirrored_raw(motion: Motion) -> dict[str, np.ndarray]:
+    """The layer before grounding, where there is one."""
+    if motion.raw_rotations_wxyz is None or motion.raw_root_m is None:
+        return {}
+    turned = (motion.raw_rotations_wxyz * _TURN)[:, motion.skeleton.mirror]
+    return {"raw_rotations_wxyz": turned, "raw_root_m": motion.raw_root_m * _PLACE}
+
+
+def _mirrored_path(path: CameraPath | None) -> CameraPath | None:
+    return path and CameraPath(path.rotations_wxyz * _TURN, path.positions_m * _PLACE)
 
 
 def _mirrored_camera(camera: Camera) -> Camera:
     return dataclasses.replace(
         camera,
         principal_point_px=camera.principal_point_px * [-1, 1] + [camera.width_px, 0],
-        rotation_wxyz=camera.rotation_wxyz * [1, 1, -1, -1],
-        position_m=camera.position_m * [-1, 1, 1],
+        rotation_wxyz=camera.rotation_wxyz * _TURN,
+        position_m=camera.position_m * _PLACE,
         rotation_deg=-camera.rotation_deg % 360,
     )

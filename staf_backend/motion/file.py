@@ -1,11 +1,12 @@
 """The motion file.
 
 A NumPy .npz archive without pickles that describes itself, so that a reader needs no table of any
-body.  T keys, J joints, B shape numbers, K key points.  Members:
+body.  T keys, J joints, B shape numbers, K key points, C parts in contact.  Members, of which those
+below the line are optional:
 
 | member           | type, shape          | meaning                                               |
 |------------------|----------------------|-------------------------------------------------------|
-| `format`         | int64 ()             | 1; a reader refuses a higher number                   |
+| `format`         | int64 ()             | 2; 1 lacks what is marked 2, else the same            |
 | `kind`           | str ()               | always "staf-motion"                                  |
 | `header`         | str ()               | JSON text in ASCII, below                             |
 | `times_s`        | float64 (T,)         | seconds in the clip, strictly increasing              |
@@ -17,14 +18,22 @@ body.  T keys, J joints, B shape numbers, K key points.  Members:
 | `rest_joints_m`  | float64 (J, 3)       | joints of the shaped body in its T-pose               |
 | `joint_names`    | str (J,)             |                                                       |
 | `parents`        | int64 (J,)           | -1 for joint 0; parents come before children          |
-| `keypoints_px`   | float32 (T, K, 3)    | optional: x, y, confidence in the upright image       |
-| `keypoint_names` | str (K,)             | only with `keypoints_px`                              |
+|------------------|----------------------|-------------------------------------------------------|
+| `keypoints_px`   | float32 (T, K, 3)    | x, y, confidence in the upright image                 |
+| `keypoint_names` | str (K,)             | with `keypoints_px`                                   |
+| `camera_rotations_wxyz` | float32 (T, 4) | 2: camera axes into the motion's, at each key        |
+| `camera_positions_m`    | float64 (T, 3) | 2: with `camera_rotations_wxyz`                      |
+| `contact_probability`   | float32 (T, C) | 2: that a part stays on its spot, 0..1               |
+| `contact_names`         | str (C,)       | 2: with `contact_probability`; see `contacts.PARTS`  |
+| `raw_rotations_wxyz`    | float32 (T, J, 4) | 2: before grounding, in the same axes             |
+| `raw_root_m`            | float64 (T, 3) | 2: with `raw_rotations_wxyz`                         |
 
 The header holds `name` (of the clip), `body`, `gender`, `source` (file name), `source_fps`,
 `person`, `estimator`, `version` (of this software), `quality` (word to number) and `camera`:
 `focal_px`, `focal_assumed`, `width_px`, `height_px`, `principal_point_px` (2), `rotation_wxyz` (4),
-`position_m` (3), `rotation_deg`; see `Camera`.  Unknown members and header words are ignored.
-Equal motions give equal bytes.
+`position_m` (3), `rotation_deg`, `motion`; see `Camera`.  It may hold `contacts`, a list of
+`part`, `start_s`, `end_s`, `floor_m` (see `ContactSpan`), and `card`, an object.  Unknown members
+and header words are ignored.  Equal motions give equal bytes.
 """
 
 import dataclasses
@@ -41,12 +50,13 @@ from staf_backend import StafError, __version__
 from staf_backend.files.identify import describe_file
 from staf_backend.files.npz import write_arrays
 from staf_backend.files.strict_json import read_json_text
-from staf_backend.geometry.camera import Camera
+from staf_backend.geometry.camera import Camera, CameraPath
 from staf_backend.geometry.skeleton import Skeleton
+from staf_backend.motion.contacts import ContactSpan
 from staf_backend.motion.motion import TEXT_FIELDS, Motion, MotionError
 
-FORMAT = 1
-"""The layout above."""
+FORMAT = 2
+"""The layout above, and the highest number that is read."""
 KIND = "staf-motion"
 _CONVERT_AGAIN = "Convert the video again."
 
@@ -82,6 +92,10 @@ def _members(motion: Motion) -> dict[str, Any]:
     header = {name: getattr(motion, name) for name in TEXT_FIELDS}
     header |= {"source_fps": motion.source_fps, "person": motion.person}
     header |= {"quality": dict(motion.quality), "camera": _camera_header(motion.camera)}
+    if motion.contacts:
+        header["contacts"] = [dataclasses.asdict(span) for span in motion.contacts]
+    if motion.card:
+        header["card"] = dict(motion.card)
     names = ("times_s", "frames", "rotations_wxyz", "root_m", "observed", "betas", "rest_joints_m")
     members: dict[str, Any] = {"format": np.int64(FORMAT), "kind": KIND}
     members["header"] = json.dumps(header, sort_keys=True, allow_nan=False)
@@ -91,6 +105,20 @@ def _members(motion: Motion) -> dict[str, Any]:
     if motion.keypoints_px is not None:
         members["keypoints_px"] = motion.keypoints_px
         members["keypoint_names"] = np.array(motion.keypoint_names, np.str_)
+    return members | _members_of_format_2(motion)
+
+
+def _members_of_format_2(motion: Motion) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    if motion.camera_path is not None:
+        members["camera_rotations_wxyz"] = motion.camera_path.rotations_wxyz.astype(np.float32)
+        members["camera_positions_m"] = motion.camera_path.positions_m
+    if motion.contact_probability is not None:
+        members["contact_probability"] = motion.contact_probability
+        members["contact_names"] = np.array(motion.contact_names, np.str_)
+    for name in ("raw_rotations_wxyz", "raw_root_m"):
+        if getattr(motion, name) is not None:
+            members[name] = getattr(motion, name)
     return members
 
 
@@ -126,9 +154,9 @@ def _check_format(path: Path, archive: Mapping[str, np.ndarray]) -> None:
     if str(archive["kind"]) != KIND:
         raise MotionError(f"{path} says it is {str(archive['kind'])!r}, not a STAF motion.")
     number = int(archive["format"])
-    if number != FORMAT:
+    if not 1 <= number <= FORMAT:
         raise MotionError(
-            f"{path} has format {number}; this version ({__version__}) reads {FORMAT}.",
+            f"{path} has format {number}; this version ({__version__}) reads 1 to {FORMAT}.",
             "Update staf-backend." if number > FORMAT else "",
         )
 
@@ -140,11 +168,32 @@ def _from_members(members: Mapping[str, np.ndarray]) -> Motion:
     values: dict[str, Any] = {
         f.name: members[f.name] for f in dataclasses.fields(Motion) if f.name in members
     }
-    if "keypoint_names" in values:
-        values["keypoint_names"] = tuple(str(word) for word in values["keypoint_names"])
+    for name in ("keypoint_names", "contact_names"):
+        if name in values:
+            values[name] = tuple(str(word) for word in values[name])
+    values["camera_path"] = _camera_path(members)
+    values["contacts"] = tuple(ContactSpan(**_span(span)) for span in header.get("contacts", ()))
+    values["card"] = header.get("card", {})
     values["skeleton"] = _skeleton(members["joint_names"], members["parents"])
     values |= {name: header[name] for name in (*TEXT_FIELDS, "source_fps", "person", "quality")}
     return Motion(camera=camera, **values)
+
+
+def _span(span: Any) -> dict[str, Any]:
+    """
+    Raises:
+        ValueError: a contact that is no object, or lacks a word.
+    """
+    words = [f.name for f in dataclasses.fields(ContactSpan)]
+    if not isinstance(span, dict) or any(word not in span for word in words):
+        raise ValueError(f"contact {span} must have {', '.join(words)}")
+    return {word: span[word] for word in words}
+
+
+def _camera_path(members: Mapping[str, np.ndarray]) -> CameraPath | None:
+    if "camera_rotations_wxyz" not in members:
+        return None
+    return CameraPath(members["camera_rotations_wxyz"], members["camera_positions_m"])
 
 
 def _skeleton(names: np.ndarray, parents: np.ndarray) -> Skeleton:

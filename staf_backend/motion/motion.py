@@ -1,22 +1,34 @@
 """Motion: one person's movement.
 
 Axes: y up, metres, seconds; the camera stands at the origin and looks along -z unless the motion
-says otherwise.  T keys, J joints, B shape numbers, K key points.
+says otherwise.  T keys, J joints, B shape numbers, K key points, C parts that can be in contact.
 """
 
+import dataclasses
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from staf_backend import StafError, __version__
 from staf_backend.geometry.arrays import keep_array, require, require_unit
-from staf_backend.geometry.camera import Camera
+from staf_backend.geometry.camera import Camera, CameraPath
 from staf_backend.geometry.rotations import from_quaternions
 from staf_backend.geometry.skeleton import SMPL, Skeleton, forward_kinematics
+from staf_backend.motion.contacts import PARTS, ContactSpan, in_order
 
 TEXT_FIELDS = ("name", "body", "gender", "source", "estimator", "version")
+_PER_KEY = (
+    *("times_s", "frames", "rotations_wxyz", "root_m", "observed", "keypoints_px"),
+    *("camera_path", "contact_probability", "raw_rotations_wxyz", "raw_root_m"),
+)
+"""Fields with one row a key; some may be None."""
+_SAME_POSE = 1e-3
+"""Between the camera and the first key of its path: metres, and parts of a unit quaternion.
+Chosen: far above the rounding of float32."""
 
 
 class MotionError(StafError):
@@ -69,6 +81,20 @@ class Motion:
     keypoints_px: np.ndarray | None = None
     """(T, K, 3) x, y, confidence that the estimator reported, or None."""
     keypoint_names: tuple[str, ...] = ()
+    camera_path: CameraPath | None = None
+    """The camera of every key; None: it stands still as `camera` says."""
+    contact_probability: np.ndarray | None = None
+    """(T, C) float32, 0..1, that a part of the body stays on its spot; or None."""
+    contact_names: tuple[str, ...] = ()
+    """C names, of `contacts.PARTS`."""
+    contacts: tuple[ContactSpan, ...] = ()
+    """When which part stands, and on which level; by part and start, one part's apart."""
+    raw_rotations_wxyz: np.ndarray | None = None
+    """(T, J, 4) float32 the rotations before grounding, in the same axes; or None."""
+    raw_root_m: np.ndarray | None = None
+    """(T, 3) float64, only with `raw_rotations_wxyz`."""
+    card: Mapping[str, Any] = field(default_factory=dict)
+    """What the motion says of its own quality, in words and numbers that JSON knows."""
 
     def __post_init__(self) -> None:
         try:
@@ -96,6 +122,23 @@ class Motion:
         for name in ("times_s", "frames"):
             require(bool((np.diff(getattr(self, name)) > 0).all()), name, "strictly increasing")
         require_unit(self.rotations_wxyz, "rotations_wxyz")
+        _check_raw(self, count, joints)
+        _check_contacts(self, count)
+        _check_camera_path(self, count)
+        _check_card(self)
+
+    def to_camera_axes(self, points_m: np.ndarray) -> np.ndarray:
+        """Points (T, N, 3) of all keys -> axes of the camera of each: x right, y down, z away."""
+        return (self.camera_path or self.camera).to_camera_axes(points_m)
+
+    def keys(self, rows: slice | np.ndarray) -> "Motion":
+        """Some of the keys, as a motion without contact spans; the camera is that of the first."""
+        changes = {n: getattr(self, n)[rows] for n in _PER_KEY if getattr(self, n) is not None}
+        path = changes.get("camera_path")
+        if path is not None and len(path):
+            pose = {"rotation_wxyz": path.rotations_wxyz[0], "position_m": path.positions_m[0]}
+            changes["camera"] = dataclasses.replace(self.camera, **pose)
+        return dataclasses.replace(self, **changes, contacts=())
 
 
 def joints_m(motion: Motion) -> np.ndarray:
@@ -118,3 +161,50 @@ def _check_names(motion: Motion) -> None:
         require(math.isfinite(value), f"quality[{word!r}]", "a finite number")
     numbers = {str(word): float(value) for word, value in motion.quality.items()}
     object.__setattr__(motion, "quality", numbers)
+
+
+def _check_raw(motion: Motion, count: int, joints: int) -> None:
+    layers = (motion.raw_rotations_wxyz, motion.raw_root_m)
+    if all(layer is None for layer in layers):
+        return
+    both = all(layer is not None for layer in layers)
+    require(both, "raw_rotations_wxyz and raw_root_m", "given together")
+    keep_array(motion, "raw_rotations_wxyz", np.float32, (count, joints, 4))
+    keep_array(motion, "raw_root_m", np.float64, (count, 3))
+    require_unit(layers[0], "raw_rotations_wxyz")  # type: ignore[arg-type]  # both are there
+
+
+def _check_contacts(motion: Motion, count: int) -> None:
+    names = tuple(motion.contact_names)
+    object.__setattr__(motion, "contact_names", names)
+    known = all(name in PARTS for name in names) and len(set(names)) == len(names)
+    require(known, "contact_names", f"different words of {', '.join(PARTS)}")
+    if motion.contact_probability is None:
+        require(not names, "contact_names", "given with contact_probability")
+    else:
+        keep_array(motion, "contact_probability", np.float32, (count, len(names)))
+        inside = (motion.contact_probability >= 0) & (motion.contact_probability <= 1)
+        require(bool(inside.all()), "contact_probability", "0 to 1")
+    spans = in_order(motion.contacts, float(motion.times_s[0]), float(motion.times_s[-1]))
+    object.__setattr__(motion, "contacts", spans)
+
+
+def _check_camera_path(motion: Motion, count: int) -> None:
+    path, camera = motion.camera_path, motion.camera
+    if path is None:
+        return
+    require(len(path) == count, "camera_path", f"of {count} keys, not {len(path)}")
+    first, turn = path.rotations_wxyz[0], camera.rotation_wxyz
+    turned = min(np.abs(first - turn).max(), np.abs(first + turn).max())
+    moved = np.abs(path.positions_m[0] - camera.position_m).max()
+    same = max(turned, moved) < _SAME_POSE
+    require(same, "the first key of camera_path", "the camera's rotation_wxyz and position_m")
+
+
+def _check_card(motion: Motion) -> None:
+    try:
+        card = json.loads(json.dumps(motion.card, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"card must be what JSON knows ({error})") from None
+    require(isinstance(card, dict), "card", "an object of words and values")
+    object.__setattr__(motion, "card", card)

@@ -34,6 +34,4 @@ def motion_quality(motion: Motion) -> dict[str, float]:
 
 def _part(motion: Motion, rows: slice) -> Motion:
     """Some keys of a motion, without what was seen."""
-    names = ("times_s", "frames", "rotations_wxyz", "root_m", "observed")
-    part = {name: getattr(motion, name)[rows] for name in names}
-    return dataclasses.replace(motion, **part, keypoints_px=None, keypoint_names=())
+    return dataclasses.replace(motion.keys(rows), keypoints_px=None, keypoint_names=())

@@ -5,6 +5,7 @@ import json
 import bpy
 import numpy as np
 import pytest
+from mathutils import Matrix
 
 from staf_backend.motion.motion import joints_m
 from tests.addon.blender_scene import fingerprint, heads_m, node, node_modules, vertices_m
@@ -213,3 +214,40 @@ def test_bvh_of_several_takes_is_refused(tmp_path):
     with pytest.raises(RuntimeError, match="one take of one character"):
         bpy.ops.staf.export_clips(filepath=str(tmp_path / "a.bvh"))
     send_out(tmp_path / "a.bvh", all_takes=False)
+
+
+PLACES = {
+    "up": Matrix.Translation((0, 0, 1)),
+    "aside": Matrix.Translation((1, 0.5, 0)),
+    "turned": Matrix.Rotation(np.pi / 2, 4, "Z"),
+    "tilted": Matrix.Rotation(-0.44, 4, "X") @ Matrix.Translation((0.3, 0, 0)),
+    "scaled": Matrix.Scale(2, 4),
+}
+
+
+@pytest.mark.parametrize("by_parent", [False, True])
+@pytest.mark.parametrize("place", PLACES)
+def test_what_was_placed_stays_placed(tmp_path, place, by_parent):
+    rig = bring_in(write(tmp_path / "walk.npz", 12))
+    if by_parent:
+        empty = bpy.data.objects.new("empty", None)
+        bpy.context.scene.collection.objects.link(empty)
+        rig.parent = empty
+        empty.matrix_world = PLACES[place]
+    else:
+        rig.matrix_world = PLACES[place]
+    bpy.context.scene.frame_set(9)
+    joints = ["Pelvis", "L_Wrist", "R_Foot", "Head"]
+    expected = heads_m(rig, joints)
+    for ending in ("glb", "bvh"):
+        path = send_out(tmp_path / f"walk.{ending}")
+        before = set(bpy.data.objects)
+        if ending == "glb":
+            bpy.ops.import_scene.gltf(filepath=str(path), bone_heuristic="BLENDER")
+        else:
+            words = {"axis_forward": "Y", "axis_up": "Z"}
+            bpy.ops.import_anim.bvh(filepath=str(path), **words)
+        back = next(i for i in bpy.data.objects if i not in before and i.type == "ARMATURE")
+        bpy.context.scene.frame_set(round(back.animation_data.action.frame_range[0]) + 8)
+        np.testing.assert_allclose(heads_m(back, joints), expected, atol=1e-3, err_msg=ending)
+        bpy.context.scene.frame_set(9)

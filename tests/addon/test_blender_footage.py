@@ -3,9 +3,10 @@
 import bpy
 import numpy as np
 import pytest
+from mathutils import Vector
 
 from addon.scene.footage import turn_needed
-from staf_backend.geometry.camera import Camera
+from staf_backend.geometry.camera import Camera, CameraPath
 from tests.addon.blender_scene import make_clip
 from tests.addon.known_motions import write
 
@@ -161,3 +162,20 @@ def test_sound_of_the_video_stands_at_its_first_picture(tmp_path):
     (strip,) = strips
     assert strip.type == "SOUND"
     assert strip.frame_start == 11
+
+
+def test_a_camera_that_was_followed_is_keyed_and_sees_the_person_where_the_film_does(tmp_path):
+    angles = np.linspace(0, 0.3, 24)
+    turns = np.stack([np.cos(angles), 0 * angles, np.sin(angles), 0 * angles], 1)
+    places = np.outer(angles, [0.5, 0.0, 0.2]) + np.array([0.0, 1.5, 0.0])
+    still = Camera(350.0, 320, 240, rotation_wxyz=turns[0], position_m=places[0], motion="moving")
+    path = CameraPath(turns, places)
+    motion = write(tmp_path / "walk.npz", 24, camera=still, camera_path=path)
+    bring_in(motion)
+    scene, camera = bpy.context.scene, bpy.context.scene.camera
+    point = np.array([[0.2, 1.0, -4.0]])
+    for key in (0, 7, 23):
+        scene.frame_set(1 + key)
+        seen = camera.matrix_world.inverted() @ Vector((0.2, 4.0, 1.0))
+        expected = path[key : key + 1].to_camera_axes(point[None])[0, 0]
+        assert np.allclose(seen, expected * [1, -1, -1], atol=1e-4)

@@ -8,7 +8,9 @@ import pytest
 from addon.scene.body_file import OPEN_BODIES, BodyFileError, open_body_path, read_body
 from addon.scene.motion_file import MotionFileError, read_motion
 from staf_backend.geometry.camera import Camera
+from staf_backend.motion.file import save_motion
 from tests.addon.known_motions import known_motion, rewrite, write
+from tests.support.sample_motions import with_all
 
 
 def test_reads_what_the_backend_writes(tmp_path):
@@ -46,6 +48,31 @@ def test_reads_what_the_backend_writes(tmp_path):
         assert getattr(clip.camera, field) == getattr(camera, field), field
     for field in ("principal_point_px", "rotation_wxyz", "position_m"):
         assert np.array_equal(getattr(clip.camera, field), getattr(camera, field)), field
+
+
+def test_reads_the_cameras_path_and_the_card(tmp_path):
+    motion = with_all()
+    save_motion(tmp_path / "a.npz", motion)
+    clip = read_motion(tmp_path / "a.npz")
+    assert motion.camera_path is not None
+    assert clip.camera.motion == "moving"
+    assert clip.camera.rotations_wxyz is not None
+    assert clip.camera.positions_m is not None
+    assert np.array_equal(clip.camera.rotations_wxyz, motion.camera_path.rotations_wxyz)
+    assert np.array_equal(clip.camera.positions_m, motion.camera_path.positions_m)
+    assert clip.card == motion.card
+    turns, places = np.tile([1.0, 0, 0, 0], (39, 1)), np.zeros((39, 3))
+    short = {"camera_rotations_wxyz": turns, "camera_positions_m": places}
+    path = rewrite(tmp_path / "a.npz", **short)
+    with pytest.raises(MotionFileError, match="camera_rotations_wxyz must hold 40 keys, not 39"):
+        read_motion(path)
+
+
+def test_reads_format_1(tmp_path):
+    clip = read_motion(rewrite(write(tmp_path / "a.npz", 6), format=np.int64(1)))
+    assert clip.camera.motion == "still"
+    assert clip.camera.rotations_wxyz is None
+    assert clip.card == {}
 
 
 @pytest.mark.parametrize(

@@ -419,7 +419,7 @@ def test_a_conversion_tells_what_it_made(converted: Any):
         "event": "start", "protocol": 1, "version": __version__, "command": "convert",
     }  # fmt: skip
     assert list(dict.fromkeys(one["stage"] for one in told[1:-1])) == [
-        "detect", "landmarks", "fit", "write",
+        "detect", "landmarks", "fit", "ground", "write",
     ]  # fmt: skip
     result = told[-1]
     made = [str(folder / name) for name in ("m.npz", "x.npz", "a.glb")]

@@ -206,7 +206,7 @@ def test_progress_goes_through_every_stage_to_its_end():
     settings = Settings(preset="fast", threads=1, **PART)
     solve(BALANCE, settings, lambda stage, done, total, _message: told.append((stage, done, total)))
     stages = list(dict.fromkeys(stage for stage, _, _ in told))
-    assert stages == ["detect", "landmarks", "fit"]
+    assert stages == ["detect", "landmarks", "fit", "ground"]
     for stage in stages:
         steps = [(done, total) for name, done, total in told if name == stage]
         assert steps == sorted(steps), "never backwards"

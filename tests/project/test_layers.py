@@ -33,9 +33,11 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         staf.encoders
         landmarks  staf.streaming
         fit  weights
-        estimators  world
+        estimators
+        world
         pipeline
         export
+        batch
         commands  doctor
         cli
         __main__

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.geometry.camera import TO_Y_UP
 from staf_backend.geometry.skeleton import SMPL
 from staf_backend.landmarks.names import NAMES
 from staf_backend.motion.motion import Motion, joints_m
@@ -87,7 +86,7 @@ def reference_m(number: int, motion: Motion) -> tuple[np.ndarray, float]:
 
 def ours_m(motion: Motion) -> np.ndarray:
     """The same 12 joints (T, 12, 3) of a motion, camera axes."""
-    return joints_m(motion)[:, _OURS] @ TO_Y_UP.T
+    return motion.to_camera_axes(joints_m(motion)[:, _OURS])
 
 
 def overlay_gaps(motion: Motion) -> np.ndarray:
@@ -97,9 +96,9 @@ def overlay_gaps(motion: Motion) -> np.ndarray:
     """
     assert motion.keypoints_px is not None
     camera = motion.camera
-    x, y, z = np.moveaxis(joints_m(motion)[:, _OURS], -1, 0)
-    across = camera.width_px / 2 + camera.focal_px * x / -z
-    down = camera.height_px / 2 + camera.focal_px * -y / -z
+    x, y, z = np.moveaxis(ours_m(motion), -1, 0)
+    across = camera.width_px / 2 + camera.focal_px * x / z
+    down = camera.height_px / 2 + camera.focal_px * y / z
     seen_px = motion.keypoints_px[:, _SEEN]
     return np.hypot(across - seen_px[..., 0], down - seen_px[..., 1]) / camera.height_px
 

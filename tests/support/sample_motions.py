@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from staf_backend.body.body import load_body
-from staf_backend.geometry.camera import Camera
+from staf_backend.geometry.camera import Camera, CameraPath
 from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
 from staf_backend.geometry.skeleton import SMPL
+from staf_backend.motion.contacts import ContactSpan
 from staf_backend.motion.motion import Motion
 
 
@@ -48,6 +49,27 @@ def sample_motion(
     if "rest_joints_m" not in changes:
         fields["rest_joints_m"] = load_body(body).rest_joints_m(betas)
     return Motion(**(fields | changes))
+
+
+def with_all() -> Motion:
+    """The same with every optional part: a camera that pans, contacts, the raw layer, a card."""
+    angles = np.linspace(0, 0.5, 40)
+    turns = to_quaternions(from_axis_angle(angles[:, None] * [0.0, 1.0, 0.0]))
+    places = np.array([0, 1.4, 0]) + np.outer(angles, [0.2, 0.0, 0.1])
+    pose = {"rotation_wxyz": turns[0], "position_m": places[0]}
+    return sample_motion(
+        camera=Camera(1200.0, 1280, 720, motion="moving", **pose),
+        camera_path=CameraPath(turns.astype(np.float32), places),
+        contact_probability=np.random.default_rng(2).uniform(0, 1, (40, 2)),
+        contact_names=("left_heel", "seat"),
+        contacts=(
+            ContactSpan("left_toe", 2.8, 2.9, 0.0),
+            ContactSpan("left_heel", 2.5, 2.7, -0.25),
+        ),
+        raw_rotations_wxyz=to_quaternions(swaying(seed=1)),
+        raw_root_m=np.outer(angles, [1.0, 2.0, 3.0]),
+        card={"words": ["feet slide"], "numbers": {"tilt_deg": 3.5}, "worst": []},
+    )
 
 
 def raised_left_arm(keys: int = 2) -> np.ndarray:

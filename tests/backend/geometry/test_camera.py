@@ -52,3 +52,33 @@ def test_the_assumed_lens_sees_53_degrees_along_the_diagonal():
     half = np.hypot(*SIZE) / 2
     assert np.degrees(2 * np.arctan(half / focal_px)) == pytest.approx(53.13, abs=0.01)
     assert camera.assumed_focal_px(1080, 1920) == focal_px
+
+
+def test_a_path_of_one_pose_sees_what_the_camera_sees():
+    pose = np.array([0.6, 0.0, 0.8, 0.0]), np.array([1.0, 2.0, 3.0])
+    still = camera.Camera(800.0, *SIZE, rotation_wxyz=pose[0], position_m=pose[1])
+    path = camera.CameraPath(np.tile(pose[0], (5, 1)), np.tile(pose[1], (5, 1)))
+    points_m = np.random.default_rng(0).normal([0, 0, -5], 1, (5, 24, 3))
+    assert np.allclose(path.to_camera_axes(points_m), still.to_camera_axes(points_m))
+
+
+def test_a_camera_that_pans_left_sees_a_still_point_move_right():
+    half = np.radians([0, 10]) / 2
+    turns = np.stack([np.cos(half), 0 * half, np.sin(half), 0 * half], 1)
+    path = camera.CameraPath(turns, np.zeros((2, 3)))
+    first, second = path.to_camera_axes(np.tile([0.0, 0.0, -4.0], (2, 1, 1)))[:, 0]
+    assert np.allclose(first, [0, 0, 4])
+    assert np.allclose(second, [4 * np.sin(2 * half[1]), 0, 4 * np.cos(2 * half[1])])
+
+
+@pytest.mark.parametrize(
+    ("turns", "places", "word"),
+    [
+        (np.zeros((2, 4)), np.zeros((2, 3)), "unit"),
+        (np.tile([1.0, 0, 0, 0], (2, 1)), np.zeros((3, 3)), "positions_m"),
+        (np.ones(4), np.zeros(3), "rotations_wxyz"),
+    ],
+)
+def test_a_path_with_a_fault_is_named(turns, places, word):
+    with pytest.raises(ValueError, match=word):
+        camera.CameraPath(turns, places)

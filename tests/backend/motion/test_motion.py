@@ -14,12 +14,12 @@ import pytest
 
 from staf_backend import StafError
 from staf_backend.files.atomic import OutputError
-from staf_backend.geometry.camera import Camera
+from staf_backend.geometry.camera import Camera, CameraPath
 from staf_backend.geometry.skeleton import SMPL, forward_kinematics
 from staf_backend.motion.edits import mirror, trim
 from staf_backend.motion.file import load_motion, save_motion
 from staf_backend.motion.motion import Motion, MotionError, joints_m
-from tests.support.sample_motions import sample_motion, swaying
+from tests.support.sample_motions import sample_motion, swaying, with_all
 
 
 def with_keypoints() -> Motion:
@@ -30,7 +30,7 @@ def with_keypoints() -> Motion:
 def assert_equal(first: Any, second: Any) -> None:
     for field in dataclasses.fields(first):
         a, b = getattr(first, field.name), getattr(second, field.name)
-        if isinstance(a, Camera):
+        if isinstance(a, Camera | CameraPath):
             assert_equal(a, b)
         elif isinstance(a, np.ndarray):
             assert a.dtype == b.dtype
@@ -41,7 +41,7 @@ def assert_equal(first: Any, second: Any) -> None:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    save_motion(tmp_path / "arc.npz", sample_motion())
+    save_motion(tmp_path / "arc.npz", with_all())
     return tmp_path / "arc.npz"
 
 
@@ -60,7 +60,7 @@ def rewrite(path: Path, **changes: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("make", [sample_motion, with_keypoints])
+@pytest.mark.parametrize("make", [sample_motion, with_keypoints, with_all])
 def test_round_trip(make: Any, tmp_path: Path):
     motion = make()
     save_motion(tmp_path / "m.npz", motion)
@@ -84,6 +84,7 @@ def test_camera_survives(tmp_path: Path):
         rotation_wxyz=np.array([0.6, 0.8, 0.0, 0.0]),
         position_m=np.array([0.1, 1.6, -2.0]),
         rotation_deg=90,
+        motion="unsure",
     )
     save_motion(tmp_path / "m.npz", sample_motion(camera=camera))
     assert_equal(load_motion(tmp_path / "m.npz").camera, camera)
@@ -100,7 +101,7 @@ def test_equal_motions_give_equal_bytes(tmp_path: Path):
 
 def test_plain_numpy_reads_the_file_without_pickle(saved: Path):
     with np.load(saved, allow_pickle=False) as archive:
-        assert archive["format"] == 1
+        assert archive["format"] == 2
         assert archive["kind"] == "staf-motion"
         assert archive["rotations_wxyz"].shape == (40, 24, 4)
         assert json.loads(str(archive["header"]))["camera"]["focal_px"] == 1200
@@ -148,6 +149,13 @@ BAD_FIELDS = [
     ("source_fps", float("nan")),
     ("quality", {"jitter": float("nan")}),
     ("keypoints_px", np.zeros((40, 5, 3))),
+    ("camera_path", CameraPath(np.tile([1.0, 0, 0, 0], (39, 1)), np.zeros((39, 3)))),
+    ("camera_path", CameraPath(np.tile([0.0, 1, 0, 0], (40, 1)), np.zeros((40, 3)))),
+    ("contact_names", ("left_heel",)),
+    ("raw_root_m", np.zeros((40, 3))),
+    ("card", {"words": np.zeros(2)}),
+    ("card", {"numbers": float("nan")}),
+    ("card", ["words"]),
 ]
 
 
@@ -178,7 +186,8 @@ def test_a_bad_camera_field_is_named(field: str, value: Any):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 2}, "format 2; this version .* reads 1"),
+        ({"format": 3}, "format 3; this version .* reads 1 to 2"),
+        ({"format": 0}, "format 0"),
         ({"header": "[" * 100_000}, "nested too deeply"),
         ({"kind": "spectrum"}, "spectrum"),
         ({"root_m": np.full((40, 3), np.nan)}, "root_m must be finite"),
@@ -188,6 +197,16 @@ def test_a_bad_camera_field_is_named(field: str, value: Any):
         ({"parents": np.array([*SMPL.parents[:23], 23])}, "parents must start with -1"),
         ({"parents": np.array(SMPL.parents[:23])}, "parents must be 24 numbers"),
         ({"joint_names": np.array(["a"] * 24)}, "joint_names must be different words"),
+        ({"camera_positions_m": None}, "camera_positions_m"),
+        ({"camera_rotations_wxyz": np.zeros((40, 4))}, "camera_rotations_wxyz must be unit"),
+        ({"contact_probability": np.full((40, 2), 1.5)}, "contact_probability must be 0 to 1"),
+        ({"contact_names": np.array(["left_heel", "tail"])}, "contact_names must be different"),
+        ({"contact_names": np.array(["seat", "seat"])}, "contact_names must be different"),
+        ({"raw_root_m": None}, "must be given together"),
+        ({"header_contacts": "none"}, "contact n must have part, start_s"),
+        ({"header_contacts": [{"part": "seat"}]}, "contact .*seat.* must have part, start_s"),
+        ({"header_contacts": None}, "not a sound motion"),
+        ({"header_card": [1]}, "card must be an object"),
         ({"header_camera": None}, "not a sound motion"),
         ({"header_camera": {}}, "not a sound motion"),
         ({"header_quality": "good"}, "not a sound motion"),
@@ -200,6 +219,47 @@ def test_a_file_with_a_fault_is_refused(changes: dict[str, Any], words: str, sav
         load_motion(rewrite(saved, **changes))
     assert str(saved) in str(caught.value)
     assert (caught.value.kind, caught.value.exit_code) == ("motion", 8)
+
+
+SPAN = {"part": "left_toe", "start_s": 2.6, "end_s": 2.8, "floor_m": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("spans", "words"),
+    [
+        ([{**SPAN, "end_s": 9.0}], r"contact left_toe from 2.6 to 9.0 s must be within the clip"),
+        ([{**SPAN, "start_s": 1.0}], r"left_toe from 1.0 to 2.8 s must be within the clip, 2.5"),
+        ([SPAN, {**SPAN, "start_s": 2.7}], r"left_toe from 2.7 to 2.8 s must be after .* 2.6 to"),
+        ([{**SPAN, "start_s": 2.9}], "end_s of contact left_toe from 2.9 to 2.8 s"),
+        ([{**SPAN, "part": "tail"}], "part of contact tail from 2.6 to 2.8 s must be one of"),
+        ([{**SPAN, "floor_m": "0"}], "floor_m of contact left_toe from 2.6"),
+        ([{**SPAN, "floor_m": True}], "floor_m of contact left_toe from 2.6"),
+    ],
+)
+def test_an_edited_contact_that_cannot_be_is_named(spans: list[Any], words: str, saved: Path):
+    with pytest.raises(MotionError, match=words):
+        load_motion(rewrite(saved, header_contacts=spans))
+
+
+def test_edited_contacts_come_in_order(saved: Path):
+    spans = [{**SPAN, "start_s": 2.85, "end_s": 2.85}, SPAN, {**SPAN, "part": "left_heel"}]
+    read = load_motion(rewrite(saved, header_contacts=spans)).contacts
+    assert [(s.part, s.start_s) for s in read] == [
+        *(("left_heel", 2.6), ("left_toe", 2.6), ("left_toe", 2.85))
+    ]
+
+
+def test_a_file_of_format_1_is_read(tmp_path: Path):
+    motion = sample_motion()
+    save_motion(tmp_path / "m.npz", motion)
+    camera = {
+        f.name: v.tolist() if isinstance(v := getattr(motion.camera, f.name), np.ndarray) else v
+        for f in dataclasses.fields(Camera)
+        if f.name != "motion"
+    }
+    assert_equal(
+        load_motion(rewrite(tmp_path / "m.npz", format=np.int64(1), header_camera=camera)), motion
+    )
 
 
 def npz_bytes(**arrays: Any) -> bytes:
@@ -282,6 +342,33 @@ def test_trim_keeps_the_videos_clock():
     assert len(part.keypoints_px) == len(part.times_s)
     with pytest.raises(MotionError, match=r"no keys from 9 to 10 s.*runs from 2\.500"):
         trim(motion, 9, 10)
+
+
+def test_trim_cuts_all_that_has_keys():
+    motion = with_all()
+    part = trim(motion, 2.6, 3.0)
+    rows = np.flatnonzero((motion.times_s >= 2.6) & (motion.times_s < 3.0))
+    assert part.camera_path is not None
+    assert motion.camera_path is not None
+    np.testing.assert_array_equal(
+        part.camera_path.positions_m, motion.camera_path.positions_m[rows]
+    )
+    np.testing.assert_array_equal(part.camera.position_m, motion.camera_path.positions_m[rows[0]])
+    for name in ("contact_probability", "raw_root_m", "raw_rotations_wxyz"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(motion, name)[rows])
+    assert [(s.start_s, s.end_s) for s in part.contacts] == [(part.times_s[0], 2.7), (2.8, 2.9)]
+
+
+def test_mirror_leaves_nobody_elsewhere_in_the_picture():
+    motion = with_all()
+    flipped = mirror(motion)
+    points = motion.to_camera_axes(joints_m(motion))
+    swap = [SMPL.names.index(_partner(name)) for name in SMPL.names]
+    seen = flipped.to_camera_axes(joints_m(flipped))
+    np.testing.assert_allclose(seen, points[:, swap] * [-1, 1, 1], atol=1e-6)
+    assert flipped.contact_names == ("right_heel", "seat")
+    assert [s.part for s in flipped.contacts] == ["right_heel", "right_toe"]
+    assert_equal(mirror(flipped), motion)
 
 
 def test_mirror_shows_the_other_side_and_undoes_itself():

@@ -1,0 +1,1 @@
+"""Where the motion stands: up, the ground, what touches it, and feet that stay where they stand."""

@@ -1,0 +1,145 @@
+"""What touches the ground, and when.
+
+A point touches that moves slowly across the view and is low: a logistic of its speed and of its
+height above the ground at that time.  Speed along the view and what the lifter thinks of contacts
+were tried and count for nothing (issue 14).  The ground at a time is the middle height of
+the lowest slow feet about that time, so a jump from a wall to the ground changes it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, median_filter
+
+from staf_backend.motion.contacts import PARTS
+from staf_backend.world.movement import FEET, Movement
+from staf_backend.world.spans import nearest_known, spans
+
+_SPEED_WEIGHT, _HEIGHT_WEIGHT, _SQUARE_WEIGHT, _BIAS = -3.2, -10.2, -2.4, -5.8
+"""Of log(speed in m/s + 0.05), of the height in metres, of its square, and of 1: a logistic fitted
+to twenty drawn scenes of people the lifter never saw, each left out in turn (issue 14)."""
+_LEAST_SPEED_M_S = 0.05
+_HEIGHTS_M = (-0.1, 0.3)
+"""Heights are cut to these, as in what the logistic was fitted to."""
+_SURE, _LIKELY = 0.5, 0.3
+"""A span is sure somewhere and likely throughout.  Chosen: the usual half, and a little less."""
+_EAGER = 0.5
+"""Share of these that is enough where feet shall be held also in doubt.  Chosen."""
+_SHORTEST_S, _GAP_S = 0.1, 0.07
+"""Of a contact, and of a gap in one.  Chosen: shorter ones are noise of the landmarks."""
+_STEADY_S = 0.03
+"""Deviation of the smoothing before speeds are taken.  Chosen: a frame at 30 Hz."""
+_GROUND_S = 2.0
+"""Over which the ground about a time is looked for.  Chosen: a few steps."""
+_LOW_M, _SLOW_M_S = 0.06, 0.4
+"""A foot that may tell the ground: so near the lower one, and as slow.  Chosen."""
+_CARRIED_M = 0.15
+"""The trunk of whom the feet carry is higher than the feet by this.  Chosen: a crouch is."""
+_TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head")
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """When each part of the body touches the ground.
+
+    Attributes:
+        probability: (T, 9) of `movement.PARTS`.
+        touching: (T, 9) bool: in a span of contact.
+    """
+
+    probability: np.ndarray
+    touching: np.ndarray
+
+    @property
+    def feet(self) -> np.ndarray:
+        """(T, 4) bool: heels and toes alone."""
+        return self.touching[:, : len(FEET)]
+
+    def spans(self, part: int) -> list[tuple[int, int]]:
+        """The spans of one part."""
+        return spans(self.touching[:, part])
+
+
+def find_contacts(movement: Movement, eager: bool = False) -> Contacts:
+    """Contacts of a movement whose y axis is up, about.
+
+    Args:
+        movement: whose.
+        eager: take also what is less than likely.
+    """
+    low_m = movement.posed.points_m[..., 1] - movement.rest_heights_m
+    across = _speed_across(movement)
+    usable = _usable(movement)
+    feet = slice(len(FEET))
+    ground = _ground(low_m[:, feet], across[:, feet], usable[:, feet], movement.rate_hz)
+    if ground is None:
+        nothing = np.zeros(low_m.shape)
+        return Contacts(nothing, nothing > 0)
+    probability = _logistic(across, low_m - ground[:, None]) * usable
+    return Contacts(probability, _hysteresis(probability, movement.rate_hz, eager))
+
+
+def speeds(points_m: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """Velocities (T, N, 3), m/s, of points (T, N, 3), smoothed without lag."""
+    if len(times_s) < 2:
+        return np.zeros_like(points_m)
+    rate = 1 / float(np.median(np.diff(times_s)))
+    steady = gaussian_filter1d(points_m, _STEADY_S * rate, axis=0)
+    return np.gradient(steady, times_s, axis=0)
+
+
+def _speed_across(movement: Movement) -> np.ndarray:
+    """(T, 9) speed across the view, m/s: along it, depth is too uncertain."""
+    points = movement.posed.points_m
+    velocity = speeds(points, movement.times_s)
+    ray = points - movement.eye_m[:, None]
+    ray = ray / np.maximum(np.linalg.norm(ray, axis=-1, keepdims=True), 1e-6)
+    along = np.einsum("tpc,tpc->tp", velocity, ray)
+    return np.linalg.norm(velocity - along[..., None] * ray, axis=-1)
+
+
+def _usable(movement: Movement) -> np.ndarray:
+    """(T, 9) whether a part may carry: its foot is seen, and the trunk is above the feet."""
+    joints = movement.posed.joints_m[..., 1]
+    known = [name for name in _TRUNK if name in movement.body.skeleton]
+    trunk = joints[:, [movement.body.skeleton.index(name) for name in known]].min(1)
+    feet = movement.posed.points_m[:, : len(FEET), 1].min(1)
+    usable = np.ones((len(movement), len(PARTS)), bool)
+    usable[:, : len(FEET)] = np.repeat(movement.feet_seen, 2, axis=1)
+    usable[:, : len(FEET)] &= (trunk > feet + _CARRIED_M)[:, None]
+    return usable
+
+
+def _ground(
+    low_m: np.ndarray, across: np.ndarray, usable: np.ndarray, rate_hz: float
+) -> np.ndarray | None:
+    """(T,) height of the ground about each time; None where no foot ever stands."""
+    allowed = np.where(usable, low_m, np.inf)
+    lowest = allowed.min(1, keepdims=True)
+    telling = usable & (allowed < lowest + _LOW_M) & (across < _SLOW_M_S)
+    known = telling.any(1)
+    if not known.any():
+        return None
+    slowest = np.where(telling, across, np.inf).argmin(1)
+    height = np.take_along_axis(low_m, slowest[:, None], 1)[:, 0]
+    height = height[nearest_known(known)]
+    size = max(1, 2 * round(_GROUND_S * rate_hz / 2) + 1)
+    return median_filter(height, size, mode="nearest")
+
+
+def _logistic(across: np.ndarray, height_m: np.ndarray) -> np.ndarray:
+    height = height_m.clip(*_HEIGHTS_M)
+    score = _SPEED_WEIGHT * np.log(across + _LEAST_SPEED_M_S) + _BIAS
+    score = score + _HEIGHT_WEIGHT * height + _SQUARE_WEIGHT * height**2
+    return 1 / (1 + np.exp(-score))
+
+
+def _hysteresis(probability: np.ndarray, rate_hz: float, eager: bool) -> np.ndarray:
+    """(T, 9) bool: spans that are likely throughout and sure somewhere."""
+    likely, sure = (share * (_EAGER if eager else 1) for share in (_LIKELY, _SURE))
+    least, bridge = max(2, round(_SHORTEST_S * rate_hz)), round(_GAP_S * rate_hz)
+    touching = np.zeros(probability.shape, bool)
+    for part in range(probability.shape[1]):
+        for first, last in spans(probability[:, part] > likely, least, bridge):
+            touching[first:last, part] = probability[first:last, part].max() > sure
+    return touching

@@ -1,0 +1,156 @@
+"""The levels of ground that people stand on, found from where their feet stood.
+
+A clip may have several: somebody jumps from a roof, or climbs.  A level is where much of the
+standing happens; a foothold between levels belongs to none, and is left where it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from staf_backend.world.contacts import Contacts
+from staf_backend.world.movement import FEET, Movement
+
+_NEAR_M = 0.12
+"""Heights about a level that belong to it.  Chosen: depth errs by that, and stairs are higher."""
+_APART_M = 0.35
+"""Between two levels.  Chosen: two steps of stairs; nearer ones are one level, badly measured."""
+_LEAST_SHARE = 0.12
+"""Of the standing that a further level needs.  Chosen."""
+_AGREED_SHARE = 0.6
+"""Of the standing that the levels must hold together; else there is no floor.  Chosen: more than
+half, and stairs have a tenth on each step."""
+_FLOOR_SHARE = 0.2
+"""Of all standing that the floor of the clip needs.  Chosen: less is a hole in it."""
+_SAME_M = 0.2
+"""Between the levels that two people give of one floor, whose sizes are guesses.  Chosen: 10 % of
+the height of a camera that somebody holds."""
+
+
+@dataclass(frozen=True)
+class Foothold:
+    """A stretch of time in which a point of a foot stood.
+
+    Attributes:
+        point: of `movement.FEET`.
+        first, last: frames, the second one excluded.
+        height_m: of the ground there.
+        seconds: how long.
+    """
+
+    point: int
+    first: int
+    last: int
+    height_m: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Floors:
+    """The levels that one person stood on.
+
+    Attributes:
+        own_m: as this person's size and distance tell them.
+        shared_m: of the same levels, one for all people of the clip.
+    """
+
+    own_m: tuple[float, ...]
+    shared_m: tuple[float, ...]
+
+    @property
+    def reached(self) -> "Floors":
+        """The same once the person stands on them."""
+        return Floors(self.shared_m, self.shared_m)
+
+    def level_at(self, height_m: float) -> int | None:
+        """The level that a foothold at this height belongs to."""
+        away = [abs(height_m - own) for own in self.own_m]
+        nearest = int(np.argmin(away)) if away else -1
+        return nearest if away and away[nearest] < _NEAR_M else None
+
+
+def footholds(movement: Movement, contacts: Contacts) -> list[Foothold]:
+    """Where heels and toes stood; of a movement whose y axis is up."""
+    low_m = movement.posed.points_m[..., 1] - movement.rest_heights_m
+    return [
+        Foothold(point, a, b, float(np.median(low_m[a:b, point])), (b - a) / movement.rate_hz)
+        for point in range(len(FEET))
+        for a, b in contacts.spans(point)
+    ]
+
+
+def levels_of(holds: Sequence[Foothold], known_m: Sequence[float] = ()) -> tuple[float, ...]:
+    """Heights of one person's levels, the one of most standing first; none if they disagree.
+
+    Args:
+        holds: where the person stood.
+        known_m: levels of others, of which the shortest stay is enough.
+    """
+    heights = np.array([hold.height_m for hold in holds])
+    seconds = np.array([hold.seconds for hold in holds])
+    free, levels = np.ones(len(holds), bool), list[float]()
+    while free.any():
+        near = np.abs(heights[:, None] - heights) < _NEAR_M
+        mass = np.where(free, near @ (seconds * free), 0)
+        best = int(mass.argmax())
+        chosen = near[best] & free
+        known = any(abs(heights[best] - level) < _SAME_M for level in known_m)
+        if levels and not known and mass[best] < _LEAST_SHARE * seconds.sum():
+            free &= ~chosen
+            continue
+        levels.append(_middle(heights[chosen], seconds[chosen]))
+        free &= np.abs(heights - levels[-1]) > _APART_M
+    held = np.zeros(len(holds), bool)
+    for level in levels:
+        held |= np.abs(heights - level) < _NEAR_M
+    return tuple(levels) if seconds[held].sum() >= _AGREED_SHARE * seconds.sum() else ()
+
+
+def shared_floors(people: Sequence[Sequence[Foothold]]) -> list[Floors]:
+    """The levels of all people of a clip; who stands most says where the shared ones are.
+
+    Args:
+        people: the footholds of each.
+    """
+    order = sorted(range(len(people)), key=lambda i: -_standing_s(people[i]))
+    shared: list[float] = []
+    found: dict[int, Floors] = {}
+    for _ in range(2):  # who comes first may have stood for a moment on a level of the others
+        for i in order:
+            own = levels_of(people[i], shared)
+            found[i] = Floors(own, tuple(_shared(level, shared) for level in own))
+    return [found[i] for i in range(len(people))]
+
+
+def _shared(level_m: float, shared: list[float]) -> float:
+    """The shared level that one person's is; a new one where there is none."""
+    nearest = min(shared, key=lambda other: abs(other - level_m), default=None)
+    if nearest is not None and abs(nearest - level_m) < _SAME_M:
+        return nearest
+    shared.append(level_m)
+    return level_m
+
+
+def main_level_m(people: Sequence[Sequence[Foothold]], floors: Sequence[Floors]) -> float | None:
+    """The floor of the clip: the lowest shared level with a fair share of all standing."""
+    seconds: dict[float, float] = {}
+    for holds, own in zip(people, floors, strict=True):
+        for hold in holds:
+            level = own.level_at(hold.height_m)
+            if level is not None:
+                at = own.shared_m[level]
+                seconds[at] = seconds.get(at, 0.0) + hold.seconds
+    total = sum(seconds.values())
+    return min((at for at, s in seconds.items() if s >= _FLOOR_SHARE * total), default=None)
+
+
+def _standing_s(holds: Sequence[Foothold]) -> float:
+    return sum(hold.seconds for hold in holds)
+
+
+def _middle(values: np.ndarray, weights: np.ndarray) -> float:
+    """The weighted median."""
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])

@@ -1,0 +1,297 @@
+"""From estimates in the axes of their camera to motions that stand on a floor.
+
+    estimates ─► gravity ─► level view, lifted and fitted again ─► contacts, floors
+              ─► grounded fit (or a locked root) ─► feet on their places ─► layers
+
+Where nothing tells the ground, a person keeps the ungrounded motion, and a sentence says why.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from staf_backend.assets import asset_path
+from staf_backend.body.params import SmplParams
+from staf_backend.estimators.estimate import Estimate, Evidence
+from staf_backend.fit.fitter import Fitter
+from staf_backend.fit.ground import Ground, looseness
+from staf_backend.geometry.camera import TO_Y_UP
+from staf_backend.landmarks.lift import Lifter
+from staf_backend.motion.motion import Motion
+from staf_backend.runtime.onnx_session import open_network
+from staf_backend.world import layers, view
+from staf_backend.world.contacts import Contacts, find_contacts
+from staf_backend.world.feet import foot_places, held
+from staf_backend.world.floors import Floors, Foothold, footholds, main_level_m, shared_floors
+from staf_backend.world.gravity import Gravity, LiftedUp, find_up
+from staf_backend.world.lock import locked
+from staf_backend.world.movement import FEET, Movement, movement_of
+from staf_backend.world.seen import feet_seen
+from staf_backend.world.settings import WorldSettings
+
+if TYPE_CHECKING:
+    from staf_backend.body.body import Body
+    from staf_backend.estimators.settings import EstimatorSettings
+    from staf_backend.estimators.shot import Shot
+    from staf_backend.reporting import Report
+
+_log = logging.getLogger(__name__)
+_WORSE, _WORSE_MM = 1.3, 4.0
+"""A grounded motion whose landmarks are farther by this share and by this is refused.  Chosen:
+holding feet moves landmarks by 1 to 3 mm; what costs more is a wrong floor."""
+_LEAST_STANDING_S = 0.3
+"""From which there is a floor.  Chosen: one step of a walk has more."""
+
+NO_FEET = "No feet are seen standing: the motion is not put on a floor."
+NO_UP = "Nobody's feet tell which way is up: the camera is taken for level."
+NO_FLOOR = "The heights at which feet stand do not agree: each foot is held where it stands."
+WORSE = "Standing on the floor would leave the picture: the motion is as it was estimated."
+
+
+@dataclass
+class _Person:
+    """One track on its way to the floor; parameters and evidence are in the level view."""
+
+    estimate: Estimate
+    params: SmplParams
+    evidence: Evidence | None
+    seen: np.ndarray
+    distance_mm: float
+    words: list[str] = field(default_factory=list)
+
+    def movement(self, body: "Body") -> Movement:
+        return movement_of(self.params, self.estimate.track.times_s, body, self.seen)
+
+    def lifted_up(self) -> LiftedUp | None:
+        if self.evidence is None:
+            return None
+        lifted = self.evidence.lifted
+        return LiftedUp(TO_Y_UP @ lifted.up, lifted.up_deviation_rad)
+
+
+@dataclass(frozen=True)
+class _Level:
+    """turn (3, 3): camera axes of the first key -> level ones; and what was found."""
+
+    turn: np.ndarray
+    gravity: Gravity | None
+    words: tuple[str, ...] = ()
+
+
+def stand(
+    estimates: Sequence[Estimate],
+    shot: "Shot",
+    body: "Body",
+    settings: "EstimatorSettings",
+    world: WorldSettings,
+    report: "Report",
+) -> list[Motion]:
+    """Motions on a floor.
+
+    Args:
+        estimates: of all tracks of a shot.
+        shot: the footage and its camera.
+        body: what was estimated.
+        settings: what the fit trusts, and its threads.
+        world: what the user chose.
+        report: told about progress.
+    """
+    people = [_person(estimate, shot) for estimate in estimates]
+    fitter = Fitter(body, settings.fit)
+    report("ground", 0, len(people), "finding the floor")
+    level = _level(people, body, fitter, world, settings)
+    movements = [person.movement(body) for person in people]
+    found = [find_contacts(m, world.feet == "always") for m in movements]
+    holds = [_holds(m, contacts) for m, contacts in zip(movements, found, strict=True)]
+    floors = shared_floors(holds)
+    floor_m = main_level_m(holds, floors)
+    rise_m = 0.0 if floor_m is None else -floor_m
+    motions: list[Motion] = []
+    for done, person in enumerate(people):
+        report("ground", done, len(people), f"grounding person {person.estimate.track.person}")
+        own = _Standing(movements[done], found[done], holds[done], floors[done])
+        motions.append(_motion(person, own, shot, fitter, level, rise_m, world))
+    report("ground", len(people), len(people), "grounded")
+    return motions
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """Of one person: the movement, what touches, and on which floors."""
+
+    movement: Movement
+    contacts: Contacts
+    holds: list[Foothold]
+    floors: Floors
+
+
+def _holds(movement: Movement, contacts: Contacts) -> list[Foothold]:
+    """Where feet stood; nothing where they hardly did."""
+    seconds = contacts.feet.any(1).sum() / movement.rate_hz
+    return footholds(movement, contacts) if seconds >= _LEAST_STANDING_S else []
+
+
+def _person(estimate: Estimate, shot: "Shot") -> _Person:
+    distance = estimate.quality.get("landmark_distance_mm", 0.0)
+    seen = feet_seen(estimate, shot.camera)
+    return _Person(estimate, estimate.params, estimate.evidence, seen, distance)
+
+
+def _level(
+    people: list[_Person],
+    body: "Body",
+    fitter: Fitter,
+    world: WorldSettings,
+    settings: "EstimatorSettings",
+) -> _Level:
+    """Find up, and bring all people into the level view."""
+    if world.level == "off":
+        return _Level(np.eye(3), None)
+    if world.tilt_deg is not None:
+        turn = view.level_turn(up_of_tilt(*world.tilt_deg))
+        _see_again(people, turn, fitter, settings)
+        return _Level(turn, None)
+    first = _up(people, body)
+    if first is None or first.standing_s == 0:
+        return _Level(np.eye(3), None, (NO_UP,))
+    if first.is_level:
+        return _Level(np.eye(3), dataclasses.replace(first, up=np.array([0.0, 1.0, 0.0])))
+    turn = view.level_turn(first.up)
+    _see_again(people, turn, fitter, settings)
+    second = _up(people, body)
+    if second is None or second.standing_s == 0:
+        return _Level(turn, first)
+    rest = view.level_turn(second.up)
+    for person in people:
+        person.params = view.turned_params(person.params, rest)
+        if person.evidence is not None:
+            person.evidence = view.turned_evidence(person.evidence, rest)
+    up = TO_Y_UP @ (rest @ turn).T @ TO_Y_UP @ [0.0, 1.0, 0.0]
+    return _Level(rest @ turn, dataclasses.replace(second, up=up))
+
+
+def _up(people: list[_Person], body: "Body") -> Gravity | None:
+    return find_up([(person.movement(body), person.lifted_up()) for person in people])
+
+
+def up_of_tilt(pitch_deg: float, roll_deg: float) -> np.ndarray:
+    """Up (3,), y-up axes of a camera that looks down by `pitch_deg`, leaning clockwise by roll."""
+    pitch, roll = np.radians([pitch_deg, roll_deg])
+    across = np.cos(pitch)
+    return TO_Y_UP @ [-np.sin(roll) * across, -np.cos(roll) * across, -np.sin(pitch)]
+
+
+def _see_again(
+    people: list[_Person], turn: np.ndarray, fitter: Fitter, settings: "EstimatorSettings"
+) -> None:
+    """Everybody as a camera turned by (3, 3) sees them: lifted and fitted again where possible."""
+    lifter = None
+    betas: dict[int, np.ndarray] = {}
+    for person in people:
+        if person.evidence is None:
+            person.params = view.turned_params(person.params, turn)
+            continue
+        track = person.estimate.track
+        if lifter is None:
+            lifter = Lifter(open_network(asset_path("lift.onnx"), threads=settings.threads))
+        person.evidence = view.lifted_again(person.evidence, turn, track.times_s, lifter)
+        person.params, _ = view.fitted_again(
+            person.estimate, person.evidence, fitter, betas.get(track.person)
+        )
+        betas.setdefault(track.person, person.params.betas)
+
+
+def _motion(
+    person: _Person,
+    own: _Standing,
+    shot: "Shot",
+    fitter: Fitter,
+    level: _Level,
+    rise_m: float,
+    world: WorldSettings,
+) -> Motion:
+    body, turn = own.movement.body, TO_Y_UP @ level.turn @ TO_Y_UP
+    words = list(level.words)
+    raw = layers.raw_motion(person.estimate, shot, body, turn, rise_m)
+    if not own.holds:
+        return _told(raw, level, [*words, NO_FEET])
+    if not own.floors.own_m:
+        words += [NO_FLOOR]
+    if world.grounding == 0:
+        return _told(
+            layers.with_contacts(raw, own.contacts, own.floors, own.movement, rise_m), level, words
+        )
+    grounded = _grounded(person, own, fitter, world)
+    if grounded is None:
+        return _told(raw, level, [*words, WORSE])
+    motion = layers.grounded_motion(raw, person.estimate, shot, grounded, rise_m, world.grounding)
+    motion = layers.with_contacts(motion, own.contacts, own.floors, own.movement, rise_m)
+    return _told(motion, level, words)
+
+
+def _grounded(
+    person: _Person, own: _Standing, fitter: Fitter, world: WorldSettings
+) -> Movement | None:
+    """The movement that stands; None where it would be worse than the one that does not."""
+    movement, contacts = own.movement, own.contacts
+    places = foot_places(movement, contacts, own.floors)
+    if person.evidence is None:
+        if world.feet != "never":
+            movement = locked(movement, contacts, _heights(places, movement, own.floors))
+    else:
+        ground = _ground(person, own, places, fitter, world)
+        params, distance_mm = view.fitted_again(
+            person.estimate, person.evidence, fitter, movement.betas, ground
+        )
+        limit = max(_WORSE * person.distance_mm, person.distance_mm + _WORSE_MM)
+        if distance_mm > limit and world.feet != "always":
+            return None
+        movement = movement_of(params, movement.times_s, movement.body, movement.feet_seen)
+    if world.feet == "never":
+        return movement
+    return held(movement, contacts, own.floors.reached, world.feet == "ground-only")
+
+
+def _ground(
+    person: _Person, own: _Standing, places: np.ndarray, fitter: Fitter, world: WorldSettings
+) -> Ground:
+    contacts, movement = own.contacts, own.movement
+    sure = np.where(contacts.feet, contacts.probability[:, : len(FEET)].clip(0.5), 0.0)
+    heights = _heights(places, movement, own.floors)
+    none = np.zeros_like(sure)
+    assert person.evidence is not None
+    return Ground(
+        sure if world.feet in ("auto", "always") else none,
+        none if world.feet == "never" else sure,
+        -heights,
+        looseness(person.evidence.rays, -movement.root_m[:, 2], movement.times_s, fitter.unknowns),
+    )
+
+
+def _heights(places: np.ndarray, movement: Movement, floors: Floors) -> np.ndarray:
+    """(T, 4) heights of heels and toes that stand on a known level; NaN of all others."""
+    heights = places[..., 1]
+    levels = np.array(floors.shared_m)
+    low = heights - movement.rest_heights_m[: len(FEET)]
+    known = (np.abs(low[..., None] - levels) < 1e-6).any(-1)
+    return np.where(known, heights, np.nan)
+
+
+def _told(motion: Motion, level: _Level, words: Sequence[str]) -> Motion:
+    """With what was found of the camera's tilt, and the sentences."""
+    quality = dict(motion.quality)
+    if level.gravity is not None:
+        up = TO_Y_UP @ level.gravity.up
+        quality["camera_pitch_deg"] = float(np.degrees(np.arcsin(np.clip(-up[2], -1, 1))))
+        quality["camera_roll_deg"] = float(np.degrees(np.arctan2(-up[0], -up[1])))
+        quality["up_doubt_deg"] = level.gravity.doubt_deg
+    for sentence in dict.fromkeys(words):
+        _log.warning("Person %d: %s", motion.person, sentence)
+    card = dict(motion.card)
+    if words:
+        card["words"] = [*card.get("words", ()), *dict.fromkeys(words)]
+    return dataclasses.replace(motion, quality=quality, card=card)

@@ -1,0 +1,89 @@
+"""The same footage as a camera that is held level would have seen it, lifted and fitted again."""
+
+import dataclasses
+
+import numpy as np
+
+from staf_backend.body.params import SmplParams
+from staf_backend.estimators.estimate import Estimate, Evidence
+from staf_backend.fit.fitter import Fitter
+from staf_backend.fit.ground import Ground
+from staf_backend.fit.terms import NEAREST_M
+from staf_backend.geometry.camera import TO_Y_UP
+from staf_backend.geometry.rotations import from_quaternions, to_quaternions
+from staf_backend.landmarks.lift import Lifter
+from staf_backend.landmarks.lifted import Lifted, LiftError
+from staf_backend.world.gravity import to_level
+
+_BLOCK = 1000
+"""Frames turned at once, so that memory does not grow with the clip.  Chosen."""
+
+
+def turned_params(params: SmplParams, turn: np.ndarray) -> SmplParams:
+    """Parameters in the axes of a camera at the same place that is turned by (3, 3)."""
+    rotations = params.rotations.copy()
+    rotations[:, 0] = turn @ rotations[:, 0]
+    return SmplParams(rotations, params.root_m @ turn.T, params.betas)
+
+
+def lifted_again(
+    evidence: Evidence, turn: np.ndarray, times_s: np.ndarray, lifter: Lifter
+) -> Evidence:
+    """What a camera turned by (3, 3) would have seen, and what the lifter makes of that."""
+    rays, world_m = _turned_rays(evidence.rays, turn), evidence.world_m @ turn.T.astype(np.float32)
+    try:
+        lifted = lifter.lift(rays, world_m, evidence.visibility, times_s)
+    except LiftError:  # everything lies behind the turned camera
+        return turned_evidence(evidence, turn)
+    return Evidence(rays, world_m, evidence.visibility, lifted)
+
+
+def turned_evidence(evidence: Evidence, turn: np.ndarray) -> Evidence:
+    """The same, without asking the lifter again: its answer is turned."""
+    rays, world_m = _turned_rays(evidence.rays, turn), evidence.world_m @ turn.T.astype(np.float32)
+    return Evidence(rays, world_m, evidence.visibility, _turned_lifted(evidence.lifted, turn))
+
+
+def fitted_again(
+    estimate: Estimate,
+    evidence: Evidence,
+    fitter: Fitter,
+    betas: np.ndarray | None,
+    ground: Ground | None = None,
+) -> tuple[SmplParams, float]:
+    """The parameters, and the landmarks' median distance in mm."""
+    fitted = fitter.fit(
+        evidence.rays,
+        evidence.visibility,
+        estimate.track.times_s,
+        evidence.lifted,
+        betas,
+        ground,
+    )
+    seen = fitted.distance_m[np.isfinite(fitted.distance_m)]
+    return fitted.params, float(np.median(seen)) * 1e3 if len(seen) else 0.0
+
+
+def _turned_rays(rays: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """Rays (T, 27, 2) in the turned axes; NaN where they point behind the camera."""
+    turned = np.empty_like(rays)
+    for begin in range(0, len(rays), _BLOCK):
+        some = rays[begin : begin + _BLOCK].astype(float)
+        ways = np.concatenate([some, np.ones_like(some[..., :1])], -1) @ turn.T
+        depth = np.where(ways[..., 2:] > NEAREST_M, ways[..., 2:], np.nan)
+        turned[begin : begin + _BLOCK] = ways[..., :2] / depth
+    return turned
+
+
+def _turned_lifted(lifted: Lifted, turn: np.ndarray) -> Lifted:
+    rotations = np.empty_like(lifted.rotations_wxyz)
+    for begin in range(0, len(rotations), _BLOCK):
+        some = slice(begin, begin + _BLOCK)
+        matrices = from_quaternions(lifted.rotations_wxyz[some].astype(float))
+        rotations[some] = to_quaternions(turn @ matrices)
+    return dataclasses.replace(lifted, rotations_wxyz=rotations, up=turn @ lifted.up)
+
+
+def level_turn(up: np.ndarray) -> np.ndarray:
+    """The shortest turn (3, 3), camera axes, after which `up` (y-up axes) is up."""
+    return TO_Y_UP @ to_level(up) @ TO_Y_UP

@@ -1,0 +1,141 @@
+"""Which way is up, what touches the ground, and where the ground is."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from staf_backend.geometry.rotations import from_axis_angle
+from staf_backend.world.contacts import Contacts, find_contacts
+from staf_backend.world.floors import Foothold, footholds, levels_of, main_level_m, shared_floors
+from staf_backend.world.gravity import UP, LiftedUp, find_up, to_level
+from staf_backend.world.movement import Movement
+from tests.support.walker import FLOOR_M, walker
+
+ACROSS, TOWARD = (1.0, 0.0), (0.0, 1.0)
+
+
+def angle_deg(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.degrees(np.arccos(np.clip(one @ other, -1, 1))))
+
+
+@pytest.mark.parametrize("ways", [ACROSS, TOWARD])
+def test_contacts_are_the_feet_that_stand(ways: tuple[float, float]):
+    movement, stands = walker(ways=ways)
+    found, true = find_contacts(movement).feet, np.repeat(stands, 2, axis=1)
+    assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.93
+
+
+def test_hands_knees_and_the_seat_of_a_walker_touch_nothing():
+    movement, _ = walker()
+    assert not find_contacts(movement).touching[:, 4:].any()
+
+
+def test_feet_that_are_not_seen_touch_nothing():
+    movement, _ = walker()
+    hidden = dataclasses.replace(movement, feet_seen=np.zeros((len(movement), 2), bool))
+    assert not find_contacts(hidden).touching.any()
+
+
+def test_somebody_who_lies_does_not_stand():
+    movement, _ = walker()
+    lying = movement.turned(from_axis_angle(np.array([-np.pi / 2, 0, 0])))
+    assert not find_contacts(lying).feet.any()
+
+
+def test_a_single_frame_touches_nothing():
+    movement, _ = walker()
+    assert not find_contacts(part(movement, slice(0, 1))).touching.any()
+
+
+@pytest.mark.parametrize("ways", [ACROSS, TOWARD])
+@pytest.mark.parametrize("tilt_deg", [(20, 0, 0), (-10, 0, 0), (0, 0, 12), (15, 0, -8)])
+def test_up_is_found_under_a_tilted_camera(
+    ways: tuple[float, float], tilt_deg: tuple[float, float, float]
+):
+    movement, _ = walker(ways=ways)
+    turn = from_axis_angle(np.radians(np.array(tilt_deg, float)))
+    found = find_up([(movement.turned(turn), None)])
+    assert found is not None
+    assert not found.is_level
+    assert angle_deg(found.up, turn @ UP) < 1.0
+    np.testing.assert_allclose(to_level(found.up) @ found.up, UP, atol=1e-9)
+
+
+def test_a_level_camera_stays_level():
+    movement, _ = walker()
+    found = find_up([(movement, LiftedUp(from_axis_angle(np.array([0.1, 0, 0])) @ UP, 0.2))])
+    assert found is not None
+    assert found.is_level
+    assert found.standing_s > 2
+
+
+def test_two_people_have_one_up():
+    (one, _), (other, _) = walker(ways=ACROSS), walker(ways=TOWARD)
+    turn = from_axis_angle(np.radians([20.0, 0, 0]))
+    found = find_up([(one.turned(turn), None), (other.turned(turn), None)])
+    assert found is not None
+    assert angle_deg(found.up, turn @ UP) < 1.0
+
+
+def test_whom_nobody_sees_standing_tells_nothing():
+    movement, _ = walker()
+    hidden = dataclasses.replace(movement, feet_seen=np.zeros((len(movement), 2), bool))
+    assert find_up([(hidden, None)]) is None
+
+
+def test_the_floor_is_where_feet_stood():
+    movement, _ = walker()
+    holds = footholds(movement, find_contacts(movement))
+    (floors,) = shared_floors([holds])
+    assert main_level_m([holds], [floors]) == pytest.approx(FLOOR_M, abs=0.005)
+    assert len(floors.own_m) == 1
+
+
+def test_a_jump_from_a_wall_has_two_levels_and_the_floor_is_the_lower():
+    up, down = walker()[0], walker()[0]
+    lower = dataclasses.replace(down, root_m=down.root_m - [0, 2.0, 0])
+    whole = joined(up, lower)
+    holds = footholds(whole, find_contacts(whole))
+    (floors,) = shared_floors([holds])
+    assert sorted(floors.own_m) == pytest.approx([FLOOR_M - 2, FLOOR_M], abs=0.01)
+    assert main_level_m([holds], [floors]) == pytest.approx(FLOOR_M - 2, abs=0.01)
+    assert floors.level_at(FLOOR_M - 1) is None
+
+
+def test_stairs_are_no_floor():
+    assert levels_of([hold(0.17 * k) for k in range(10)]) == ()
+
+
+def test_people_of_uncertain_size_share_a_floor():
+    floors = shared_floors([[hold(-1.4)] * 5, [hold(-1.3)] * 3])
+    assert [one.own_m for one in floors] == [(-1.4,), (-1.3,)]
+    assert [one.shared_m for one in floors] == [(-1.4,), (-1.4,)]
+
+
+def test_a_moment_on_a_level_of_others_is_enough():
+    man, woman = [hold(0.6)] * 20 + [hold(-1.4)], [hold(-1.4)] * 10
+    floors = shared_floors([man, woman])
+    assert floors[0].level_at(-1.4) is not None
+
+
+def hold(height_m: float) -> Foothold:
+    return Foothold(0, 0, 10, height_m, 0.3)
+
+
+def part(movement: Movement, rows: slice) -> Movement:
+    names = ("times_s", "rotations", "root_m", "eye_m", "feet_seen")
+    return dataclasses.replace(movement, **{name: getattr(movement, name)[rows] for name in names})
+
+
+def joined(one: Movement, other: Movement) -> Movement:
+    names = ("rotations", "root_m", "eye_m", "feet_seen")
+    both = {n: np.concatenate([getattr(one, n), getattr(other, n)]) for n in names}
+    times = np.arange(len(one) + len(other)) / one.rate_hz
+    return dataclasses.replace(one, times_s=times, **both)
+
+
+def test_contacts_name_their_spans():
+    touching = np.zeros((10, 9), bool)
+    touching[2:5, 1] = touching[7:9, 1] = True
+    assert Contacts(touching * 1.0, touching).spans(1) == [(2, 5), (7, 9)]

@@ -1,0 +1,162 @@
+"""From estimates to motions that stand on a floor: camera, layers, choices, and what is refused."""
+
+import dataclasses
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from staf_backend.body.params import SmplParams
+from staf_backend.estimators.estimate import Estimate
+from staf_backend.estimators.settings import EstimatorSettings, SettingsError
+from staf_backend.estimators.shot import Shot
+from staf_backend.estimators.to_motion import to_motion
+from staf_backend.geometry.camera import TO_Y_UP, Camera
+from staf_backend.geometry.rotations import from_axis_angle
+from staf_backend.geometry.skeleton import SMPL
+from staf_backend.motion.motion import Motion, joints_m
+from staf_backend.people.track import Track
+from staf_backend.world.grounding import NO_FEET, stand, up_of_tilt
+from staf_backend.world.movement import Movement
+from staf_backend.world.settings import WorldSettings
+from tests.support.walker import BODY, FLOOR_M, walker
+
+TILT = from_axis_angle(np.radians([20.0, 0, 0]))
+CAMERA = Camera(focal_px=900.0, width_px=1600, height_px=900)
+
+
+def shot() -> Shot:
+    video = SimpleNamespace(path=Path("walk.mp4"), fps=30.0)
+    return Shot(video, range(1), CAMERA)  # type: ignore[arg-type]  # all that a motion asks of it
+
+
+def estimate(movement: Movement, person: int = 1, feet_px: float = 400.0) -> Estimate:
+    """As an estimator without landmarks gives it, in camera axes."""
+    frames = len(movement)
+    rotations = movement.rotations.copy()
+    rotations[:, 0] = TO_Y_UP @ rotations[:, 0]
+    numbers = np.arange(frames, dtype=np.int64)
+    track = Track(
+        person, 1, numbers, movement.times_s, np.ones((frames, 3)),
+        np.zeros((frames, 17, 3)), np.ones(frames, bool),
+    )  # fmt: skip
+    params = SmplParams(rotations, movement.root_m @ TO_Y_UP.T, movement.betas)
+    points = np.full((frames, 24, 3), feet_px)
+    points[..., 2] = 1
+    return Estimate(track, params, points, SMPL.names, {}, "staf")
+
+
+def grounded(*estimates: Estimate, **choices: object) -> list[Motion]:
+    world = WorldSettings(**choices)  # type: ignore[arg-type]
+    return stand(estimates, shot(), BODY, EstimatorSettings(), world, lambda *_: None)
+
+
+def test_a_walk_under_a_tilted_camera_stands_on_the_floor():
+    movement, _ = walker()
+    seen = estimate(movement.turned(TILT))
+    (motion,) = grounded(seen)
+    up = motion.camera.to_camera_axes(np.array([[0.0, 1, 0]])) - motion.camera.to_camera_axes(
+        np.zeros((1, 3))
+    )
+    assert (TO_Y_UP @ up[0]) @ (TILT @ [0, 1, 0]) > np.cos(np.radians(1.0))
+    assert motion.camera.position_m == pytest.approx([0, -FLOOR_M, 0], abs=0.1)
+    feet = [SMPL.index("left_ankle"), SMPL.index("right_ankle")]
+    lowest = joints_m(motion)[:, feet, 1].min(1)
+    assert np.ptp(lowest) < 0.04
+    raw = joints_m(to_motion(seen, shot(), BODY))[:, feet, 1].min(1)
+    assert np.ptp(raw) > 0.05
+    assert {span.part for span in motion.contacts} >= {"left_heel", "right_toe"}
+    assert all(abs(span.floor_m) < 0.01 for span in motion.contacts)
+
+
+def test_the_raw_layer_is_what_the_camera_saw():
+    movement, _ = walker()
+    seen = estimate(movement.turned(TILT))
+    (motion,) = grounded(seen)
+    assert motion.raw_rotations_wxyz is not None
+    assert motion.raw_root_m is not None
+    raw = dataclasses.replace(
+        motion, rotations_wxyz=motion.raw_rotations_wxyz, root_m=motion.raw_root_m
+    )
+    plain = to_motion(seen, shot(), BODY)
+    of_camera = raw.camera.to_camera_axes(joints_m(raw))
+    np.testing.assert_allclose(of_camera, plain.camera.to_camera_axes(joints_m(plain)), atol=1e-5)
+
+
+def test_half_of_the_grounding_is_half_way():
+    movement, _ = walker()
+    seen = estimate(movement.turned(TILT))
+    none, half, whole = (grounded(seen, grounding=share)[0] for share in (0.0, 0.5, 1.0))
+    np.testing.assert_allclose(half.root_m, (none.root_m + whole.root_m) / 2, atol=1e-9)
+    np.testing.assert_array_equal(none.rotations_wxyz, whole.raw_rotations_wxyz)
+
+
+def test_without_level_and_grounding_nothing_changes():
+    movement, _ = walker()
+    seen = estimate(movement.turned(TILT))
+    assert WorldSettings(level="off", grounding=0.0).off
+    plain = to_motion(seen, shot(), BODY)
+    (motion,) = grounded(seen, level="off", grounding=0.0, feet="never")
+    np.testing.assert_array_equal(motion.rotations_wxyz, plain.rotations_wxyz)
+
+
+def test_the_user_may_say_the_tilt():
+    movement, _ = walker()
+    (motion,) = grounded(estimate(movement.turned(TILT)), level="20,0")
+    np.testing.assert_allclose(up_of_tilt(20, 0), TILT @ [0, 1, 0], atol=1e-9)
+    assert motion.camera.position_m[1] == pytest.approx(-FLOOR_M, abs=0.02)
+
+
+def test_two_people_stand_on_one_floor():
+    (one, _), (other, _) = walker(ways=(1.0, 0.0)), walker(ways=(0.0, 1.0))
+    higher = dataclasses.replace(other, root_m=other.root_m + np.array([0, 0.1, 0]))
+    motions = grounded(estimate(one), estimate(higher, person=2))
+    for motion in motions:
+        assert all(abs(span.floor_m) < 0.01 for span in motion.contacts if span.part != "seat")
+    places = [motion.camera.position_m for motion in motions]
+    np.testing.assert_array_equal(places[0], places[1])
+
+
+@pytest.mark.parametrize("frames", [1, 2, 4])
+def test_a_few_frames_stay_as_they_were(frames: int, caplog: pytest.LogCaptureFixture):
+    movement, _ = walker()
+    names = ("times_s", "rotations", "root_m", "eye_m", "feet_seen")
+    rows = {name: getattr(movement, name)[:frames] for name in names}
+    seen = estimate(dataclasses.replace(movement, **rows))
+    with caplog.at_level(logging.WARNING):
+        (motion,) = grounded(seen)
+    np.testing.assert_array_equal(motion.root_m, to_motion(seen, shot(), BODY).root_m)
+    assert NO_FEET in caplog.text
+    assert NO_FEET in motion.card["words"]
+
+
+def test_feet_beyond_the_picture_are_not_put_on_a_floor():
+    movement, _ = walker()
+    seen = estimate(movement.turned(TILT), feet_px=5000.0)
+    (motion,) = grounded(seen)
+    np.testing.assert_array_equal(motion.root_m, to_motion(seen, shot(), BODY).root_m)
+    assert motion.raw_root_m is None
+
+
+def test_somebody_in_the_air_throughout_stays_there():
+    movement, _ = walker()
+    fall = 0.5 * 9.81 * (movement.times_s - movement.times_s.mean()) ** 2
+    flying = dataclasses.replace(movement, root_m=movement.root_m - np.outer(fall, [0, 1, 0]) * 3)
+    seen = estimate(flying)
+    (motion,) = grounded(seen)
+    np.testing.assert_array_equal(motion.root_m, to_motion(seen, shot(), BODY).root_m)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"level": "up"}, {"level": "1,2,3"}, {"level": "85,0"}, {"level": "nan,0"},
+        {"level": "0,inf"}, {"grounding": 1.5}, {"grounding": float("nan")}, {"feet": "both"},
+        {"camera": "drone"},
+    ],
+)  # fmt: skip
+def test_choices_that_mean_nothing_are_refused(choices: dict[str, object]):
+    with pytest.raises(SettingsError):
+        WorldSettings(**choices)  # type: ignore[arg-type]
