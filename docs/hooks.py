@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parent.parent
 WINGS = {
     "staf_backend": (
         *("pipeline", "estimators", "motion", "body", "geometry", "video", "people", "landmarks"),
-        *("fit", "export", "staf", "weights", "runtime", "files", "reporting"),
+        *("fit", "world", "export", "batch", "staf", "weights", "runtime", "files", "reporting"),
     ),
     "training": (
         *("targets", "datasets", "moves", "synthetic", "simulated", "model", "data", "run"),

@@ -25,7 +25,8 @@ def test_every_file_is_what_was_published(name: str):
 
 
 def test_every_file_of_data_has_a_checksum():
-    data = {p.name for p in FOLDER.iterdir() if p.suffix in (".onnx", ".npz", ".safetensors")}
+    kinds = (".onnx", ".npz", ".safetensors", ".js")
+    data = {p.name for p in FOLDER.iterdir() if p.suffix in kinds}
     assert data == set(assets.names()) & data
     weights = {f"{OPEN}/{path.name}" for path in (FOLDER / OPEN).iterdir()}
     assert weights

@@ -14,7 +14,7 @@ from staf_backend.export import gltf
 from staf_backend.motion.file import save_motion
 from tests.support.documents import SITE, rows
 from tests.support.places import REPOSITORY
-from tests.support.sample_motions import sample_motion
+from tests.support.sample_motions import with_all
 
 FORMATS, MESSAGES = SITE / "formats.md", SITE / "troubleshooting.md"
 
@@ -94,7 +94,7 @@ def test_every_message_of_troubleshooting_is_one_of_the_programs():
 @pytest.fixture
 def members(tmp_path: Path) -> dict[str, np.ndarray]:
     """What is in a motion file."""
-    save_motion(tmp_path / "motion.npz", sample_motion())
+    save_motion(tmp_path / "motion.npz", with_all())
     with np.load(tmp_path / "motion.npz") as file:
         return dict(file)
 

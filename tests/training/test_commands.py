@@ -20,7 +20,7 @@ pytest.importorskip("torch")
 from tests.support.places import REPOSITORY
 from tests.training.test_prepare import make_coco
 from training import estimator_scores, evaluate, prepare, ship, stage_image, stage_video
-from training.lifting import train_frames
+from training.lifting import recover, train_frames, train_windows
 from training.model.ablations import TABLE_IV, TABLE_V, TABLE_VI
 from training.synthetic import studio
 from training.synthetic.recipe import SyntheticRecipe
@@ -179,6 +179,8 @@ PARSERS = {
     "synthetic.studio": studio.arguments,
     "estimator_scores": estimator_scores.arguments,
     "lifting.train_frames": train_frames.arguments,
+    "lifting.train_windows": train_windows.arguments,
+    "lifting.recover": recover.arguments,
     "ship": ship.arguments,
 }
 

@@ -78,14 +78,19 @@ def _named(network: LiftNetwork, tensors: dict[str, Tensor]) -> dict[str, Tensor
     return weights
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+def arguments() -> argparse.ArgumentParser:
+    """The command line's options."""
     parser = argparse.ArgumentParser(prog="python -m training.lifting.recover", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("network", type=Path)
     parser.add_argument("--member", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(words: list[str] | None = None) -> None:
+    """The command line."""
+    options = arguments().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     network = recovered(options.network, options.member)
     options.out.parent.mkdir(parents=True, exist_ok=True)

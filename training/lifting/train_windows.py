@@ -239,8 +239,8 @@ def evaluate_again(mocap: list[Path], out: Path) -> None:
     _log.info(json.dumps(report["held_out"], indent=1))
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
+def arguments() -> argparse.ArgumentParser:
+    """The command line's options."""
     parser = argparse.ArgumentParser(
         prog="python -m training.lifting.train_windows", description=__doc__
     )
@@ -264,7 +264,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--begin", type=Path, help="lift.safetensors to begin from")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--evaluate", action="store_true", help="renew the numbers in lift.json")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(words: list[str] | None = None) -> None:
+    """The command line."""
+    options = arguments().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
     if options.evaluate:

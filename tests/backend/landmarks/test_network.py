@@ -151,13 +151,14 @@ def test_heat_at_the_edges_of_the_map_is_read_as_written():
                 [2, 2],
             ]
             self.world = rng.normal(size=(1, 39, 3)).astype(np.float32)
+            self.mask = np.zeros((1, 256, 256, 1), np.float32)
 
         def get_outputs(self):
-            names = ("landmarks", "presence", "heatmap", "world")
+            names = ("landmarks", "presence", "heatmap", "world", "mask")
             return [type("Output", (), {"name": name}) for name in names]
 
         def run(self, _names: None, _inputs: dict[str, np.ndarray]):
-            return [self.points, np.ones((1, 1), np.float32), self.heat, self.world]
+            return [self.points, np.ones((1, 1), np.float32), self.heat, self.world, self.mask]
 
     raw: Any = Raw()
     square = np.array([128, 128, 256, 0.0])
@@ -268,7 +269,7 @@ def test_every_person_gets_their_own_frames(heavy: Any):
         seen = np.ones(count, bool)
         return Track(person, 1, frames, video.times_s[frames], boxes, keypoints, seen)
 
-    tracks = [track(1, 20, 4), track(2, 22, 4)]
+    tracks = [track(1, 20, 4), track(2, 24, 4)]
     network = LandmarkNetwork(heavy)
     both = landmarks_of(video, tracks, network)
     for one, together in zip(tracks, both, strict=True):
