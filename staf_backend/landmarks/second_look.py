@@ -4,8 +4,8 @@
     crop of the hidden ──the other's mask filled from around it──► the network once more
 
 In a crop with two people the network reads the clearer one.  The detector tells who is who: their
-key points are compared with the landmarks (OKS).  Measured on 2,343 person-frames of eight clips,
-thresholds included: slips of 41 frames found, each a real one (training/LOG.md's clips and others).
+key points are compared with the landmarks (OKS).  The thresholds come from the measurements of a
+prototype on other clips; they were not measured again on this code.
 """
 
 import numpy as np
@@ -16,19 +16,19 @@ from staf_backend.landmarks.network import Landmarks
 from staf_backend.people.keypoints import keypoint_similarity
 
 _SURE = 0.7
-"""Agreement with the own key points of who may be painted out.  Measured (see above)."""
+"""Agreement with the own key points of who may be painted out.  Of the prototype."""
 _CLEARER = 0.06
-"""By how much theirs exceeds that of whom they hide: never paint out who is behind.  Measured."""
+"""By how much theirs exceeds that of whom they hide: never paint out who is behind.  Prototype."""
 _REACH = 0.1
-"""Of a box's longer side, by which boxes are widened before they meet.  Measured."""
+"""Of a box's longer side, by which boxes are widened before they meet.  Of the prototype."""
 _SEEN_SCORE = 0.2
 """Above which a key point counts for the box.  Chosen: as for crops."""
 _FEWEST_SEEN = 4
 """Key points that make a box; of fewer all are taken.  Chosen."""
 _MASK, _WIDEN_PX = 0.5, 2
-"""Probability above which a pixel is painted over, and how far beyond.  Measured."""
+"""Probability above which a pixel is painted over, and how far beyond.  Of the prototype."""
 _COARSE_PX = 64
-"""Side at which the surroundings are carried in.  Measured: a blurred filling does as well."""
+"""Side at which the surroundings are carried in.  Prototype: a blurred filling does as well."""
 _INPAINT_RADIUS_PX = 3
 """Of cv2.inpaint.  Chosen: the function's usual value."""
 
