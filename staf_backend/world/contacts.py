@@ -9,7 +9,6 @@ the lowest slow feet about that time, so a jump from a wall to the ground change
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, median_filter
 
 from staf_backend.motion.contacts import PARTS
 from staf_backend.world.movement import FEET, Movement
@@ -81,6 +80,8 @@ def find_contacts(movement: Movement, eager: bool = False) -> Contacts:
 
 def speeds(points_m: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     """Velocities (T, N, 3), m/s, of points (T, N, 3), smoothed without lag."""
+    from scipy.ndimage import gaussian_filter1d
+
     if len(times_s) < 2:
         return np.zeros_like(points_m)
     rate = 1 / float(np.median(np.diff(times_s)))
@@ -114,6 +115,8 @@ def _ground(
     low_m: np.ndarray, across: np.ndarray, usable: np.ndarray, rate_hz: float
 ) -> np.ndarray | None:
     """(T,) height of the ground about each time; None where no foot ever stands."""
+    from scipy.ndimage import median_filter
+
     allowed = np.where(usable, low_m, np.inf)
     lowest = allowed.min(1, keepdims=True)
     telling = usable & (allowed < lowest + _LOW_M) & (across < _SLOW_M_S)

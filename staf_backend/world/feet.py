@@ -9,7 +9,6 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from staf_backend.geometry.rotations import from_axis_angle
 from staf_backend.geometry.skeleton import forward_kinematics
@@ -107,6 +106,8 @@ def _step(
 
 def _within_reach(movement: Movement, steps: list[_Step]) -> Movement:
     """The root moved toward feet that the legs would else not reach: legs never stretch."""
+    from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
     _, joints = _posed(movement)
     missing = np.zeros((len(movement), 3))
     for step in steps:
@@ -156,6 +157,8 @@ def _above_ground(
     movement: Movement, side: int, stands: np.ndarray, ground: np.ndarray
 ) -> Movement:
     """A swinging foot that dips into the ground lifted out of it."""
+    from scipy.ndimage import gaussian_filter1d
+
     points = slice(2 * side, 2 * side + 2)
     low = movement.posed.points_m[:, points, 1] - movement.rest_heights_m[points]
     under = np.nan_to_num(ground[:, None] - low).max(1)

@@ -1,7 +1,6 @@
 """Whether a person's feet were seen: of others the estimate invents legs."""
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d
 
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.geometry.camera import Camera
@@ -17,6 +16,8 @@ _GAP_S = 0.5
 
 def feet_seen(estimate: Estimate, camera: Camera) -> np.ndarray:
     """(T, 2) bool: whether the left and the right foot were seen, or nearly."""
+    from scipy.ndimage import maximum_filter1d
+
     times_s = estimate.track.times_s
     step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else _GAP_S
     points = estimate.keypoints_px

@@ -37,7 +37,7 @@ def holed(path):
 
 
 def newer(path):
-    rewrite(path, format=np.int64(2))
+    rewrite(path, format=np.int64(3))
 
 
 def not_finite(path):
@@ -98,7 +98,7 @@ def other_rest(path):
     [
         (truncated, "walk.npz is damaged"),
         (holed, "walk.npz is damaged"),
-        (newer, "format 2.*reads up to 1.*Update the add-on"),
+        (newer, "format 3.*reads up to 2.*Update the add-on"),
         (not_finite, "root_m.*NaN"),
         (wrong_count, r"rotations_wxyz must have shape \(8, 24, 4\)"),
         (no_header, "lacks 'header'"),
