@@ -9,7 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.support.places import REPOSITORY
+from tests.support.places import FOOTAGE, REPOSITORY
+
+BALANCE = FOOTAGE / "balance_cam02.mp4"
+PART = ("--start", 0.5, "--end", 1.0, "--largest", "--threads", 1)
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -68,3 +71,11 @@ def events(text: str) -> list[dict[str, Any]]:
         assert one.keys() >= {"stage", "done", "total", "message"}
         assert 0 <= one["done"] <= one["total"]
     return told
+
+
+def one_line(text: str) -> str:
+    """The only line of an error, without the program's name."""
+    assert "Traceback" not in text, text
+    (line,) = text.splitlines()
+    assert line.startswith("staf: ")
+    return line.removeprefix("staf: ")

@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.io
 
+from tests.support import make_picture_sets as pictures
 from tests.support import make_training_sets as made
+from tests.support import make_video_sets as videos
 from tests.support.damage import damaged
-from tests.training import test_prepare as pictures
-from tests.training import test_prepare_video as videos
 from training import prepare
 from training.datasets import human36m, mpi_inf_3dhp
 from training.datasets.rows import Request

@@ -1,12 +1,14 @@
 """Small sources for tests of what feeds training: random people who are told apart exactly."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.data.batches import WindowMix
 from training.targets.samples import TARGET_SHAPES, CropSequence, Targets
 
 
@@ -90,3 +92,19 @@ class TinyEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.conv(nn.functional.avg_pool2d(images, 32))
+
+
+ENCODER = tiny_encoder()
+
+
+class Worn(Sequences):
+    """People of both genders, turn by turn."""
+
+    def gender(self, index: int) -> str:
+        return ("female", "male")[index % 2]
+
+
+def starts(mix: WindowMix, steps: range) -> list[tuple[str, int]]:
+    """Source and first frame of each window of some steps."""
+    samples = chain.from_iterable(mix.samples(step) for step in steps)
+    return [(cache.source, start) for cache, start in samples]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from staf_backend.geometry.rotations import from_axis_angle
 from staf_backend.staf.body import project
@@ -23,7 +24,7 @@ from training.stage_image import make_objective, train_images
 from training.stage_video import VideoCaches, train_video
 from training.targets.joints import HIPS
 from training.targets.posed_joints import PosedJoints
-from training.targets.samples import CropSequence, Targets
+from training.targets.samples import CropSequence, ImageBatch, Targets, WindowBatch
 
 CPU = Machine(torch.device("cpu"))
 CHANNELS = 16
@@ -159,3 +160,14 @@ def main(stage: str, folder: str, out: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+
+
+def moved(objective: nn.Module, a_batch: ImageBatch | WindowBatch) -> tuple[set[str], set[str]]:
+    """Names of the parameters that one step moved, and of those that it left."""
+    before = {name: p.detach().clone() for name, p in objective.named_parameters()}
+    optimiser = torch.optim.Adam(objective.parameters(), 1e-3)
+    objective.train()
+    objective(a_batch)["total"].backward()
+    optimiser.step()
+    went = {name for name, p in objective.named_parameters() if not torch.equal(p, before[name])}
+    return went, before.keys() - went

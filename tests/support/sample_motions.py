@@ -1,5 +1,6 @@
 """Motions for tests: made by formula, with every joint moving differently."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -78,3 +79,22 @@ def raised_left_arm(keys: int = 2) -> np.ndarray:
     quarter_turn = from_axis_angle(np.array([0, 0, np.pi / 2]))
     rotations[:, SMPL.index("L_Shoulder")] = quarter_turn
     return rotations
+
+
+def with_keypoints() -> Motion:
+    """A sample that carries three key points."""
+    points = np.random.default_rng(1).uniform(0, 700, (40, 3, 3))
+    return sample_motion(keypoints_px=points, keypoint_names=("nose", "left_eye", "right_eye"))
+
+
+def assert_equal(first: Any, second: Any) -> None:
+    """Two motions are equal to the bit, field by field."""
+    for field in dataclasses.fields(first):
+        a, b = getattr(first, field.name), getattr(second, field.name)
+        if isinstance(a, Camera | CameraPath):
+            assert_equal(a, b)
+        elif isinstance(a, np.ndarray):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+        else:
+            assert a == b, field.name

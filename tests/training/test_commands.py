@@ -17,8 +17,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from tests.support.make_picture_sets import make_coco
 from tests.support.places import REPOSITORY
-from tests.training.test_prepare import make_coco
 from training import estimator_scores, evaluate, prepare, ship, stage_image, stage_video
 from training.lifting import recover, train_frames, train_windows
 from training.model.ablations import TABLE_IV, TABLE_V, TABLE_VI

@@ -17,9 +17,9 @@ from scipy.io import savemat
 from staf_backend.files import limits
 from tests.support import fuzz_sets
 from tests.support import make_training_sets as made
+from tests.support.make_picture_sets import coco_person, make_coco, make_mpii
+from tests.support.make_video_sets import insta_example, make_3dpw, make_h36m, make_posetrack
 from tests.support.places import REPOSITORY
-from tests.training.test_prepare import coco_person, make_coco, make_mpii
-from tests.training.test_prepare_video import insta_example, make_3dpw, make_h36m, make_posetrack
 from training import prepare
 from training.datasets import human36m
 from training.datasets.formats import native

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("tensorboard")
 
-from tests.training.lifting.test_train_windows import save, steps  # noqa: E402
+from tests.support.make_mocap import save, steps  # noqa: E402
 from training.lifting import train_frames  # noqa: E402
 from training.lifting.train_frames import FrameLifterConfig  # noqa: E402
 from training.moves.scenes import figure_of, open_clips  # noqa: E402

@@ -14,7 +14,7 @@ from staf_backend.geometry.skeleton import SMPL
 from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import Staf
 from staf_backend.weights.store import load_weights
-from tests.training.lifting.test_train_windows import SILENT, save, steps
+from tests.support.make_mocap import SILENT, save, steps
 from training import stage_image, stage_video
 from training.data.batches import ImageMix
 from training.data.sources import DataError, check_readable, open_images, open_sequences
