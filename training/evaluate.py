@@ -66,16 +66,19 @@ from training.scoring.scoring import (
     write_scores,
 )
 from training.table_runs import TableRun
+from training.targets.samples import CROP_SCALE
 
 
 @dataclass(frozen=True)
 class Network:
-    """What is scored.  Without an encoder only feature caches can be."""
+    """What is scored.  Without an encoder only feature caches can be; `crop_factor` is the side of
+    the crop over that of the person's box."""
 
     name: str
     network: AnyNetwork
     encoder: AnyEncoder | None
     tables: BodyTables
+    crop_factor: float = CROP_SCALE
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,8 @@ def open_network(words: str, body: str | None) -> Network:
         root=path.absolute().parent if known else None,
         body=load_body(body) if body else None,
     )
-    return Network(words, loaded.network, loaded.encoder, loaded.network.body.tables)
+    tables = loaded.network.body.tables
+    return Network(words, loaded.network, loaded.encoder, tables, info.crop_factor)
 
 
 def _tables(body: str) -> BodyTables:

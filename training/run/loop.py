@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from training.drawing.curves import draw_reports
 from training.run import run_folder
 from training.run.checkpoints import Progress, load_checkpoint, save_checkpoint
 from training.run.config import LoopConfig
@@ -144,6 +145,7 @@ class _Training:
                 ended = finished or progress.step % config.iterations == 0
                 if ended:
                     self._end_epoch()
+                    self._draw()
                 progress.finished = finished
                 pause = self._pauses(stopped) and not finished
                 if ended or pause or progress.step % config.save_every == 0:
@@ -283,6 +285,12 @@ class _Training:
 
         folder = self.run_.folder / "tensorboard"
         return SummaryWriter(str(folder), purge_step=self.progress.step + 1)
+
+    def _draw(self) -> None:
+        """All reports so far as one picture, once an epoch."""
+        if self.machine.first:
+            folder = self.run_.folder
+            draw_reports(run_folder.reports(folder), folder / run_folder.CURVES)
 
     def _pauses(self, stopped: list[int]) -> bool:
         """Whether to stop here; several processes ask each other only now and then."""

@@ -3,7 +3,8 @@
 run.json              configuration, and of each start its git state, software, device
 log.jsonl             one report a line
 last.safetensors      see `checkpoints`; best.safetensors at the best validation
-tensorboard/          the reports as curves
+curves.png            the reports as curves, drawn after each epoch
+tensorboard/          the same for TensorBoard
 weights/              the network at the end, as `staf_backend.weights.store` keeps them
 """
 
@@ -27,6 +28,7 @@ from training.run.run_error import RunError
 
 _log = logging.getLogger(__name__)
 RUN_FILE, LOG_FILE, LAST, BEST = "run.json", "log.jsonl", "last.safetensors", "best.safetensors"
+CURVES = "curves.png"
 FORMAT = 1
 """Of `run.json`; another number is refused."""
 
