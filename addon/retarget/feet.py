@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Feet stay on their places.  T keys, in the motion's frame, in the rig's unit.
+
+    spans in which heel and toe stand ─► their places ─► how far each foot is off them
+    hips take what both feet share, two-bone IK of each leg the rest, fading in and out
+
+Legs of other proportions swing otherwise: that is what is made up for.  How far a foot turns and
+swings is the motion's own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .fitting import Fit
+from .legs import Leg, bend, lowered
+from .performance import Stand
+from .posing import Poses, heads_of
+from .rotations import between, turns_by, unit, vectors_of
+
+FADE_S = 0.2
+"""How long a correction takes to come and go.  Chosen: half a step of a walk."""
+SWINGING_DEG = 2.5
+"""How far a limb in the air may be turned to keep its sole above the floor.  Chosen: unseen."""
+_HEEL = 0.25
+"""How far the heel is behind the ankle, of ankle to toe.  Chosen: as in the open body."""
+_FOOT = 0.3
+"""Of the leg: the foot of a rig whose bones do not tell.  Chosen."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Foot:
+    """What one foot is to do."""
+
+    leg: Leg
+    bones: tuple[int, ...]
+    """The foot, and the toes where mapped."""
+    heel: np.ndarray
+    """(3,) sole at rest, from the ankle."""
+    toe: np.ndarray
+    """(3,)"""
+    stands: tuple[Stand, ...]
+
+
+def keep_feet(fit: Fit, poses: Poses, stands: tuple[Stand, ...], times_s: np.ndarray) -> Poses:
+    """The same poses with planted feet where they were planted.
+
+    Args:
+        fit: the rig.
+        poses: its poses.
+        stands: what stands when; without any, nothing changes.
+        times_s: (T,)
+    """
+    if not stands:
+        return poses
+    turns = poses.turns.copy()
+    feet = [_foot(fit, side, stands) for side in "LR"]
+    shifts, here = [], []
+    for foot in feet:
+        _level(foot, turns, times_s)
+        _tip(foot, turns, times_s)
+        shift, active = _shifts(fit, Poses(turns, poses.hips), foot)
+        filled, weight = fade(shift, active, times_s)
+        shifts.append(filled)
+        here.append(weight)
+    shared = _shared(shifts, here)
+    hips = poses.hips + shared
+    ankles = []
+    for foot, shift, weight in zip(feet, shifts, here, strict=True):
+        moved = heads_of(fit, Poses(turns, hips), foot.leg.foot)
+        moved = moved + weight[:, None] * (shift - shared)
+        ankles.append(_above_floor(fit, turns, foot, moved, stands))
+    hips = hips - lowered(fit, Poses(turns, hips), [f.leg for f in feet], ankles, times_s)
+    for foot, ankle, weight in zip(feet, ankles, here, strict=True):
+        limit_rad = np.radians(SWINGING_DEG) / np.maximum(1 - weight**4, 1e-6)
+        bend(fit, Poses(turns, hips), foot.leg, ankle, limit_rad)
+    return Poses(turns, hips)
+
+
+def fade(
+    values: np.ndarray, active: np.ndarray, times_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values (T, N) that count where active (T,), fading to nothing elsewhere.
+
+    Returns:
+        the values, and how much they count (T,), 1 where active.
+    """
+    keys = np.flatnonzero(active)
+    if not len(keys):
+        return np.zeros_like(values), np.zeros(len(values))
+    every = np.arange(len(values))
+    after = np.searchsorted(keys, every)
+    later, earlier = keys[np.minimum(after, len(keys) - 1)], keys[np.maximum(after - 1, 0)]
+    earlier = np.where(active, every, earlier)
+    gap = np.abs(times_s[later] - times_s[earlier])
+    gap = np.where((earlier < every) & (every < later), gap, np.inf)
+    length = np.minimum(FADE_S, gap)
+    first = _smooth(1 - np.abs(times_s - times_s[earlier]) / length)
+    second = np.where(earlier == later, 0, _smooth(1 - np.abs(times_s[later] - times_s) / length))
+    weights = np.where(active, 1.0, np.clip(first + second, 0, 1))
+    mixed = first[:, None] * values[earlier] + second[:, None] * values[later]
+    return np.where(active[:, None], values, mixed), weights
+
+
+def _smooth(share: np.ndarray) -> np.ndarray:
+    share = np.clip(share, 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def _foot(fit: Fit, side: str, stands: tuple[Stand, ...]) -> _Foot:
+    leg = Leg(*(fit.place(f"{side}_{joint}") for joint in ("Hip", "Knee", "Ankle")))
+    toes = [p for p, joint in enumerate(fit.joints) if joint == f"{side}_Foot"]
+    ankle = fit.heads[leg.foot]
+    forward = (fit.tails[(toes or [leg.foot])[0]] - ankle) * [1, 1, 0]
+    if np.linalg.norm(forward) < 0.2 * _FOOT * fit.leg:
+        forward = np.array([0.0, -_FOOT * fit.leg, 0.0])
+    down = np.array([0.0, 0.0, fit.ground - ankle[2]])
+    word = {"L": "left", "R": "right"}[side]
+    own = tuple(stand for stand in stands if stand.part.startswith(word))
+    return _Foot(leg, (leg.foot, *toes), down - _HEEL * forward, down + forward, own)
+
+
+def _active(foot: _Foot, part: str, count: int) -> np.ndarray:
+    """(T,) bool: whether heel or toe stands."""
+    out = np.zeros(count, bool)
+    for stand in foot.stands:
+        if stand.part.endswith(part):
+            out[stand.first : stand.last + 1] = True
+    return out
+
+
+def _level(foot: _Foot, turns: np.ndarray, times_s: np.ndarray) -> None:
+    """Turn a foot so that it lies still and flat while heel and toe both stand; in place."""
+    count = len(turns)
+    both = _active(foot, "heel", count) & _active(foot, "toe", count)
+    if not both.any():
+        return
+    sole = foot.toe - foot.heel
+    along = turns[:, foot.leg.foot] @ sole
+    vectors = np.zeros((count, 3))
+    for run in runs(both):
+        wanted = unit(along[run].mean(0) * [1, 1, 0]) * np.linalg.norm(sole)
+        vectors[run] = vectors_of(between(along[run], wanted))
+    _turn(foot, turns, fade(vectors, both, times_s)[0])
+
+
+def _tip(foot: _Foot, turns: np.ndarray, times_s: np.ndarray) -> None:
+    """Turn a foot up that stands on its heel with the toe in the ground, or the other way round."""
+    count = len(turns)
+    heel, toe = _active(foot, "heel", count), _active(foot, "toe", count)
+    along = turns[:, foot.leg.foot] @ (foot.toe - foot.heel)
+    wrong = np.where(along[:, 2] < 0, heel, toe)
+    flat = np.where(wrong[:, None], along * [1, 1, 0], along)
+    _turn(foot, turns, fade(vectors_of(between(along, flat)), heel | toe, times_s)[0])
+
+
+def _turn(foot: _Foot, turns: np.ndarray, vectors: np.ndarray) -> None:
+    for bone in foot.bones:
+        turns[:, bone] = turns_by(vectors) @ turns[:, bone]
+
+
+def _shifts(fit: Fit, poses: Poses, foot: _Foot) -> tuple[np.ndarray, np.ndarray]:
+    """How far (T, 3) a foot is off its places, and where (T,) it has any."""
+    count = len(poses.hips)
+    ankle, turn = heads_of(fit, poses, foot.leg.foot), poses.turns[:, foot.leg.foot]
+    points = {"heel": ankle + turn @ foot.heel, "toe": ankle + turn @ foot.toe}
+    total, number = np.zeros((count, 3)), np.zeros(count)
+    for stand, place in _places(fit, foot, points).items():
+        span = slice(stand.first, stand.last + 1)
+        total[span] += place - points[_part(stand)][span]
+        number[span] += 1
+    return total / np.maximum(number, 1)[:, None], number > 0
+
+
+def _places(fit: Fit, foot: _Foot, points: dict[str, np.ndarray]) -> dict[Stand, np.ndarray]:
+    """(3,) where each stand is: its mean, or as far from one that it meets as the sole is long."""
+    found: dict[Stand, np.ndarray] = {}
+    for stand in sorted(foot.stands, key=lambda one: one.first):
+        part = _part(stand)
+        met = {other: _overlap(stand, other) for other in foot.stands if _part(other) != part}
+        met = {other: keys for other, keys in met.items() if keys.stop > keys.start}
+        known = [other for other in met if other in found]
+        if known:
+            other = max(known, key=lambda one: met[one].stop)
+            keys = met[other]
+            place = found[other] + (points[part] - points[_part(other)])[keys].mean(0)
+        else:
+            own = slice(stand.first, stand.last + 1)
+            longest = max(met.values(), key=lambda keys: keys.stop - keys.start, default=own)
+            place = points[part][longest].mean(0)
+        found[stand] = np.array([place[0], place[1], _floor(fit, stand)])
+    return found
+
+
+def _floor(fit: Fit, stand: Stand) -> float:
+    return fit.ground + fit.scale * stand.floor_m
+
+
+def _part(stand: Stand) -> str:
+    return stand.part.rpartition("_")[2]
+
+
+def _overlap(one: Stand, other: Stand) -> slice:
+    return slice(max(one.first, other.first), min(one.last, other.last) + 1)
+
+
+def _shared(shifts: list[np.ndarray], here: list[np.ndarray]) -> np.ndarray:
+    """(T, 3) what the hips take: the mean of the feet that stand."""
+    total = sum(weight[:, None] * shift for weight, shift in zip(here, shifts, strict=True))
+    return total / np.maximum(np.sum(here, axis=0), 1)[:, None]
+
+
+def _above_floor(
+    fit: Fit, turns: np.ndarray, foot: _Foot, ankle: np.ndarray, stands: tuple[Stand, ...]
+) -> np.ndarray:
+    """Ankles (T, 3), raised where a sole would go through the floor.
+
+    Between two floors, in a jump from a box, the lower one counts.
+    """
+    ordered = sorted(stands, key=lambda one: one.first)
+    starts = np.array([stand.first for stand in ordered])
+    floors = np.array([_floor(fit, stand) for stand in ordered])
+    after = np.searchsorted(starts, np.arange(len(turns)), side="right")
+    floor = np.minimum(floors[np.maximum(after - 1, 0)], floors[np.minimum(after, len(starts) - 1)])
+    turn = turns[:, foot.leg.foot]
+    low = np.minimum((turn @ foot.heel)[:, 2], (turn @ foot.toe)[:, 2]) + ankle[:, 2]
+    return ankle + np.maximum(floor - low, 0)[:, None] * [0.0, 0.0, 1.0]
+
+
+def runs(active: np.ndarray) -> list[slice]:
+    """The stretches of True in (T,)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(int)))
+    return [slice(start, end) for start, end in edges.reshape(-1, 2).tolist()]
