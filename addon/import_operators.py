@@ -9,6 +9,7 @@ from bpy.props import (
     BoolProperty,
     CollectionProperty,
     EnumProperty,
+    FloatProperty,
     IntProperty,
     StringProperty,
 )
@@ -17,12 +18,17 @@ from bpy_extras.io_utils import ImportHelper
 from .reporting import Reporting
 from .scene import footage
 from .scene.armature import refuse_edit_mode
-from .scene.character import SOURCE_KEY
-from .scene.motion_file import read_motion
+from .scene.character import characters
+from .scene.film_camera import add_camera
+from .scene.first_look import CONTENT_KEY, gathered
+from .scene.identity import clip_identity
+from .scene.motion_file import MotionClip, read_motion
 from .scene.transaction import all_or_nothing
 from .settings import (
     AXES_ITEMS,
+    FPS_ITEMS,
     IMPORT_FIELDS,
+    KEYS_ITEMS,
     ONTO_ITEMS,
     ROOT_ITEMS,
     SCHEME_ITEMS,
@@ -32,7 +38,7 @@ from .settings import (
     import_options,
 )
 from .solving.process import BackendError
-from .solving.solve import import_motion_file
+from .solving.solve import MOTION_KEY, import_motion_file
 from .user_error import UserError
 
 
@@ -68,6 +74,10 @@ class ImportMotion(Reporting, bpy.types.Operator, ImportHelper):
     plane: BoolProperty(name="Image Plane", description="The video on a plane")
     sound: BoolProperty(name="Sound", description="The video's sound in the sequencer")
     onto: EnumProperty(name="Onto", items=ONTO_ITEMS)
+    replace: BoolProperty(name="Replace Take", description="Overwrite the newest take of the clip")
+    scene_fps: EnumProperty(name="Frame Rate", items=FPS_ITEMS)
+    keys: EnumProperty(name="Keys", items=KEYS_ITEMS)
+    height_cm: FloatProperty(name="Height, cm", description="0: as estimated", min=0, max=300)
 
     def perform(self, context: bpy.types.Context) -> Iterable[str]:
         paths = chosen_paths(self)
@@ -118,13 +128,24 @@ class AddFootage(Reporting, bpy.types.Operator, ImportHelper):
         assert video is not None
         with all_or_nothing(context):
             movie = footage.load_movie(video)
-            camera = footage.add_camera(context, clip, self.start_frame)
-            note = footage.add_background(camera, movie, clip.camera, self.start_frame)
-            if self.plane:
-                footage.add_plane(context, camera, video, clip, self.start_frame)
+            render = context.scene.render
+            clock = footage.Clock(self.start_frame, render.fps / render.fps_base)
+            identity = _filmed_as(context, clip, motion)
+            with gathered(context, clip, identity):
+                camera = add_camera(context, clip, clock, identity)
+                note = footage.add_background(camera, movie, clip.camera, clock)
+                if self.plane:
+                    footage.add_plane(context, camera, video, clip, clock)
             sound = footage.add_sound(context.scene, video, self.start_frame) if self.sound else ""
-            camera[SOURCE_KEY] = clip.source
         return [text for text in (note, sound) if text]
+
+
+def _filmed_as(context: bpy.types.Context, clip: MotionClip, motion: Path) -> str:
+    """The identity that the characters of a motion file have; else the one they would get."""
+    for rig in characters(context.scene):
+        if rig.get(MOTION_KEY) == str(motion) and CONTENT_KEY in rig:
+            return rig[CONTENT_KEY]
+    return clip_identity(clip, None)
 
 
 def chosen_paths(operator: bpy.types.Operator) -> list[Path]:

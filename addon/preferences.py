@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Preferences: where the backend is, how to get it, whether it works."""
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,14 +9,21 @@ from pathlib import Path
 import bpy
 from bpy.props import CollectionProperty, EnumProperty, IntProperty, StringProperty
 
-from .reporting import Reporting, remember_log
+from .reporting import Reporting, draw_text, remember_log
 from .scene.body_file import OPEN_BODIES
 from .settings import OPEN_BODY_ITEMS, SCHEME_ITEMS, backend_python
-from .solving.installing import describe_doctor, environment_python, explained, install_commands
+from .solving.installing import (
+    describe_doctor,
+    environment_python,
+    explained,
+    install_commands,
+    tidy,
+    wheel_beside,
+)
 from .solving.job import body_name_of, body_names_of
 from .solving.process import Cancelled, Process, run
 from .solving.protocol import BackendError
-from .storage import bodies_folder, package_preferences, user_folder
+from .storage import bodies_folder, package_preferences, repository_address, user_folder
 from .user_error import UserError, unforeseen
 
 DEVICE_ITEMS = [
@@ -42,7 +50,7 @@ class StafPreferences(bpy.types.AddonPreferences):
     install_source: StringProperty(
         name="Install From",
         description="The backend's wheel, a folder of wheels, or the folder of a clone of the "
-        "project",
+        "project; empty: the wheel beside which this extension was built",
         subtype="FILE_PATH",
     )
     device: EnumProperty(name="Device", items=DEVICE_ITEMS)
@@ -52,7 +60,7 @@ class StafPreferences(bpy.types.AddonPreferences):
     known_bodies: CollectionProperty(type=StafBodyName)
     doctor: StringProperty(options={"HIDDEN"})
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
         layout.prop(self, "backend_python")
@@ -65,8 +73,9 @@ class StafPreferences(bpy.types.AddonPreferences):
             row.operator(SetUpBackend.bl_idname, icon="IMPORT")
             row.operator(CheckBackend.bl_idname, icon="CHECKMARK")
         row.operator("staf.show_log", icon="TEXT")
+        draw_text(layout, context, SetUpBackend.failure, "ERROR")
         for line in self.doctor.split("\n") if self.doctor else []:
-            layout.label(text=line)
+            draw_text(layout, context, line)
         for name in ("device", "threads", "default_body", "default_bone_names"):
             layout.prop(self, name)
         layout.operator(AddBody.bl_idname, icon="ARMATURE_DATA")
@@ -96,6 +105,8 @@ class SetUpBackend(Reporting, bpy.types.Operator):
     )
     status = ""
     """Of the class: what is going on, for the preferences to show."""
+    failure = ""
+    """Of the class: why the last try failed."""
     process: Process | None = None
     folder: Path | None = None
     """The new environment's."""
@@ -105,6 +116,9 @@ class SetUpBackend(Reporting, bpy.types.Operator):
             self.begin()
             while (result := self.advance(wait=True)) is None:
                 pass
+        except UserError as error:
+            self.abandon(str(error))
+            raise
         except BaseException:
             self.abandon()
             raise
@@ -119,8 +133,9 @@ class SetUpBackend(Reporting, bpy.types.Operator):
         try:
             self.begin()
         except UserError as error:
+            remember_log(error.whole)
             self.report({"ERROR"}, str(error))
-            self.abandon()
+            self.abandon(str(error))
             return {"CANCELLED"}
         self.timer = context.window_manager.event_timer_add(0.2, window=context.window)
         context.window_manager.modal_handler_add(self)
@@ -143,9 +158,10 @@ class SetUpBackend(Reporting, bpy.types.Operator):
             answer = {"FINISHED"}
         except Exception as fault:
             error = fault if isinstance(fault, UserError) else unforeseen(fault)
-            remember_log(error.log)
-            self.abandon()
-            level = "WARNING" if isinstance(error, Cancelled) else "ERROR"
+            remember_log(error.whole)
+            cancelled = isinstance(error, Cancelled)
+            self.abandon("" if cancelled else str(error))
+            level = "WARNING" if cancelled else "ERROR"
             self.report({level}, str(error))
             answer = {"CANCELLED"}
         context.window_manager.event_timer_remove(self.timer)
@@ -154,9 +170,10 @@ class SetUpBackend(Reporting, bpy.types.Operator):
     def begin(self) -> None:
         preferences = package_preferences()
         source = self.source or (preferences.install_source if preferences else "")
-        source = bpy.path.abspath(source)
+        source = os.path.expanduser(bpy.path.abspath(source))  # noqa: PTH111 - keeps "://" as it is
         self.folder = folder = _unused_folder()
-        self.steps = install_commands(folder, source, bpy.app.online_access)
+        beside = wheel_beside(Path(__file__).parent, repository_address())
+        self.steps = install_commands(folder, source, bpy.app.online_access, beside)
         self.next()
 
     def next(self) -> None:
@@ -181,7 +198,8 @@ class SetUpBackend(Reporting, bpy.types.Operator):
     def complete(self, result: dict) -> list[str]:
         """Take the new environment into use, and remove the ones before it."""
         assert self.folder is not None
-        SetUpBackend.status = ""
+        SetUpBackend.status = SetUpBackend.failure = ""
+        tidy(self.folder)
         for other in self.folder.parent.iterdir():
             if other != self.folder:
                 shutil.rmtree(other, ignore_errors=True)
@@ -190,8 +208,8 @@ class SetUpBackend(Reporting, bpy.types.Operator):
             preferences.backend_python = str(environment_python(self.folder))
         return [*keep_doctor_report(result), f"installed in {self.folder}"]
 
-    def abandon(self) -> None:
-        SetUpBackend.status = ""
+    def abandon(self, failure: str = "") -> None:
+        SetUpBackend.status, SetUpBackend.failure = "", failure
         if self.process:
             self.process.kill()
         if self.folder:

@@ -6,10 +6,23 @@ import atexit
 import bpy
 from bpy.app.handlers import persistent
 
-from . import export_operators, import_operators, preferences, settings, solve_operators, ui
+from . import (
+    export_operators,
+    import_operators,
+    preferences,
+    quality,
+    retarget_operators,
+    retarget_panel,
+    settings,
+    solve_operators,
+    ui,
+)
 from .solving.solve import SOLVER
 
-_MODULES = (import_operators, solve_operators, export_operators, preferences)
+_MODULES = (
+    *(import_operators, solve_operators, export_operators, preferences, quality),
+    *(retarget_operators, retarget_panel),
+)
 
 
 @persistent
@@ -32,6 +45,7 @@ def register() -> None:
     for module in _MODULES:
         for one in module.CLASSES:
             bpy.utils.register_class(one)
+    retarget_operators.add_properties()
     ui.register()
     bpy.app.handlers.load_pre.append(_another_file)
     # The bpy module hangs at exit if classes are still there.  Blender itself disables add-ons when
@@ -49,6 +63,7 @@ def unregister() -> None:
     if _another_file in bpy.app.handlers.load_pre:  # a script may have cleared the list
         bpy.app.handlers.load_pre.remove(_another_file)
     ui.unregister()
+    retarget_operators.remove_properties()
     for module in reversed(_MODULES):
         for one in reversed(module.CLASSES):
             bpy.utils.unregister_class(one)

@@ -16,8 +16,10 @@ from bpy.props import (
 )
 
 from .scene.bone_names import scheme_items
-from .scene.character import ImportOptions
-from .solving.job import ESTIMATORS, PRESETS, SolveRequest
+from .scene.character import OWN_RATE, ImportOptions
+from .scene.film_camera import SENSOR_MM
+from .scene.footage import load_movie
+from .solving.job import ESTIMATORS, LENSES, PRESETS, SolveRequest
 from .solving.process import no_backend
 from .storage import bodies_folder, package_preferences
 from .user_error import UserError
@@ -33,9 +35,27 @@ ROOT_ITEMS = [
     ("in-place", "In Place", "No travel over the ground"),
 ]
 ONTO_ITEMS = [
-    ("AUTO", "Same Person", "Replace the action of the character this person has, else a new one"),
+    ("AUTO", "Same Person", "A new take of the character this person has, else a new character"),
     ("NEW", "New Character", "Always make a new character"),
     ("ACTIVE", "Active Character", "Animate the active armature"),
+]
+FPS_ITEMS = [
+    (OWN_RATE, "Clip's Own", "The video's rate; of a varying one the usual rate nearest to it"),
+    ("24", "24", "Frames a second"),
+    ("25", "25", "Frames a second"),
+    ("30", "30", "Frames a second"),
+    ("60", "60", "Frames a second"),
+]
+KEYS_ITEMS = [
+    ("exact", "Exact", "At the time of their picture, between frames where need be"),
+    ("whole", "Whole Frames", "Resampled: one key on each frame"),
+]
+LENS_ITEMS = [
+    ("auto", "Found Out", "Read from the file or measured, else a usual one"),
+    ("phone", "Phone", "A phone's main camera"),
+    ("webcam", "Webcam", "A webcam or laptop"),
+    ("35mm", "35 mm", "A wide photographic lens"),
+    ("tele", "Tele", "A long lens"),
 ]
 PERSON_ITEMS = [
     ("ALL", "Everybody", "Everybody in the video"),
@@ -54,6 +74,7 @@ PRESET_ITEMS = [
 ]
 assert [item[0] for item in ESTIMATOR_ITEMS] == list(ESTIMATORS)
 assert [item[0] for item in PRESET_ITEMS] == list(PRESETS)
+assert [item[0] for item in LENS_ITEMS] == list(LENSES)
 
 OPEN_BODY_ITEMS = [
     ("open-neutral", "Open, Neutral", "The open body that comes with STAF"),
@@ -87,6 +108,13 @@ class StafSettings(bpy.types.PropertyGroup):
     scanned: StringProperty(description="The video that `people` is about")
     estimator: EnumProperty(name="Estimator", items=ESTIMATOR_ITEMS)
     preset: EnumProperty(name="Quality", items=PRESET_ITEMS, default="balanced")
+    lens: EnumProperty(name="Lens", items=LENS_ITEMS)
+    focal_mm: FloatProperty(
+        name="Focal, mm",
+        description="Millimetres on a picture 36 mm long, where you know it; 0: as Lens says",
+        min=0,
+        max=2000,
+    )
     body: EnumProperty(name="Body", items=[PREFERRED, *OPEN_BODY_ITEMS, OWN])
     own_body: StringProperty(name="Own Body", description="Name of a body file you added")
     mesh: BoolProperty(name="Mesh", description="Skinned mesh; off: skeleton only", default=True)
@@ -111,11 +139,25 @@ class StafSettings(bpy.types.PropertyGroup):
     plane: BoolProperty(name="Image Plane", description="The video on a plane, for renders")
     sound: BoolProperty(name="Sound", description="The video's sound in the sequencer")
     onto: EnumProperty(name="Onto", items=ONTO_ITEMS)
+    replace: BoolProperty(
+        name="Replace Take",
+        description="Overwrite the newest take of the same clip, edits and all; off: add a take",
+    )
+    scene_fps: EnumProperty(name="Frame Rate", items=FPS_ITEMS)
+    keys: EnumProperty(name="Keys", items=KEYS_ITEMS)
+    height_cm: FloatProperty(
+        name="Height, cm",
+        description="Of the main person; 0: as estimated",
+        min=0,
+        max=300,
+        precision=1,
+    )
 
 
 IMPORT_FIELDS = (
     *("mesh", "shape_keys", "bone_names", "axes", "root_motion", "nla", "start_frame"),
     *("match_scene", "camera", "background", "plane", "sound", "onto"),
+    *("replace", "scene_fps", "keys", "height_cm"),
 )
 """Settings that are fields of `ImportOptions` of the same name."""
 
@@ -192,10 +234,23 @@ def solve_request(settings: StafSettings, video: Path | None = None) -> SolveReq
         person=person_argument(settings),
         estimator=settings.estimator,
         preset=settings.preset,
+        lens=settings.lens,
+        focal_px=focal_px_of(settings, chosen),
         body=body_of(settings),
         device=preferences.device if preferences else "auto",
         threads=preferences.threads if preferences else 0,
     )
+
+
+def focal_px_of(settings: StafSettings, video: Path) -> float:
+    """The focal length that the user knows, in pixels; 0 where none is said.
+
+    Raises:
+        UserError: Blender cannot tell the size of the video's pictures.
+    """
+    if not settings.focal_mm or not video.is_file():
+        return 0.0
+    return settings.focal_mm * max(load_movie(video).size) / SENSOR_MM
 
 
 def backend_python() -> str:

@@ -85,7 +85,7 @@ class Solving(Reporting):
             context.window_manager.event_timer_remove(self.timer)
         context.workspace.status_text_set(None)
         if SOLVER.failure:
-            remember_log(SOLVER.failure.log)
+            remember_log(SOLVER.failure.whole)
             self.report({"ERROR"}, str(SOLVER.failure))  # type: ignore[attr-defined]
             return {"CANCELLED"}
         self.report({"INFO"}, SOLVER.notice or "done")  # type: ignore[attr-defined]
@@ -209,7 +209,7 @@ class ScanPeople(Reporting, bpy.types.Operator):
             answer = {"CANCELLED"}
         except Exception as fault:
             error = fault if isinstance(fault, UserError) else unforeseen(fault)
-            remember_log(error.log)
+            remember_log(error.whole)
             self.report({"ERROR"}, str(error))
             answer = {"CANCELLED"}
         context.window_manager.event_timer_remove(self.timer)

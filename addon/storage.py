@@ -15,6 +15,15 @@ def package_preferences() -> Any:
     return entry.preferences if entry else None
 
 
+def repository_address() -> str:
+    """Address of the index that Blender has this extension from; empty for a file from disk."""
+    parts = (__package__ or "").split(".")
+    if len(parts) < 3 or parts[0] != "bl_ext":
+        return ""
+    found = [r for r in bpy.context.preferences.extensions.repos if r.module == parts[1]]
+    return found[0].remote_url if found and found[0].use_remote_url else ""
+
+
 def user_folder(name: str) -> Path:
     """A folder of the add-on's that survives updates."""
     if __package__ and __package__.startswith("bl_ext."):

@@ -5,6 +5,8 @@ import bpy
 
 from .export_operators import ExportClips
 from .import_operators import AddFootage, ImportMotion
+from .quality import GoTo, places_of, take_of, words_of
+from .reporting import draw_text
 from .settings import backend_python, scanned_people
 from .solve_operators import Cancel, ImportVideo, ScanPeople, ShowLog, Solve, progress_text
 from .solving.solve import SOLVER
@@ -51,6 +53,8 @@ class SolvePanel(_Panel, bpy.types.Panel):
         layout.use_property_decorate = False
         layout.prop(settings, "estimator")
         layout.prop(settings, "preset")
+        layout.prop(settings, "lens")
+        layout.prop(settings, "focal_mm")
         layout.prop(settings, "body")
         preferences = package_preferences()
         if settings.body == "OWN" and preferences:
@@ -61,7 +65,7 @@ class SolvePanel(_Panel, bpy.types.Panel):
             row = layout.row()
             row.scale_y = 1.4
             row.operator(Solve.bl_idname, icon="PLAY")
-        _draw_outcome(layout)
+        _draw_outcome(layout, context)
 
 
 class CharacterPanel(_Panel, bpy.types.Panel):
@@ -74,13 +78,52 @@ class CharacterPanel(_Panel, bpy.types.Panel):
         layout, settings = self.layout, context.scene.staf
         layout.use_property_split = True
         layout.use_property_decorate = False
-        for name in ("mesh", "root_motion", "bone_names", "axes", "onto"):
+        for name in ("height_cm", "onto", "replace"):
+            layout.prop(settings, name)
+        layout.operator(ImportMotion.bl_idname, text="Import Motion File", icon="IMPORT")
+
+
+class DetailsPanel(_Panel, bpy.types.Panel):
+    """What most people leave as it is"""
+
+    bl_idname = "STAF_PT_details"
+    bl_label = "Details"
+    bl_parent_id = CharacterPanel.bl_idname
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout, settings = self.layout, context.scene.staf
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        for name in ("mesh", "root_motion", "bone_names", "axes"):
             layout.prop(settings, name)
         column = layout.column(heading="Bring In")
         for name in ("camera", "background", "plane", "sound", "match_scene", "shape_keys", "nla"):
             column.prop(settings, name)
-        layout.prop(settings, "start_frame")
-        layout.operator(ImportMotion.bl_idname, text="Import Motion File", icon="IMPORT")
+        for name in ("scene_fps", "keys", "start_frame"):
+            layout.prop(settings, name)
+
+
+class QualityPanel(_Panel, bpy.types.Panel):
+    """What the active character's take says of itself"""
+
+    bl_idname = "STAF_PT_quality"
+    bl_label = "Quality"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return take_of(context.active_object) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        take = take_of(context.active_object)
+        if take is None:
+            return
+        self.layout.label(text=take.name, icon="ACTION")
+        for sentence in words_of(take) or ["Nothing to complain of."]:
+            draw_text(self.layout, context, sentence)
+        for place in places_of(take):
+            row = self.layout.row()
+            row.operator(GoTo.bl_idname, text=place.text, icon="TIME").frame = place.frame
 
 
 class ExportPanel(_Panel, bpy.types.Panel):
@@ -180,16 +223,16 @@ def _draw_progress(layout: bpy.types.UILayout) -> None:
         layout.label(text=f"{len(SOLVER.waiting)} waiting")
 
 
-def _draw_outcome(layout: bpy.types.UILayout) -> None:
+def _draw_outcome(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if SOLVER.failure:
         box = layout.box()
         box.alert = True
         for line in (SOLVER.failure.message, SOLVER.failure.advice):
-            if line:
-                box.label(text=line, icon="ERROR" if line == SOLVER.failure.message else "NONE")
+            icon = "ERROR" if line == SOLVER.failure.message else "NONE"
+            draw_text(box, context, line, icon)
         box.operator(ShowLog.bl_idname, icon="TEXT")
     elif SOLVER.notice:
-        layout.label(text=SOLVER.notice, icon="INFO")
+        draw_text(layout, context, SOLVER.notice, "INFO")
     try:
         backend_python()
     except UserError as error:
@@ -212,7 +255,7 @@ def _draw_export(self, _context: bpy.types.Context) -> None:
 
 
 CLASSES = (
-    *(VideoPanel, SolvePanel, CharacterPanel, ExportPanel),
+    *(VideoPanel, SolvePanel, QualityPanel, CharacterPanel, DetailsPanel, ExportPanel),
     *(ObjectMenu, MotionDrop, VideoDrop),
 )
 _PLACES = (

@@ -19,6 +19,11 @@ class UserError(Exception):
         self.advice = advice
         self.log = log
 
+    @property
+    def whole(self) -> str:
+        """For "Show Log", which has room for what a line cuts off."""
+        return f"{self}\n\n{self.log}".strip()
+
 
 def unforeseen(error: Exception) -> UserError:
     """A fault of the add-on's own as one sentence, with its traceback as the log."""

@@ -10,11 +10,15 @@ from mathutils import Vector
 from ..user_error import UserError
 from .axes import FRONT, UP
 from .bone_names import ROOT_BONE
-from .bones import ROOT_LENGTH_M, Layout
+from .bones import ROOT_LENGTH_M, Layout, finger_places
 from .transaction import focus
 
 JOINT_KEY = "staf_joint"
 """Custom property of a bone: the joint it stands for, whatever the bone is called."""
+
+
+FINGERS = "Fingers"
+"""Name of the bone collection that holds them."""
 
 
 class ArmatureError(UserError):
@@ -46,6 +50,7 @@ def make_armature(
     focus(context, active, selected)
     for joint, bone in zip(joint_names, bone_names, strict=True):
         armature.bones[bone][JOINT_KEY] = joint
+    _collect_fingers(armature, joint_names, bone_names)
     _prepare_pose(rig, bone_names[0])
     rig.show_in_front = True
     armature.display_type = "STICK"
@@ -99,6 +104,18 @@ def _lay_bones(
         bone.parent = made[parents[joint]] if parents[joint] >= 0 else root
         bone.use_connect = bones.connected[joint]
         made.append(bone)
+
+
+def _collect_fingers(
+    armature: bpy.types.Armature, joint_names: tuple[str, ...], bone_names: tuple[str, ...]
+) -> None:
+    """A bone collection of the fingers, so that they can be hidden at a click."""
+    fingers = finger_places(joint_names)
+    if not fingers:
+        return
+    collection = armature.collections.new(FINGERS)
+    for place in fingers:
+        collection.assign(armature.bones[bone_names[place]])
 
 
 def _prepare_pose(rig: bpy.types.Object, pelvis: str) -> None:

@@ -3,6 +3,8 @@
 `staf body export NAME -o body.npz` writes it; the open bodies lie in the add-on's `bodies/`.
 
 V vertices, F triangles, J joints, B shape numbers, U texture coordinates; y up, metres, T-pose.
+Where the body has fingers, the file holds the arrays of its 52 joints beside those of its 24, under
+names that begin with `fingers_`.
 """
 
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ _LARGEST_BYTES = 500_000_000
 """Of a file's arrays.  Chosen: SMPL-X, the largest body, takes 30 MB."""
 _LONGEST_REASON = 200
 """Characters of another library's words.  Chosen: what a pop-up can show."""
+_FINGERS = "fingers_"
+"""Before the names of arrays of a body with fingers."""
 _FIELDS = (
     *("template_m", "faces", "shape_directions", "joint_template_m", "joint_shape_directions"),
     *("skin_joints", "skin_weights"),
@@ -107,20 +111,31 @@ def open_body_path(name: str) -> Path:
     return Path(__file__).parents[1] / "bodies" / f"{name}.npz"
 
 
-def read_body(path: str | Path, name: str) -> BodyShape:
+def read_body(path: str | Path, name: str, fingers: bool = False) -> BodyShape:
     """Read and check a body file.
 
+    Args:
+        path: the file.
+        name: of the body.
+        fingers: with the joints of its fingers.
+
     Raises:
-        BodyFileError: there is no such file, or it is not a sound body.
+        BodyFileError: there is no such file, it is not a sound body, or it has no fingers.
     """
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             names = (*_FIELDS, "joint_names", *({"uvs", "uv_faces"} & set(archive.files)))
+            if fingers and _FINGERS + "joint_names" not in archive.files:
+                advice = "Add the body again with this version, or import the skeleton only."
+                raise BodyFileError(f"the body {name} at hand has no fingers.", advice)
             assert archive.zip is not None
             if sum(entry.file_size for entry in archive.zip.infolist()) > _LARGEST_BYTES:
                 raise ValueError("it unpacks to more than any body")
-            arrays = {field: archive[field] for field in names}
+            own = {f: _FINGERS + f for f in names if fingers and _FINGERS + f in archive.files}
+            arrays = {field: archive[own.get(field, field)] for field in names}
+    except BodyFileError:
+        raise
     except FileNotFoundError:
         raise BodyFileError(f"body {name} is not at {path}.") from None
     except KeyError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What programs call SMPL's joints.
+"""What programs call SMPL's joints and SMPL-H's fingers.
 
 Sources: smplx's joint_names.py; Mixamo's skeleton; VRM 1.0 humanoid bones; Unreal's mannequin.
 Blender's mirror tools pair all of them but Mixamo's and VRM's by prefix or suffix, and those two
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 ROOT_BONE = "root"
 
 _CENTRE: tuple[str, ...] = ("Pelvis", "Spine1", "Spine2", "Spine3", "Neck", "Head")
+_FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 _PAIRED = ("Hip", "Knee", "Ankle", "Foot", "Collar", "Shoulder", "Elbow", "Wrist", "Hand")
 
 
@@ -26,6 +27,11 @@ class _Scheme:
     """The six bones in the middle."""
     paired: str = " ".join(f"*_{joint}" for joint in _PAIRED)
     """The nine pairs."""
+    fingers: tuple[str, ...] = ()
+    """Three patterns of a finger's joints, `@` for the finger; none: they keep their own names."""
+    finger_words: str = "Index Middle Pinky Ring Thumb"
+    thumb: tuple[str, ...] = ()
+    """The thumb's patterns, where it has others."""
 
     def names(self) -> dict[str, str]:
         """Name by SMPL's joint name."""
@@ -33,6 +39,16 @@ class _Scheme:
         for joint, pattern in zip(_PAIRED, self.paired.split(), strict=True):
             for side, word in zip("LR", self.sides, strict=True):
                 table[f"{side}_{joint}"] = pattern.replace("*", word)
+        return table | self._finger_names()
+
+    def _finger_names(self) -> dict[str, str]:
+        table = {}
+        for side, word in zip(("left", "right"), self.sides, strict=True):
+            for finger, said in zip(_FINGERS, self.finger_words.split(), strict=True):
+                patterns = self.thumb if finger == "thumb" and self.thumb else self.fingers
+                for number, pattern in enumerate(patterns, 1):
+                    name = pattern.replace("@", said).replace("*", word)
+                    table[f"{side}_{finger}{number}"] = name
         return table
 
 
@@ -50,18 +66,24 @@ _SCHEMES = {
         "mixamorig:Hips mixamorig:Spine mixamorig:Spine1 mixamorig:Spine2 mixamorig:Neck "
         "mixamorig:Head",
         "*UpLeg *Leg *Foot *ToeBase *Shoulder *Arm *ForeArm *Hand *HandMiddle1",
+        ("*Hand@1", "*Hand@2", "*Hand@3"),
     ),
     "vrm": _Scheme(
         "VRM",
         ("left", "right"),
         "hips spine chest upperChest neck head",
         "*UpperLeg *LowerLeg *Foot *Toes *Shoulder *UpperArm *LowerArm *Hand *MiddleProximal",
+        ("*@Proximal", "*@Intermediate", "*@Distal"),
+        "Index Middle Little Ring Thumb",
+        ("*@Metacarpal", "*@Proximal", "*@Distal"),
     ),
     "unreal": _Scheme(
         "Unreal",
         ("_l", "_r"),
         "pelvis spine_01 spine_02 spine_03 neck_01 head",
         "thigh* calf* foot* ball* clavicle* upperarm* lowerarm* hand* middle_01*",
+        ("@_01*", "@_02*", "@_03*"),
+        "index middle pinky ring thumb",
     ),
 }
 SCHEMES = tuple(_SCHEMES)

@@ -5,7 +5,8 @@ Two ways to lay bones (`Layout.axes`):
 
 * "limbs": a bone runs from its joint to the next, its z axis to the front (to the ceiling where the
   bone itself points to the front, as feet do).  A positive turn about x then bends any limb
-  forwards, and left and right bones mirror each other as Blender's mirror tools expect.
+  forwards, and left and right bones mirror each other as Blender's mirror tools expect.  The z axis
+  of a finger points out of the palm, so that a positive turn about x curls it.
 * "smpl": all bones share SMPL's axes (x to the left, y up, z to the front), so that a bone's
   quaternion is the joint's own.
 
@@ -23,6 +24,12 @@ AXES = ("limbs", "smpl")
 ROOT_MOTIONS = ("root", "pelvis", "in-place")
 ROOT_LENGTH_M = 0.2
 _SHORTEST_M = 0.02
+_NEAREST_M = 0.01
+"""From a joint to the next one that its bone ends at.  Chosen: below the shortest finger bone."""
+_FINGERS = ("index", "middle", "pinky", "ring", "thumb")
+_THUMB = _FINGERS.index("thumb")
+_STRAIGHT_THUMB = 0.15
+"""Share of the axis across the palm in a thumb's, for thumbs that are straight.  Chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +52,11 @@ class Layout:
 
 
 def layout(
-    rest_joints_m: np.ndarray, parents: tuple[int, ...], lift_m: float, axes: str = "limbs"
+    rest_joints_m: np.ndarray,
+    parents: tuple[int, ...],
+    lift_m: float,
+    axes: str = "limbs",
+    names: tuple[str, ...] = (),
 ) -> Layout:
     """Lay the bones.
 
@@ -54,6 +65,7 @@ def layout(
         parents: (J,)
         lift_m: how far the body is raised so that its soles touch the ground.
         axes: one of `AXES`.
+        names: (J,) of the joints, by which fingers are known; none where they do not matter.
 
     Raises:
         ValueError: no such axes.
@@ -61,7 +73,10 @@ def layout(
     if axes not in AXES:
         raise ValueError(f"axes must be one of {', '.join(AXES)}, got {axes!r}")
     heads = to_blender(rest_joints_m) + UP * lift_m
+    hands = _hands(names)
     follow = [_follower(joint, heads, parents) for joint in range(len(parents))]
+    for wrist, chains in hands:
+        follow[wrist] = chains[1][0]  # the middle finger
     tails = np.stack([_tail(j, heads, parents, child) for j, child in enumerate(follow)])
     if axes == "smpl":
         lengths = np.linalg.norm(tails - heads, axis=1, keepdims=True)
@@ -69,8 +84,21 @@ def layout(
         return Layout(heads, heads + UP * lengths, z_axes, (False,) * len(heads))
     along = (tails - heads) / np.linalg.norm(tails - heads, axis=1, keepdims=True)
     z_axes = np.where((along @ FRONT > 0.6)[:, None], UP, FRONT)
+    for wrist, chains in hands:
+        for finger, chain in enumerate(chains):
+            z_axes[chain] = _palm_side(heads, wrist, chains, finger)
     joined = [p >= 0 and bool((tails[p] == heads[j]).all()) for j, p in enumerate(parents)]
     return Layout(heads, tails, z_axes, tuple(joined))
+
+
+def has_fingers(names: tuple[str, ...]) -> bool:
+    """Whether joints of these names have fingers among them."""
+    return bool(_hands(names))
+
+
+def finger_places(names: tuple[str, ...]) -> list[int]:
+    """The places of fingers among joints of these names."""
+    return [place for _, chains in _hands(names) for chain in chains for place in chain]
 
 
 def lowest_joint_lift_m(rest_joints_m: np.ndarray) -> float:
@@ -131,10 +159,38 @@ def _tail(
     joint: int, heads: np.ndarray, parents: tuple[int, ...], follower: int | None
 ) -> np.ndarray:
     head = heads[joint]
-    if follower is not None and np.linalg.norm(heads[follower] - head) >= _SHORTEST_M:
+    if follower is not None and np.linalg.norm(heads[follower] - head) >= _NEAREST_M:
         return heads[follower]
     parent = parents[joint]
     step = head - heads[parent] if parent >= 0 else UP * ROOT_LENGTH_M
     length = np.linalg.norm(step)
     direction = step / length if length > 1e-6 else UP
     return head + direction * max(0.6 * length, _SHORTEST_M)
+
+
+def _hands(names: tuple[str, ...]) -> list[tuple[int, list[list[int]]]]:
+    """Of each hand among joints: its wrist, and the three joints of each of its fingers."""
+    places, found = {name: place for place, name in enumerate(names)}, []
+    for side, wrist in (("left", "L_Wrist"), ("right", "R_Wrist")):
+        chains = [[f"{side}_{finger}{k}" for k in (1, 2, 3)] for finger in _FINGERS]
+        if {wrist, *(name for chain in chains for name in chain)} <= set(places):
+            found.append((places[wrist], [[places[n] for n in chain] for chain in chains]))
+    return found
+
+
+def _palm_side(heads: np.ndarray, wrist: int, chains: list[list[int]], finger: int) -> np.ndarray:
+    """(3,) where the inside of a finger points at rest, in the plane that it bends in."""
+    index, pinky = (heads[chains[k][0]] - heads[wrist] for k in (0, 2))
+    palm = np.cross(index, pinky)
+    palm *= -np.sign(palm @ UP) / np.linalg.norm(palm)  # palms look down in a T-pose
+    if finger != _THUMB:
+        return palm
+    first, second, third = heads[chains[finger]]
+    along, across = third - second, heads[chains[2][0]] - first
+    plane = np.cross(_unit(second - first), _unit(along))
+    axis = plane + _STRAIGHT_THUMB * _unit(np.cross(_unit(along), across))
+    return np.cross(_unit(axis), _unit(along))
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / max(float(np.linalg.norm(vector)), 1e-9)

@@ -23,12 +23,24 @@ from .axes import to_blender
 from .body import make_body
 from .body_file import OPEN_BODIES, BodyFileError, BodyShape, open_body_path, read_body
 from .bone_names import ROOT_BONE, bone_names
-from .bones import keys_of, layout, lowest_joint_lift_m
+from .bones import has_fingers, keys_of, layout, lowest_joint_lift_m
+from .film_camera import add_camera
+from .first_look import CONTENT_KEY, gathered, hide_startup_cube
+from .footage import Clock
+from .identity import clip_identity, person_identity
 from .motion_file import MotionClip
-from .timing import frame_rate, frames_of, rate_of
+from .resampling import on_whole_frames
+from .size import height_m, resized, resized_body
+from .takes import ID_KEY, SOURCE_KEY, new_take, parts, rest_older, takes_of
+from .timing import FrameRate, frame_rate, frames_of, rate_of, scene_rate
 from .transaction import all_or_nothing, focus
 
-ID_KEY, SOURCE_KEY, PERSON_KEY, BODY_KEY = "staf_id", "staf_source", "staf_person", "staf_body"
+PERSON_KEY, BODY_KEY, WHO_KEY = "staf_person", "staf_body", "staf_who"
+_SIZE_KEY = "staf_size"
+"""Custom property of a clip's collection: height that was asked for in cm, and the factor."""
+OWN_RATE = "CLIP"
+RATES = (OWN_RATE, "24", "25", "30", "60")
+KEYS = ("exact", "whole")
 _PROPORTIONS_M = 5e-3
 
 
@@ -52,6 +64,14 @@ class ImportOptions:
     sound: bool = False
     onto: str = "AUTO"
     """"AUTO": the character that this person already has, else a new one; "NEW"; "ACTIVE"."""
+    replace: bool = False
+    """Overwrite the character's newest take of the same clip, instead of adding one."""
+    scene_fps: str = OWN_RATE
+    """One of `RATES`: what `match_scene` gives the scene; "CLIP" is the video's."""
+    keys: str = "exact"
+    """"exact": at the time of their picture; "whole": resampled to whole frames."""
+    height_cm: float = 0.0
+    """The main person's height, where it is known; else 0."""
     video: Path | None = None
     beside: Path | None = None
     """Folder of the motion file, where the video may be too."""
@@ -61,6 +81,8 @@ class ImportOptions:
     def __post_init__(self) -> None:
         if self.onto not in ("AUTO", "NEW", "ACTIVE"):
             raise ValueError(f"onto must be AUTO, NEW or ACTIVE, got {self.onto!r}")
+        if self.scene_fps not in RATES or self.keys not in KEYS:
+            raise ValueError(f"unknown rate {self.scene_fps!r} or keys {self.keys!r}")
 
 
 @dataclass(eq=False)
@@ -73,6 +95,8 @@ class Character:
     camera: bpy.types.Object | None = None
     notes: list[str] = field(default_factory=list)
     """What the user should know."""
+    new: bool = True
+    """Whether the scene did not have this character before."""
 
 
 def import_clip(context: bpy.types.Context, clip: MotionClip, options: ImportOptions) -> Character:
@@ -82,27 +106,29 @@ def import_clip(context: bpy.types.Context, clip: MotionClip, options: ImportOpt
         UserError: the reason, for the user.
     """
     refuse_edit_mode(context)
-    target = _target(context, clip, options)
     video = footage.find_video(clip, options.video, options.beside)
+    identity = clip_identity(clip, video)
+    target = _target(context, clip, options, video)
     body = _body(clip, options) if options.mesh and target is None else None
     with all_or_nothing(context):
-        movie = footage.load_movie(video) if video and options.background else None
-        rate, notes = _match_rate(context.scene, clip, movie, options)
-        made = _animate(context, clip, options, target, body, rate)
-        made.notes += notes
+        with gathered(context, clip, identity) as collection:
+            clip, body = _sized(clip, body, options, collection)
+            movie = footage.load_movie(video) if video and options.background else None
+            rate, notes = _match_rate(context.scene, clip, movie, options, identity)
+            clock = Clock(options.start_frame, rate)
+            if options.keys == "whole":
+                clip = on_whole_frames(clip, clock.start_frame, rate)
+            made = _animate(context, clip, options, target, body, clock)
+            made.notes += notes
+            if target is None:
+                made.rig[CONTENT_KEY] = identity
+                made.rig[WHO_KEY] = person_identity(clip, video)
+            if options.camera:
+                _film(context, clip, options, made, video, movie, clock, identity)
         _match_range(context.scene, made.rig, made.action, options)
-        if options.camera:
-            _film(context, clip, options, made, video, movie)
         focus(context, made.rig, [made.rig])
+    made.notes += filter(None, [hide_startup_cube(context.scene)])
     return made
-
-
-def takes_of(rig: bpy.types.Object) -> list[bpy.types.Action]:
-    """The actions that were imported for a character, oldest name first."""
-    identity = rig.get(ID_KEY)
-    if identity is None:
-        return []
-    return sorted((a for a in bpy.data.actions if a.get(ID_KEY) == identity), key=lambda a: a.name)
 
 
 def characters(scene: bpy.types.Scene) -> list[bpy.types.Object]:
@@ -111,17 +137,16 @@ def characters(scene: bpy.types.Scene) -> list[bpy.types.Object]:
 
 
 def _target(
-    context: bpy.types.Context, clip: MotionClip, options: ImportOptions
+    context: bpy.types.Context, clip: MotionClip, options: ImportOptions, video: Path | None
 ) -> bpy.types.Object | None:
     if options.onto == "NEW":
         return None
     if options.onto == "AUTO":
-        wanted = (clip.source, clip.person, clip.body)
+        wanted = person_identity(clip, video)
         same = [
             rig
             for rig in characters(context.scene)
-            if clip.source
-            and tuple(rig.get(key) for key in (SOURCE_KEY, PERSON_KEY, BODY_KEY)) == wanted
+            if rig.get(WHO_KEY) == wanted
             and rig.library is None
             and set(clip.joint_names) <= set(bone_by_joint(rig))
         ]
@@ -140,7 +165,8 @@ def _target(
 
 
 def _body(clip: MotionClip, options: ImportOptions) -> BodyShape:
-    body = read_body(body_path(clip.body, options.body_folder), clip.body)
+    path = body_path(clip.body, options.body_folder)
+    body = read_body(path, clip.body, fingers=has_fingers(clip.joint_names))
     body.check_fits(clip)
     return body
 
@@ -160,26 +186,51 @@ def body_path(name: str, folder: Path | None) -> Path:
     return path
 
 
+def _sized(
+    clip: MotionClip,
+    body: BodyShape | None,
+    options: ImportOptions,
+    collection: bpy.types.Collection,
+) -> tuple[MotionClip, BodyShape | None]:
+    """Motion and body in the size that makes the clip's first person as tall as said."""
+    if not options.height_cm:
+        return clip, body
+    known = collection.get(_SIZE_KEY)
+    if known is None or known[0] != options.height_cm:
+        tall_m = height_m(body or _body(clip, options), clip.betas)
+        known = collection[_SIZE_KEY] = [options.height_cm, options.height_cm / 100 / tall_m]
+    factor = float(known[1])
+    return resized(clip, factor), body and resized_body(body, factor)
+
+
 def _match_rate(
     scene: bpy.types.Scene,
     clip: MotionClip,
     movie: bpy.types.MovieClip | None,
     options: ImportOptions,
+    identity: str,
 ) -> tuple[float, list[str]]:
-    """Scene frames a second, after taking over the video's rate where that is wanted and safe."""
-    wanted = frame_rate(movie.fps if movie else rate_of(clip.times_s, clip.source_fps))
+    """Scene frames a second, after taking over the rate that is wanted, where that is safe."""
+    wanted = _wanted_rate(clip, movie, options.scene_fps)
     render = scene.render
     current = render.fps / render.fps_base
     if abs(current - wanted.rate) < 1e-6 * wanted.rate:
         return current, []
     if not options.match_scene:
         return current, []
-    others = [rig for rig in characters(scene) if rig.get(SOURCE_KEY) != clip.source]
+    others = [rig for rig in characters(scene) if rig.get(CONTENT_KEY) != identity]
     if others:
         note = f"the scene keeps {current:.5g} frames per second, for {others[0].name}; "
         return current, [note + f"{clip.source or clip.name} has {wanted.rate:.5g}."]
     render.fps, render.fps_base = wanted.fps, wanted.base
     return render.fps / render.fps_base, []
+
+
+def _wanted_rate(clip: MotionClip, movie: bpy.types.MovieClip | None, chosen: str) -> FrameRate:
+    if chosen != OWN_RATE:
+        return frame_rate(float(chosen))
+    told_fps = movie.fps if movie else rate_of(clip.times_s, clip.source_fps)
+    return scene_rate(clip.times_s, clip.frames, told_fps)
 
 
 def _animate(
@@ -188,7 +239,7 @@ def _animate(
     options: ImportOptions,
     target: bpy.types.Object | None,
     body: BodyShape | None,
-    rate: float,
+    clock: Clock,
 ) -> Character:
     mesh, notes = None, []
     if target is None:
@@ -199,7 +250,7 @@ def _animate(
     heads, axes = rest_frames(rig, [ROOT_BONE, *names])
     notes += _proportions(clip, rig, heads[1:])
     keys = keys_of(clip, heads[1:], axes[1:], axes[0], options.root_motion)
-    frames = frames_of(clip.times_s, options.start_frame, rate)
+    frames = frames_of(clip.times_s, clock.start_frame, clock.rate)
     channels = [
         keyframes.bone_channel(ROOT_BONE, "location", keys.root_m),
         keyframes.bone_channel(names[0], "location", keys.pelvis_m),
@@ -209,13 +260,14 @@ def _animate(
         values = keys.rotations_wxyz[:, place]
         channels.append(keyframes.bone_channel(name, "rotation_quaternion", values))
     rig.pose.bones[ROOT_BONE].location = rig.pose.bones[names[0]].location = (0.0, 0.0, 0.0)
-    action = _action(rig, clip)
+    action = new_take(rig, clip, clock, options.replace)
     keyframes.write(rig, action, frames, channels, ~clip.observed)
-    parts = _parts(rig, action)
-    if options.nla or parts or keyframes.strips_of(rig, action):
-        for take in sorted([*parts, action], key=lambda take: take.frame_range[0]):
+    others = parts(rig, action)
+    if options.nla or others or keyframes.strips_of(rig, action):
+        for take in sorted([*others, action], key=lambda take: take.frame_range[0]):
             keyframes.push_down(rig, take)
-    return Character(rig, action, mesh, notes=notes)
+        rest_older(rig, action)
+    return Character(rig, action, mesh, notes=notes, new=target is None)
 
 
 def _new_character(
@@ -224,7 +276,7 @@ def _new_character(
     lift_m = lowest_joint_lift_m(clip.rest_joints_m)
     if body is not None:
         lift_m = -float(body.rest_vertices_m(clip.betas)[:, 1].min())
-    bones = layout(clip.rest_joints_m, clip.parents, lift_m, options.axes)
+    bones = layout(clip.rest_joints_m, clip.parents, lift_m, options.axes, clip.joint_names)
     names = bone_names(clip.joint_names, options.bone_names)
     rig = make_armature(context, clip.name, clip.joint_names, names, clip.parents, bones)
     notes = []
@@ -248,34 +300,6 @@ def _proportions(clip: MotionClip, rig: bpy.types.Object, heads_m: np.ndarray) -
     return [f"{rig.name} keeps its own proportions, up to {off_m * 100:.0f} cm from the motion's."]
 
 
-def _action(rig: bpy.types.Object, clip: MotionClip) -> bpy.types.Action:
-    """The character's action of this clip, so that strips which play it keep playing it."""
-    identity = rig.get(ID_KEY)
-    if identity is None:
-        identity = rig[ID_KEY] = uuid.uuid4().hex
-    for action in bpy.data.actions:
-        mine = action.library is None and action.get(ID_KEY) == identity
-        if mine and action.get("staf_clip") == clip.name:
-            return action
-    action = keyframes.new_action(clip.name)
-    action[ID_KEY], action["staf_clip"] = identity, clip.name
-    action["staf_estimator"], action["staf_version"] = clip.estimator, clip.version
-    action[SOURCE_KEY] = clip.source
-    return action
-
-
-def _parts(rig: bpy.types.Object, action: bpy.types.Action) -> list[bpy.types.Action]:
-    """Other clips of the same video in which this person appears at another time.
-
-    Strips let all of them play; one action at a time would show a single one.
-    """
-    first, last = action.frame_range
-    others = [take for take in takes_of(rig) if take != action]
-    others = [take for take in others if take.get(SOURCE_KEY) == action.get(SOURCE_KEY) != ""]
-    apart = [t for t in others if t.frame_range[0] > last or t.frame_range[1] < first]
-    return apart if len(apart) == len(others) else []
-
-
 def _match_range(
     scene: bpy.types.Scene, rig: bpy.types.Object, action: bpy.types.Action, options: ImportOptions
 ) -> None:
@@ -296,10 +320,11 @@ def _film(
     made: Character,
     video: Path | None,
     movie: bpy.types.MovieClip | None,
+    clock: Clock,
+    identity: str,
 ) -> None:
-    start = options.start_frame
     resolution = context.scene.render.resolution_x, context.scene.render.resolution_y
-    made.camera = footage.add_camera(context, clip, start)
+    made.camera = add_camera(context, clip, clock, identity)
     if not options.match_scene:
         context.scene.render.resolution_x, context.scene.render.resolution_y = resolution
     if video is None:
@@ -307,8 +332,8 @@ def _film(
             made.notes.append(f"{clip.source} is not beside the motion, so no footage is shown.")
         return
     if movie is not None:
-        made.notes += filter(None, [footage.add_background(made.camera, movie, clip.camera, start)])
+        made.notes += filter(None, [footage.add_background(made.camera, movie, clip.camera, clock)])
     if options.plane:
-        footage.add_plane(context, made.camera, video, clip, start)
+        footage.add_plane(context, made.camera, video, clip, clock)
     if options.sound:
-        made.notes += filter(None, [footage.add_sound(context.scene, video, start)])
+        made.notes += filter(None, [footage.add_sound(context.scene, video, clock.start_frame)])

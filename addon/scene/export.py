@@ -18,8 +18,8 @@ from mathutils import Matrix
 
 from ..user_error import UserError
 from . import keyframes
-from .character import takes_of
 from .staging import ExportOptions, Plan, staged
+from .takes import takes_of
 from .transaction import focus
 
 FORMATS = (".glb", ".fbx", ".bvh")

@@ -1,29 +1,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The camera that filmed, with its video behind: the character then stands on the person.
+"""The video behind what its camera sees, on a plane, and heard: in step with the keys.
 
-Blender's clock for a video is the nominal rate it reads from the file, so that rate also places the
-keys; that keeps videos of varying rate in step.
+Blender shows picture n of a video at its nth frame, counted at the nominal rate it reads from the
+file.  A scene of another rate has a driver skip or repeat pictures.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
-import numpy as np
-from mathutils import Matrix
 
 from ..user_error import UserError
-from . import keyframes
 from .armature import link
-from .axes import TO_BLENDER, camera_matrix, continuous, matrix_of, to_blender
 from .motion_file import FilmCamera, MotionClip
-from .timing import frames_of
 
-SENSOR_MM = 36.0
-SOURCE_KEY = "staf_source"
 _PLANE_DISTANCE_M = 15.0
+_SAME_RATE = 1e-4
+"""Share by which rates may differ and still show the same picture: 1 of 10 minutes' 18 000."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How a scene runs through a video."""
+
+    start_frame: int
+    """Scene frame of the video's second 0."""
+    rate: float
+    """Scene frames a second."""
 
 
 class FootageError(UserError):
@@ -69,39 +76,17 @@ def forget_unused(video: Path | None) -> None:
             bpy.data.movieclips.remove(movie)
 
 
-def add_camera(context: bpy.types.Context, clip: MotionClip, start_frame: int) -> bpy.types.Object:
-    """The camera of a motion, made the scene's; keyed where it was followed.
-
-    One that stood still is made once for all people of a video.  Second 0 is at `start_frame`.
-    """
-    film = clip.camera
-    world = Matrix(camera_matrix(film.rotation_wxyz, film.position_m))
-    keyed = film.rotations_wxyz is not None
-    item = (None if keyed else _existing(context, clip, world)) or _new_camera(context, clip)
-    item.matrix_world = world
-    if keyed:
-        _key_camera(context.scene, item, clip, start_frame)
-    _set_lens(item.data, film)
-    render = context.scene.render
-    render.resolution_x, render.resolution_y = film.width_px, film.height_px
-    render.pixel_aspect_x = render.pixel_aspect_y = 1.0
-    context.scene.camera = item
-    return item
-
-
 def add_background(
-    camera: bpy.types.Object, movie: bpy.types.MovieClip, film: FilmCamera, start_frame: int
+    camera: bpy.types.Object, movie: bpy.types.MovieClip, film: FilmCamera, clock: Clock
 ) -> str:
-    """Show a video behind what a camera sees; second 0 is at `start_frame`.
+    """Show a video behind what a camera sees.
 
     Returns:
         what the user should know, or nothing.
     """
-    movie.frame_start = start_frame
     images = camera.data.background_images
-    image = next((i for i in images if i.source == "MOVIE_CLIP" and i.clip == movie), None)
-    image = image or images.new()
-    image.source, image.clip = "MOVIE_CLIP", movie
+    image = next((one for one in images if _shows(one, movie)), None) or images.new()
+    _run_behind(camera, image, movie, clock)
     image.alpha, image.display_depth, image.frame_method = 1.0, "BACK", "FIT"
     camera.data.show_background_images = True
     turn = turn_needed(tuple(movie.size), film)
@@ -112,6 +97,48 @@ def add_background(
     if abs(shown[0] / shown[1] - sizes[0] / sizes[1]) > 0.01:
         return f"{Path(movie.filepath).name} has another shape than the video of the motion."
     return ""
+
+
+def _shows(image: bpy.types.CameraBackgroundImage, movie: bpy.types.MovieClip) -> bool:
+    if image.source == "MOVIE_CLIP":
+        return image.clip == movie
+    return image.image is not None and image.image.filepath == movie.filepath
+
+
+def _run_behind(
+    camera: bpy.types.Object,
+    image: bpy.types.CameraBackgroundImage,
+    movie: bpy.types.MovieClip,
+    clock: Clock,
+) -> None:
+    """As a clip where scene and video have one rate, else as an image, which can be driven."""
+    place = f"background_images[{list(camera.data.background_images).index(image)}].image_user"
+    camera.data.driver_remove(f"{place}.frame_offset")
+    if abs(movie.fps / clock.rate - 1) < _SAME_RATE:
+        movie.frame_start = clock.start_frame
+        image.source, image.clip = "MOVIE_CLIP", movie
+        return
+    image.source = "IMAGE"
+    image.image = bpy.data.images.load(movie.filepath, check_existing=True)
+    _run(image.image_user, camera.data, place, movie, clock)
+
+
+def _run(
+    user: bpy.types.ImageUser, owner: Any, place: str, movie: bpy.types.MovieClip, clock: Clock
+) -> None:
+    """Let an image user show the picture of the scene's time.
+
+    Blender shows picture frame - frame_start + 1 + frame_offset, and the driver says the offset.
+    It is an expression that Blender reads without Python, so no file needs to be trusted.
+    """
+    ratio = movie.fps / clock.rate
+    user.frame_start = clock.start_frame
+    user.frame_duration = math.ceil(movie.frame_duration / ratio)
+    user.use_auto_refresh = True
+    if abs(ratio - 1) >= _SAME_RATE:
+        driver = owner.driver_add(f"{place}.frame_offset").driver
+        passed = f"(frame - {clock.start_frame})"
+        driver.expression = f"floor({passed} * {ratio:.9g} + 0.01) - {passed}"
 
 
 def turn_needed(shown_px: tuple[int, int], film: FilmCamera) -> int:
@@ -126,7 +153,11 @@ def turn_needed(shown_px: tuple[int, int], film: FilmCamera) -> int:
 
 
 def add_plane(
-    context: bpy.types.Context, camera: bpy.types.Object, video: Path, clip: MotionClip, start: int
+    context: bpy.types.Context,
+    camera: bpy.types.Object,
+    video: Path,
+    clip: MotionClip,
+    clock: Clock,
 ) -> bpy.types.Object:
     """The video on a plane far behind the scene, filling the camera's view, for renders."""
     film = clip.camera
@@ -134,7 +165,9 @@ def add_plane(
     corners = [(x * half[0], y * half[1], 0.0) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
     mesh = bpy.data.meshes.new(f"{clip.source} plane")
     mesh.from_pydata(corners, [], [(0, 1, 2, 3)])
-    _plane_uvs(mesh, film, bpy.data.images.load(str(video), check_existing=True), start)
+    image = bpy.data.images.load(str(video), check_existing=True)
+    _plane_uvs(mesh, film, image)
+    mesh.materials.append(_movie_material(image, load_movie(video), clock))
     item = bpy.data.objects.new(mesh.name, mesh)
     link(context, item)
     item.parent = camera
@@ -163,72 +196,24 @@ def add_sound(scene: bpy.types.Scene, video: Path, start_frame: int) -> str:
     return ""
 
 
-def _existing(
-    context: bpy.types.Context, clip: MotionClip, world: Matrix
-) -> bpy.types.Object | None:
-    for item in context.scene.objects:
-        if item.type != "CAMERA" or item.get(SOURCE_KEY) != clip.source or item.library:
-            continue
-        same = np.allclose(item.matrix_world, world, atol=1e-4)
-        if same and not (item.data.animation_data or item.animation_data):
-            return item
-    return None
-
-
-def _new_camera(context: bpy.types.Context, clip: MotionClip) -> bpy.types.Object:
-    name = f"{Path(clip.source).stem or clip.name} camera"
-    item = bpy.data.objects.new(name, bpy.data.cameras.new(name))
-    item[SOURCE_KEY] = clip.source
-    link(context, item)
-    return item
-
-
-def _key_camera(
-    scene: bpy.types.Scene, item: bpy.types.Object, clip: MotionClip, start_frame: int
-) -> None:
-    film = clip.camera
-    assert film.rotations_wxyz is not None
-    assert film.positions_m is not None
-    turns = TO_BLENDER @ matrix_of(film.rotations_wxyz)
-    quaternions = continuous(np.array([Matrix(turn.tolist()).to_quaternion() for turn in turns]))
-    item.rotation_mode = "QUATERNION"
-    frames = frames_of(clip.times_s, start_frame, scene.render.fps / scene.render.fps_base)
-    channels = [
-        keyframes.Channel("location", to_blender(film.positions_m), "Location"),
-        keyframes.Channel("rotation_quaternion", quaternions, "Rotation"),
-    ]
-    action = keyframes.new_action(item.name)
-    keyframes.write(item, action, frames, channels, np.zeros(len(frames), bool))
-
-
-def _set_lens(camera: bpy.types.Camera, film: FilmCamera) -> None:
-    """focal [mm] = focal [px] · sensor [mm] / width [px]; shifts are shares of the width."""
-    camera.sensor_fit, camera.sensor_width = "HORIZONTAL", SENSOR_MM
-    camera.lens = film.focal_px * SENSOR_MM / film.width_px
-    offset = (film.principal_point_px - [film.width_px / 2, film.height_px / 2]) / film.width_px
-    camera.shift_x, camera.shift_y = -offset[0], offset[1]
-    camera.clip_start, camera.clip_end = 0.01, 1000.0
-
-
-def _plane_uvs(mesh: bpy.types.Mesh, film: FilmCamera, image: bpy.types.Image, start: int) -> None:
+def _plane_uvs(mesh: bpy.types.Mesh, film: FilmCamera, image: bpy.types.Image) -> None:
     corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
     quarter = turn_needed((image.size[0], image.size[1]), film) // 90
     layer = mesh.uv_layers.new(name="UVMap")
     for place, corner in enumerate(layer.data):
         corner.uv = corners[(place + quarter) % 4]
-    mesh.materials.append(_movie_material(image, start))
 
 
-def _movie_material(image: bpy.types.Image, start: int) -> bpy.types.Material:
+def _movie_material(
+    image: bpy.types.Image, movie: bpy.types.MovieClip, clock: Clock
+) -> bpy.types.Material:
     material = bpy.data.materials.new(image.name)
     if bpy.app.version < (5, 0):
         material.use_nodes = True
     tree = material.node_tree
     texture, glow = tree.nodes.new("ShaderNodeTexImage"), tree.nodes.new("ShaderNodeEmission")
     texture.image = image
-    texture.image_user.frame_duration = image.frame_duration
-    texture.image_user.frame_start = start
-    texture.image_user.use_auto_refresh = True
+    _run(texture.image_user, tree, f'nodes["{texture.name}"].image_user', movie, clock)
     output = next(node for node in tree.nodes if node.type == "OUTPUT_MATERIAL")
     tree.links.new(texture.outputs["Color"], glow.inputs["Color"])
     tree.links.new(glow.outputs[0], output.inputs["Surface"])

@@ -3,8 +3,8 @@
 
 Axes in the file: y up, metres, seconds; quaternions (w, x, y, z), parent-relative.
 T keys, J joints, B shape numbers, K key points.  Of what format 2 has and format 1 lacks, the
-camera's path and the card are read.  This reader shares no code with the software that writes the
-file; one test holds the two together.
+camera's path, the contacts and the card are read.  This reader shares no code with the software
+that writes the file; one test holds the two together.
 """
 
 import json
@@ -72,6 +72,24 @@ class FilmCamera:
             _require_unit(self.rotations_wxyz, "camera_rotations_wxyz")
 
 
+@dataclass(frozen=True)
+class ContactSpan:
+    """A stretch of time in which a part of the body stays on one spot."""
+
+    part: str
+    """left_heel, left_toe, right_heel, right_toe, or another part."""
+    start_s: float
+    end_s: float
+    floor_m: float
+    """Height of the ground there, in the motion's axes."""
+
+    def __post_init__(self) -> None:
+        numbers = (self.start_s, self.end_s, self.floor_m)
+        _require(is_plain(self.part), "the part of a contact", "be a plain word")
+        _require(all(map(math.isfinite, numbers)), "contacts", "hold finite numbers")
+        _require(self.start_s <= self.end_s, "contacts", "end at or after their start")
+
+
 @dataclass(frozen=True, eq=False)
 class MotionClip:
     """One person's movement as the file tells it."""
@@ -107,6 +125,8 @@ class MotionClip:
     keypoints_px: np.ndarray | None = None
     """(T, K, 3) x, y, confidence in the upright image."""
     keypoint_names: tuple[str, ...] = ()
+    contacts: tuple[ContactSpan, ...] = ()
+    """When which part stands."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """What the file says of its quality in words and numbers; empty where it says nothing."""
 
@@ -224,6 +244,7 @@ def _clip(members: Mapping[str, np.ndarray]) -> MotionClip:
         source_fps=float(header["source_fps"]),
         quality={str(k): float(v) for k, v in header["quality"].items()},
         camera=_camera(header["camera"], members),
+        contacts=tuple(_contact(span) for span in header.get("contacts", ())),
         card=header.get("card", {}),
         **arrays,
         joint_names=tuple(str(name) for name in members["joint_names"]),
@@ -231,6 +252,11 @@ def _clip(members: Mapping[str, np.ndarray]) -> MotionClip:
         keypoints_px=keypoints,
         keypoint_names=tuple(str(name) for name in keypoint_names),
     )
+
+
+def _contact(span: Mapping[str, Any]) -> ContactSpan:
+    times = (float(span[word]) for word in ("start_s", "end_s", "floor_m"))
+    return ContactSpan(str(span["part"]), *times)
 
 
 def _camera(header: Mapping[str, Any], members: Mapping[str, np.ndarray]) -> FilmCamera:

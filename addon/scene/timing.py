@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 _ON_A_FRAME = 0.04
+_VARIES = 0.1
+"""Of a step between pictures, from which a rate varies.  Chosen: clocks in ms give 0.06 at
+60 pictures a second."""
+USUAL_FPS = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0, 240.0)
+"""What cameras film at."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,24 @@ def rate_of(times_s: np.ndarray, nominal_fps: float) -> float:
     if nominal_fps > 0:
         return nominal_fps
     return 1 / float(np.median(np.diff(times_s))) if len(times_s) > 1 else 24.0
+
+
+def scene_rate(times_s: np.ndarray, frames: np.ndarray, told_fps: float) -> FrameRate:
+    """The rate for a scene that shows a video: its own, or the usual one nearest to a varying one.
+
+    A phone's 29.87 frames a second of varying rate, which Blender reads as 60, make 30.
+
+    Args:
+        times_s: (T,) of pictures of the video.
+        frames: (T,) their numbers in the video.
+        told_fps: the rate that the video has where its pictures come at a constant rate.
+    """
+    steps = np.diff(times_s) / np.diff(frames) if len(times_s) > 1 else np.zeros(0)
+    if not len(steps) or np.ptp(steps) <= _VARIES * np.median(steps):
+        return frame_rate(told_fps)
+    middle = np.median(steps)  # pictures that were left out make long steps, which do not count
+    usual = 1 / float(steps[np.abs(steps - middle) < middle / 2].mean())
+    return frame_rate(min(USUAL_FPS, key=lambda one: abs(math.log(one / usual))))
 
 
 def frames_of(times_s: np.ndarray, start_frame: float, rate: float) -> np.ndarray:

@@ -22,6 +22,7 @@ from .protocol import (
 
 ESTIMATORS = ("auto", "landmarks", "staf")
 PRESETS = ("fast", "balanced", "best")
+LENSES = ("auto", "phone", "webcam", "35mm", "tele")
 _SHOWN_CHARACTERS = 100
 """Of a path in a message.  Chosen: what is left of a line."""
 
@@ -42,6 +43,9 @@ class SolveRequest:
     device: str = "auto"
     threads: int = 0
     """0: all cores."""
+    lens: str = "auto"
+    focal_px: float = 0.0
+    """0: as `lens` says."""
 
     def __post_init__(self) -> None:
         if not self.video.is_file():
@@ -56,11 +60,17 @@ class SolveRequest:
             raise UserError(f"{self.person!r} names no person.", "Use all, largest, or 1,3.")
         if self.estimator not in ESTIMATORS or self.preset not in PRESETS:
             raise ValueError(f"unknown estimator {self.estimator!r} or preset {self.preset!r}")
+        if self.lens not in LENSES or not (math.isfinite(self.focal_px) and self.focal_px >= 0):
+            raise ValueError(f"unknown lens {self.lens!r} or focal length {self.focal_px!r}")
 
     def convert(self, python: str, folder: Path) -> Command:
         """The command that leaves the motion files in a folder."""
         words = ["convert", str(self.video), "-o", str(folder / f"{self.video.stem}.npz")]
         words += ["--person", self.person, "--estimator", self.estimator, "--preset", self.preset]
+        if self.focal_px:
+            words += ["--focal-px", repr(self.focal_px)]
+        elif self.lens != "auto":
+            words += ["--lens", self.lens]
         return Command(python, (*words, "--body", self.body, *self._common()))
 
     def people(self, python: str, thumbnails: Path) -> Command:

@@ -19,6 +19,7 @@ import bpy
 
 from ..scene import character, footage
 from ..scene.body_file import OPEN_BODIES
+from ..scene.first_look import look_through
 from ..scene.motion_file import MotionClip, read_motion
 from ..storage import bodies_folder, user_folder
 from ..user_error import UserError, unforeseen
@@ -209,6 +210,8 @@ def import_motion_file(
         fetch_body(clip, python)
     made = character.import_clip(context, clip, options)
     made.rig[MOTION_KEY] = str(path)
+    if made.new and made.camera is not None and not bpy.app.background:
+        look_through(context)
     return made
 
 

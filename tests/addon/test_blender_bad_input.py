@@ -141,12 +141,12 @@ def test_video_that_blender_cannot_read(tmp_path):
 
 def test_failure_half_way_takes_everything_back(tmp_path, monkeypatch):
     """Not a wrong file: the disk, the memory, a fault of ours, after the armature was made."""
-    from addon.scene import footage
+    from addon.scene import character
 
     def broken(*_words):
         raise RuntimeError("a fault in the last step")
 
-    monkeypatch.setattr(footage, "add_camera", broken)
+    monkeypatch.setattr(character, "add_camera", broken)
     before = fingerprint()
     with pytest.raises(RuntimeError, match="a fault in the last step"):
         bpy.ops.staf.import_motion(filepath=str(write(tmp_path / "walk.npz", 4)))

@@ -103,6 +103,7 @@ def test_folders_are_mirrored_and_clips_of_one_name_do_not_meet(tmp_path):
             assert person["frames"] > 20
             assert person["fps"] == pytest.approx(60, rel=0.1)
             assert person["quality"]["coverage"] > 0
+            assert person["card"]["words"], "the focal length is assumed"
     assert not list((tmp_path / "user").rglob("*.npz")), "motions were moved, not copied"
 
 

@@ -216,14 +216,14 @@ def test_skeleton_only_and_smooth_skin(tmp_path):
     assert mesh.materials[0].name == "STAF clay"
 
 
-def test_importing_again_replaces_the_action_and_keeps_edits(tmp_path):
+def test_replacing_a_take_keeps_everything_else(tmp_path):
     rig = bring_in(write(tmp_path / "walk.npz", 30))
     action = rig.animation_data.action
     rig.pose.bones["Head"].constraints.new("DAMPED_TRACK")
     extra = bpy.data.actions.new("mine")
     rig.children[0].data.materials[0] = bpy.data.materials.new("red")
     longer = write(tmp_path / "walk.npz", 45)
-    again = bring_in(longer)
+    again = bring_in(longer, replace=True)
     assert again == rig
     assert rig.animation_data.action == action
     assert action.frame_range[1] == 45
@@ -236,7 +236,7 @@ def test_importing_again_replaces_the_action_and_keeps_edits(tmp_path):
 def test_changing_the_root_motion_on_import_again_leaves_no_old_travel(tmp_path):
     path = write(tmp_path / "walk.npz", 30)
     rig = bring_in(path)
-    bring_in(path, root_motion="pelvis")
+    bring_in(path, root_motion="pelvis", replace=True)
     bpy.context.scene.frame_set(30)
     expected = joints_m(known_motion(30))[29] @ TO_BLENDER.T
     np.testing.assert_allclose(heads_m(rig, ["Pelvis"])[0], expected[0], atol=2e-5)
@@ -281,10 +281,10 @@ def test_push_to_nla(tmp_path):
     np.testing.assert_allclose(heads_m(rig, ["Head"])[0], expected[15], atol=2e-5)
 
 
-def test_importing_again_leaves_a_moved_strip_where_it_is(tmp_path):
+def test_replacing_leaves_a_moved_strip_where_it_is(tmp_path):
     rig = bring_in(write(tmp_path / "walk.npz", 30), nla=True)
     rig.animation_data.nla_tracks[0].strips[0].frame_start = 101
-    bring_in(write(tmp_path / "walk.npz", 40))
+    bring_in(write(tmp_path / "walk.npz", 40), replace=True)
     (track,) = rig.animation_data.nla_tracks
     assert rig.animation_data.action is None
     assert (track.strips[0].frame_start, track.strips[0].frame_end) == (101, 140)

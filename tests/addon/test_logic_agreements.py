@@ -19,6 +19,10 @@ PURE = (
     *("user_error", "scene.bone_names", "scene.motion_file", "scene.axes", "scene.timing"),
     *("scene.bones", "scene.body_file", "solving.process", "solving.job", "solving.installing"),
     *("solving.supervisor", "solving.protocol", "names"),
+    *("retarget.feet", "retarget.fitting", "retarget.guess", "retarget.joints", "retarget.legs"),
+    *("retarget.kept_maps", "retarget.map_file", "retarget.performance", "retarget.posing"),
+    *("retarget.rotations", "retarget.schemes", "retarget.shape", "retarget.structure"),
+    "retarget.twist",
 )
 MANIFEST = tomllib.loads((ADDON / "blender_manifest.toml").read_text())
 

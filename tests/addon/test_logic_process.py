@@ -1,5 +1,6 @@
 """The backend as a child process: progress, failures, cancelling, nothing left behind."""
 
+import hashlib
 import json
 import os
 import signal
@@ -12,11 +13,13 @@ import pytest
 
 from addon.solving.installing import (
     InstallError,
+    beside_arguments,
     describe_doctor,
     environment_python,
     explained,
     install_commands,
     pip_arguments,
+    wheel_beside,
 )
 from addon.solving.job import (
     SolveRequest,
@@ -193,6 +196,10 @@ def test_request_becomes_words(tmp_path):
     assert "--person 1,3 --estimator staf --preset best --body open-male --device cuda" in words
     assert "--start 1.5 --end 3.0 --threads 2 --progress json" in words
     assert "--start" not in SolveRequest(video).convert("py", tmp_path).arguments
+    known = SolveRequest(video, lens="phone", focal_px=800.5).convert("py", tmp_path)
+    assert known.arguments[-6:-4] == ("--focal-px", "800.5"), "what is measured goes first"
+    assert "--lens phone" in " ".join(SolveRequest(video, lens="phone").convert("py", tmp_path).
+                                      arguments)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -272,6 +279,8 @@ def test_failed_steps_say_what_to_do():
     lacking = "because ensurepip is not\navailable.  On Debian/Ubuntu systems\nFailing command: x"
     said = explained(BackendError("Failing command: x", log=lacking))
     assert "virtual environments" in said.message
+    assert "folder button of Backend Python" in said.advice
+    assert "staf blender install" in said.advice
     assert "python3-venv" in said.advice
     log = "ERROR: No matching distribution found for onnxruntime<2,>=1.17"
     said = explained(BackendError(log, log=log))
@@ -286,6 +295,75 @@ def test_install_steps_end_with_a_check(tmp_path):
     steps = install_commands(tmp_path / "env", str(tmp_path), online=False)
     assert [command.arguments[0] for _, command in steps] == ["-m", "-m", "doctor"]
     assert steps[2][1].python == str(environment_python(tmp_path / "env"))
+
+
+def extension(folder: Path, **told) -> Path:
+    """An add-on that was built beside a wheel."""
+    folder.mkdir(exist_ok=True)
+    (folder / "backend.json").write_text(json.dumps(told))
+    return folder
+
+
+def test_the_wheel_beside_the_extension_is_known_by_its_checksum_alone(tmp_path):
+    wheel = tmp_path / "a folder" / "staf_backend-0.1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    wheel.write_bytes(b"the wheel")
+    digest = hashlib.sha256(b"the wheel").hexdigest()
+    built = extension(tmp_path / "staf", wheel=wheel.name, sha256=digest)
+    local = wheel_beside(built, (wheel.parent / "index.json").as_uri())
+    assert local is not None
+    expected = ["--find-links", str(wheel.parent), str(wheel)]
+    assert beside_arguments(local, online=True) == expected
+    assert beside_arguments(local, online=False) == ["--no-index", *expected]
+    wheel.write_bytes(b"another wheel")
+    with pytest.raises(InstallError, match="is not the one this add-on came with"):
+        beside_arguments(local, online=True)
+    wheel.unlink()
+    with pytest.raises(InstallError, match="not there any more"):
+        beside_arguments(local, online=True)
+
+
+@pytest.mark.parametrize("index", ["https://e.org/staf/index.json?x=1", "https://e.org/staf/"])
+def test_a_wheel_on_the_network_is_pinned_and_needs_leave(tmp_path, index):
+    name = "staf_backend-0.1.0-py3-none-any.whl"
+    beside = wheel_beside(extension(tmp_path, wheel=name, sha256="a" * 64), index)
+    assert beside is not None
+    (word,) = beside_arguments(beside, online=True)
+    assert word == f"staf-backend @ https://e.org/staf/{name}#sha256={'a' * 64}"
+    with pytest.raises(InstallError, match="Online Access"):
+        beside_arguments(beside, online=False)
+    steps = install_commands(tmp_path / "env", "", True, beside)
+    assert steps[1][1].arguments[-1] == word
+    (tmp_path / name).touch()  # what the user chose goes first
+    chosen = install_commands(tmp_path / "env", str(tmp_path), False, beside)
+    assert chosen[1][1].arguments[-1] == str(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [("../staf_backend-1.whl", "a" * 64), ("numpy-1.whl", "a" * 64), ("staf_backend-1.whl", "a")],
+)
+def test_what_names_no_wheel_of_ours_is_nothing(tmp_path, name, digest):
+    index = "https://e.org/index.json"
+    assert wheel_beside(extension(tmp_path, wheel=name, sha256=digest), index) is None
+    assert wheel_beside(tmp_path / "no add-on", index) is None
+    good = extension(tmp_path, wheel="staf_backend-1-py3-none-any.whl", sha256="a" * 64)
+    assert wheel_beside(good, "") is None
+
+
+def test_a_clone_is_built_from_a_copy(tmp_path):
+    """Building leaves folders; they are none of the clone's."""
+    steps = install_commands(tmp_path / "env", str(REPOSITORY), online=True)
+    said = [what for what, _ in steps]
+    assert said[1] == "copying the source"
+    copy = tmp_path / "copy"
+    command = steps[1][1]
+    subprocess.run([command.python, *command.arguments[:2], str(copy)], check=True)
+    assert (copy / "staf_backend" / "cli.py").is_file()
+    assert (copy / "addon" / "blender_manifest.toml").is_file()
+    assert not list(copy.rglob("__pycache__"))
+    assert not (copy / ".git").exists()
+    assert steps[2][1].arguments[-1] == command.arguments[-1], "pip builds the copy"
 
 
 def test_doctor_in_words():

@@ -24,7 +24,7 @@ FOOTAGE = REPOSITORY / "examples" / "footage" / "balance_cam01.mp4"
 CLIP = Path(tempfile.gettempdir()) / f"footage-{os.getpid()}" / FOOTAGE.name
 KEPT = ("solving", "solved")
 VIDEO, FIND = (1400, 127), (1453, 227)
-SOLVE, CANCEL, GLTF = (1453, 348), (1380, 400), (1453, 828)
+SOLVE, CANCEL, GLTF = (1453, 400), (1380, 452), (1453, 796)
 VIEWPORT = (600, 600)
 MOST_HELD_S = 0.25
 
@@ -67,7 +67,7 @@ def settings(screen: Screen, **values) -> None:
     lines += ["for window in bpy.context.window_manager.windows:"]
     lines += ["    for area in window.screen.areas: area.tag_redraw()"]
     screen.ask("\n".join(lines))
-    time.sleep(0.5)
+    time.sleep(1.0 + min(4.0, os.getloadavg()[0] / 5))  # panels slide to their new places
 
 
 def save(screen: Screen) -> None:
@@ -79,7 +79,7 @@ def save(screen: Screen) -> None:
 def start(screen: Screen) -> None:
     screen.click(*SOLVE)
     screen.wait(lambda: screen.state().get("busy"), 10, "Solve to start")
-    screen.wait(lambda: 0 < screen.state()["share"] < 1, 60, "progress")
+    screen.wait(lambda: 0 < screen.state()["share"] < 1, 120, "progress")
 
 
 def stopped(screen: Screen) -> None:
@@ -88,7 +88,8 @@ def stopped(screen: Screen) -> None:
     state = screen.state()
     assert state["made"] == []
     assert state["failure"] == ""
-    assert screen.ask("answer = len(bpy.data.objects)") == 0
+    names = screen.ask("answer = sorted(one.name for one in bpy.data.objects)")
+    assert names == ["Camera", "Cube", "Light"], "Blender's startup scene"
     assert state["longest_tick_s"] < MOST_HELD_S
 
 
@@ -110,7 +111,7 @@ def test_quick_scan_fills_the_list(screen):
     screen.move(*VIEWPORT)
     screen.click(*FIND)
     count = "answer = len(bpy.context.scene.staf.people)"
-    screen.wait(lambda: screen.ask(count) >= 2, 60, "people")
+    screen.wait(lambda: screen.ask(count) >= 2, 180, "people")
     picture(screen, "people")
     settings(screen, person="ALL", end_s=0.0)
 
@@ -156,7 +157,10 @@ def test_solve_makes_characters_and_the_window_stays_free(screen):
 def test_character_stands_on_the_person_in_the_camera_view(screen):
     screen.move(*VIEWPORT)
     screen.ask("bpy.context.scene.frame_set(12)")
-    screen.key("KP_0")
+    view = "bpy.context.window_manager.windows[0].screen.areas"
+    view = f"next(one for one in {view} if one.type == 'VIEW_3D').spaces.active.region_3d"
+    assert screen.ask(f"answer = {view}.view_perspective") == "CAMERA", "without a key pressed"
+    assert screen.ask("answer = bpy.data.objects['Cube'].hide_get()"), "it was in the way"
     time.sleep(2)
     path = picture(screen, "solved")
     colours = colours_of(path)

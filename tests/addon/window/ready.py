@@ -29,8 +29,6 @@ def prepare():
     _beats["steps"] += 1
     area = view()
     if _beats["steps"] == 1:
-        for item in list(bpy.data.objects):
-            bpy.data.objects.remove(item)
         window = bpy.context.window_manager.windows[0]
         region = next(one for one in area.regions if one.type == "WINDOW")
         with bpy.context.temp_override(window=window, area=area, region=region):

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a take says of its own quality: sentences first, then the frames that deserve a look."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+from bpy.props import FloatProperty
+
+from .reporting import Reporting
+from .scene.takes import CARD_KEY, CLOCK_KEY
+
+_MOST_WORDS, _LONGEST = 20, 300
+"""Sentences shown, and characters of each.  Chosen: a panel's height; the card is a stranger's."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A frame that deserves a look."""
+
+    frame: float
+    text: str
+
+
+class GoTo(Reporting, bpy.types.Operator):
+    """Show this frame"""
+
+    bl_idname = "staf.go_to"
+    bl_label = "Go To"
+    bl_options = {"INTERNAL"}
+
+    frame: FloatProperty(options={"SKIP_SAVE"})
+
+    def perform(self, context: bpy.types.Context) -> Iterable[str]:
+        context.scene.frame_set(round(self.frame))
+        return []
+
+
+def take_of(item: bpy.types.Object | None) -> bpy.types.Action | None:
+    """The take that a character, or the one a mesh belongs to, plays; else its newest strip's."""
+    if item is not None and item.type == "MESH" and item.parent is not None:
+        item = item.parent
+    data = item.animation_data if item is not None else None
+    if data is None:
+        return None
+    strips = [strip.action for track in data.nla_tracks for strip in track.strips]
+    found = [one for one in (data.action, *reversed(strips)) if one and CARD_KEY in one]
+    return found[0] if found else None
+
+
+def words_of(take: bpy.types.Action) -> list[str]:
+    """Sentences, the gravest first."""
+    words = _card(take).get("words", [])
+    if not isinstance(words, list):
+        return []
+    return [one[:_LONGEST] for one in words[:_MOST_WORDS] if isinstance(one, str)]
+
+
+def places_of(take: bpy.types.Action) -> list[Place]:
+    """The worst frames, by time."""
+    start, rate = take[CLOCK_KEY]
+    worst = _card(take).get("worst", [])
+    found = []
+    for one in worst[:_MOST_WORDS] if isinstance(worst, list) else []:
+        try:
+            frame = start + float(one["time_s"]) * rate
+            text = f"{one['what']} {float(one['value']):.3g}"[:_LONGEST]
+            found.append(Place(frame, f"{round(frame)}: {text}"))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+    return found
+
+
+def _card(take: bpy.types.Action) -> dict[str, Any]:
+    try:
+        card = json.loads(take[CARD_KEY])
+    except (TypeError, ValueError):  # somebody edited it
+        return {}
+    return card if isinstance(card, dict) else {}
+
+
+CLASSES = (GoTo,)

@@ -1,0 +1,106 @@
+"""Motions with fingers as characters: exact, with bones that curl about x, hidden at a click."""
+
+import bpy
+import numpy as np
+import pytest
+
+from addon.scene.armature import FINGERS, bone_by_joint
+from staf_backend.body.body import load_body
+from staf_backend.body.fingers import WITH_FINGERS, finger_joints
+from staf_backend.geometry.rotations import from_axis_angle, from_quaternions, to_quaternions
+from staf_backend.motion.file import save_motion
+from staf_backend.motion.motion import Motion, joints_m
+from tests.addon.blender_scene import heads_m, vertices_m
+from tests.addon.known_motions import known_motion
+
+pytestmark = pytest.mark.usefixtures("clean")
+TO_BLENDER = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
+
+
+def moving_fingers(count: int = 12) -> Motion:
+    """The known motion, with fingers that swing, no two alike."""
+    plain, body = known_motion(count), load_body("open-neutral", fingers=True)
+    phase = np.arange(count)[:, None, None] * (0.05 + 0.01 * np.arange(52))[None, :, None]
+    turns = from_axis_angle(0.5 * np.sin(phase + np.arange(52)[None, :, None] + np.arange(3)))
+    turns[:, :22] = from_quaternions(plain.rotations_wxyz[:, :22].astype(float))
+    return known_motion(
+        count,
+        rotations_wxyz=to_quaternions(turns).astype(np.float32),
+        rest_joints_m=body.rest_joints_m(plain.betas),
+        skeleton=WITH_FINGERS,
+    )
+
+
+def bring_in(folder, motion: Motion, **words):
+    save_motion(folder / "walk.npz", motion)
+    path = str(folder / "walk.npz")
+    assert bpy.ops.staf.import_motion(filepath=path, **words) == {"FINISHED"}
+    return bpy.context.object
+
+
+@pytest.mark.parametrize("axes", ["limbs", "smpl"])
+def test_every_finger_and_the_skin_are_where_the_motion_has_them(tmp_path, axes):
+    motion = moving_fingers()
+    rig = bring_in(tmp_path, motion, axes=axes)
+    expected = joints_m(motion) @ TO_BLENDER.T
+    names = [bone_by_joint(rig)[joint] for joint in WITH_FINGERS.names]
+    body = load_body("open-neutral", fingers=True)
+    rotations = from_quaternions(motion.rotations_wxyz.astype(np.float64))
+    skin = body.vertices_m(rotations, motion.betas, motion.root_m) @ TO_BLENDER.T
+    for frame in (0, 5, 11):
+        bpy.context.scene.frame_set(frame + 1)
+        np.testing.assert_allclose(heads_m(rig, names), expected[frame], atol=1e-4)
+        np.testing.assert_allclose(vertices_m(rig.children[0]), skin[frame], atol=1e-4)
+
+
+def test_a_positive_turn_about_x_curls_every_finger(tmp_path):
+    rig = bring_in(tmp_path, moving_fingers(2))
+    rig.animation_data.action = None
+    for side in ("left", "right"):
+        chains = np.array(finger_joints(side)).reshape(5, 3)
+        pinky = rig.pose.bones[WITH_FINGERS.names[chains[2, 0]]]
+        for chain in chains:
+            for pose in rig.pose.bones:
+                pose.rotation_quaternion = (1, 0, 0, 0)
+            bpy.context.view_layer.update()
+            last = rig.pose.bones[WITH_FINGERS.names[chain[2]]]
+            before, thumb = np.array(last.tail), chain[0] == chains[4, 0]
+            for joint in chain:
+                bone = rig.pose.bones[WITH_FINGERS.names[joint]]
+                bone.rotation_quaternion = (0.9659, 0.2588, 0, 0)  # 30 degrees
+            bpy.context.view_layer.update()
+            after = np.array(last.tail)
+            if thumb:  # towards the root of the little finger
+                away = [np.linalg.norm(point - np.array(pinky.head)) for point in (before, after)]
+                assert away[1] < away[0] - 0.005, chain
+            else:  # towards the palm, which looks down
+                assert after[2] < before[2] - 0.01, chain
+
+
+def test_fingers_are_hidden_at_a_click(tmp_path):
+    rig = bring_in(tmp_path, moving_fingers(2))
+    collection = rig.data.collections[FINGERS]
+    assert len(collection.bones) == 30
+    assert {bone.name for bone in collection.bones} == set(WITH_FINGERS.names[22:])
+
+
+def test_a_motion_without_fingers_has_no_such_collection(tmp_path):
+    rig = bring_in(tmp_path, known_motion(2))
+    assert FINGERS not in rig.data.collections
+    assert len(rig.data.bones) == 25
+
+
+def test_programs_find_their_own_names(tmp_path):
+    rig = bring_in(tmp_path, moving_fingers(2), bone_names="mixamo")
+    assert bone_by_joint(rig)["left_ring2"] == "mixamorig:LeftHandRing2"
+
+
+def test_a_body_file_without_fingers_says_so(tmp_path):
+    from addon.scene.body_file import BodyFileError, open_body_path, read_body
+
+    with np.load(open_body_path("open-male")) as archive:
+        arrays = {n: archive[n] for n in archive.files if not n.startswith("fingers_")}
+    np.savez(tmp_path / "old.npz", **arrays)
+    with pytest.raises(BodyFileError, match="has no fingers"):
+        read_body(tmp_path / "old.npz", "old", fingers=True)
+    assert len(read_body(tmp_path / "old.npz", "old").joint_names) == 24
