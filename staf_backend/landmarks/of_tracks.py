@@ -7,7 +7,7 @@ import numpy as np
 from staf_backend.landmarks.crop import crop_image, steady_squares
 from staf_backend.landmarks.names import COUNT
 from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
-from staf_backend.landmarks.second_look import agreement, in_front, is_own, painted
+from staf_backend.landmarks.second_look import agreement, in_front, is_own, meet, painted
 from staf_backend.people.track import Track
 from staf_backend.video.video import Video
 
@@ -21,6 +21,7 @@ def landmarks_of(
     network: LandmarkNetwork,
     progress: Callable[[int, int], None] | None = None,
     watch: Callable[[int, np.ndarray], None] | None = None,
+    others: Sequence[Track] = (),
 ) -> list[Landmarks]:
     """Landmarks of every track, in one pass through the video.
 
@@ -30,30 +31,50 @@ def landmarks_of(
         network: finds landmarks in crops.
         progress: called with frames done and frames in all.
         watch: shown the number and the (H, W, 3) picture of every frame.
+        others: people whose landmarks nobody wants; they are read where they may hide the wanted.
 
     Returns:
         one per track, of the track's frames; NaN and no visibility where the network sees nobody,
         and for what would lie outside the picture.
     """
-    squares = [steady_squares(t.times_s, t.keypoints_px, t.boxes_px) for t in tracks]
+    everybody = [*tracks, *others]
+    squares = [steady_squares(t.times_s, t.keypoints_px, t.boxes_px) for t in everybody]
     found = [_empty(len(track)) for track in tracks]
     first = min(int(track.frames[0]) for track in tracks)
     last = max(int(track.frames[-1]) for track in tracks) + 1
     for index, image in enumerate(video.frames(first, last), first):
         if watch:
             watch(index, image)
-        here = [(i, index - int(t.frames[0])) for i, t in enumerate(tracks)]
-        here = [(i, row) for i, row in here if 0 <= row < len(tracks[i])]
+        here = _to_read(everybody, index, len(tracks))
         if here:
             some = np.array([squares[i][row] for i, row in here])
-            keypoints = np.array([tracks[i].keypoints_px[row] for i, row in here])
+            keypoints = np.array([everybody[i].keypoints_px[row] for i, row in here])
             seen = _look(image, some, keypoints, network)
             outside = _outside(seen.points_px, image.shape)
             for n, (i, row) in enumerate(here):
-                _keep(found[i], row, seen, n, outside[n])
+                if i < len(tracks):
+                    _keep(found[i], row, seen, n, outside[n])
         if progress:
             progress(index + 1 - first, last - first)
     return found
+
+
+def _to_read(everybody: Sequence[Track], index: int, wanted: int) -> list[tuple[int, int]]:
+    """Who is read on a frame, and the row of their track: the wanted, and whom they meet.
+
+    Args:
+        everybody: the wanted ones first.
+        index: number of the frame.
+        wanted: how many are wanted.
+    """
+    rows = [(i, index - int(t.frames[0])) for i, t in enumerate(everybody)]
+    here = [(i, row) for i, row in rows if 0 <= row < len(everybody[i])]
+    main = [everybody[i].keypoints_px[row] for i, row in here if i < wanted]
+    return [
+        (i, row)
+        for i, row in here
+        if i < wanted or any(meet(everybody[i].keypoints_px[row], one) for one in main)
+    ]
 
 
 def _look(

@@ -45,6 +45,13 @@ def agreement(landmarks: Landmarks, keypoints_px: np.ndarray) -> np.ndarray:
     return keypoint_similarity(read, keypoints_px)
 
 
+def meet(one_px: np.ndarray, other_px: np.ndarray) -> bool:
+    """Whether the boxes around two people's key points (17, 3), widened, overlap."""
+    one, other = _box(one_px), _box(other_px)
+    reach = _REACH * (one[1] - one[0]).max()
+    return bool(np.all((one[1] + reach > other[0]) & (other[1] > one[0] - reach)))
+
+
 def in_front(agreed: np.ndarray, keypoints_px: np.ndarray) -> list[list[int]]:
     """For each of N people the neighbours who are read more clearly and whose boxes they meet.
 
@@ -52,14 +59,13 @@ def in_front(agreed: np.ndarray, keypoints_px: np.ndarray) -> list[list[int]]:
         agreed: (N, N) of `agreement`.
         keypoints_px: (N, 17, 3).
     """
-    boxes = [_box(keypoints) for keypoints in keypoints_px]
     own = agreed.diagonal()
     sure = (own > _SURE) & (agreed.argmax(1) == np.arange(len(own)))
     return [
         [
             m
             for m in np.flatnonzero(sure & (own > own[n] + _CLEARER)).tolist()
-            if m != n and _meet(boxes[n], boxes[m])
+            if m != n and meet(keypoints_px[n], keypoints_px[m])
         ]
         for n in range(len(own))
     ]
@@ -122,8 +128,3 @@ def _box(keypoints_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     seen = keypoints_px[:, 2] > _SEEN_SCORE
     points = keypoints_px[seen if seen.sum() >= _FEWEST_SEEN else slice(None), :2]
     return points.min(0), points.max(0)
-
-
-def _meet(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> bool:
-    reach = _REACH * (one[1] - one[0]).max()
-    return bool(np.all((one[1] + reach > other[0]) & (other[1] > one[0] - reach)))

@@ -27,6 +27,8 @@ _STATES = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
 """(8, 3) which of `_LIMBS` are swapped."""
 _TORSO_ENDS = (indices("shoulder"), indices("hip"))
 """Whose middles lie one torso length apart."""
+_SHORTEST_TORSO_M = 0.2
+"""Chosen: a child's; less is no torso."""
 _SHOULDER_SPAN = 0.75
 """Distance of the shoulders over the torso's length.  Chosen: 0.36 m and 0.48 m are usual."""
 
@@ -36,6 +38,11 @@ _NETWORK_BODY, _NETWORK_LIMB = 0.02, 0.014
 """Of the network's swapping the whole body, and a limb against the trunk."""
 _DETECTOR_BODY, _DETECTOR_LIMB = 0.001, 0.016
 """Of the detector's."""
+_DEPTH_SHARE = 0.3
+"""Weight of how far landmarks move in depth, by the network's metres.  Of somebody seen from the
+side both hips lie on one spot of the picture, and only the depth tells which is which.  Measured by
+swaps of 1 to 8 frames put into six drawn clips (training/LOG.md): of whole bodies none stays from
+0.03 on, of arms none from 0.1 on; at 1 nothing is worse."""
 _DETECTOR_SHARE = 0.5
 """Weight of how far landmarks are from the detector's key points."""
 
@@ -53,7 +60,8 @@ def consistent_sides(
         the landmarks, and (T, 3) whether arms, legs and trunk of a frame were swapped back.
     """
     points = landmarks.points_px
-    undone = _swapped(points, keypoints_px, _torso_px(points))
+    depths = _depths(landmarks.world_m)
+    undone = _swapped(points, depths, keypoints_px, _torso_px(points))
     if not undone.any():
         return landmarks, undone
     order = np.tile(np.arange(points.shape[1]), (len(points), 1))
@@ -77,13 +85,27 @@ def _torso_px(points: np.ndarray) -> float:
     return max(float(np.median(lengths)), 1.0) if len(lengths) else 1.0
 
 
-def _swapped(points: np.ndarray, keypoints_px: np.ndarray, size: float) -> np.ndarray:
+def _depths(world_m: np.ndarray) -> np.ndarray:
+    """Depths (T, 33) in torso lengths, of world points (T, 33, 3); 0 without a torso."""
+    shoulders, hips = (world_m[:, pair] for pair in _TORSO_ENDS)
+    lengths = np.linalg.norm(shoulders.mean(1) - hips.mean(1), axis=-1)
+    lengths = lengths[np.isfinite(lengths)]
+    torso_m = float(np.median(lengths)) if len(lengths) else np.inf
+    return world_m[..., 2] / max(torso_m, _SHORTEST_TORSO_M)
+
+
+def _swapped(
+    points: np.ndarray, depths: np.ndarray, keypoints_px: np.ndarray, size: float
+) -> np.ndarray:
     """(T, 3) which limbs' two sides are taken for each other."""
     moves, departs = [], []
     for limb in _LIMBS:
         both = np.stack([points[:, limb], points[:, MIRROR[limb]]], 1) / size  # (T, 2, K, 2)
         steps = both[1:, None] - both[:-1, :, None]  # (T - 1, from, to, K, 2)
-        moves.append(np.nan_to_num((steps**2).sum(-1)).mean(-1))
+        deep = np.stack([depths[:, limb], depths[:, MIRROR[limb]]], 1)
+        deeper = deep[1:, None] - deep[:-1, :, None]
+        moved = (steps**2).sum(-1) + _DEPTH_SHARE * deeper**2
+        moves.append(np.nan_to_num(moved).mean(-1))
         departs.append(_departs(both, keypoints_px, size, limb))
     path = _cheapest(_state_costs(np.stack(departs, 1)), _move_costs(np.stack(moves, 1)))
     return _STATES[path] == 1

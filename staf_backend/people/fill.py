@@ -48,15 +48,15 @@ def split(chain: Sequence[Tracklet], times_s: np.ndarray) -> list[Stretch]:
     return [Stretch(hits[a:b], missed) for a, b in pairwise(ends)]
 
 
-def is_long_enough(stretch: Stretch, times_s: np.ndarray, first: int) -> bool:
+def is_long_enough(frames: np.ndarray, times_s: np.ndarray, first: int = 0) -> bool:
     """Whether it makes a track, the last frame's own time on the screen included.
 
     Args:
-        stretch: of the person.
+        frames: (N,) rising numbers of those on which the person was seen.
         times_s: (F,) of all frames.
         first: number of the first frame.
     """
-    a, b = (stretch.hits["frame"][[0, -1]] - first).tolist()
+    a, b = (frames[[0, -1]] - first).tolist()
     shown_s = float(times_s[b] - times_s[a] + np.median(np.diff(times_s))) if b > a else 0.0
     return b - a + 1 >= SHORTEST_FRAMES and shown_s >= SHORTEST_S - 1e-6
 
@@ -82,8 +82,8 @@ class Filled:
             [(corners[:, :2] + corners[:, 2:]) / 2, (corners[:, 2:] - corners[:, :2]).max(1)]
         )
         known_s = hits["time_s"].copy()
-        squares = _interpolate(known_s, squares, times)
-        keypoints = _interpolate(known_s, hits["keypoints_px"], times)
+        squares = interpolate(known_s, squares, times)
+        keypoints = interpolate(known_s, hits["keypoints_px"], times)
         middle = smooth(times, squares[:, :2], _MIDDLE_SIGMA_S, 2)
         side = np.maximum(smooth(times, squares[:, 2:], _SIZE_SIGMA_S, 1), 1.0)
         return cls(frames, times, np.hstack([middle, side]), keypoints, _observed(frames, stretch))
@@ -100,10 +100,15 @@ class Filled:
         )
 
 
-def _interpolate(known_s: np.ndarray, values: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+def interpolate(known_s: np.ndarray, values: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     """Values at all times: monotone cubic between the known ones, so nothing overshoots.
 
     Column by column: the polynomials of all key points of a long clip would be large.
+
+    Args:
+        known_s: (N,) rising.
+        values: (N, ...) at these times.
+        times_s: (T,) rising, within the known ones.
     """
     from scipy.interpolate import PchipInterpolator
 

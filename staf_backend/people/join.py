@@ -47,7 +47,9 @@ def finish(tracker: Tracker) -> list[Track]:
     times_s = tracker.times_s()
     people = []
     for chain in _join(tracklets, path, first):
-        stretches = [s for s in split(chain, times_s) if is_long_enough(s, times_s, first)]
+        stretches = [
+            s for s in split(chain, times_s) if is_long_enough(s.hits["frame"], times_s, first)
+        ]
         if stretches:
             people.append([Filled.make(s, times_s, first) for s in stretches])
     if not people:

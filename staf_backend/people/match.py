@@ -18,6 +18,9 @@ _LEAST_SCORE = 0.425
 """Of a pair that may match.  Chosen: above the share of clothes and a little of the rest."""
 _TOLERANCE, _TOLERANCE_PER_S = 2, 4
 """On COCO's annotators at once, and each second since a person was seen.  Chosen: 4 after 0.5 s."""
+_AWAY_S, _SURELY_AWAY_S = 0.14, 0.22
+"""Unseen for longer, clothes begin to decide, and decide.  Chosen: more than the longest stride
+from look to look, and two frames beyond."""
 _SAME_OKS = 0.5
 """Key-point similarity above which two hits of a frame are one person.  Chosen: half of all."""
 _IN_THE_WAY_IOU = 0.1
@@ -42,7 +45,26 @@ def pair_scores(tracklets: Sequence[Tracklet], hits: Sequence[Hit], time_s: floa
         np.array([t.clothes for t in tracklets])[:, None], np.array([h.clothes for h in hits])[None]
     )
     overlap = box_overlap(boxes, np.array([hit.box_px for hit in hits]))
-    return _KEYPOINTS * close + _BOXES * overlap + _CLOTHES * clothes
+    scores = _KEYPOINTS * close + _BOXES * overlap + _CLOTHES * clothes
+    away_s = time_s - np.array([t.prediction.last_s for t in tracklets])
+    return scores - _of_another(clothes, away_s)
+
+
+def _of_another(clothes: np.ndarray, away_s: np.ndarray) -> np.ndarray:
+    """(N, M) by how much a hit's clothes are rather somebody else's than a person's who was away.
+
+    Who comes out from behind something is expected where they went in, and so is everybody else who
+    went in there.
+
+    Args:
+        clothes: (N, M) similarity of the people followed and the hits.
+        away_s: (N,) for how long each person was not seen.
+    """
+    if len(clothes) == 1:
+        return np.zeros_like(clothes)
+    others = np.stack([np.delete(clothes, n, 0).max(0) for n in range(len(clothes))])
+    share = np.clip((away_s - _AWAY_S) / (_SURELY_AWAY_S - _AWAY_S), 0, 1)
+    return share[:, None] * np.maximum(others - clothes, 0)
 
 
 def match(

@@ -47,10 +47,10 @@ class Prediction:
         shift = self.shift_px(time_s)
         return self.keypoints_px + np.append(shift, 0), self.box_px + np.tile(shift, 2)
 
-    def correct(self, hit: Hit) -> None:
-        """Seen again: the pose is the hit's, and the velocity follows."""
+    def correct(self, hit: Hit, trusted: bool = True) -> None:
+        """Seen again: the pose is the hit's, and the velocity follows where the hit is trusted."""
         gap_s = hit.time_s - self.last_s
         moved = (hit.keypoints_px - self.keypoints_px)[TORSO, :2].mean(0)
-        share = -np.expm1(-gap_s / _VELOCITY_S)
+        share = -np.expm1(-gap_s / _VELOCITY_S) if trusted else 0.0
         self.velocity_px_s = self.velocity_px_s + share * (moved / gap_s - self.velocity_px_s)
         self.last_s, self.keypoints_px, self.box_px = hit.time_s, hit.keypoints_px, hit.box_px

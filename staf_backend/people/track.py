@@ -5,7 +5,7 @@ frame) and `join` (finished tracks).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,6 +50,7 @@ class Track:
             continuous image coordinates, smoothed without lag.
         keypoints_px: (T, 17, 3) x, y and score in COCO's order (see `keypoints.NAMES`).
         observed: (T,) bool; False where the person was not seen and the values are filled in.
+        name: what the user calls the person; empty where nobody said.
     """
 
     person: int
@@ -59,6 +60,7 @@ class Track:
     boxes_px: np.ndarray
     keypoints_px: np.ndarray
     observed: np.ndarray
+    name: str = ""
 
     def __post_init__(self) -> None:
         length = len(self.frames)
@@ -86,6 +88,23 @@ class Track:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+
+def within(tracks: Sequence[Track], span: range) -> list[Track]:
+    """The tracks on a span's frames alone.
+
+    Raises:
+        NobodyError: nobody is left.
+    """
+    kept = []
+    for track in tracks:
+        rows = slice(max(span.start - int(track.frames[0]), 0), span.stop - int(track.frames[0]))
+        if rows.stop > rows.start and len(track.frames[rows]) >= SHORTEST_FRAMES:
+            names = ("frames", "times_s", "boxes_px", "keypoints_px", "observed")
+            kept.append(replace(track, **{name: getattr(track, name)[rows] for name in names}))
+    if not kept:
+        raise NobodyError("Nobody of the tracks file is seen in this part of the clip.", "")
+    return kept
 
 
 def people(tracks: Sequence[Track]) -> dict[int, list[Track]]:

@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -255,21 +256,35 @@ def test_a_crop_without_a_person_gives_nothing(heavy: Any, tmp_path: Path):
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_every_person_gets_their_own_frames(heavy: Any):
-    """Two tracks of different spans, in one pass: each as if alone, NaN nowhere."""
-    video = open_video(FOOTAGE / "balance_cam02.mp4")
+def _tracks_by_place(video: Any, spans: list[range]) -> list[Track]:
+    """A track for each span: of as many people, the largest, from left to right."""
     detector = PersonDetector(open_network(asset_path("movenet_multipose.onnx"), threads=1))
+    tracks = []
+    for place, span in enumerate(spans):
+        boxes, keypoints = [], []
+        for image in video.frames(span.start, span.stop):
+            found = detector.detect(image)
+            size = (found.boxes_px[:, 2:] - found.boxes_px[:, :2]).max(1)
+            found = found.take(np.argsort(-size)[: len(spans)])
+            one = found.take(np.argsort(found.boxes_px[:, 0])[place : place + 1])
+            low, high = one.boxes_px[0, :2], one.boxes_px[0, 2:]
+            boxes.append([*(low + high) / 2, (high - low).max()])
+            keypoints.append(one.keypoints_px[0])
+        frames = np.array(span)
+        seen = np.ones(len(span), bool)
+        of = np.array(boxes), np.array(keypoints), seen
+        tracks.append(Track(place + 1, 1, frames, video.times_s[frames], *of))
+    return tracks
 
-    def track(person: int, first: int, count: int) -> Track:
-        found = [detector.detect(image) for image in video.frames(first, first + count)]
-        low, high = (np.stack([f.boxes_px[0, s] for f in found]) for s in (slice(2), slice(2, 4)))
-        boxes = np.column_stack([(low + high) / 2, (high - low).max(1)])
-        keypoints = np.stack([f.keypoints_px[0] for f in found])
-        frames = np.arange(first, first + count)
-        seen = np.ones(count, bool)
-        return Track(person, 1, frames, video.times_s[frames], boxes, keypoints, seen)
 
-    tracks = [track(1, 20, 4), track(2, 24, 4)]
+def test_every_person_gets_their_own_frames(heavy: Any, tmp_path: Path):
+    """Two people who share frames, in one pass: each as if alone, NaN nowhere."""
+    pictures = list(open_video(FOOTAGE / "balance_cam02.mp4").frames(20, 66))
+    for i in range(5):
+        pair = np.hstack([pictures[i], pictures[i + 40]])
+        cv2.imwrite(str(tmp_path / f"{i}.png"), cv2.resize(pair, None, fx=0.4, fy=0.4)[..., ::-1])
+    video = open_video(tmp_path)
+    tracks = _tracks_by_place(video, [range(4), range(1, 5)])
     network = LandmarkNetwork(heavy)
     both = landmarks_of(video, tracks, network)
     for one, together in zip(tracks, both, strict=True):
@@ -277,6 +292,22 @@ def test_every_person_gets_their_own_frames(heavy: Any):
         for name in PARTS:
             assert np.array_equal(getattr(alone, name), getattr(together, name))
         assert np.isfinite(alone.points_px).all()
+    apart = both[1].points_px[0] - both[0].points_px[1]
+    assert np.median(apart[:, 0]) > 0.3 * video.width_px
+
+
+def test_who_is_hidden_is_read_alike_whether_the_other_is_wanted_or_not(heavy: Any):
+    """The man behind the woman: `--person` and `--largest` look twice, too."""
+    video = open_video(FOOTAGE / "multi_occl_cam01.mp4")
+    found = _tracks_by_place(video, [range(36, 38)] * 3)
+    man, woman = sorted(found, key=lambda t: -t.boxes_px[0, 2])[1::-1]
+    network = LandmarkNetwork(heavy)
+    together, _ = landmarks_of(video, [man, woman], network)
+    (wanted,) = landmarks_of(video, [man], network, others=[woman])
+    (lonely,) = landmarks_of(video, [man], network)
+    for name in PARTS:
+        assert np.array_equal(getattr(wanted, name), getattr(together, name), equal_nan=True)
+    assert not np.array_equal(lonely.points_px, wanted.points_px, equal_nan=True)
 
 
 def test_what_lies_outside_the_picture_is_not_found(heavy: Any, tmp_path: Path):

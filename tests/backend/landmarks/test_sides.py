@@ -116,6 +116,23 @@ def test_who_is_taken_for_their_own_back_is_turned_round_whole():
     assert np.array_equal(found.world_m[22:38, trunk], landmarks.world_m[22:38, trunk])
 
 
+@pytest.mark.parametrize("frames", [slice(20, 22), slice(18, 26), slice(33, 41)])
+def test_who_is_seen_from_the_side_is_told_by_depth(frames: slice):
+    """Shoulders and hips lie on one spot of the picture: only the metres tell left from right."""
+    landmarks, keypoints = walking()
+    side = np.array([{"left": -1.0, "right": 1.0}.get(n.split("_")[0], 0) for n in NAMES])
+    landmarks.world_m[..., 2] = 0.18 * side + RNG.normal(0, 0.01, landmarks.world_m.shape[:2])
+    trunk = np.array([i for i, n in enumerate(NAMES) if n.split("_")[-1] in ("shoulder", "hip")])
+    wrong = landmarks
+    for part in (ARMS, LEGS, trunk):
+        wrong = swapped(wrong, frames, part)
+    found, undone = consistent_sides(wrong, keypoints)
+    expected = np.zeros(60, bool)
+    expected[frames] = True
+    assert np.array_equal(undone.all(1), expected)
+    assert np.array_equal(found.world_m, landmarks.world_m)
+
+
 def seen_from_behind(frames: int = 60) -> tuple[Landmarks, np.ndarray]:
     """The walker with a trunk as wide as it looks from behind, left on the left."""
     landmarks, keypoints = walking(frames)

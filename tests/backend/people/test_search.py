@@ -9,7 +9,8 @@ from staf_backend.people import detect
 from staf_backend.people.detect import PersonDetector
 from staf_backend.people.detections import Detections
 from staf_backend.people.follow import find_people
-from staf_backend.people.search import merge_coarse
+from staf_backend.people.hits import Frame
+from staf_backend.people.search import FrameSearch, merge_coarse
 from staf_backend.runtime.onnx_session import open_network
 from staf_backend.video.video import open_video
 from tests.support.places import FOOTAGE
@@ -91,6 +92,17 @@ def test_ordinary_footage_costs_hardly_more(balance, detector, monkeypatch):
     find_people(balance, detector)
     assert pixels[512] > 10 * 512 * 256
     assert sum(pixels.values()) < 1.5 * pixels[512]
+
+
+def test_where_nobody_is_sure_a_second_coarse_look_is_taken(detector, monkeypatch):
+    looks = []
+    run = detect.run
+    monkeypatch.setattr(
+        detect, "run", lambda s, image: looks.append(image.shape) or run(s, image=image)
+    )
+    empty = np.full((400, 512, 3), 120, np.uint8)
+    assert not len(FrameSearch(detector).detect(Frame(0, 0.0, empty), True))
+    assert [max(shape[2:]) for shape in looks] == [512, 192, 256]
 
 
 def test_a_coarse_look_adds_the_tall_and_replaces_their_pieces():
