@@ -10,6 +10,7 @@ _FOLDER = Path(__file__).parent
 _SUMS = _FOLDER / "SHA256SUMS"
 _BESIDE = {"pose_landmark_heavy.onnx": "pose_landmark_heavy.safetensors"}
 """Files whose numbers are in a file of their own, which PyTorch reads too."""
+_ADVICE = "Install the package again, from the wheel or the clone that it came from."
 
 
 class AssetError(StafError):
@@ -29,6 +30,15 @@ def names() -> tuple[str, ...]:
     return tuple(_checksums())
 
 
+def all_checksums() -> str:
+    """Of all embedded files, in one text that changes when one of them does.
+
+    Raises:
+        AssetError: the list is missing or damaged.
+    """
+    return " ".join(_checksums().values())
+
+
 @cache
 def asset_path(name: str) -> Path:
     """Path of an embedded file, after its checksum was verified (once per process).
@@ -39,15 +49,14 @@ def asset_path(name: str) -> Path:
     Raises:
         AssetError: the file is missing or its bytes are not the published ones.
     """
-    advice = "Install the package again, from the wheel or the clone that it came from."
     path = _FOLDER / name
     published = checksum(name)
     try:
         digest = sha256(path)
     except OSError as error:
-        raise AssetError(f"The embedded file {name} cannot be read: {error}.", advice) from error
+        raise AssetError(f"The embedded file {name} cannot be read: {error}.", _ADVICE) from error
     if digest != published:
-        raise AssetError(f"The embedded file {name} is damaged (wrong checksum).", advice)
+        raise AssetError(f"The embedded file {name} is damaged (wrong checksum).", _ADVICE)
     if name in _BESIDE:
         asset_path(_BESIDE[name])
     return path
@@ -67,5 +76,12 @@ def checksum(name: str) -> str:
 
 @cache
 def _checksums() -> dict[str, str]:
-    lines = _SUMS.read_text(encoding="ascii").split("\n")
-    return {name: digest for digest, name in (line.split() for line in lines if line)}
+    """Raises AssetError where the list is missing or is none."""
+    try:
+        lines = _SUMS.read_text(encoding="ascii").split("\n")
+        found = {name: digest for digest, name in (line.split() for line in lines if line)}
+    except (OSError, ValueError):
+        found = {}
+    if not found:
+        raise AssetError(f"The list of checksums {_SUMS} is missing or damaged.", _ADVICE)
+    return found

@@ -3,8 +3,8 @@
 The open bodies come with the software; users' own SMPL, SMPL-H and SMPL-X files plug in.
 `betas` belong to one body and mean nothing to another: carry the body's name beside them.
 
-Rest pose: T-pose, y up, facing +z, left hand towards +x, metres.  V vertices, J = 24 joints,
-B = 10 shape numbers.  numpy only.
+Rest pose: T-pose, y up, facing +z, left hand towards +x, metres.  V vertices, J joints (24,
+or 52 with fingers), B = 10 shape numbers.  numpy only.
 """
 
 import functools
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from staf_backend.body.files import BodyArrays, BodyError, read_body_file
+from staf_backend.body.open_fingers import with_open_fingers
 from staf_backend.body.params import SHAPE_COUNT
 from staf_backend.body.user_bodies import KnownBody, remember, remembered
 from staf_backend.geometry.skeleton import SMPL, Skeleton, forward_kinematics
@@ -175,25 +176,30 @@ class Body:
             yield frames, vertices
 
 
-def load_body(name: str | os.PathLike[str]) -> Body:
+def load_body(name: str | os.PathLike[str], *, fingers: bool = False) -> Body:
     """A body by name ("open-neutral", or one of `known_bodies`), or from a model file.
 
+    Args:
+        name: of the body, or its file.
+        fingers: with SMPL-H's 52 joints instead of SMPL's 24; the mesh and the betas are the same.
+
     Raises:
-        BodyError: no such body; the file is not a body model; a remembered file moved or changed.
+        BodyError: no such body; the file is not a body model; a remembered file moved or changed;
+            fingers of a body that has none.
         AssetError: the open body's file is damaged.
     """
     text = os.fspath(name)
     if text in OPEN_BODIES:
-        return _open_body(text)
+        return _open_body(text, fingers)
     known = remembered().get(text)
     if known is not None:
-        return _remembered_body(known)
+        return _remembered_body(known, fingers)
     path = Path(text).expanduser()
     if not text or not (path.exists() or path.suffix or path.name != text):
         names = ", ".join([*OPEN_BODIES, *remembered()])
         advice = f"Known bodies: {names}. Add a file with: staf body add FILE"
         raise BodyError(f"there is no body named {text!r}.", advice)
-    return _from_arrays(read_body_file(path))
+    return _from_arrays(read_body_file(path, fingers=fingers))
 
 
 def add_body(path: str | os.PathLike[str], gender: str | None = None) -> Body:
@@ -228,19 +234,21 @@ def body_path(name: str) -> str | None:
 
 
 @functools.cache
-def _open_body(name: str) -> Body:
+def _open_body(name: str, fingers: bool) -> Body:
     from staf_backend.assets import asset_path
 
-    arrays = read_body_file(asset_path(OPEN_BODIES[name]))
-    return _from_arrays(arrays, name.removeprefix("open-"), name)
+    arrays, gender = read_body_file(asset_path(OPEN_BODIES[name])), name.removeprefix("open-")
+    if fingers:
+        arrays = with_open_fingers(arrays, gender, asset_path("open_fingers.npz"))
+    return _from_arrays(arrays, gender, name)
 
 
-def _remembered_body(known: KnownBody) -> Body:
+def _remembered_body(known: KnownBody, fingers: bool) -> Body:
     path = Path(known.path)
     advice = "Add it again with: staf body add FILE"
     if not path.exists():
         raise BodyError(f"body {known.name} was at {path}, which is gone.", advice)
-    arrays = read_body_file(path)
+    arrays = read_body_file(path, fingers=fingers)
     if arrays.sha256 != known.sha256:
         raise BodyError(f"body {known.name}: {path} has changed since it was added.", advice)
     return _from_arrays(arrays, known.gender)
@@ -267,6 +275,7 @@ def _from_arrays(arrays: BodyArrays, gender: str | None = None, name: str | None
         reduced_vertices=_well_spread(arrays.template_m) if reduced is None else reduced,
         uvs=arrays.uvs,
         uv_faces=arrays.uv_faces,
+        skeleton=arrays.skeleton,
     )
 
 

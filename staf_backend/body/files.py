@@ -1,8 +1,8 @@
 """Read body model files of the SMPL family, told apart by content, never by name.
 
 Read: the open body; SMPL, SMPL-H and SMPL-X as .npz or as the official .pkl.  Whatever the file,
-`BodyArrays` holds SMPL's 24 joints; those that SMPL-H and SMPL-X have beyond are folded into them
-(`fingers`).
+`BodyArrays` holds SMPL's 24 joints, or SMPL-H's 52 where fingers are asked for; those that SMPL-H
+and SMPL-X have beyond are folded into them (`fingers`).
 """
 
 import hashlib
@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.body.fingers import SKELETONS, fold, shared_joints
+from staf_backend.body.fingers import SKELETONS, WITH_FINGERS, fold, shared_joints, without_face
 from staf_backend.body.params import SHAPE_COUNT
 from staf_backend.body.pickles import RefusedNameError, read_pickled_arrays
 from staf_backend.files.identify import describe_arrays, describe_file, is_pickle
 from staf_backend.files.limits import shown
-from staf_backend.geometry.skeleton import SMPL, check_parents
+from staf_backend.geometry.skeleton import SMPL, Skeleton, check_parents
 
 _NEEDED = (
     *("v_template", "f", "J_regressor", "weights", "kintree_table"),
@@ -40,6 +40,7 @@ _ADVICE = (
     "Give a model file from smpl.is.tue.mpg.de, mano.is.tue.mpg.de or smpl-x.is.tue.mpg.de, "
     "as .npz or .pkl, or leave the option out for the open body."
 )
+NO_FINGERS = "Use --hands off, or a body with fingers: the open ones, SMPL-H or SMPL-X."
 _LARGEST_FILE_BYTES = 2_000_000_000
 """As it is, and unpacked.  Chosen: SMPL-X's largest, with 400 shapes, has about 540 MB."""
 _LARGEST_NUMBER = 1e10
@@ -56,7 +57,7 @@ class BodyError(StafError):
 
 @dataclass(frozen=True, eq=False)
 class BodyArrays:
-    """A model file's numbers, checked, with SMPL's 24 joints.  V vertices, J = 24."""
+    """A model file's numbers, checked.  V vertices, J joints: SMPL's 24, or 52 with fingers."""
 
     kind: str
     """"open", "smpl", "smplh" or "smplx"."""
@@ -80,14 +81,21 @@ class BodyArrays:
     """(F, 3) int32 into `uvs`"""
     reduced_vertices: np.ndarray | None
     """(431,) int64, where the file names them"""
+    skeleton: Skeleton = SMPL
+    """J joints"""
 
 
-def read_body_file(path: Path) -> BodyArrays:
+def read_body_file(path: Path, *, fingers: bool = False) -> BodyArrays:
     """Read and check a model file.
+
+    Args:
+        path: the file.
+        fingers: keep the finger joints of SMPL-H and SMPL-X.
 
     Raises:
         BodyError: no such file; not a body (the message says what it is); something is missing,
-            not finite or of the wrong shape; a pickle that asks for more than arrays.
+            not finite or of the wrong shape; a pickle that asks for more than arrays; fingers of a
+            file that has none.
     """
     arrays, digest = _read_arrays(path)
     kind = _identify(path, arrays)
@@ -95,7 +103,10 @@ def read_body_file(path: Path) -> BodyArrays:
     weights, regressor = (np.asarray(arrays[n], float) for n in ("weights", "J_regressor"))
     poses = np.asarray(arrays["posedirs"])
     if kind in ("smplh", "smplx"):
-        weights, regressor, poses = fold(kind, weights, regressor, poses)
+        folded = without_face if fingers else fold
+        weights, regressor, poses = folded(kind, weights, regressor, poses)
+    elif fingers:
+        raise BodyError(f"{path} has no finger joints.", NO_FINGERS)
     uvs, uv_faces = _texture(path, arrays)
     reduced = _reduced_vertices(path, arrays)
     return BodyArrays(
@@ -111,6 +122,7 @@ def read_body_file(path: Path) -> BodyArrays:
         uvs=uvs,
         uv_faces=uv_faces,
         reduced_vertices=reduced,
+        skeleton=WITH_FINGERS if fingers else SMPL,
     )
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from staf_backend.fit.ground import Ground
+from staf_backend.fit.ground import LANDMARK_SHARE, Ground
 from staf_backend.fit.settings import (
     MARKER_TRUST,
     REFERENCE_HZ,
@@ -64,13 +64,14 @@ class SeenTrack:
         weights = np.where(present, confidence, 0) * MARKER_TRUST * share
         lifted, settings = self.lifted, self.settings
         ground = None if self.ground is None else self.ground[chosen]
+        landmark_m = settings.landmark_m * (1.0 if ground is None else LANDMARK_SHARE)
         deviation = settings.prior * np.maximum(
             lifted.deviation_rad[chosen], self.least_deviation_rad
         )
         return Seen(
             self.times_s[chosen],
             np.where(present[..., None], rays, 0),
-            weights / settings.landmark_m**2,
+            weights / landmark_m**2,
             from_quaternions(lifted.rotations_wxyz[chosen].astype(float)),
             share / deviation**2,
             (2 * lifted.contact[chosen] - 1).clip(0, 1) if ground is None else ground.planted,

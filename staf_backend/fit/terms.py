@@ -150,14 +150,13 @@ class Planted:
     def add_heights(
         self, system: BandedSystem, posed: Posed, ground: Ground, times_s: np.ndarray
     ) -> None:
-        """Add sum w |y - height|^2 / 2: what stands, stands on the ground (Geman-McClure)."""
-        known = np.isfinite(ground.height_m)
-        if not known.any():
+        """Add sum w |y - height|^2 / 2: what stands, stands on the ground (Geman-McClure), and
+        nothing is below it."""
+        away, sure = ground.away_m(posed.markers_m[:, self.POINTS, 1])
+        if not sure.any():
             return
-        away = np.where(known, posed.markers_m[:, self.POINTS, 1] - ground.height_m, 0)
         gaps = np.gradient(times_s) if len(times_s) > 1 else np.array([1 / REFERENCE_HZ])
-        weights = np.where(known, ground.grounded, 0) / FLOOR_M**2
-        weights = weights / (1 + (away / FLOOR_OUTLIER_M) ** 2) ** 2
+        weights = sure / FLOOR_M**2 / (1 + (away / FLOOR_OUTLIER_M) ** 2) ** 2
         weights = weights * np.minimum(gaps * REFERENCE_HZ, 1.0)[:, None]
         rows = self.jacobian(posed)[:, :, 1]
         weighted = (rows * weights[..., None]).transpose(0, 2, 1)

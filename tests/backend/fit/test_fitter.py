@@ -11,7 +11,6 @@ from staf_backend.fit import terms
 from staf_backend.fit.anatomy import FIXED, limits_rad
 from staf_backend.fit.banded import BandedSystem
 from staf_backend.fit.fitter import FitSettings, Fitter
-from staf_backend.fit.ground import Ground
 from staf_backend.fit.settings import least_deviation_rad
 from staf_backend.fit.unknowns import Unknowns
 from staf_backend.geometry import camera
@@ -356,25 +355,3 @@ def test_arrays_that_do_not_belong_together_are_refused():
     rays, confidence = seen(posed)
     with pytest.raises(ValueError, match="rays must be"):
         Fitter(BODY).fit(rays[:2], confidence, times, lifted(posed.turned))
-
-
-def test_a_second_pass_stands_on_the_ground_it_is_told():
-    """Somebody who stands is seen to bob and sway; heels and toes keep the height they are told."""
-    times_s = np.arange(40) / 30
-    rotations, root = moving(times_s)
-    still = pose(rotations[:1].repeat(40, 0), root[:1].repeat(40, 0))
-    floor = still.markers_m[:, terms.Planted.POINTS, 1]
-    wrong = still.markers_m + np.array([0.0, 0.03, 0.2]) * np.sin(5 * times_s)[:, None, None]
-    rays, confidence = wrong[..., :2] / wrong[..., 2:], np.ones(wrong.shape[:2])
-    sure = np.ones((40, 4))
-    ground = Ground(sure, sure, floor, np.ones((40, len(UNKNOWNS))))
-    fitter = Fitter(BODY)
-    plain, told = (
-        fitter.fit(rays, confidence, times_s, lifted(still.turned), BETAS, what).params
-        for what in (None, ground)
-    )
-    off = lambda p: np.abs(
-        pose(p.rotations, p.root_m).markers_m[:, terms.Planted.POINTS, 1] - floor
-    ).max()
-    assert off(plain) > 0.015
-    assert off(told) < 0.5 * off(plain)
