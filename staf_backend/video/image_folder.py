@@ -9,8 +9,9 @@ import numpy as np
 
 from staf_backend.video.clock import Origin
 from staf_backend.video.error import VideoError
+from staf_backend.video.lens import Focal, focal_of_still
 from staf_backend.video.picture_file import read_picture
-from staf_backend.video.upright import Upright, focal_px
+from staf_backend.video.upright import Upright
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 """Of pictures; any other file of a folder is passed over."""
@@ -25,7 +26,7 @@ class ImageFolder:
     width_px: int
     height_px: int
     upright: Upright
-    focal_px: float | None
+    focal: Focal | None
     has_audio: bool = False
 
     @property
@@ -66,9 +67,9 @@ def open_image_folder(folder: Path, fps: float) -> ImageFolder:
     if not paths:
         advice = f"A folder must hold the frames as {', '.join(SUFFIXES)}."
         raise VideoError(f"{folder} is a folder without pictures.", advice)
-    stored, upright, focal_35mm = read_picture(paths[0])
+    stored, upright, exif = read_picture(paths[0])
     height, width = stored.shape[:2]
-    focal = None if focal_35mm is None else focal_px(focal_35mm, width, height)
+    focal = focal_of_still(exif.focal_35mm, exif.make, exif.model, width, height)
     return ImageFolder(paths, float(fps), width, height, upright, focal)
 
 

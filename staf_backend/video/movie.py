@@ -21,9 +21,10 @@ from staf_backend.video.container import Decoder, open_container, video_stream, 
 from staf_backend.video.error import VideoError
 from staf_backend.video.fit import Shape, shape_of
 from staf_backend.video.frame_clock import frame_clock
+from staf_backend.video.lens import Focal, focal_of_tags
 from staf_backend.video.packet_clock import packet_clock
 from staf_backend.video.packet_log import PacketLog
-from staf_backend.video.upright import Upright, focal_px, from_display_matrix
+from staf_backend.video.upright import Upright, from_display_matrix
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Movie:
     shape: Shape
     upright: Upright
     has_audio: bool
-    focal_px: float | None
+    focal: Focal | None
 
     @property
     def width_px(self) -> int:
@@ -212,7 +213,7 @@ def open_movie(path: Path) -> Movie:
             shape=shape,
             upright=_upright(frame),
             has_audio=len(container.streams.audio) > 0,
-            focal_px=_focal_px(container, stream, *shape.square_px),
+            focal=focal_of_tags({**container.metadata, **stream.metadata}, *shape.square_px),
         )
 
 
@@ -230,16 +231,3 @@ def _seek(container: Any, pts: int, stream: Any) -> bool:
 def _upright(frame: Any) -> Upright:
     data = frame.side_data.get("DISPLAYMATRIX")
     return Upright() if data is None else from_display_matrix(bytes(data))
-
-
-def _focal_px(container: Any, stream: Any, width: int, height: int) -> float | None:
-    """From the 35 mm equivalent that phones write into QuickTime keys."""
-    for key, value in {**container.metadata, **stream.metadata}.items():
-        name = key.lower().replace("_", "")
-        if name.endswith(("focallength.35mmequivalent", "focallengthin35mmformat")):
-            try:
-                focal_mm = float(value)
-            except ValueError:
-                continue
-            return focal_px(focal_mm, width, height) if 1 < focal_mm < 10_000 else None
-    return None

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from staf_backend.video.error import VideoError
-from staf_backend.video.exif import read_exif
+from staf_backend.video.exif import Exif, read_exif
 from staf_backend.video.size_limit import check_size
 from staf_backend.video.upright import Upright, from_exif
 
@@ -22,9 +22,8 @@ _SCAN = 0xDA
 """JPEG marker of the pixels' beginning."""
 
 
-def read_picture(path: Path) -> tuple[np.ndarray, Upright, float | None]:
-    """The picture as stored (H, W, 3) uint8 RGB, how to turn it, and its 35 mm equivalent focal
-    length.
+def read_picture(path: Path) -> tuple[np.ndarray, Upright, Exif]:
+    """The picture as stored (H, W, 3) uint8 RGB, how to turn it, and what its EXIF data say.
 
     Raises:
         VideoError: it cannot be read, or is larger than any video.
@@ -33,7 +32,7 @@ def read_picture(path: Path) -> tuple[np.ndarray, Upright, float | None]:
 
     data = _bytes(path)
     size, tiff = _header(data)
-    if size is None:
+    if size is None or _is_cut(data):
         raise _unreadable(path)
     check_size(path, *size)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -43,8 +42,8 @@ def read_picture(path: Path) -> tuple[np.ndarray, Upright, float | None]:
         raise _unreadable(path) from error
     if image is None:
         raise _unreadable(path)
-    orientation, focal_35mm = read_exif(tiff)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), from_exif(orientation), focal_35mm
+    exif = read_exif(tiff)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB), from_exif(exif.orientation), exif
 
 
 def _unreadable(path: Path) -> VideoError:
@@ -94,6 +93,20 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, memoryview]]:
         length = max(int.from_bytes(data[at + 1 : at + 3], "big"), 2)
         yield data[at], view[at + 3 : at + 1 + length]
         at += 1 + length
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether a PNG has a part that ends after the file: OpenCV takes memory for all of it."""
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        return False
+    at = 8
+    for _ in range(_MOST_PARTS):
+        if at == len(data) or data[at + 4 : at + 8] == b"IEND":
+            return False
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        if at > len(data):
+            return True
+    return False
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:

@@ -71,11 +71,3 @@ def from_exif(orientation: int) -> Upright:
         8: Upright(swap=True, flip_y=True),
     }
     return table.get(orientation, Upright())
-
-
-def focal_px(focal_35mm: float, width_px: int, height_px: int) -> float:
-    """Focal length in pixels from its 35 mm equivalent in millimetres.
-
-    The equivalent compares diagonals (CIPA DCG-001): that of a 36 x 24 mm film frame is 43.27 mm.
-    """
-    return focal_35mm * float(np.hypot(width_px, height_px) / np.hypot(36, 24))

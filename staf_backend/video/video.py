@@ -19,6 +19,7 @@ import numpy as np
 from staf_backend.video.clock import Origin
 from staf_backend.video.error import VideoError
 from staf_backend.video.image_folder import open_image_folder
+from staf_backend.video.lens import Focal
 from staf_backend.video.movie import open_movie
 from staf_backend.video.upright import Upright
 
@@ -39,7 +40,7 @@ class Source(Protocol):
     @property
     def has_audio(self) -> bool: ...
     @property
-    def focal_px(self) -> float | None: ...
+    def focal(self) -> Focal | None: ...
     @property
     def fps(self) -> float: ...
     @property
@@ -62,7 +63,7 @@ class Video:
             `frames()` has applied.
         mirrored: whether the metadata also asked for mirroring, which is applied too.
         has_audio: whether the file has a sound track.
-        focal_px: focal length in upright pixels from the metadata; None when it says nothing.
+        focal: focal length in upright pixels from the metadata; None when it says nothing.
         origin: where this clock lies on the container's, for the sound.
     """
 
@@ -74,7 +75,7 @@ class Video:
     rotation_deg: int
     mirrored: bool
     has_audio: bool
-    focal_px: float | None
+    focal: Focal | None
     origin: Origin
     _source: Source = field(repr=False, compare=False)
 
@@ -162,7 +163,7 @@ def open_video(path: str | Path, *, fps: float = 30.0) -> Video:
         rotation_deg=source.upright.clockwise_deg,
         mirrored=source.upright.mirrored,
         has_audio=source.has_audio,
-        focal_px=source.focal_px,
+        focal=source.focal,
         origin=source.origin,
         _source=source,
     )

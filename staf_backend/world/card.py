@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from staf_backend.body.body import Body
+from staf_backend.geometry.camera import FocalSource
 from staf_backend.geometry.rotations import from_quaternions
 from staf_backend.motion.contacts import ContactSpan
 from staf_backend.motion.motion import Motion
@@ -29,6 +30,15 @@ _STRIKE_M_PER_S = 3.0
 of a walk (2), slower than punches and kicks (5 to 10)."""
 _STRIKE_GAP_S = 0.2
 """Between two strikes of one limb, at least.  Chosen: the fastest punches are 0.3 s apart."""
+_FOCAL: dict[FocalSource, str] = {
+    "given": "the one given",
+    "metadata": "read from the file",
+    "phone": "that of the phone which the file names, about",
+    "lens": "that of the kind of lens named, about",
+    "walk": "assumed, and corrected by how somebody walks",
+    "assumed": "assumed",
+    "unknown": "known",
+}
 _ENDS = ("left_wrist", "right_wrist", "left_ankle", "right_ankle")
 
 
@@ -116,6 +126,8 @@ def _of_camera(motion: Motion) -> dict[str, float]:
         "camera_roll_deg": "tilt_roll_deg",
         "up_doubt_deg": "tilt_doubt_deg",
         "landmark_distance_mm": "reprojection_mm",
+        "left_hand_seen": "left_hand_seen",
+        "right_hand_seen": "right_hand_seen",
     }
     found = {new: motion.quality[old] for old, new in copied.items() if old in motion.quality}
     return numbers | found
@@ -246,9 +258,10 @@ def _of_seeing(motion: Motion, numbers: dict[str, float]) -> list[str]:
         "rotating": "The camera turns; the motion is freed of its turning.",
     }
     words += [kinds[motion.camera.motion]] if motion.camera.motion in kinds else []
-    if motion.camera.focal_assumed:
-        words.append(f"The focal length is assumed ({numbers['focal_px']:.0f} px).")
-    return words
+    known = _FOCAL[motion.camera.focal_source]
+    if motion.camera.focal_source == "unknown" and motion.camera.focal_assumed:
+        known = _FOCAL["assumed"]
+    return [*words, f"The focal length ({numbers['focal_px']:.0f} px) is {known}."]
 
 
 def contact_rows(motion: Motion) -> dict[str, list[list[float]]]:

@@ -6,6 +6,7 @@ were tried and count for nothing (issue 14).  The ground at a time is the middle
 the lowest slow feet about that time, so a jump from a wall to the ground changes it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,10 @@ _HEIGHTS_M = (-0.1, 0.3)
 """Heights are cut to these, as in what the logistic was fitted to."""
 _SURE, _LIKELY = 0.5, 0.3
 """A span is sure somewhere and likely throughout.  Chosen: the usual half, and a little less."""
+_TOLD = 0.95
+"""Probability of a contact that somebody names, at least.  Chosen."""
+_ROUNDED_S = 1e-3
+"""Times that a person names are rounded to this."""
 _EAGER = 0.5
 """Share of these that is enough where feet shall be held also in doubt.  Chosen."""
 _SHORTEST_S, _GAP_S = 0.1, 0.07
@@ -76,6 +81,24 @@ def find_contacts(movement: Movement, eager: bool = False) -> Contacts:
         return Contacts(nothing, nothing > 0)
     probability = _logistic(across, low_m - ground[:, None]) * usable
     return Contacts(probability, _hysteresis(probability, movement.rate_hz, eager))
+
+
+def told_contacts(
+    found: Contacts, stands: Sequence[tuple[int, float, float]], times_s: np.ndarray
+) -> Contacts:
+    """Contacts as somebody says they are.
+
+    Args:
+        found: of the movement.
+        stands: parts, numbers in `PARTS`, with first and last second; nothing else touches.
+        times_s: (T,) of the movement.
+    """
+    touching = np.zeros(found.touching.shape, bool)
+    for part, first_s, last_s in stands:
+        inside = (times_s >= first_s - _ROUNDED_S) & (times_s <= last_s + _ROUNDED_S)
+        touching[inside, part] = True
+    sure, unsure = found.probability.clip(min=_TOLD), found.probability.clip(max=1 - _TOLD)
+    return Contacts(np.where(touching, sure, unsure), touching)
 
 
 def speeds(points_m: np.ndarray, times_s: np.ndarray) -> np.ndarray:

@@ -12,15 +12,19 @@ import numpy as np
 from staf_backend.world.contacts import Contacts
 from staf_backend.world.movement import FEET, Movement
 
-_NEAR_M = 0.12
-"""Heights about a level that belong to it.  Chosen: depth errs by that, and stairs are higher."""
+_AGREE_M = 0.045
+"""Heights about a level that agree on it.  Measured: on level ground nine of ten footholds of drawn
+scenes are within 35 mm; those of a walk over uneven ground (CMU subject 03) spread over 200."""
+_NEAR_M = 0.08
+"""Heights about a level that belong to it, once others agree on it.  Measured: the farthest on
+level ground are 57 mm off; a kerb is higher."""
 _APART_M = 0.35
 """Between two levels.  Chosen: two steps of stairs; nearer ones are one level, badly measured."""
 _LEAST_SHARE = 0.12
 """Of the standing that a further level needs.  Chosen."""
-_AGREED_SHARE = 0.6
-"""Of the standing that the levels must hold together; else there is no floor.  Chosen: more than
-half, and stairs have a tenth on each step."""
+_AGREED_SHARE = 0.66
+"""Of the standing that must agree on the levels; else there is no floor.  Measured: 0.8 and more
+on level ground, 0.5 on uneven ground; stairs have a tenth on each step."""
 _FLOOR_SHARE = 0.2
 """Of all standing that the floor of the clip needs.  Chosen: less is a hole in it."""
 _SAME_M = 0.2
@@ -91,7 +95,7 @@ def levels_of(holds: Sequence[Foothold], known_m: Sequence[float] = ()) -> tuple
     seconds = np.array([hold.seconds for hold in holds])
     free, levels = np.ones(len(holds), bool), list[float]()
     while free.any():
-        near = np.abs(heights[:, None] - heights) < _NEAR_M
+        near = np.abs(heights[:, None] - heights) < _AGREE_M
         mass = np.where(free, near @ (seconds * free), 0)
         best = int(mass.argmax())
         chosen = near[best] & free
@@ -103,7 +107,7 @@ def levels_of(holds: Sequence[Foothold], known_m: Sequence[float] = ()) -> tuple
         free &= np.abs(heights - levels[-1]) > _APART_M
     held = np.zeros(len(holds), bool)
     for level in levels:
-        held |= np.abs(heights - level) < _NEAR_M
+        held |= np.abs(heights - level) < _AGREE_M
     return tuple(levels) if seconds[held].sum() >= _AGREED_SHARE * seconds.sum() else ()
 
 
@@ -133,7 +137,8 @@ def _shared(level_m: float, shared: list[float]) -> float:
 
 
 def main_level_m(people: Sequence[Sequence[Foothold]], floors: Sequence[Floors]) -> float | None:
-    """The floor of the clip: the lowest shared level with a fair share of all standing."""
+    """The floor of the clip: the lowest shared level with a fair share of all standing; on uneven
+    ground the middle height of all that stands, and none where nothing does."""
     seconds: dict[float, float] = {}
     for holds, own in zip(people, floors, strict=True):
         for hold in holds:
@@ -142,7 +147,11 @@ def main_level_m(people: Sequence[Sequence[Foothold]], floors: Sequence[Floors])
                 at = own.shared_m[level]
                 seconds[at] = seconds.get(at, 0.0) + hold.seconds
     total = sum(seconds.values())
-    return min((at for at, s in seconds.items() if s >= _FLOOR_SHARE * total), default=None)
+    lowest = min((at for at, s in seconds.items() if s >= _FLOOR_SHARE * total), default=None)
+    every = [hold for holds in people for hold in holds]
+    if lowest is None and every:
+        return _middle(*np.array([(hold.height_m, hold.seconds) for hold in every]).T)
+    return lowest
 
 
 def _standing_s(holds: Sequence[Foothold]) -> float:

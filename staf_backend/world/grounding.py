@@ -14,24 +14,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from staf_backend.assets import asset_path
 from staf_backend.body.params import SmplParams
 from staf_backend.estimators.estimate import Estimate, Evidence
 from staf_backend.fit.fitter import Fitter
 from staf_backend.fit.ground import Ground, looseness
 from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.landmarks.lift import Lifter
 from staf_backend.motion.motion import Motion
-from staf_backend.runtime.onnx_session import open_network
 from staf_backend.world import layers, view
-from staf_backend.world.contacts import Contacts, find_contacts
-from staf_backend.world.feet import foot_places, held
+from staf_backend.world.contacts import Contacts, find_contacts, told_contacts
+from staf_backend.world.feet import foot_places, ground_under, held
 from staf_backend.world.floors import Floors, Foothold, footholds, main_level_m, shared_floors
 from staf_backend.world.gravity import Gravity, LiftedUp, find_up
 from staf_backend.world.lock import locked
 from staf_backend.world.movement import FEET, Movement, movement_of
 from staf_backend.world.seen import feet_seen
 from staf_backend.world.settings import WorldSettings
+from staf_backend.world.toes import bent
 
 if TYPE_CHECKING:
     from staf_backend.body.body import Body
@@ -40,9 +38,10 @@ if TYPE_CHECKING:
     from staf_backend.reporting import Report
 
 _log = logging.getLogger(__name__)
-_WORSE, _WORSE_MM = 1.3, 4.0
-"""A grounded motion whose landmarks are farther by this share and by this is refused.  Chosen:
-holding feet moves landmarks by 1 to 3 mm; what costs more is a wrong floor."""
+_WORSE, _WORSE_MM, _NEAR_MM = 1.3, 4.0, 12.0
+"""A grounded motion whose landmarks are farther by this share and by this is refused, and farther
+than the last.  Chosen: holding feet moves landmarks by 1 to 3 mm; what costs more is a wrong floor.
+The balance clip's ungrounded landmarks are 11 mm away."""
 _LEAST_STANDING_S = 0.3
 """From which there is a floor.  Chosen: one step of a walk has more."""
 
@@ -103,9 +102,10 @@ def stand(
     people = [_person(estimate, shot) for estimate in estimates]
     fitter = Fitter(body, settings.fit)
     report("ground", 0, len(people), "finding the floor")
-    level = _level(people, body, fitter, world, settings)
+    level = _level(people, body, fitter, world)
     movements = [person.movement(body) for person in people]
     found = [find_contacts(m, world.feet == "always") for m in movements]
+    found = [_told_contacts(*pair, shot) for pair in zip(people, found, strict=True)]
     holds = [_holds(m, contacts) for m, contacts in zip(movements, found, strict=True)]
     floors = shared_floors(holds)
     floor_m = main_level_m(holds, floors)
@@ -129,6 +129,14 @@ class _Standing:
     floors: Floors
 
 
+def _told_contacts(person: _Person, found: Contacts, shot: "Shot") -> Contacts:
+    """What the user says of when feet stand; else what was found."""
+    track = person.estimate.track
+    if track.person not in shot.stands:
+        return found
+    return told_contacts(found, shot.stands[track.person], track.times_s)
+
+
 def _holds(movement: Movement, contacts: Contacts) -> list[Foothold]:
     """Where feet stood; nothing where they hardly did."""
     seconds = contacts.feet.any(1).sum() / movement.rate_hz
@@ -146,14 +154,13 @@ def _level(
     body: "Body",
     fitter: Fitter,
     world: WorldSettings,
-    settings: "EstimatorSettings",
 ) -> _Level:
     """Find up, and bring all people into the level view."""
     if world.level == "off":
         return _Level(np.eye(3), None)
     if world.tilt_deg is not None:
         turn = view.level_turn(up_of_tilt(*world.tilt_deg))
-        _see_again(people, turn, fitter, settings)
+        _see_again(people, turn, fitter)
         return _Level(turn, None)
     first = _up(people, body)
     if first is None or first.standing_s == 0:
@@ -161,7 +168,7 @@ def _level(
     if first.is_level:
         return _Level(np.eye(3), dataclasses.replace(first, up=np.array([0.0, 1.0, 0.0])))
     turn = view.level_turn(first.up)
-    _see_again(people, turn, fitter, settings)
+    _see_again(people, turn, fitter)
     second = _up(people, body)
     if second is None or second.standing_s == 0:
         return _Level(turn, first)
@@ -185,20 +192,15 @@ def up_of_tilt(pitch_deg: float, roll_deg: float) -> np.ndarray:
     return TO_Y_UP @ [-np.sin(roll) * across, -np.cos(roll) * across, -np.sin(pitch)]
 
 
-def _see_again(
-    people: list[_Person], turn: np.ndarray, fitter: Fitter, settings: "EstimatorSettings"
-) -> None:
+def _see_again(people: list[_Person], turn: np.ndarray, fitter: Fitter) -> None:
     """Everybody as a camera turned by (3, 3) sees them: lifted and fitted again where possible."""
-    lifter = None
     betas: dict[int, np.ndarray] = {}
     for person in people:
         if person.evidence is None:
             person.params = view.turned_params(person.params, turn)
             continue
         track = person.estimate.track
-        if lifter is None:
-            lifter = Lifter(open_network(asset_path("lift.onnx"), threads=settings.threads))
-        person.evidence = view.lifted_again(person.evidence, turn, track.times_s, lifter)
+        person.evidence = view.lifted_again(person.evidence, turn, track.times_s)
         person.params, _ = view.fitted_again(
             person.estimate, person.evidence, fitter, betas.get(track.person)
         )
@@ -247,13 +249,14 @@ def _grounded(
         params, distance_mm = view.fitted_again(
             person.estimate, person.evidence, fitter, movement.betas, ground
         )
-        limit = max(_WORSE * person.distance_mm, person.distance_mm + _WORSE_MM)
+        limit = max(_WORSE * person.distance_mm, person.distance_mm + _WORSE_MM, _NEAR_MM)
         if distance_mm > limit and world.feet != "always":
             return None
         movement = movement_of(params, movement.times_s, movement.body, movement.feet_seen)
     if world.feet == "never":
         return movement
-    return held(movement, contacts, own.floors.reached, world.feet == "ground-only")
+    still = held(movement, contacts, own.floors.reached, world.feet == "ground-only")
+    return bent(still, contacts)
 
 
 def _ground(
@@ -262,13 +265,22 @@ def _ground(
     contacts, movement = own.contacts, own.movement
     sure = np.where(contacts.feet, contacts.probability[:, : len(FEET)].clip(0.5), 0.0)
     heights = _heights(places, movement, own.floors)
+    ground = ground_under(movement, contacts, own.floors)[:, None]
     none = np.zeros_like(sure)
+    never = world.feet == "never"
     assert person.evidence is not None
     return Ground(
         sure if world.feet in ("auto", "always") else none,
-        none if world.feet == "never" else sure,
+        none if never else sure,
         -heights,
-        looseness(person.evidence.rays, -movement.root_m[:, 2], movement.times_s, fitter.unknowns),
+        np.full_like(sure, np.nan) if never else -(ground + movement.rest_heights_m[: len(FEET)]),
+        looseness(
+            person.evidence.rays,
+            person.evidence.visibility,
+            -movement.root_m[:, 2],
+            movement.times_s,
+            fitter.unknowns,
+        ),
     )
 
 

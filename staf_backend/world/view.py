@@ -11,7 +11,6 @@ from staf_backend.fit.ground import Ground
 from staf_backend.fit.terms import NEAREST_M
 from staf_backend.geometry.camera import TO_Y_UP
 from staf_backend.geometry.rotations import from_quaternions, to_quaternions
-from staf_backend.landmarks.lift import Lifter
 from staf_backend.landmarks.lifted import Lifted, LiftError
 from staf_backend.world.gravity import to_level
 
@@ -26,22 +25,21 @@ def turned_params(params: SmplParams, turn: np.ndarray) -> SmplParams:
     return SmplParams(rotations, params.root_m @ turn.T, params.betas)
 
 
-def lifted_again(
-    evidence: Evidence, turn: np.ndarray, times_s: np.ndarray, lifter: Lifter
-) -> Evidence:
+def lifted_again(evidence: Evidence, turn: np.ndarray, times_s: np.ndarray) -> Evidence:
     """What a camera turned by (3, 3) would have seen, and what the lifter makes of that."""
     rays, world_m = _turned_rays(evidence.rays, turn), evidence.world_m @ turn.T.astype(np.float32)
     try:
-        lifted = lifter.lift(rays, world_m, evidence.visibility, times_s)
+        lifted = evidence.lifter.lift(rays, world_m, evidence.visibility, times_s)
     except LiftError:  # everything lies behind the turned camera
         return turned_evidence(evidence, turn)
-    return Evidence(rays, world_m, evidence.visibility, lifted)
+    return dataclasses.replace(evidence, rays=rays, world_m=world_m, lifted=lifted)
 
 
 def turned_evidence(evidence: Evidence, turn: np.ndarray) -> Evidence:
     """The same, without asking the lifter again: its answer is turned."""
     rays, world_m = _turned_rays(evidence.rays, turn), evidence.world_m @ turn.T.astype(np.float32)
-    return Evidence(rays, world_m, evidence.visibility, _turned_lifted(evidence.lifted, turn))
+    lifted = _turned_lifted(evidence.lifted, turn)
+    return dataclasses.replace(evidence, rays=rays, world_m=world_m, lifted=lifted)
 
 
 def fitted_again(

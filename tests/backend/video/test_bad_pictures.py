@@ -75,3 +75,15 @@ def test_a_picture_without_a_size_is_refused(tmp_path: Path, suffix: str, cut: i
     (tmp_path / f"1{suffix}").write_bytes(_encoded(suffix)[:cut])
     with pytest.raises(VideoError, match="no readable picture"):
         open_video(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [b"IDAT", b"tEXt"])
+def test_a_part_longer_than_its_file_costs_nothing(tmp_path: Path, kind: bytes):
+    """OpenCV 5 takes memory, and seconds, for as much as a part of a PNG says that it has."""
+    data = _encoded(".png")
+    part = struct.pack(">I", 0xF000_0000) + kind + bytes(200)
+    (tmp_path / "1.png").write_bytes(data[:33] + part)
+    began = time.process_time()
+    with pytest.raises(VideoError, match="no readable picture"):
+        open_video(tmp_path)
+    assert time.process_time() - began < 1

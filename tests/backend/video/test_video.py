@@ -196,9 +196,11 @@ def test_sound_and_focal_length_are_reported(tmp_path):
     )
     video = open_video(path)
     assert video.has_audio
-    assert video.focal_px == pytest.approx(26 / 43.2666 * 160, rel=1e-4)
+    assert video.focal is not None
+    assert video.focal.px == pytest.approx(26 / 43.2666 * 160, rel=1e-4)
+    assert video.focal.source == "metadata"
     assert len(list(video.frames())) == 30
-    assert open_video(write_clip(tmp_path / "plain.mp4")).focal_px is None
+    assert open_video(write_clip(tmp_path / "plain.mp4")).focal is None
 
 
 def test_seeking_decodes_nothing_before_the_key_frame(tmp_path, monkeypatch):
@@ -348,7 +350,8 @@ def test_exif_turns_pictures_as_opencv_does(tmp_path, order, orientation, suffix
     reference = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert reference is not None
     np.testing.assert_array_equal(image, reference[..., ::-1])
-    assert video.focal_px == pytest.approx(28 / 43.2666 * 160, rel=1e-4)
+    assert video.focal is not None
+    assert video.focal.px == pytest.approx(28 / 43.2666 * 160, rel=1e-4)
 
 
 def test_a_folder_with_a_stranger_among_its_pictures_is_refused(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from staf_backend.body.body import load_body
+from staf_backend.geometry.camera import FocalSource
 from staf_backend.geometry.skeleton import SMPL
 from staf_backend.motion.contacts import ContactSpan
 from staf_backend.motion.motion import Motion
@@ -55,6 +56,26 @@ def test_a_foot_below_the_floor_is_told():
     card = quality_card(standing(np.zeros(40), sink_m=0.05), BODY)
     assert card.numbers["penetration_mm"] == pytest.approx(50 + level, abs=8)
     assert any("below its floor" in word for word in card.words)
+
+
+@pytest.mark.parametrize(
+    ("source", "assumed", "words"),
+    [
+        ("given", False, "is the one given."),
+        ("metadata", False, "is read from the file."),
+        ("phone", False, "is that of the phone which the file names, about."),
+        ("lens", False, "is that of the kind of lens named, about."),
+        ("walk", True, "is assumed, and corrected by how somebody walks."),
+        ("assumed", True, "is assumed."),
+        ("unknown", True, "is assumed."),
+        ("unknown", False, "is known."),
+    ],
+)
+def test_the_card_says_how_the_lens_is_known(source: FocalSource, assumed: bool, words: str):
+    motion = sample_motion()
+    camera = dataclasses.replace(motion.camera, focal_assumed=assumed, focal_source=source)
+    card = quality_card(dataclasses.replace(motion, camera=camera), BODY)
+    assert card.words[-1] == f"The focal length ({camera.focal_px:.0f} px) {words}"
 
 
 def test_the_card_travels_as_json_and_keeps_what_was_said():

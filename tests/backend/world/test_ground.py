@@ -8,7 +8,7 @@ import pytest
 from staf_backend.geometry.rotations import from_axis_angle
 from staf_backend.world.contacts import Contacts, find_contacts
 from staf_backend.world.floors import Foothold, footholds, levels_of, main_level_m, shared_floors
-from staf_backend.world.gravity import UP, LiftedUp, find_up, to_level
+from staf_backend.world.gravity import UP, Gravity, LiftedUp, find_up, to_level
 from staf_backend.world.movement import Movement
 from tests.support.walker import FLOOR_M, walker
 
@@ -139,3 +139,29 @@ def test_contacts_name_their_spans():
     touching = np.zeros((10, 9), bool)
     touching[2:5, 1] = touching[7:9, 1] = True
     assert Contacts(touching * 1.0, touching).spans(1) == [(2, 5), (7, 9)]
+
+
+def test_steps_below_a_kerb_are_no_floor():
+    """Uneven ground, as of CMU's subject 03: nobody is pulled to the middle of it."""
+    heights = [-0.16, -0.09, -0.08, -0.02, 0.0, 0.04, 0.06, 0.10, 0.13, 0.15]
+    assert levels_of([hold(height) for height in heights]) == ()
+
+
+def test_a_foothold_on_a_kerb_stays_on_it():
+    own = levels_of([hold(0.01 * k) for k in range(-3, 4)] + [hold(0.12)])
+    (floors,) = shared_floors([[hold(0.01 * k) for k in range(-3, 4)] + [hold(0.12)]])
+    assert own == pytest.approx((0.0,), abs=0.011)
+    assert floors.level_at(0.05) is not None
+    assert floors.level_at(0.12) is None
+
+
+def test_uneven_ground_lies_at_its_middle_height():
+    holds = [hold(height) for height in (-1.8, -1.65, -1.5, -1.35, -1.2)]
+    assert main_level_m([holds], shared_floors([holds])) == pytest.approx(-1.5)
+    assert main_level_m([[]], shared_floors([[]])) is None
+
+
+@pytest.mark.parametrize(("pitch_deg", "level"), [(2.0, True), (5.0, False), (-5.0, True)])
+def test_a_camera_that_looks_down_a_little_is_levelled(pitch_deg: float, level: bool):
+    up = np.array([0.0, np.cos(np.radians(pitch_deg)), np.sin(np.radians(pitch_deg))])
+    assert Gravity(up, 3.0, 2.0, against_level=1.3).is_level is level

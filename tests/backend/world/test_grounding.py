@@ -16,6 +16,7 @@ from staf_backend.estimators.to_motion import to_motion
 from staf_backend.geometry.camera import TO_Y_UP, Camera
 from staf_backend.geometry.rotations import from_axis_angle
 from staf_backend.geometry.skeleton import SMPL
+from staf_backend.motion.contacts import PARTS
 from staf_backend.motion.motion import Motion, joints_m
 from staf_backend.people.track import Track
 from staf_backend.world.grounding import NO_FEET, stand, up_of_tilt
@@ -160,3 +161,20 @@ def test_somebody_in_the_air_throughout_stays_there():
 def test_choices_that_mean_nothing_are_refused(choices: dict[str, object]):
     with pytest.raises(SettingsError):
         WorldSettings(**choices)  # type: ignore[arg-type]
+
+
+def test_contacts_that_a_user_edits_are_held_and_no_others():
+    movement, _ = walker()
+    seen = estimate(movement)
+    (found,) = grounded(seen)
+    span = next(s for s in found.contacts if s.part == "left_toe" and s.end_s - s.start_s > 0.3)
+    told = {1: [(PARTS.index("left_toe"), span.start_s, span.end_s + 0.2)]}
+    edited = dataclasses.replace(shot(), stands=told)
+    (motion,) = stand([seen], edited, BODY, EstimatorSettings(), WorldSettings(), lambda *_: None)
+    (kept,) = motion.contacts
+    assert (kept.part, kept.start_s) == ("left_toe", span.start_s)
+    assert kept.end_s == pytest.approx(span.end_s + 0.2, abs=0.02)
+    toe = SMPL.index("left_foot")
+    rows = (motion.times_s >= kept.start_s) & (motion.times_s <= kept.end_s)
+    slid = [np.ptp(joints_m(m)[rows, toe][:, [0, 2]], axis=0).max() for m in (motion, found)]
+    assert slid[0] < 0.6 * slid[1], "held for as long as the user says"

@@ -1,0 +1,192 @@
+"""The contacts file: when each part of a body stands, for an animator to correct.
+
+    motions ──write_contacts──► clip.contacts.json ──a person edits──► read_contacts ──► grounding
+
+One line a span.  See docs/formats.md for the words.
+"""
+
+import itertools
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from staf_backend import StafError
+from staf_backend.files.atomic import replace_atomically
+from staf_backend.files.limits import shown
+from staf_backend.files.strict_json import read_json_text
+from staf_backend.motion.contacts import PARTS
+from staf_backend.motion.motion import Motion
+from staf_backend.people.json_lines import line_of, repeated_key
+from staf_backend.people.json_place import Place
+from staf_backend.people.track import Track
+from staf_backend.people.tracks_error import WrongAtError
+
+FORMAT, VERSION = "staf-contacts", 1
+_ADVICE = "Correct that line, or write the file anew with: staf contacts"
+_LARGEST_BYTES = 50_000_000
+"""Of a file.  Chosen: ten people's steps for ten hours."""
+_ROUNDED_S = 1e-3
+"""Times in the file are rounded to this; so much may a span reach beyond a clip."""
+
+
+class ContactsError(StafError):
+    """A contacts file that cannot be used or made."""
+
+    kind = "contacts"
+    exit_code = 8
+
+
+class Stand(NamedTuple):
+    """A part of the body, number in `PARTS`, stands from start_s to end_s, both included."""
+
+    part: int
+    start_s: float
+    end_s: float
+
+
+def write_contacts(path: Path, motions: Sequence[Motion]) -> None:
+    """Write the contacts of the motions of one clip.
+
+    Args:
+        path: of the file.
+        motions: grounded.
+
+    Raises:
+        ContactsError: they are of several clips, or one was never grounded.
+        OutputError: the file cannot be written.
+    """
+    if len({motion.source for motion in motions}) > 1:
+        raise ContactsError("These motions are of several clips.", "Give those of one clip.")
+    for motion in motions:
+        if motion.contact_probability is None:
+            advice = "Convert its clip without --level off --grounding 0."
+            raise ContactsError(f"The motion {motion.name!r} has no contacts.", advice)
+    with replace_atomically(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(_lines(motions))
+
+
+def read_contacts(path: Path, clip: str, tracks: Sequence[Track]) -> dict[int, tuple[Stand, ...]]:
+    """When which part stands, by person.
+
+    Args:
+        path: of the file.
+        clip: the footage's file name.
+        tracks: of everybody in it.
+
+    Raises:
+        ContactsError: the file cannot be read, is of another clip, or something in it is wrong; the
+            message names the line.
+    """
+    text = _text(path)
+    try:
+        return dict(_people(Place(_values(text, path)), clip, tracks))
+    except WrongAtError as error:
+        where = f"{path}, line {line_of(text, error.path)}"
+        reason = "".join(letter if letter.isprintable() else "?" for letter in str(error))
+        raise ContactsError(f"{where}: {reason}.", _ADVICE) from None
+
+
+def _lines(motions: Sequence[Motion]) -> Iterator[str]:
+    """The file: what an editor should see, a span a line."""
+    name = json.dumps(motions[0].source)
+    head = f'"format": "{FORMAT}", "version": {VERSION}, "clip": {name}'
+    yield f'{{\n {head},\n "people": [\n'
+    numbers = sorted({motion.person for motion in motions})
+    for person in numbers:
+        spans = [span for m in motions if m.person == person for span in m.contacts]
+        spans.sort(key=lambda span: (PARTS.index(span.part), span.start_s))
+        yield f'  {{"person": {person}, "contacts": [\n'
+        for span in spans:
+            times = f'"start_s": {span.start_s:.3f}, "end_s": {span.end_s:.3f}'
+            comma = "" if span is spans[-1] else ","
+            yield f'   {{"part": "{span.part}", {times}}}{comma}\n'
+        yield "  ]}\n" if person == numbers[-1] else "  ]},\n"
+    yield " ]\n}\n"
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise ContactsError(f"{path} is too large for a contacts file.", _ADVICE)
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ContactsError(f"{path} cannot be read: {reason}.", "Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise ContactsError(f"{path} is no text in UTF-8.", _ADVICE) from error
+
+
+def _values(text: str, path: Path) -> Any:
+    try:
+        values = read_json_text(text)
+    except json.JSONDecodeError as error:
+        message = f"{path}, line {error.lineno}: this is no JSON: {error.msg}."
+        raise ContactsError(message, _ADVICE) from error
+    except ValueError as error:
+        raise ContactsError(f"{path} is no strict JSON: {error}.", _ADVICE) from error
+    twice = repeated_key(text)
+    if twice:
+        message = f'{path}, line {twice[1]}: "{shown(twice[0])}" stands twice in one object.'
+        raise ContactsError(message, _ADVICE)
+    return values
+
+
+def _people(
+    file: Place, clip: str, tracks: Sequence[Track]
+) -> Iterator[tuple[int, tuple[Stand, ...]]]:
+    """Everything checked in the order in which it stands."""
+    file.only("format", "version", "clip", "people")
+    if file.at("format").value != FORMAT:
+        file.at("format").wrong(f'"format" must be "{FORMAT}": this is no contacts file')
+    if file.at("version").whole(1) > VERSION:
+        file.at("version").wrong("the file was written by a newer version of STAF")
+    if file.at("clip").text() != clip:
+        said = shown(file.at("clip").text())
+        file.at("clip").wrong(f"these are the contacts of another clip, {said}, not of {clip}")
+    known: set[int] = set()
+    for one in file.at("people").items():
+        one.only("person", "contacts")
+        person = one.at("person").whole(1)
+        parts = [(t.times_s[0], t.times_s[-1]) for t in tracks if t.person == person]
+        if person in known or not parts:
+            twice = "stands here twice" if person in known else "is not in this clip"
+            one.at("person").wrong(f"person {person} {twice}")
+        known.add(person)
+        yield person, _stands(one.at("contacts"), parts)
+
+
+def _stands(listed: Place, parts: Sequence[tuple[float, float]]) -> tuple[Stand, ...]:
+    """Spans of one person, who is seen from when to when."""
+    places = [(_stand(one, parts), one) for one in listed.items()]
+    places.sort(key=lambda pair: pair[0])
+    for (before, _), (after, place) in itertools.pairwise(places):
+        if before.part == after.part and after.start_s <= before.end_s:
+            name = PARTS[after.part]
+            place.wrong(
+                f"{name} from {after.start_s:g} to {after.end_s:g} s overlaps with its contact "
+                f"from {before.start_s:g} to {before.end_s:g} s"
+            )
+    return tuple(stand for stand, _ in places)
+
+
+def _stand(one: Place, parts: Sequence[tuple[float, float]]) -> Stand:
+    one.only("part", "start_s", "end_s")
+    part = one.at("part").text()
+    if part not in PARTS:
+        one.at("part").wrong(f'"part" must be one of {", ".join(PARTS)}, not {shown(part)}')
+    start, end = (_seconds(one.at(word)) for word in ("start_s", "end_s"))
+    if start > end:
+        one.at("end_s").wrong(f'"end_s" must not lie before "start_s", {start:g}')
+    if not any(a - _ROUNDED_S <= start and end <= b + _ROUNDED_S for a, b in parts):
+        seen = " and ".join(f"{a:.3f} to {b:.3f} s" for a, b in parts)
+        one.wrong(f"{part} from {start:g} to {end:g} s reaches beyond what is seen, {seen}")
+    return Stand(PARTS.index(part), start, end)
+
+
+def _seconds(place: Place) -> float:
+    value = place.value
+    if type(value) not in (int, float) or not math.isfinite(value):
+        place.wrong(f"{place.name} must be a number of seconds, not {value!r:.40}")
+    return float(value)
