@@ -7,7 +7,7 @@ from typing import Literal
 
 from staf_backend.assets import AssetError
 from staf_backend.body.body import Body, BodyError, known_bodies, load_body
-from staf_backend.estimators.settings import EstimatorSettings
+from staf_backend.estimators.settings import EstimatorSettings, SettingsError
 from staf_backend.runtime import onnx_session
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.in_use import default_weights, preferred_weights
@@ -39,36 +39,62 @@ def chosen_estimator(settings: EstimatorSettings) -> Installed:
 
 
 def check_device(settings: EstimatorSettings, estimator: Installed) -> None:
-    """Refuses a device that is not here, before a video is read.
+    """Refuses a device that is not here, or a precision that it has not, before a video is read.
 
     Raises:
         AssetError: ONNX Runtime cannot start on it.
-        DeviceError: PyTorch has no such device.
+        DeviceError: PyTorch has no such device, or it does not compute in the precision.
+        SettingsError: the estimator has no such precision.
     """
-    if estimator == "staf":
-        from staf_backend.runtime.torch_device import choose_device
-
-        choose_device(settings.device)
+    used_precision(settings, estimator)
     device = detection_device(settings, estimator)
     if device != "auto":
         onnx_session.started_device(device)
 
 
-def chosen_body(settings: EstimatorSettings, estimator: Installed) -> Body:
-    """The body to animate.
+def used_precision(settings: EstimatorSettings, estimator: Installed) -> str:
+    """What the estimator's large layers compute in, in the user's words.
 
     Raises:
-        BodyError: no such body, or one that the weights' betas mean nothing to.
+        DeviceError: PyTorch has no such device, or it does not compute in the precision.
+        SettingsError: the estimator has no such precision.
+    """
+    if estimator == "staf":
+        from staf_backend.runtime.torch_device import choose_device, choose_precision, user_word
+
+        device = choose_device(settings.device)
+        return user_word(choose_precision(settings.precision, device))
+    if settings.precision not in ("auto", "float32"):
+        reason = f"The landmark estimator does not compute in {settings.precision}."
+        raise SettingsError(reason, "Leave --precision out, or use --estimator staf.")
+    return "float32"
+
+
+def chosen_body(
+    settings: EstimatorSettings, estimator: Installed, *, fingers: bool = False
+) -> Body:
+    """The body to animate.
+
+    Args:
+        settings: name it.
+        estimator: that runs.
+        fingers: with 52 joints instead of 24.
+
+    Raises:
+        BodyError: no such body, one that the weights' betas mean nothing to, or one without the
+            fingers that are asked for.
         WeightsError: STAF's weights are missing.
     """
     if estimator == "landmarks":
-        return load_body("open-neutral" if settings.body == "auto" else settings.body)
+        name = "open-neutral" if settings.body == "auto" else settings.body
+        return load_body(name, fingers=fingers)
     from staf_backend.estimators.staf import own_body
 
     own = own_body(default_weights())
     if settings.body == "auto" and own is None:
         raise BodyError("These STAF weights came without a body.", "Name one with --body.")
-    body = load_body(own if settings.body == "auto" and own is not None else settings.body)
+    name = own if settings.body == "auto" and own is not None else settings.body
+    body = load_body(name, fingers=fingers)
     foreign = body.kind != "smpl" if isinstance(own, Path) else own not in (None, body.name)
     if foreign:
         suited = "an SMPL body" if isinstance(own, Path) else own

@@ -9,6 +9,7 @@ from staf_backend.body.params import SmplParams
 from staf_backend.people.track import Track
 
 if TYPE_CHECKING:
+    from staf_backend.landmarks.lift import Lifter
     from staf_backend.landmarks.lifted import Lifted
 
 
@@ -24,12 +25,14 @@ class Evidence:
         world_m: (T, 27, 3) the landmark network's own guess in space; NaN where missing.
         visibility: (T, 27) 0..1, 0 for a frame that was filled in.
         lifted: what the lifter made of them.
+        lifter: that lifted them, to be asked again.
     """
 
     rays: np.ndarray
     world_m: np.ndarray
     visibility: np.ndarray
     lifted: "Lifted"
+    lifter: "Lifter"
 
 
 @dataclass(frozen=True)

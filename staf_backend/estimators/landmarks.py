@@ -59,7 +59,10 @@ def estimate_by_landmarks(
     session = open_network(path, device=settings.device, threads=threads)
     network = LandmarkNetwork(session, mirrored=settings.preset == "best")
     told = lambda done, all_: report("landmarks", done, all_, "reading poses")
-    found = dict(enumerate(landmarks_of(shot.video, tracks, network, told, shot.watch.see)))
+    chosen = {track.person for track in tracks}
+    others = [track for track in shot.people if track.person not in chosen]
+    see = shot.watch.see
+    found = dict(enumerate(landmarks_of(shot.video, tracks, network, told, see, others)))
     del session, network  # their memory is needed no more
     lifter = Lifter(open_network(asset_path("lift.onnx"), threads=threads))
     betas: dict[int, np.ndarray] = {}
@@ -98,7 +101,7 @@ def _seen(shot: "Shot", track: "Track", landmarks: Landmarks, lifter: Lifter) ->
     keypoints = _keypoints(landmarks, track)
     del landmarks, points
     lifted = lifter.lift(rays, world_m, visibility, track.times_s)
-    evidence = Evidence(rays, world_m, visibility, lifted)
+    evidence = Evidence(rays, world_m, visibility, lifted, lifter)
     return _Seen(evidence, keypoints, int(swapped.any(1).sum()))
 
 

@@ -3,8 +3,20 @@
 from dataclasses import dataclass, field
 
 from staf_backend import StafError
-from staf_backend.choices import ESTIMATORS, PRESETS, Estimator, Preset
+from staf_backend.choices import (
+    ESTIMATORS,
+    HANDS,
+    PRECISIONS,
+    PRESETS,
+    Estimator,
+    Hands,
+    Precision,
+    Preset,
+)
 from staf_backend.fit.settings import FitSettings
+
+MOST_THREADS = 1024
+"""Chosen: no machine has more cores; a hundred thousand threads stop one."""
 
 
 class SettingsError(StafError):
@@ -24,6 +36,8 @@ class EstimatorSettings:
         body: a body's name; "auto" is the open neutral one, or the one of the STAF weights.
         device: for the networks, see `onnx_session.open_network`.
         threads: for the networks; None is all cores.
+        precision: of STAF's large layers; the landmark estimator has float32 alone.
+        hands: "auto" reads fingers where a hand is near and clear.
         fit: what the landmark estimator's fit trusts.
 
     Raises:
@@ -35,13 +49,17 @@ class EstimatorSettings:
     body: str = "auto"
     device: str = "auto"
     threads: int | None = None
+    precision: Precision = "auto"
+    hands: Hands = "off"
     fit: FitSettings = field(default_factory=FitSettings)
 
     def __post_init__(self) -> None:
         self._require_one_of("estimator", ESTIMATORS)
         self._require_one_of("preset", PRESETS)
-        if self.threads is not None and self.threads < 1:
-            raise SettingsError("threads must be 1 or more.")
+        self._require_one_of("precision", PRECISIONS)
+        self._require_one_of("hands", HANDS)
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise SettingsError(f"threads must be from 1 to {MOST_THREADS}, not {self.threads}.")
 
     def _require_one_of(self, name: str, known: tuple[str, ...]) -> None:
         if getattr(self, name) not in known:

@@ -1,11 +1,15 @@
 """One take of footage and the camera that filmed it: what every stage looks at."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
+from staf_backend.choices import Lens
 from staf_backend.geometry.camera import Camera, CameraMotion, assumed_focal_px
+from staf_backend.people.track import Track
+from staf_backend.video.lens import Focal, focal_of_lens
 from staf_backend.video.video import Video
 
 
@@ -47,33 +51,55 @@ class Shot:
         span: its frames' numbers.
         camera: that filmed it.
         watch: shown every frame that an estimator looks at, and asked about the camera afterwards.
+        people: everybody who is in it, also whom nobody wants animated: they may hide others.
+        stands: when which part of the body stands, where the user says so: by person, numbers in
+            `motion.contacts.PARTS` with first and last second.
     """
 
     video: Video
     span: range
     camera: Camera
     watch: CameraWatch = field(default_factory=StillCamera)
+    people: Sequence[Track] = ()
+    stands: Mapping[int, Sequence[tuple[int, float, float]]] = field(default_factory=dict)
 
 
 def open_shot(
-    video: Video, start_s: float | None, end_s: float | None, focal_px: float | None
+    video: Video,
+    start_s: float | None,
+    end_s: float | None,
+    focal_px: float | None = None,
+    lens: Lens | None = None,
 ) -> Shot:
     """A shot of a video.
 
     Args:
         video: the footage.
         start_s, end_s: part of the clip; None is its own start and end.
-        focal_px: where the user knows it; None takes the metadata's, else the diagonal.
+        focal_px: where the user knows it.
+        lens: the kind, where the user knows that; both None take what the file says, else what is
+            usual (`camera.assumed_focal_px`).
 
     Raises:
         VideoError: nothing of the video lies in that part.
     """
-    known_focal_px = focal_px or video.focal_px
+    focal = _focal(video, focal_px, lens)
     camera = Camera(
-        focal_px=known_focal_px or assumed_focal_px(video.width_px, video.height_px),
+        focal_px=focal.px,
         width_px=video.width_px,
         height_px=video.height_px,
-        focal_assumed=known_focal_px is None,
+        focal_assumed=focal.source == "assumed",
+        focal_source=focal.source,
         rotation_deg=video.rotation_deg,
     )
     return Shot(video, video.span(start_s, end_s), camera)
+
+
+def _focal(video: Video, focal_px: float | None, lens: Lens | None) -> Focal:
+    """The user knows best, then the file, then the phone it names."""
+    size = video.width_px, video.height_px
+    if focal_px is not None:
+        return Focal(focal_px, "given")
+    if lens is not None:
+        return Focal(focal_of_lens(lens, *size), "lens")
+    return video.focal or Focal(assumed_focal_px(*size), "assumed")

@@ -17,21 +17,15 @@ import torch
 from staf_backend.body.params import SmplParams
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.estimators.placement import NetworkTrack, to_smpl_params
+from staf_backend.estimators.staf_ready import ready_network
 from staf_backend.estimators.turned_back import params_turned_back
 from staf_backend.geometry.skeleton import SMPL, forward_kinematics
 from staf_backend.people.smooth import smooth
 from staf_backend.staf.crop import cut, squares_around
-from staf_backend.staf.streaming.stream import (
-    Arrival,
-    Recovered,
-    StafStream,
-    StreamConfig,
-    TrackStream,
-)
+from staf_backend.staf.streaming.stream import Arrival, Recovered, StafStream, TrackStream
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.in_use import default_weights
 from staf_backend.weights.info import BODY_FILE, WeightsInfo, read_info, set_folder
-from staf_backend.weights.store import load_weights
 
 if TYPE_CHECKING:
     from staf_backend.body.body import Body
@@ -68,6 +62,15 @@ class _Following:
     betas: list[np.ndarray] = field(default_factory=list)
     camera: list[np.ndarray] = field(default_factory=list)
 
+    def see(self, index: int, image: np.ndarray) -> bool:
+        """Cuts the person out of a picture, if they are in it."""
+        row = index - int(self.track.frames[0])
+        if not 0 <= row < len(self.track):
+            return False
+        self.crops.append(cut(image, self.squares_px[row]))
+        self.frames.append(index)
+        return True
+
     def take(self) -> Arrival:
         """What has been cut since the last time."""
         arrival = Arrival(
@@ -97,20 +100,18 @@ def estimate_by_staf(
         shot: the footage and its camera.
         tracks: of one or more people; the parts of one person share one shape.
         body: whose betas the weights give.
-        settings: the device ("auto", "cuda", "mps" or "cpu") and its threads.
+        settings: the device ("auto", "cuda", "mps" or "cpu"), its threads and its precision.
         report: told about progress.
 
     Raises:
         WeightsError: the weights are missing or damaged, or not of the paper's whole network.
-        DeviceError: the device is absent, or too small for a single frame.
+        DeviceError: the device is absent, does not compute in the precision, or is too small for
+            a single frame.
     """
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     info = _runnable(default_weights())
-    loaded = load_weights(info.name, body=None if info.has_body else body)
-    config = StreamConfig(device=settings.device)
-    stream = StafStream(loaded.network, loaded.encoder, config)
-    del loaded  # the stream has folded copies
+    stream = StafStream(ready_network(info, body, settings))
     squares = [squares_around(t.boxes_px, info.crop_factor) for t in tracks]
     followed = [_Following(t, stream.open(), s) for t, s in zip(tracks, squares, strict=True)]
     _run(shot, followed, stream, report)
@@ -139,13 +140,10 @@ def _run(shot: "Shot", followed: list[_Following], stream: StafStream, report: "
     waiting = 0
     for index, image in enumerate(shot.video.frames(first, last), first):
         shot.watch.see(index, image)
-        for one in followed:
-            row = index - int(one.track.frames[0])
-            if 0 <= row < len(one.track):
-                one.crops.append(cut(image, one.squares_px[row]))
-                one.frames.append(index)
-                waiting += 1
-        if waiting >= stream.batches.size or (waiting and index == last - 1):
+        here = sum(one.see(index, image) for one in followed)
+        waiting += here
+        full = waiting + here > stream.batches.size  # the next picture's people would not fit
+        if waiting and (full or index == last - 1):
             recovered = stream.push([one.take() for one in followed if one.frames])
             for one in followed:
                 one.keep(recovered)

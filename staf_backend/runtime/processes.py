@@ -10,7 +10,21 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from types import FrameType
+from typing import IO, Any, NoReturn
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised where the program stands so that every `finally` runs."""
+
+
+def listen_for_termination() -> None:
+    """From now on SIGTERM is raised as `Terminated`."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def start_apart(
@@ -57,14 +71,44 @@ def end_group(child: subprocess.Popen[bytes], platform: str = sys.platform) -> N
     child.wait()
 
 
+def is_alive(pid: int, platform: str = sys.platform) -> bool:
+    """Whether a process of that number runs, anybody's."""
+    if platform == "win32":  # signal 0 would end it there
+        return _of_tasklist(_output(_tasklist(pid))) > 0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def memory_bytes(pid: int, platform: str = sys.platform) -> int:
-    """Memory that a process holds now (its resident set); 0 where it is gone."""
+    """Memory that a process holds now (its resident set); 0 where it is gone.
+
+    On Linux with the programs that it started.
+    """
     if platform == "linux":
-        return _of_proc(Path(f"/proc/{pid}/statm"))
+        return sum(_of_proc(Path(f"/proc/{one}/statm")) for one in [pid, *_descendants(pid)])
     if platform == "win32":
-        command = ["tasklist", "/FI", f"PID eq {pid}", "/FO", "CSV", "/NH"]
-        return _of_tasklist(_output(command))
+        return _of_tasklist(_output(_tasklist(pid)))
     return _of_ps(_output(["ps", "-o", "rss=", "-p", str(pid)]))
+
+
+def _descendants(pid: int) -> list[int]:
+    """What a process started, and what that started; not where the kernel does not tell."""
+    found, left = [], [pid]
+    while left:
+        one = left.pop()
+        try:
+            text = Path(f"/proc/{one}/task/{one}/children").read_text(encoding="ascii")
+        except OSError:
+            continue
+        children = [int(word) for word in text.split()]
+        found += children
+        left += children
+    return found
 
 
 def _of_proc(statm: Path) -> int:
@@ -73,6 +117,10 @@ def _of_proc(statm: Path) -> int:
     except (OSError, IndexError, ValueError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _tasklist(pid: int) -> list[str]:
+    return ["tasklist", "/FI", f"PID eq {pid}", "/FO", "CSV", "/NH"]
 
 
 def _of_ps(text: str) -> int:

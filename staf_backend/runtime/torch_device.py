@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from staf_backend import StafError
+from staf_backend.choices import Precision as Wanted
 
 # PyTorch looks for it once, at the process's first product on CUDA: a deterministic block that
 # comes after other work would set it too late
@@ -27,6 +28,18 @@ _TYPES = {
     "float16": torch.float16,
 }
 """What the large layers are stored in."""
+_WORDS: dict[Wanted, Precision] = {
+    "float32": "float32",
+    "tf32": "tf32",
+    "bf16": "bfloat16",
+    "fp16": "float16",
+}
+"""Users' words for them."""
+_SHORT_SINCE = (8, 0)
+"""Compute capability from which CUDA has bfloat16 and TF32 (NVIDIA's Ampere)."""
+_PROCESSORS_BF16 = ("avx512_bf16", "amx_bf16", "bf16")
+"""Names of instructions that compute in bfloat16, as `torch.cpu.get_capabilities` has them; what
+AVX-512 alone emulates is slower than float32."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,44 @@ def torch_devices() -> tuple[TorchDevice, ...]:
     return tuple(found)
 
 
+def choose_precision(wanted: Wanted, device: torch.device) -> Precision:
+    """The precision of the large layers on a device.
+
+    Args:
+        wanted: "auto" is bfloat16 on CUDA and on processors that have it, else float32.
+        device: where the networks run.
+
+    Raises:
+        DeviceError: the device does not have it.
+    """
+    has = precisions_of(device)
+    if wanted == "auto":
+        native = "bf16" in has and device.type in ("cuda", "cpu")
+        return "bfloat16" if native else "float32"
+    if wanted not in has:
+        advice = f"Use one of: auto, {', '.join(has)}."
+        raise DeviceError(f"The device {device} does not compute in {wanted}.", advice)
+    return _WORDS[wanted]
+
+
+def precisions_of(device: torch.device) -> tuple[Wanted, ...]:
+    """The precisions that a device computes in, in users' words."""
+    if device.type == "cuda":
+        if torch.version.hip:
+            return ("float32", "bf16", "fp16")
+        is_new = torch.cuda.get_device_capability(device) >= _SHORT_SINCE
+        return ("float32", "tf32", "bf16", "fp16") if is_new else ("float32", "fp16")
+    if device.type == "mps":
+        return ("float32", "fp16")
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older PyTorch has none
+    return ("float32", "bf16") if any(map(capabilities.get, _PROCESSORS_BF16)) else ("float32",)
+
+
+def user_word(precision: Precision) -> str:
+    """A precision in users' words."""
+    return next(word for word, known in _WORDS.items() if known == precision)
+
+
 def storage_type(precision: Precision) -> torch.dtype:
     """What the large layers hold and compute in.
 
@@ -108,12 +159,19 @@ def numerics(precision: Precision, *, deterministic: bool = False) -> Iterator[N
     try:
         torch.set_float32_matmul_precision("highest")
         cudnn.allow_tf32, cudnn.benchmark = precision == "tf32", not deterministic
-        torch.use_deterministic_algorithms(deterministic or were)
+        _repeat_bit_by_bit(deterministic or were)
         yield
     finally:
         torch.set_float32_matmul_precision(before[0])
         cudnn.allow_tf32, cudnn.benchmark = before[1:]
-        torch.use_deterministic_algorithms(were)
+        _repeat_bit_by_bit(were)
+
+
+def _repeat_bit_by_bit(wanted: bool) -> None:
+    """Only algorithms whose results repeat; setting what is set already loads PyTorch's compiler,
+    which takes seconds."""
+    if torch.are_deterministic_algorithms_enabled() != wanted:
+        torch.use_deterministic_algorithms(wanted)
 
 
 def full_precision(like: Tensor) -> AbstractContextManager:

@@ -1,5 +1,6 @@
 """Torch networks that fit the device's memory: pieces that shrink, and an error in plain words."""
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,14 +31,23 @@ def enough_memory() -> Iterator[None]:
         raise DeviceError(reason, _ADVICE) from error
 
 
+def free_memory() -> None:
+    """Gives memory that nothing uses back to the device."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 @dataclass
 class Batches:
     """Runs work in pieces that fit the memory; a piece that does not is halved, once and for all.
 
-    `size` is the largest piece, and shrinks.
+    `size` is the largest piece, and shrinks.  `free` is called before anything is tried again; what
+    a single item needs is tried twice.
     """
 
     size: int
+    free: Callable[[], None] = free_memory
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -49,26 +59,31 @@ class Batches:
         Raises:
             DeviceError: not even one item fits.
         """
-        start = 0
+        start, failed_alone = 0, False
         while start < count:
             piece = slice(start, min(start + self.size, count))
-            try:
-                work(piece)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._halve(piece.stop - piece.start, error)
+            if _fits(work, piece):
+                start, failed_alone = piece.stop, False
                 continue
-            start = piece.stop
+            self.free()
+            tried = piece.stop - piece.start
+            if tried == 1 and failed_alone:
+                raise DeviceError("The device's memory cannot hold a single frame.", _ADVICE)
+            failed_alone = tried == 1
+            self.size = max(tried // 2, 1)
+            words = "out of memory with %d frames at once; going on with %d"
+            _log.warning(words, tried, self.size)
 
-    def _halve(self, tried: int, error: RuntimeError) -> None:
-        if tried == 1:
-            reason = "The device's memory cannot hold a single frame."
-            raise DeviceError(reason, _ADVICE) from error
-        self.size = tried // 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        _log.warning("out of memory with %d frames at once; going on with %d", tried, self.size)
+
+def _fits(work: Callable[[slice], None], piece: slice) -> bool:
+    """Whether there was memory; the error is gone with all that it held when this returns."""
+    try:
+        work(piece)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        return False
+    return True
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -106,10 +106,11 @@ class FieldsEncoder(nn.Module):
         return torch.cat([points + square[:, None, :, 2], across_m, world_m[..., 2:], sure], -1)
 
     def _landmark_network(self) -> PlannedNetwork:
-        """The landmark network where the lifter is, read at the first call there."""
+        """The landmark network where the lifter is, read at the first call."""
         device = self.lifter.first.weight.device
         if device not in self._networks:
-            self._networks = {device: _read(self.plan).to(device)}
+            known = next(iter(self._networks.values()), None)
+            self._networks = {device: (known or _read(self.plan)).to(device)}
         return self._networks[device]
 
 

@@ -59,9 +59,9 @@ def check_landmarks(landmarks: Tensor) -> None:
 
 def rest_6d(device: torch.device) -> Tensor:
     """Rotations (144,) of a body that stands upright before a camera whose y is down."""
-    rest = torch.zeros(JOINTS, 6, device=device)
-    rest[:, 0], rest[1:, 3], rest[0, 3] = 1, 1, -1
-    return rest.flatten()
+    rest = torch.eye(3, 2, device=device).flatten().repeat(JOINTS)
+    rest[3].neg_()  # of the root; a number of Python's would be copied from the CPU
+    return rest
 
 
 def _inputs(landmarks: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ torchvision's `resnet50` without `fc`, which are also the authors' behind `featu
 """
 
 from collections.abc import Iterator
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +50,7 @@ def normalised(crops_u8: Tensor, pixel_mean: Rgb, pixel_std: Rgb) -> Tensor:
     """
     if crops_u8.dtype != torch.uint8 or crops_u8.ndim != 4 or crops_u8.shape[-1] != 3:
         raise ValueError(f"crops_u8 must be (N, H, W, 3) uint8, not {_describe(crops_u8)}")
-    mean = torch.tensor(pixel_mean, device=crops_u8.device)
-    std = torch.tensor(pixel_std, device=crops_u8.device)
+    mean, std = (_on(numbers, crops_u8.device) for numbers in (pixel_mean, pixel_std))
     return ((crops_u8.float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
 
@@ -170,6 +170,13 @@ def check_images(images: Tensor) -> None:
         raise ValueError(f"images must be (N, 3, {CROP_PX}, {CROP_PX}), not {_describe(images)}")
     if not images.is_floating_point():
         raise ValueError(f"images must be normalised floats, not {images.dtype}")
+
+
+@cache
+def _on(numbers: Rgb, device: torch.device) -> Tensor:
+    """Three numbers on a device, taken there once."""
+    with torch.inference_mode(False):  # whoever asks first; training reads them, too
+        return torch.tensor(numbers, device=device)
 
 
 def _stage(channels: int, planes: int, blocks: int, stride: int) -> nn.Sequential:

@@ -128,22 +128,44 @@ class FoldedStaf(nn.Module):
         Returns:
             Parameters (W, ...) of the last stage, float32.
         """
-        count, frames = places.shape
-        params = split_params(self._first_params(vectors).flatten(0, 1))
-        mesh = self._mesh_corners(params, SIDES[2])
-        cells = places.reshape(-1, 1, 1) * SIDES[2] ** 2 + mesh.index
-        sampled = weighted_rows(
-            linear.flatten(0, 1), cells.flatten(0, 1), mesh.weight.flatten(0, 1)
-        )
-        features = _by_channel(self.points_2.tail(sampled).unflatten(0, (count * frames, -1)))
-        features = features.float().unflatten(0, (count, frames))
-        fused = features[:, 0] if self.safm is None or frames == 1 else self.safm(features)[0]
-        middle = frames // 2
-        params = StageParams(*(t.unflatten(0, (count, frames))[:, middle] for t in params))
+        params, corners = self.first_bodies(vectors)
+        sampled = sample_linear(linear, places, corners)
+        return split_params(self.last_bodies(sampled, params, second, sparse=sparse))
+
+    def first_bodies(self, vectors: Tensor) -> tuple[Tensor, Corners]:
+        """Stage 1 of all frames of windows.
+
+        Args:
+            vectors: (W, T, V) of each window's frames, the averaged target in the middle.
+
+        Returns:
+            The targets' parameters (W, 157), and where the frames' meshes fall on their stage-2
+            maps, (W, T, P, 4).
+        """
+        params = self._first_params(vectors)
+        mesh = self._mesh_corners(params.flatten(0, 1), SIDES[2])
+        corners = Corners(*(tensor.unflatten(0, vectors.shape[:2]) for tensor in mesh))
+        return params[:, params.shape[1] // 2], corners
+
+    def last_bodies(
+        self, sampled: Tensor, params: Tensor, second: Tensor, *, sparse: bool
+    ) -> Tensor:
+        """Stages 2 and 3 of the targets: parameters (W, 157), float32.
+
+        Args:
+            sampled: (W, T, P, 197) linear maps of the windows' frames at their meshes.
+            params: (W, 157) of the targets after stage 1.
+            second: (W, 784, C) stage-2 rows of the averaged targets.
+            sparse: whether deconv 3 may be evaluated only where points fall.
+        """
+        features = _by_channel(self.points_2.tail(sampled.flatten(0, 1)))
+        features = features.float().unflatten(0, sampled.shape[:2])
+        safm = self.safm if sampled.shape[1] > 1 else None
+        fused = features[:, 0] if safm is None else safm(features)[0]
         params = self._regress(1, fused, params)
-        sampled = self._third_samples(second, self._mesh_corners(params, SIDES[3]), sparse=sparse)
-        points = self.points_3
-        features = _by_channel(points.tail(points.linear(sampled)).unflatten(0, (count, -1)))
+        mesh = self._mesh_corners(params, SIDES[3])
+        third = self.points_3.linear(self._third_samples(second, mesh, sparse=sparse))
+        features = _by_channel(self.points_3.tail(third).unflatten(0, (len(params), -1)))
         return self._regress(2, features.float(), params)
 
     def _first_params(self, vectors: Tensor) -> Tensor:
@@ -155,12 +177,12 @@ class FoldedStaf(nn.Module):
         fused = (mix[0] * similarity + mix[1] * context).softmax(-1)
         return self.get_buffer("first_params") + direct + fused @ through
 
-    def _regress(self, stage: int, features: Tensor, start: StageParams) -> StageParams:
-        x = torch.cat([start.pose6d, start.betas, start.camera], -1)
+    def _regress(self, stage: int, features: Tensor, x: Tensor) -> Tensor:
         matrix, offset = (self.get_buffer(f"{name}_{stage}") for name in ("matrix", "offset"))
-        return split_params(x + F.linear(torch.cat([features, x], -1), matrix, offset))
+        return x + F.linear(torch.cat([features, x], -1), matrix, offset)
 
-    def _mesh_corners(self, params: StageParams, side: int) -> Corners:
+    def _mesh_corners(self, flat: Tensor, side: int) -> Corners:
+        params = split_params(flat)
         vertices_m = self.aligned_body(params.betas, params.rotations).vertices_m
         return bilinear_corners(project(vertices_m, params.camera), side, side)
 
@@ -212,6 +234,13 @@ class FoldedPoints(nn.Module):
         y = F.leaky_relu_(torch.addmm(parts[1], y, self.get_parameter("second_weight")))
         y = torch.addmm(parts[2], y, self.get_parameter("third_weight")).relu_()
         return y.unflatten(0, sampled.shape[:-1])
+
+
+def sample_linear(linear: Tensor, places: Tensor, corners: Corners) -> Tensor:
+    """Samples (W, T, P, 197) at corners (W, T, P, 4) on rows (W, T) of a table (S, 784, 197)."""
+    cells = places[..., None, None] * SIDES[2] ** 2 + corners.index
+    sampled = weighted_rows(linear.flatten(0, 1), cells.flatten(0, 2), corners.weight.flatten(0, 2))
+    return sampled.unflatten(0, cells.shape[:3])
 
 
 def weighted_rows(table: Tensor, index: Tensor, weight: Tensor) -> Tensor:

@@ -5,15 +5,15 @@ of slots.  Between two pushes a track keeps T - 1 frames, 6.7 MB for nine frames
 """
 
 from collections import deque
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from staf_backend.runtime.torch_memory import enough_memory
-from staf_backend.staf.streaming.folded import LINEAR, SIDES, FoldedStaf, FrameRows
-
-StreamEdges = Literal["repeat", "replicate"]
+from staf_backend.staf.sampling import Corners
+from staf_backend.staf.streaming.folded import LINEAR, SIDES, FoldedStaf, sample_linear
+from staf_backend.staf.streaming.settings import StreamEdges
 
 
 class FrameStore:
@@ -22,6 +22,7 @@ class FrameStore:
     def __init__(self, network: FoldedStaf, device: torch.device, targets: int) -> None:
         """Makes an empty store; `targets` is the largest number of windows in a batch."""
         self.targets = targets
+        self.averages = network.config.average_target
         self.capacity = 0
         self._free: list[int] = []
         self._widths = {
@@ -37,31 +38,48 @@ class FrameStore:
         self.device = device
         self.before, self.vectors, self.linear = (self._empty(name, 0) for name in self._widths)
 
-    def take(self, count: int) -> tuple[list[int], bool]:
-        """Slot numbers for new frames, and whether the tables had to be replaced by larger ones.
+    def take(self, count: int) -> list[int]:
+        """Slot numbers for new frames.
 
         Raises:
             DeviceError: memory ran out; the store cannot be used any more.
         """
-        grows = count > len(self._free)
-        if grows:
+        if count > len(self._free):
             with enough_memory():
                 self._grow(max(count - len(self._free), self.capacity // 2))
-        return [self._free.pop() for _ in range(count)], grows
+        return [self._free.pop() for _ in range(count)]
 
     def give_back(self, slots: list[int]) -> None:
         """Slots that no window will read again."""
         self._free.extend(slots)
 
-    def target_places(self, count: int) -> Tensor:
-        """(count,) rows of `linear` that belong to the batch's averaged targets."""
-        return torch.arange(self.capacity, self.capacity + count, device=self.device)
-
-    def write(self, slots: Tensor, before: Tensor, rows: FrameRows) -> None:
+    def write(self, slots: Tensor, before: Tensor, vectors: Tensor, linear: Tensor) -> None:
         """Puts frames (N, ...) into slots (N,)."""
-        self.before.index_copy_(0, slots, before.float())
-        self.vectors.index_copy_(0, slots, rows.vectors)
-        self.linear.index_copy_(0, slots, rows.linear)
+        self.before.index_copy_(0, slots, before)
+        self.vectors.index_copy_(0, slots, vectors)
+        self.linear.index_copy_(0, slots, linear)
+
+    def averaged(self, slots: Tensor) -> Tensor:
+        """What counts as the target's map of windows (W, T), before the ReLU: (W, 196, C)."""
+        if not self.averages:
+            return self.before[slots[:, slots.shape[1] // 2]]
+        table = self.before.flatten(1)
+        if self.device.type == "cpu":
+            mean = torch.nn.functional.embedding_bag(slots, table, mode="mean")
+        else:
+            mean = table[slots].mean(1)
+        return mean.unflatten(1, self.before.shape[1:])
+
+    def sampled(self, slots: Tensor, targets: Tensor, corners: Corners) -> Tensor:
+        """Linear maps (W, T, P, 197) of windows (W, T) at corners (W, T, P, 4).
+
+        `targets` (W, 784, 197) stand for the middle frames; W is no more than a batch.
+        """
+        places, count = slots.clone(), len(slots)
+        self.linear[self.capacity : self.capacity + count] = targets
+        own = torch.arange(self.capacity, self.capacity + count, device=self.device)
+        places[:, slots.shape[1] // 2] = own
+        return sample_linear(self.linear, places, corners)
 
     def _grow(self, more: int) -> None:
         start = self.capacity

@@ -10,58 +10,26 @@ tracks at a time, in any grouping of pushes.  A jump in the frame numbers, or `t
 the stretch: windows never reach across it.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from staf_backend.runtime.torch_device import (
-    Precision,
-    choose_device,
-    numerics,
-    storage_type,
-    upload,
-)
-from staf_backend.runtime.torch_graphs import Graphed
-from staf_backend.runtime.torch_memory import Batches, enough_memory
+from staf_backend.runtime.torch_copies import download_together, upload_together
+from staf_backend.runtime.torch_device import numerics
+from staf_backend.runtime.torch_memory import enough_memory
 from staf_backend.staf.config import CROP_PX, MAP_PX
 from staf_backend.staf.encoders.fields import AnyEncoder
-from staf_backend.staf.encoders.resnet import Encoder, FoldedEncoder
 from staf_backend.staf.network import Staf, StageParams
-from staf_backend.staf.streaming.folded import PARAMS, FoldedStaf, split_params
-from staf_backend.staf.streaming.frame_store import FrameStore, StreamEdges, Stretch, Window
+from staf_backend.staf.sampling import Corners
+from staf_backend.staf.streaming.folded import PARAMS, split_params
+from staf_backend.staf.streaming.frame_store import FrameStore, Stretch, Window
+from staf_backend.staf.streaming.inference import InferenceNetwork
+from staf_backend.staf.streaming.settings import StreamConfig, StreamEdges
 
-Acceleration = Literal["auto", "none", "graphs", "compile"]
-
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """How a stream runs.
-
-    `batch` frames, and windows, go through the network at once (8 on the CPU, 64 on CUDA by
-    default); `vertices` asks for full meshes; `acceleration` is "graphs" on CUDA if "auto".
-    """
-
-    device: str = "auto"
-    precision: Precision = "float32"
-    edges: StreamEdges = "repeat"
-    batch: int | None = None
-    vertices: bool = False
-    deterministic: bool = False
-    acceleration: Acceleration = "auto"
-
-    def __post_init__(self) -> None:
-        storage_type(self.precision)
-        if self.batch is not None and self.batch < 1:
-            raise ValueError(f"batch must be positive, not {self.batch}")
-        if self.edges not in ("repeat", "replicate"):
-            raise ValueError(f"edges must be 'repeat' or 'replicate', not {self.edges!r}")
-        if self.acceleration not in ("auto", "none", "graphs", "compile"):
-            raise ValueError(f"unknown acceleration {self.acceleration!r}")
+__all__ = ["Arrival", "Recovered", "StafStream", "StreamConfig", "TrackStream"]
 
 
 class TrackStream:
@@ -135,20 +103,27 @@ class _Step:
     windows: list[tuple[TrackStream, Window]] = field(default_factory=list)
     outdated: list[int] = field(default_factory=list)
 
+    def sort(self) -> list[int]:
+        """Windows of one frame before those of many; each one's place among the old order."""
+        order = sorted(range(len(self.windows)), key=lambda i: len(self.windows[i][1].slots))
+        self.windows = [self.windows[i] for i in order]
+        return np.argsort(order).tolist()
+
 
 class StafStream:
     """Runs the network over tracks.  Not for several threads at a time."""
 
     def __init__(
         self,
-        network: Staf,
+        network: Staf | InferenceNetwork,
         encoder: AnyEncoder | None = None,
         config: StreamConfig | None = None,
     ) -> None:
-        """Folds the networks and moves them to the device.
+        """Folds the networks and moves them to the device, unless that was done already.
 
         Args:
-            network: in the paper's arrangement; it is copied and stays where it is.
+            network: in the paper's arrangement; it is copied and stays where it is.  Or one that
+                is ready, which brings its encoder and its configuration.
             encoder: needed to push images; without it only encoder maps are taken.
             config: how to run.
 
@@ -156,34 +131,20 @@ class StafStream:
             DeviceError: the device is absent, or its memory cannot hold the network.
             ValueError: the network cannot be streamed, or the encoder's maps are not its width.
         """
-        self.config = config or StreamConfig()
-        self.device = choose_device(self.config.device)
-        dtype = storage_type(self.config.precision)
-        on_cuda = self.device.type == "cuda"
-        self.batches = Batches(self.config.batch or (64 if on_cuda else 8))
-        with enough_memory():
-            self.folded = FoldedStaf(copy.deepcopy(network).cpu(), dtype).to(self.device)
-            self.encoder = None if encoder is None else _frozen(encoder).to(self.device, dtype)
-        self._normalise = None if encoder is None else encoder.normalise
-        if encoder is not None and encoder.channels != self.map_channels:
-            raise ValueError(f"the network reads {self.map_channels} channels, the encoder "
-                             f"{encoder.name} gives {encoder.channels}")  # fmt: skip
-        self.store = FrameStore(self.folded, self.device, self.batches.size)
-        wanted = self.config.acceleration
-        if wanted == "compile":
-            self._compile()
-        graphs = on_cuda and wanted in ("auto", "graphs")
-        self._frame_step = Graphed(self._store_frames, enabled=graphs)
-        self._window_step = Graphed(self._run_windows, enabled=graphs)
+        ready = isinstance(network, InferenceNetwork)
+        self.network = network if ready else InferenceNetwork(network, encoder, config)
+        self.config, self.device = self.network.config, self.network.device
+        self.batches = self.network.batches
+        self.store = FrameStore(self.network.folded, self.device, self.batches.size)
 
     @property
     def map_channels(self) -> int:
         """Width of the encoder maps that the network reads."""
-        return self.folded.config.map_channels
+        return self.network.map_channels
 
     def open(self) -> TrackStream:
         """A new track."""
-        return TrackStream(self.folded.config.frames, self.config.edges)
+        return TrackStream(self.network.folded.config.frames, self.config.edges)
 
     def push(self, arrivals: Sequence[Arrival]) -> Recovered:
         """Takes new frames and gives back the targets whose windows they complete.
@@ -203,20 +164,8 @@ class StafStream:
             raise ValueError("a push takes one arrival of each track")
         for arrival in arrivals:
             self._check(arrival)
-        size = self.batches.size
-        parts = [
-            Arrival(a.track, a.frames[i : i + size], a.crops[i : i + size])
-            for a in arrivals
-            for i in range(0, len(a.frames), size)
-        ]
-        steps, step = [], []
-        for part in parts:
-            if step and sum(len(p.frames) for p in [*step, part]) > size:
-                steps.append(self._run(self._plan(step)))
-                step = []
-            step.append(part)
-        steps.append(self._run(self._plan(step)))
-        return _joined(steps)
+        steps = [self._run(self._plan(part)) for part in _in_batches(arrivals, self.batches.size)]
+        return _joined(steps or [self._run(_Step())])
 
     def finish(self, tracks: Sequence[TrackStream]) -> Recovered:
         """The targets that still wait, as if the tracks ended here; the tracks begin anew."""
@@ -226,7 +175,7 @@ class StafStream:
         return self._run(step)
 
     def _check(self, arrival: Arrival) -> None:
-        if self.encoder is None and not arrival.are_maps:
+        if self.network.encoder is None and not arrival.are_maps:
             raise ValueError("this stream has no encoder: push encoder maps")
         if arrival.are_maps and arrival.crops.shape[1] != self.map_channels:
             raise ValueError(f"maps must have {self.map_channels} channels, "
@@ -239,10 +188,7 @@ class StafStream:
         """Assigns slots and collects the windows that become complete."""
         step = _Step()
         for arrival in arrivals:
-            slots, grown = self.store.take(len(arrival.frames))
-            if grown:
-                self._frame_step.forget()
-                self._window_step.forget()
+            slots = self.store.take(len(arrival.frames))
             step.crops.append(arrival.crops)
             step.slots += slots
             for frame, slot in zip(arrival.frames.tolist(), slots, strict=True):
@@ -263,119 +209,77 @@ class StafStream:
         track.restart()
 
     def _run(self, step: _Step) -> Recovered:
+        order = step.sort()
         with (
             torch.inference_mode(),
             numerics(self.config.precision, deterministic=self.config.deterministic),
         ):
-            if step.slots:
-                whole = self._uploaded(
-                    torch.cat(step.crops) if len(step.crops) > 1 else step.crops[0]
-                )
-                slots = torch.tensor(step.slots, device=self.device)
-                self.batches.run(len(slots), lambda part: self._frames(whole[part], slots[part]))
-            params = self._windows([window for _, window in step.windows])
-            vertices_m = self._meshes(params) if self.config.vertices else None
+            crops, slots, *windows = self._uploaded(step)
+            self.batches.run(len(slots), lambda part: self._frames(crops[part], slots[part]))
+            flat = torch.cat([self._windows(one) for one in windows])
+            parts = [flat, self._meshes(flat)] if self.config.vertices else [flat]
+            flat, *meshes = (part[order] for part in download_together(parts))
         self.store.give_back(step.outdated)
-        tracks = tuple(track for track, _ in step.windows)
-        frames = np.array([window.frame for _, window in step.windows], np.int64)
-        return Recovered(tracks, frames, params, vertices_m)
+        tracks = tuple(step.windows[i][0] for i in order)
+        frames = np.array([step.windows[i][1].frame for i in order], np.int64)
+        return Recovered(tracks, frames, split_params(flat), meshes[0] if meshes else None)
 
-    def _uploaded(self, crops: Tensor) -> Tensor:
+    def _uploaded(self, step: _Step) -> list[Tensor]:
+        """On the device: crops, their slots, slots (W, 1) and (W, T) of windows."""
+        length = self.network.folded.config.frames
+        crops = torch.empty(0) if not step.crops else (
+            step.crops[0] if len(step.crops) == 1 else torch.cat(step.crops))  # fmt: skip
+        tables = [
+            np.array([w.slots for _, w in step.windows if len(w.slots) == count], np.int64)
+            for count in dict.fromkeys((1, length))
+        ]
+        slots = [torch.tensor(step.slots, dtype=torch.long), *map(torch.from_numpy, tables)]
         with enough_memory():
-            crops = upload(crops, self.device)
-            if crops.dtype != torch.uint8:
-                return crops
-            assert self._normalise is not None
-            return self._normalise(crops)
+            return upload_together([crops, *slots], self.device)
 
     def _frames(self, crops: Tensor, slots: Tensor) -> None:
-        """Stores frames; padded for CUDA graphs."""
-        extra = self._padding(len(crops))
-        if extra:
-            crops = torch.cat([crops, crops[-1:].expand(extra, -1, -1, -1)])
-            slots = torch.cat([slots, slots[-1:].expand(extra)])
-        self._frame_step(crops, slots)
+        self.store.write(slots, *self.network.frames(crops))
 
-    def _store_frames(self, crops: Tensor, slots: Tensor) -> None:
-        maps = crops
-        if crops.shape[-1] != MAP_PX:
-            assert self.encoder is not None
-            maps = self.encoder(crops)
-        before = self.folded.before_relu(maps)
-        rows, _ = self.folded.frame_rows(before)
-        self.store.write(slots, before, rows)
+    def _windows(self, slots: Tensor) -> Tensor:
+        """Parameters (W, 157) of windows (W, T) of one length."""
+        flat = torch.empty(len(slots), PARAMS, device=self.device)
 
-    def _windows(self, windows: list[Window]) -> StageParams:
-        """Parameters of windows in order; those of one frame go apart from those of many."""
-        flat = torch.empty(len(windows), PARAMS, device=self.device)
-        for length in {len(window.slots) for window in windows}:
-            numbers = [i for i, window in enumerate(windows) if len(window.slots) == length]
-            slots = torch.tensor([windows[i].slots for i in numbers], device=self.device)
-            order = torch.tensor(numbers, device=self.device)
-            self.batches.run(len(numbers), lambda p, s=slots, o=order: self._fill(flat, s[p], o[p]))
-        return split_params(flat.cpu())
+        def run(part: slice) -> None:
+            rows = slots[part]
+            before, vectors = self.store.averaged(rows), self.store.vectors[rows]
+            linear, second, params, *corners = self.network.look(before, vectors)
+            sampled = self.store.sampled(rows, linear, Corners(*corners))
+            flat[part] = self.network.answer(sampled, second, params)[0]
 
-    def _fill(self, flat: Tensor, slots: Tensor, order: Tensor) -> None:
-        extra = self._padding(len(slots))
-        if extra:
-            slots = torch.cat([slots, slots[-1:].expand(extra, -1)])
-        found = self._window_step(slots)
-        assert found is not None
-        flat[order] = found[: len(order)]
+        self.batches.run(len(slots), run)
+        return flat
 
-    def _run_windows(self, slots: Tensor) -> Tensor:
-        """Parameters (W, 157) of windows given as slots (W, T)."""
-        store, middle = self.store, slots.shape[1] // 2
-        before = self._averaged(slots) if self.folded.config.average_target else (
-            store.before[slots[:, middle]])  # fmt: skip
-        rows, second = self.folded.frame_rows(before)
-        targets = store.target_places(len(slots))
-        store.linear.index_copy_(0, targets, rows.linear)
-        vectors, places = store.vectors[slots], slots.clone()
-        vectors[:, middle], places[:, middle] = rows.vectors, targets
-        params = self.folded.window_params(
-            vectors, store.linear, places, second, sparse=self.device.type == "cpu"
-        )
-        return torch.cat([params.pose6d, params.betas, params.camera], 1)
-
-    def _averaged(self, slots: Tensor) -> Tensor:
-        """Means (W, 196, C) over windows of the kept maps, before the ReLU."""
-        table = self.store.before.flatten(1)
-        if self.device.type == "cpu":
-            mean = torch.nn.functional.embedding_bag(slots, table, mode="mean")
-        else:
-            mean = table[slots].mean(1)
-        return mean.unflatten(1, self.store.before.shape[1:])
-
-    def _padding(self, count: int) -> int:
-        """Rows up to a power of two or a whole batch, so that few graphs serve all counts."""
-        if not (self._frame_step.enabled or self._window_step.enabled):
-            return 0
-        # The store has places for the targets of no more than a whole batch
-        return min(1 << (count - 1).bit_length(), self.batches.size) - count
-
-    def _meshes(self, params: StageParams) -> Tensor:
-        betas, rotations = (tensor.to(self.device) for tensor in (params.betas, params.rotations))
-        out = torch.empty(len(betas), len(self.folded.body.tables.template_m), 3)
+    def _meshes(self, flat: Tensor) -> Tensor:
+        """Full meshes (W, V, 3) of parameters (W, 157)."""
+        body, params = self.network.folded.body, split_params(flat)
+        out = torch.empty(len(flat), len(body.tables.template_m), 3, device=self.device)
 
         def pose(part: slice) -> None:
-            out[part] = self.folded.body(betas[part], rotations[part]).vertices_m.cpu()
+            out[part] = body(params.betas[part], params.rotations[part]).vertices_m
 
-        self.batches.run(len(betas), pose)
+        self.batches.run(len(flat), pose)
         return out
 
-    def _compile(self) -> None:
-        """`torch.compile` of the dense parts; it compiles at the first call."""
-        if self.encoder is not None:
-            self.encoder.compile(dynamic=False)
-        self.folded.frame_rows = torch.compile(self.folded.frame_rows, dynamic=False)
 
-
-def _frozen(encoder: AnyEncoder) -> torch.nn.Module:
-    """A copy for inference."""
-    if isinstance(encoder, Encoder):
-        return FoldedEncoder(encoder)
-    return copy.deepcopy(encoder).eval().requires_grad_(False)
+def _in_batches(arrivals: Sequence[Arrival], size: int) -> list[list[Arrival]]:
+    """The arrivals in order, cut so that every batch but the last is full."""
+    batches, room = [], 0
+    for arrival in arrivals:
+        start = 0
+        while start < len(arrival.frames):
+            if not room:
+                batches.append([])
+                room = size
+            part = slice(start, start + room)
+            batches[-1].append(Arrival(arrival.track, arrival.frames[part], arrival.crops[part]))
+            room -= len(batches[-1][-1].frames)
+            start = part.stop
+    return batches
 
 
 def _joined(parts: list[Recovered]) -> Recovered:

@@ -6,7 +6,7 @@ import pytest
 
 from staf_backend import StafError
 from staf_backend.commands import convert, list_people
-from staf_backend.estimators.choose import check_device, detection_device
+from staf_backend.estimators.choose import check_device, detection_device, used_precision
 from staf_backend.estimators.settings import EstimatorSettings
 from staf_backend.export.deliver import Outputs
 from staf_backend.pipeline import Settings, solve
@@ -67,3 +67,28 @@ def test_what_is_there_is_accepted(device: str):
     check_device(EstimatorSettings(device=device), "landmarks")
     pytest.importorskip("torch")
     check_device(EstimatorSettings(device=device), "staf")
+
+
+@pytest.mark.usefixtures("no_video")
+@pytest.mark.parametrize("word", ["tf32", "fp16"])
+def test_a_precision_that_the_device_has_not_is_refused_before_the_video_is_read(word):
+    pytest.importorskip("torch")
+    with pytest.raises(StafError, match=f"The device cpu does not compute in {word}") as caught:
+        solve(CLIP, Settings(estimator="staf", device="cpu", precision=word), silent)
+    assert (caught.value.exit_code, "\n" in str(caught.value)) == (6, False)
+
+
+@pytest.mark.usefixtures("no_video")
+@pytest.mark.parametrize("word", ["tf32", "bf16", "fp16"])
+def test_the_landmark_estimator_has_one_precision(word):
+    with pytest.raises(StafError, match=f"does not compute in {word}") as caught:
+        solve(CLIP, Settings(estimator="landmarks", precision=word), silent)
+    assert caught.value.exit_code == 2
+    for fine in ("auto", "float32"):
+        settings = EstimatorSettings(precision=fine)  # pyright: ignore[reportArgumentType]
+        assert used_precision(settings, "landmarks") == "float32"
+
+
+def test_a_precision_that_means_nothing_is_refused():
+    with pytest.raises(StafError, match="There is no precision 'int8'"):
+        EstimatorSettings(precision="int8")  # pyright: ignore[reportArgumentType]

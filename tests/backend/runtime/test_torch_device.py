@@ -1,5 +1,7 @@
 """Devices and precision switches."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -8,10 +10,13 @@ import torch
 from staf_backend.runtime.torch_device import (
     DeviceError,
     choose_device,
+    choose_precision,
     is_built_for,
     numerics,
+    precisions_of,
     storage_type,
     torch_devices,
+    user_word,
 )
 
 
@@ -109,6 +114,57 @@ def test_switches_are_restored_even_after_an_error() -> None:
         assert state()[:2] == ("highest", False)
 
 
+def test_switches_that_stand_already_are_left_alone() -> None:
+    """Setting them loads PyTorch's compiler: four seconds of every conversion."""
+    code = (
+        "import sys; from staf_backend.runtime.torch_device import numerics\n"
+        "with numerics('float32'): pass\n"
+        "print('torch._inductor' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
 def test_unknown_precision_is_refused() -> None:
     with pytest.raises(ValueError, match="precision"):
         storage_type("float8")  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "has"),
+    [
+        ("cuda", (9, 0), ("float32", "tf32", "bf16", "fp16")),
+        ("cuda:1", (8, 0), ("float32", "tf32", "bf16", "fp16")),
+        ("cuda", (7, 5), ("float32", "fp16")),
+        ("mps", (0, 0), ("float32", "fp16")),
+    ],
+)
+def test_auto_is_bfloat16_where_a_gpu_computes_in_it(
+    device: str, capability: tuple, has: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
+    where = torch.device(device)
+    assert precisions_of(where) == has
+    assert choose_precision("auto", where) == ("bfloat16" if "bf16" in has else "float32")
+    for word in ("float32", "tf32", "bf16", "fp16"):
+        if word in has:
+            assert user_word(choose_precision(word, where)) == word
+        else:
+            with pytest.raises(DeviceError, match=f"{device} does not compute in {word}") as caught:
+                choose_precision(word, where)
+            assert "auto, float32" in caught.value.advice
+            assert caught.value.exit_code == 6
+
+
+@pytest.mark.parametrize(("instructions", "native"), [("avx512_bf16", True), ("avx512_f", False)])
+def test_auto_is_bfloat16_on_processors_that_compute_in_it(
+    instructions: str, native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {instructions: True}, raising=False)
+    cpu = torch.device("cpu")
+    assert choose_precision("auto", cpu) == ("bfloat16" if native else "float32")
+    for word in ("tf32", "fp16"):
+        with pytest.raises(DeviceError, match=f"cpu does not compute in {word}"):
+            choose_precision(word, cpu)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert choose_precision("auto", cpu) == "float32"

@@ -8,12 +8,26 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from staf_backend.runtime.torch_graphs import Graphed
+from staf_backend.runtime.torch_graphs import Graphed, row_class
 
 
 def test_a_disabled_graph_is_the_function_itself() -> None:
-    double = Graphed(lambda x: 2 * x, enabled=False)
-    torch.testing.assert_close(double(torch.ones(2)), torch.full((2,), 2.0))
+    double = Graphed(lambda x: (2 * x,), enabled=False, most=4)
+    torch.testing.assert_close(double(torch.ones(3))[0], torch.full((3,), 2.0))
+
+
+@pytest.mark.parametrize(
+    ("most", "classes"),
+    [(1, [1]), (8, [1, 2, 3, 4, 6, 8]), (10, [1, 2, 3, 4, 6, 8, 10]), (12, [1, 2, 3, 4, 6, 8, 12])],
+)
+def test_few_classes_of_rows_waste_no_more_than_a_third(most: int, classes: list[int]) -> None:
+    counts = range(1, most + 1)
+    assert sorted({row_class(count, most) for count in counts}) == classes
+    assert all(count <= row_class(count, most) <= count * 4 / 3 for count in counts)
+
+
+def test_more_rows_than_were_said_have_a_class_too() -> None:
+    assert row_class(9, 8) == 12
 
 
 @pytest.fixture
@@ -59,15 +73,22 @@ class _OnSecond:
 
     shape, dtype, device = (2,), torch.float32, torch.device("cuda:1")
 
-    def clone(self) -> "_OnSecond":
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, rows: slice) -> "_OnSecond":
+        assert rows == slice(None, 2)
+        return self
+
+    def new_zeros(self, *_shape: int) -> "_OnSecond":
         return _OnSecond()
 
-    def copy_(self, _other: "_OnSecond", *, non_blocking: bool) -> None:
-        assert non_blocking
+    def copy_(self, _other: "_OnSecond", *, non_blocking: bool = False) -> None:
+        """Nothing to copy."""
 
 
 def test_a_graph_is_captured_on_its_tensors_device(recorded: list[str]) -> None:
-    step = Graphed(lambda _x: recorded.append("runs"), enabled=True)
+    step = Graphed(lambda x: (recorded.append("runs"), (x,))[1], enabled=True, most=2)
     one = _OnSecond()
     step(one)  # pyright: ignore[reportArgumentType]
     assert recorded == [
@@ -83,7 +104,7 @@ def test_a_graph_is_captured_on_its_tensors_device(recorded: list[str]) -> None:
 
 
 def test_graphs_that_were_forgotten_leave_their_memory_behind(recorded: list[str]) -> None:
-    step = Graphed(lambda _x: None, enabled=True)
+    step = Graphed(lambda x: (x,), enabled=True, most=2)
     for _ in range(2):
         step(_OnSecond())  # pyright: ignore[reportArgumentType]
         step.forget()

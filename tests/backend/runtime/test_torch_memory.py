@@ -31,6 +31,17 @@ def test_memory_for_not_even_one_frame_is_an_error() -> None:
         Batches(4).run(5, work)
 
 
+def test_memory_is_freed_before_a_single_frame_is_given_up() -> None:
+    free: list[int] = []
+
+    def work(_piece: slice) -> None:
+        if not free:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    Batches(1, lambda: free.append(1)).run(2, work)
+    assert free == [1]
+
+
 def test_other_failures_are_not_taken_for_memory() -> None:
     def work(_piece: slice) -> None:
         raise RuntimeError("shapes do not match")

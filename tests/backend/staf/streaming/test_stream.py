@@ -234,7 +234,7 @@ def test_out_of_memory_halves_the_batch_and_changes_nothing(small: Staf, caplog)
         if len(args[0]) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    stream.folded.deconv_2.register_forward_pre_hook(refuse)
+    stream.network.folded.deconv_2.register_forward_pre_hook(refuse)
     assert_same_meshes(streamed(stream, maps, frames), reference)
     assert "out of memory with 8 frames at once; going on with 4" in caplog.text
     assert stream.batches.size == 2
@@ -309,7 +309,7 @@ def test_arrivals_are_checked(frames: list[int], shape: tuple, reason: str) -> N
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"batch": 0}, {"edges": "demo"}, {"precision": "int8"}, {"acceleration": "magic"}],
+    [{"batch": 0}, {"edges": "demo"}, {"precision": "int8"}, {"acceleration": "compile"}],
 )
 def test_impossible_settings_are_refused(arguments: dict) -> None:
     with pytest.raises(ValueError):
@@ -331,36 +331,6 @@ def test_windows_complete_once_and_as_the_table_says(count: int, edges) -> None:
         assert (np.array(window.slots) == row).all()
 
 
-@pytest.mark.parametrize("batch", [3, 4, 6])
-def test_rows_that_pad_a_batch_for_graphs_have_their_place(small: Staf, batch: int) -> None:
-    maps, frames = clip(15), np.arange(15)
-    stream = StafStream(small, config=dataclasses.replace(CPU, batch=batch))
-    reference = streamed(stream, maps, frames)
-    steps = {}
-    for name in ("_frame_step", "_window_step"):  # what a CUDA graph does, without the graph
-        steps[name] = _Eager(getattr(stream, name).function)
-        setattr(stream, name, steps[name])
-    assert_same_meshes(streamed(stream, maps, frames), reference)
-    for step in steps.values():
-        assert {shape[0] for shape in step.shapes} <= {1, 2, 4, batch}
-
-
-class _Eager:
-    """A step that counts as graphed, and keeps the shapes it is asked for."""
-
-    enabled = True
-
-    def __init__(self, function) -> None:
-        self.function, self.shapes = function, set()
-
-    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor | None:
-        self.shapes.add(tuple(inputs[0].shape))
-        return self.function(*inputs)
-
-    def forget(self) -> None:
-        """There is nothing to drop."""
-
-
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 
 
@@ -371,7 +341,7 @@ def test_cuda_streams_what_the_cpu_does(small: Staf, acceleration) -> None:
     config = StreamConfig(device="cuda", batch=4, acceleration=acceleration)
     stream = StafStream(small, config=config)
     ours = streamed(stream, maps, frames, step=5)
-    assert stream._window_step.enabled == (acceleration == "graphs")
+    assert stream.network.answer.enabled == (acceleration == "graphs")
     assert_same_meshes(ours, streamed(StafStream(small, config=CPU), maps, frames), 1e-5)
 
 

@@ -1,0 +1,145 @@
+"""The folded networks on their device, ready for any number of streams one after another.
+
+    frames   crops ─► encoder ─► deconv 1 ─► rows of a frame                    ─► FrameStore
+    look     average, vectors ─► rows of the target ─► 9 bodies ─► where to look
+    answer   what is seen there ─► SAFM ─► regressor 2 ─► deconv 3 ─► regressor 3 ─► parameters
+
+Each of the three may be a CUDA graph.  None reads the store's tables, which are gathered between
+them: a store may grow, and streams may come and go, while the graphs stay.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from staf_backend.runtime.torch_device import choose_device, storage_type
+from staf_backend.runtime.torch_graphs import Graphed
+from staf_backend.runtime.torch_memory import Batches, enough_memory, free_memory
+from staf_backend.staf.config import MAP_PX
+from staf_backend.staf.encoders.fields import AnyEncoder
+from staf_backend.staf.encoders.resnet import Encoder, FoldedEncoder
+from staf_backend.staf.network import Staf
+from staf_backend.staf.streaming.folded import FoldedStaf
+from staf_backend.staf.streaming.settings import StreamConfig
+
+_BATCHES = {"cuda": 64}
+_BATCH = 8
+"""Frames at once where the user does not say: enough to keep a GPU busy (shared by all people of a
+clip), and what a processor's caches hold.  Chosen by measurement on the CPU; a guess on CUDA."""
+
+
+class InferenceNetwork:
+    """The network and its encoder, folded and moved.  Not for several threads at a time."""
+
+    def __init__(
+        self,
+        network: Staf,
+        encoder: AnyEncoder | None = None,
+        config: StreamConfig | None = None,
+    ) -> None:
+        """Folds the networks and moves them to the device.
+
+        Args:
+            network: in the paper's arrangement; it is copied and stays where it is.
+            encoder: needed for images; without it only encoder maps are taken.
+            config: how to run.
+
+        Raises:
+            DeviceError: the device is absent, or its memory cannot hold the network.
+            ValueError: the network cannot be streamed, or the encoder's maps are not its width.
+        """
+        self.config = config or StreamConfig()
+        self.device = choose_device(self.config.device)
+        dtype = storage_type(self.config.precision)
+        with enough_memory():
+            self.folded = FoldedStaf(copy.deepcopy(network).cpu(), dtype).to(self.device)
+            self.encoder = None if encoder is None else _frozen(encoder).to(self.device, dtype)
+        if encoder is not None and encoder.channels != self.map_channels:
+            raise ValueError(f"the network reads {self.map_channels} channels, the encoder "
+                             f"{encoder.name} gives {encoder.channels}")  # fmt: skip
+        normalise = None if encoder is None else encoder.normalise
+        sparse = self.device.type == "cpu"
+        steps = _Steps(self.folded, self.encoder, normalise, sparse=sparse)
+        size = self.config.batch or _BATCHES.get(self.device.type, _BATCH)
+        graphs = self.device.type == "cuda" and self.config.acceleration != "none"
+        graphed = [
+            Graphed(step, enabled=graphs, most=size)
+            for step in (steps.frames, steps.look, steps.answer)
+        ]
+        self.frames, self.look, self.answer = graphed
+        self.batches = Batches(size, partial(_free, graphed))
+
+    @property
+    def map_channels(self) -> int:
+        """Width of the encoder maps that the network reads."""
+        return self.folded.config.map_channels
+
+
+class _Steps:
+    """The functions that may be captured.  Nothing here knows who runs them, so that nothing is a
+    cycle that keeps networks on the device."""
+
+    def __init__(
+        self,
+        folded: FoldedStaf,
+        encoder: torch.nn.Module | None,
+        normalise: Callable[[Tensor], Tensor] | None,
+        *,
+        sparse: bool,
+    ) -> None:
+        self.folded, self.encoder, self.normalise, self.sparse = folded, encoder, normalise, sparse
+
+    def frames(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What is kept of frames: stage-1 rows before the ReLU (N, 196, C), vectors (N, V), linear
+        maps (N, 784, 197).
+
+        Args:
+            crops: (N, 224, 224, 3) uint8, or normalised images, or encoder maps.
+        """
+        if crops.dtype == torch.uint8:
+            assert self.normalise is not None
+            crops = self.normalise(crops)
+        if crops.shape[-1] != MAP_PX:
+            assert self.encoder is not None
+            crops = self.encoder(crops)
+        before = self.folded.before_relu(crops)
+        rows, _ = self.folded.frame_rows(before)
+        return before.float(), rows.vectors, rows.linear
+
+    def look(self, before: Tensor, vectors: Tensor) -> tuple[Tensor, ...]:
+        """Stage 1 of windows.
+
+        Args:
+            before: (W, 196, C) the windows' averages before the ReLU.
+            vectors: (W, T, V) of the windows' frames; the middle one's are not read.
+
+        Returns:
+            Linear maps (W, 784, 197) and stage-2 rows (W, 784, C) of the averaged targets, their
+            parameters (W, 157), index and weight (W, T, P, 4) of the cells to look at.
+        """
+        rows, second = self.folded.frame_rows(before)
+        middle = vectors.shape[1] // 2
+        parts = (vectors[:, :middle], rows.vectors[:, None], vectors[:, middle + 1 :])
+        params, corners = self.folded.first_bodies(torch.cat(parts, 1))
+        return rows.linear, second, params, corners.index, corners.weight
+
+    def answer(self, sampled: Tensor, second: Tensor, params: Tensor) -> tuple[Tensor]:
+        """Parameters (W, 157); arguments as `FoldedStaf.last_bodies` has them."""
+        return (self.folded.last_bodies(sampled, params, second, sparse=self.sparse),)
+
+
+def _free(steps: Sequence[Graphed]) -> None:
+    """Gives back all memory that is not needed for what is kept."""
+    for step in steps:
+        step.forget()
+    free_memory()
+
+
+def _frozen(encoder: AnyEncoder) -> torch.nn.Module:
+    """A copy for inference."""
+    if isinstance(encoder, Encoder):
+        return FoldedEncoder(encoder)
+    return copy.deepcopy(encoder).eval().requires_grad_(False)
