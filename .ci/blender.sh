@@ -4,7 +4,7 @@
 #   .ci/blender.sh setup     install what is missing (about two minutes on a bare machine, else nothing to do)
 #   .ci/blender.sh test      setup, then every step below; ends with a line of counts
 #   .ci/blender.sh run PLACE ARGS...   pytest ARGS in one place: bpy42, bpy45, bpy52, or real
-#   .ci/blender.sh window    the window test alone
+#   .ci/blender.sh window    the window test alone, and `staf blender` with the real Blender
 #   .ci/blender.sh build FOLDER        the extension's zip, validated, in FOLDER
 #   .ci/blender.sh repository FOLDER   a repository to host: the zip, its index.json and a page; Blender adds it by
 #                                      Preferences > Get Extensions > Repositories > Add Remote Repository
@@ -74,11 +74,11 @@ real_blender() {  # Debian 13's Blender 4.3.2, unpacked but not configured, in a
 
 node_packages() {
   local stamp
-  stamp=$(sha256sum < "$REPOSITORY/tests/gltf_checks/package.json")
+  stamp=$(cat "$REPOSITORY"/tests/gltf_checks/package*.json | sha256sum)
   [ "$(cat "$CACHE/node/.stamp" 2>/dev/null)" = "$stamp" ] && return
   mkdir -p "$CACHE/node"
-  cp "$REPOSITORY/tests/gltf_checks/package.json" "$CACHE/node/"
-  (cd "$CACHE/node" && npm install --silent --no-audit --no-fund >/dev/null)
+  cp "$REPOSITORY"/tests/gltf_checks/package*.json "$CACHE/node/"
+  (cd "$CACHE/node" && npm ci --silent --no-audit --no-fund >/dev/null)
   echo "$stamp" > "$CACHE/node/.stamp"
 }
 
@@ -106,11 +106,14 @@ setup() {
   flock 9
   say "system libraries"; system_libraries
   say "bpy modules"
-  [ -x "$CACHE/uv/bin/uv" ] || { python3 -m venv "$CACHE/uv"; "$CACHE/uv/bin/pip" install -q uv; }
+  [ -x "$CACHE/uv/bin/uv" ] || {
+    python3 -m venv "$CACHE/uv"
+    "$CACHE/uv/bin/pip" install -q --require-hashes -r "$REPOSITORY/.ci/locks/tools.txt"
+  }
   bpy_module bpy45 3.11 4.5.15 '<2'
   bpy_module bpy52 3.13 5.2.3 '>=2.2'
   bpy_module bpy42 3.11 4.2.23 '<2'
-  [ -d "$CACHE/pytest" ] || "$CACHE/uv/bin/pip" install -q --target "$CACHE/pytest" pytest
+  [ -d "$CACHE/pytest" ] || "$CACHE/uv/bin/pip" install -q --target "$CACHE/pytest" "$(grep -o '^pytest==[^ ;]*' "$REPOSITORY/.ci/locks/tools.txt")"
   say "node packages"; node_packages
   say "wheels"; wheels
   say "Blender 4.3.2"; real_blender
@@ -157,7 +160,7 @@ window() {  # the window test; STAF_SCREENSHOTS=addon/pictures renews the pictur
   build "$CACHE/extension"
   cd "$REPOSITORY"
   STAF_EXTENSION=$(echo "$CACHE"/extension/staf-*.zip) STAF_WINDOW=1 \
-    "$STAF_BACKEND_PYTHON" -m pytest -p no:cacheprovider -q tests/addon/test_window.py
+    "$STAF_BACKEND_PYTHON" -m pytest -p no:cacheprovider -q tests/addon/test_window.py tests/addon/test_staf_blender.py
 }
 
 test() {  # every place one after another; the first failure ends it

@@ -1,26 +1,28 @@
 """One clip: is it done already?  If not, order it, and move its files into place.
 
 journal ─► same content, same options, files there? ─► skip
-           else: order ─► slot ─► "moving" ─► rename ─► remove stale ─► "done"
+           else: order ─► slot ─► "moving" ─► rename, or put ─► remove stale ─► "done"
 """
 
+import base64
 import contextlib
 import errno
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from staf_backend.batch.clips import Clip
 from staf_backend.batch.journal import Journal
-from staf_backend.batch.recipe import Recipe, content_digest
+from staf_backend.batch.recipe import Recipe
 from staf_backend.batch.schedule import Slot
+from staf_backend.batch.store import Store
 from staf_backend.batch.worker import failed
 from staf_backend.files.atomic import OutputError, make_folder
-from staf_backend.files.checksum import sha256
+from staf_backend.files.checksum import content_digest, sha256
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Attempts:
 
     Attributes:
         journal, recipe: where to, and what.
-        threads: of a worker's networks.
+        words: of every order, beside the clip's own: threads, blender, profile.
+        store: where results go; None is the journal's folder.
         force: do again what is done, and what failed for good.
         settled: told of every clip that is done, skipped ("before": true) or failed for good.
     """
@@ -37,7 +40,8 @@ class Attempts:
     journal: Journal
     recipe: Recipe
     recipe_digest: str
-    threads: int
+    words: Mapping[str, Any]
+    store: Store | None
     force: bool
     settled: Callable[[Clip, dict[str, Any], bool], None]
 
@@ -74,44 +78,78 @@ class Attempts:
             return None
         if entry["event"] == "failed":
             return entry
-        whole = all(_is(self.journal.out / name, sum_) for name, sum_ in entry["files"].items())
-        return entry if whole else None
+        return entry if self._whole(entry) else None
+
+    def _whole(self, entry: dict[str, Any]) -> bool:
+        """Whether all files of a clip are there."""
+        if self.store is None:
+            root = self.journal.out
+            return all(_is(root / name, sum_) for name, sum_ in entry["files"].items())
+        sizes = entry.get("sizes", {})
+        return entry["files"].keys() == sizes.keys() and all(
+            self.store.holds(name, size) for name, size in sizes.items()
+        )
 
     def _convert(self, clip: Clip, slot: Slot, folder: Path) -> dict[str, Any]:
-        make_folder(folder)
         log = self.journal.log_of(clip.place)
         make_folder(log.parent)
+        here = self.store is None
+        if here:
+            make_folder(folder)
+        beside = PurePosixPath(clip.place).parent
         answer = slot.run(
             {
                 "source": str(clip.source),
                 "stem": PurePosixPath(clip.place).name,
-                "folder": str(folder),
-                "log": str(log),
+                "folder": str(folder) if here else None,
+                "log": str(log) if here else None,
+                "kept": str(self.journal.out / beside) if here else None,
                 "recipe": self.recipe.as_values(),
-                "threads": self.threads,
+                **self.words,
             }
         )
-        if answer["ok"]:
-            answer["files"] = self._move(clip, folder, answer["files"])
-        return answer
+        if "log_text" in answer:
+            log.write_text(answer.pop("log_text"), encoding="utf-8", errors="replace")
+        return self._placed(clip, slot, folder, answer) if answer["ok"] else answer
 
-    def _move(self, clip: Clip, folder: Path, files: dict[str, str]) -> dict[str, str]:
-        """Rename a clip's files into place; their names below the output folder."""
+    def _placed(
+        self, clip: Clip, slot: Slot, folder: Path, answer: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The answer, once the clip's files are where they belong, and stale ones are gone."""
         beside = PurePosixPath(clip.place).parent
-        moved = {str(beside / name): checksum for name, checksum in files.items()}
-        self.journal.write({"event": "moving", "place": clip.place, "files": list(moved)})
-        make_folder(self.journal.out / beside)
-        for name, target in zip(files, moved, strict=True):
+        names = {file: str(beside / file) for file in answer["files"]}
+        self.journal.write({"event": "moving", "place": clip.place, "files": list(names.values())})
+        sizes: dict[str, int] | None = None
+        if self.store is None:
+            self._move(folder, names)
+        else:
+            put = slot.run({"put": names, "store": self.store.url})
+            if not put["ok"]:
+                return put
+            sizes = put["sizes"]
+        answer["files"] = {names[file]: sum_ for file, sum_ in answer["files"].items()}
+        for stale in sorted(self.journal.files_of(clip.place) - answer["files"].keys()):
+            self._remove(stale)
+        return answer if sizes is None else answer | {"sizes": sizes}
+
+    def _move(self, folder: Path, names: Mapping[str, str]) -> None:
+        for file, name in names.items():
+            target = self.journal.out / name
+            make_folder(target.parent)
             try:
-                (folder / name).replace(self.journal.out / target)
+                (folder / file).replace(target)
             except OSError as error:
-                raise OutputError.from_os(self.journal.out / target, error) from error
-        for stale in self.journal.files_of(clip.place) - moved.keys():
-            with contextlib.suppress(FileNotFoundError):
-                (self.journal.out / stale).unlink()
-        return moved
+                raise OutputError.from_os(target, error) from error
+
+    def _remove(self, stale: str) -> None:
+        if self.store is not None:
+            self.store.remove(stale)
+            return
+        with contextlib.suppress(FileNotFoundError):
+            (self.journal.out / stale).unlink()
 
     def _entry(self, clip: Clip, answer: dict[str, Any], seconds: float) -> dict[str, Any]:
+        self._keep_picture(clip, answer.pop("thumbnail", ""))
         if "source_sha256" not in answer:
             answer["source_sha256"] = _digest(clip.source)
         return {
@@ -122,6 +160,16 @@ class Attempts:
             "seconds": round(seconds, 3),
             **answer,
         }
+
+    def _keep_picture(self, clip: Clip, base64_text: str) -> None:
+        """Beside the journal: pictures of ten thousand clips are no matter of memory."""
+        path = self.journal.picture_of(clip.place)
+        with contextlib.suppress(OSError):  # a report without it is still right
+            if base64_text:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(base64.b64decode(base64_text))
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _digest(source: Path) -> str:

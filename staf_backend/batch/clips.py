@@ -6,6 +6,7 @@ FOLDER, LIST.txt, VIDEO ...  ──find_clips──►  Clip(source, place) ...
 import fnmatch
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ PATTERNS = ("*.mp4", "*.mov", "*.mkv", "*.webm", "*.avi", "*.m4v")
 """Of a folder's videos, in lower case; those of the add-on's file browser."""
 _ENDINGS = re.compile(r"(-\d+|\.\d+|_amass)+$")
 """What `motion.names` and `export.deliver` put behind a clip's name."""
+REPORT = "report"
+"""Name of the batch's own files at the top of the output folder."""
 _LONGEST_LIST_BYTES = 64_000_000
 """Of a list of clips.  Chosen: several hundred thousand paths."""
 
@@ -51,7 +54,7 @@ def find_clips(
     roots, sources = [], {}
     for path in _with_lists(given):
         whole = path.absolute()
-        if whole.is_dir():
+        if _is_dir(whole):
             roots.append(whole)
             sources |= dict.fromkeys(_walk(whole, patterns, depth, out.resolve()))
         else:
@@ -64,12 +67,23 @@ def find_clips(
 
 def _with_lists(given: Sequence[Path]) -> Iterator[Path]:
     for path in given:
-        if path.suffix.lower() == ".txt" and path.is_file():
+        try:
+            mode = path.stat().st_mode
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise VideoError(f"{path} cannot be taken: {reason}.", "Check the path.") from error
+        if path.suffix.lower() == ".txt" and stat.S_ISREG(mode):
             yield from _listed(path)
-        elif path.exists():
-            yield path
         else:
-            raise VideoError(f"{path} does not exist.", "Check the path.")
+            yield path
+
+
+def _is_dir(path: Path) -> bool:
+    """Whether it is a folder; not where the system cannot look, which is told in its turn."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _listed(path: Path) -> Iterator[Path]:
@@ -106,10 +120,11 @@ def _walk(root: Path, patterns: Sequence[str], depth: int | None, out: Path) -> 
 
 
 def _placed(sources: Sequence[Path], shared: Path) -> list[Clip]:
-    """Clips whose files could meet keep their suffixes, and then get numbers."""
+    """Clips whose files could meet keep their suffixes, and then get numbers; none takes the name
+    of a report."""
     shorts = [source.relative_to(shared).with_suffix("").as_posix() for source in sources]
-    uses = Counter(map(_root, shorts))
-    taken: set[str] = set()
+    uses = Counter(map(_root, [*shorts, REPORT]))
+    taken = {REPORT}
     clips = []
     for source, short in zip(sources, shorts, strict=True):
         whole = source.relative_to(shared).as_posix()

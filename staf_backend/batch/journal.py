@@ -14,7 +14,7 @@ import json
 import logging
 import shutil
 import threading
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from staf_backend.files.atomic import OutputError, make_folder
@@ -61,6 +61,10 @@ class Journal:
         """The log file of a clip."""
         return self.out / FOLDER / "logs" / f"{place}.log"
 
+    def picture_of(self, place: str) -> Path:
+        """The small picture of a clip that is done, a JPEG."""
+        return self.out / FOLDER / "pictures" / f"{place}.jpg"
+
     def last(self, place: str) -> dict[str, Any] | None:
         """The last "done" or "failed" of a place."""
         return self._last.get(place)
@@ -68,6 +72,10 @@ class Journal:
     def files_of(self, place: str) -> set[str]:
         """Every file that this place may ever have put there, relative to the output folder."""
         return self._files.get(place, set())
+
+    def places(self, prefix: str) -> list[str]:
+        """Every place that begins so and ever had files."""
+        return sorted(place for place in self._files if place.startswith(prefix))
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append an entry.
@@ -95,14 +103,47 @@ class Journal:
         for line in self._file:
             try:
                 self._take(read_json_text(line))
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError):
                 _log.info("%s: a line that was cut off is passed over", self._path)
         if not line.endswith(b"\n"):
             self._file.write(b"\n")
 
     def _take(self, entry: dict[str, Any]) -> None:
-        place, event = entry["place"], entry["event"]
+        """Raises ValueError, KeyError, TypeError or AttributeError for what `write` never wrote."""
+        place, event = _text(entry["place"]), entry["event"]
         if event in ("moving", "done"):
-            self._files.setdefault(place, set()).update(entry["files"])
+            names = {_name(name) for name in entry["files"]}
+            self._files.setdefault(place, set()).update(names)
         if event in ("done", "failed"):
+            _check(entry)
             self._last[place] = entry
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _name(value: Any) -> str:
+    """A name below the output folder: files of it are removed, and a stranger may have written it.
+
+    Raises:
+        ValueError: it leads out of the folder.
+    """
+    path = PurePosixPath(_text(value).replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in value:
+        raise ValueError("it leads out of the folder")
+    return value
+
+
+def _check(entry: dict[str, Any]) -> None:
+    """What the reports use."""
+    if entry["event"] == "failed":
+        _text(entry["message"])
+        return
+    for name, checksum in entry["files"].items():
+        _text(name + checksum)
+    if not isinstance(entry.get("people", []), list):
+        raise TypeError("no list")
+    float(entry.get("seconds", 0.0))

@@ -1,8 +1,9 @@
 """Slots on a Ray cluster: an actor each, which watches a worker process on its own node.
 
-The output folder must be shared by all nodes under one path, and so must the clips.  A node that is
-lost costs the clips at work on it, which are done again elsewhere; results are moved into place by
-the driver alone, so a node that comes back late cannot do a clip twice.
+The clips must be under one path on all nodes, and so must the output folder where results do not go
+to a store.  A node that is lost costs the clips at work on it, which are done again elsewhere;
+results get their place when the driver says so, so a node that comes back late cannot do a clip
+twice.
 """
 
 import contextlib
@@ -12,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from staf_backend import StafError
-from staf_backend.batch.slot import Limits, Slot
+from staf_backend.batch.schedule import Limits, MakeSlot
+from staf_backend.batch.slot import Slot
 from staf_backend.batch.worker import failed
 
 
@@ -25,7 +27,12 @@ class RayError(StafError):
 
 @contextlib.contextmanager
 def ray_slots(
-    address: str, workers: int | None, clips: int, limits: Limits, gpus: float
+    address: str,
+    workers: int | None,
+    clips: int,
+    limits: Limits,
+    gpus: float,
+    kind: MakeSlot = Slot,
 ) -> Iterator[Sequence["RaySlot"]]:
     """Connect to a cluster for the block.
 
@@ -35,6 +42,7 @@ def ray_slots(
         clips: never more slots than these.
         limits: of each clip.
         gpus: share of a GPU for each slot.
+        kind: what each actor is; takes `limits`.
 
     Raises:
         RayError: Ray is not installed, or there is no such cluster.
@@ -48,7 +56,7 @@ def ray_slots(
     try:
         cores = int(ray.cluster_resources().get("CPU", 1))
         count = min(workers or cores, clips)
-        yield [RaySlot(limits, gpus) for _ in range(count)]
+        yield [RaySlot(limits, gpus, kind) for _ in range(count)]
     finally:
         ray.shutdown()
 
@@ -63,8 +71,8 @@ def _ray() -> Any:
 class RaySlot:
     """A slot whose worker runs somewhere in the cluster."""
 
-    def __init__(self, limits: Limits, gpus: float) -> None:
-        self._limits, self._gpus = limits, gpus
+    def __init__(self, limits: Limits, gpus: float, kind: MakeSlot) -> None:
+        self._limits, self._gpus, self._kind = limits, gpus, kind
         self._actor: Any = None
         self._stopped = False
 
@@ -74,7 +82,10 @@ class RaySlot:
         if self._stopped:
             return failed("interrupted", "interrupted.", passing=True)
         if self._actor is None:
-            make = ray.remote(num_cpus=1, num_gpus=self._gpus, max_restarts=0)(Slot)
+            # what the cluster's pages would show of each clip stays in the driver's memory
+            make = ray.remote(
+                num_cpus=1, num_gpus=self._gpus, max_restarts=0, enable_task_events=False
+            )(self._kind)
             self._actor = make.remote(self._limits)
         try:
             return ray.get(self._actor.run.remote(order))

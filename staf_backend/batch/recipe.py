@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from staf_backend import __version__, assets
-from staf_backend.files.checksum import sha256
 
 if TYPE_CHECKING:
     from staf_backend.export.deliver import Outputs
     from staf_backend.pipeline import Settings
 
-EXTRA_FILES = {"motion": ".npz", "amass": "_amass.npz", "overlay": ".mp4"}
+EXTRA_FILES = {"motion": ".npz", "amass": "_amass.npz", "overlay": ".mp4", "report": ".html"}
 """Beside the .glb: the word of `Outputs` and how the file's name ends."""
 
 
@@ -24,21 +23,28 @@ class Recipe:
     """Options of all clips, as plain words and numbers that travel to workers.
 
     Attributes:
-        settings: of `pipeline.Settings`, without those below, `threads` and `fit`.
+        settings: of `pipeline.Settings`, without those below, `threads`, `fit`, `tracks` and
+            `contacts`.
         world: of `world.settings.WorldSettings`.
         outputs: of `export.deliver.Outputs`: bone_names, root_motion, mesh, together.
         extras: which of `EXTRA_FILES` to write, too.
+        blender: name and version of the Blender that makes a .blend of each clip; "" for none.
     """
 
     settings: Mapping[str, Any]
     world: Mapping[str, Any]
     outputs: Mapping[str, Any]
     extras: tuple[str, ...] = field(default=())
+    blender: str = ""
 
     @property
     def digest(self) -> str:
-        """Of the options, this version and its networks: whatever changes results changes it."""
-        sums = sha256(assets.folder() / "SHA256SUMS")
+        """Of the options, this version and its networks: whatever changes results changes it.
+
+        Raises:
+            AssetError: the list of networks is missing or damaged.
+        """
+        sums = assets.all_checksums()
         text = json.dumps([dataclasses.asdict(self), __version__, sums], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -49,19 +55,23 @@ class Recipe:
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "Recipe":
         """Of `as_values`."""
-        extras = tuple(values["extras"])
-        return cls(values["settings"], values["world"], values["outputs"], extras)
+        words: dict[str, Any] = {**values, "extras": tuple(values["extras"])}
+        return cls(**words)
 
     @classmethod
     def of(
-        cls, settings: "Settings", outputs: Mapping[str, Any], extras: tuple[str, ...]
+        cls,
+        settings: "Settings",
+        outputs: Mapping[str, Any],
+        extras: tuple[str, ...],
+        blender: str = "",
     ) -> "Recipe":
         """Of settings; how many threads there are changes no result."""
         plain = dataclasses.asdict(settings)
         world = plain.pop("world")
-        for name in ("threads", "fit"):
+        for name in ("threads", "fit", "tracks", "contacts"):
             del plain[name]
-        return cls(plain, world, outputs, extras)
+        return cls(plain, world, outputs, extras, blender)
 
     def settings_with(self, threads: int) -> "Settings":
         """For the pipeline."""
@@ -76,17 +86,3 @@ class Recipe:
 
         extras = {name: folder / (stem + EXTRA_FILES[name]) for name in self.extras}
         return Outputs(folder / f"{stem}.glb", **extras, **self.outputs)
-
-
-def content_digest(source: Path) -> str:
-    """SHA-256 of a video, or of all files of a folder of pictures with their names.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    if not source.is_dir():
-        return sha256(source)
-    total = hashlib.sha256()
-    for path in sorted(path for path in source.iterdir() if path.is_file()):
-        total.update(f"{path.name}\0{sha256(path)}\n".encode(errors="surrogateescape"))
-    return total.hexdigest()

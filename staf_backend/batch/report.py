@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from staf_backend import __version__
 from staf_backend.batch.clips import Clip
-from staf_backend.batch.journal import FOLDER
+from staf_backend.batch.journal import FOLDER, Journal
 from staf_backend.batch.report_html import page
+from staf_backend.batch.store import Store
 from staf_backend.files.atomic import replace_atomically
 from staf_backend.files.limits import shown
 
@@ -23,6 +23,7 @@ _MOST_FAILURES = 20
 def values(
     clips: Sequence[Clip],
     entries: Mapping[str, tuple[dict[str, Any], bool]],
+    people: Sequence[dict[str, Any]],
     seconds: float,
     workers: int,
 ) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def values(
     Args:
         clips: all of the batch.
         entries: place -> the journal's entry, and whether an earlier run made it.
+        people: what became of each person's file, see `takes.merge_takes`.
         seconds: how long this run took.
         workers: of this run.
     """
@@ -41,7 +43,6 @@ def values(
             {"place": clip.place, "source": str(clip.source), "status": entry["event"]}
             | {"before": before, "log": f"{FOLDER}/logs/{clip.place}.log"}
             | {word: entry[word] for word in _KEPT if word in entry}
-            | {"thumbnail": entry.get("thumbnail", "")}
         )
     states = Counter(one["status"] for one in told)
     totals = {
@@ -49,28 +50,41 @@ def values(
         **{state: states[state] for state in ("done", "failed", "waiting")},
         "before": sum(one["before"] for one in told),
         "people": sum(len(one.get("people", ())) for one in told),
+        "stages_s": _stages(one for one in told if not one["before"]),
         "seconds": round(seconds, 3),
         "workers": workers,
     }
     head = {"report": "staf batch", "schema": SCHEMA, "version": __version__}
-    return head | {"totals": totals, "clips": told}
+    return head | {"totals": totals, "clips": told, "characters": list(people)}
 
 
-def write(out: Path, report: dict[str, Any]) -> None:
-    """Write report.json, without pictures, and report.html.
+def _stages(clips: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """Seconds that this run's clips spent in each stage, all workers together."""
+    spent: Counter[str] = Counter()
+    for clip in clips:
+        spent.update(clip.get("stages_s", {}))
+    return {stage: round(seconds, 3) for stage, seconds in spent.items()}
+
+
+def write(journal: Journal, report: dict[str, Any], store: Store | None) -> None:
+    """Write report.json and report.html.
+
+    Args:
+        journal: of the output folder, and of the clips' pictures.
+        report: of `values`.
+        store: where the clips' files are; None is `out`.
 
     Raises:
         OutputError: they cannot be written.
     """
-    clips = [
-        {word: value for word, value in one.items() if word != "thumbnail"}
-        for one in report["clips"]
-    ]
+    out = journal.out
     with replace_atomically(out / "report.json") as temporary:
-        text = json.dumps(report | {"clips": clips}, indent=1, allow_nan=False)
+        told = report | {"store": store.url if store else None}
+        text = json.dumps(told, indent=1, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
-    with replace_atomically(out / "report.html") as temporary:
-        temporary.write_text(page(report), encoding="utf-8")
+    pieces = page(report, journal.picture_of, links=store is None)
+    with replace_atomically(out / "report.html") as temporary, temporary.open("wb") as file:
+        file.writelines(piece.encode() for piece in pieces)
 
 
 def summary(report: dict[str, Any]) -> str:
@@ -79,7 +93,18 @@ def summary(report: dict[str, Any]) -> str:
     lines = [f"{word:<10}{totals[word]:>8}" for word in ("clips", "done", "failed", "waiting")]
     lines.append(f"{'before':<10}{totals['before']:>8}  (done or failed in an earlier run)")
     lines.append(f"{'seconds':<10}{totals['seconds']:>8.1f}  ({totals['workers']} workers)")
+    if totals["stages_s"]:
+        spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in totals["stages_s"].items())
+        lines.append(f"{'stages':<10}{spent} s")
+    if report["characters"]:
+        good = [one["name"] for one in report["characters"] if one["status"] == "done"]
+        lines.append(f"{'characters':<10}{len(good):>8}  (in people/, as people.json says)")
     failures = [one for one in report["clips"] if one["status"] == "failed"]
+    failures += [
+        {"place": f"people/{one['name']}", "message": one["message"]}
+        for one in report["characters"]
+        if one["status"] == "failed"
+    ]
     lines += [
         f"failed: {shown(one['place'])}: {shown(one['message'])}"
         for one in failures[:_MOST_FAILURES]

@@ -1,6 +1,9 @@
 """The report as one page that needs nothing else: sortable, with pictures, in any browser."""
 
+import base64
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -23,43 +26,73 @@ document.querySelectorAll("th").forEach((head, column) => head.addEventListener(
     .forEach(row => body.append(row));
 }));
 """
-_COLUMNS = ("Picture", "Clip", "Status", "People", "Seen", "Jitter", "Time", "Files or reason")
+_COLUMNS = ("Picture", "Clip", "Status", "People", "Seen", "What it says of itself", "Time")
+_COLUMNS += ("Files or reason",)
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
-def page(report: dict[str, Any]) -> str:
-    """HTML of `report.values`; every word of a file is escaped, and nothing is loaded."""
+def page(
+    report: dict[str, Any], picture_of: Callable[[str], Path], *, links: bool
+) -> Iterator[str]:
+    """HTML of `report.values`, piece by piece, for pictures of ten thousand clips are large; every
+    word of a file is escaped, and nothing is loaded.
+
+    Args:
+        picture_of: the JPEG of a clip's place, which may be missing.
+        links: whether the clips' files lie beside the page.
+    """
     totals = report["totals"]
     heads = "".join(f"<th>{name}</th>" for name in _COLUMNS)
-    rows = "\n".join(_row(number, clip) for number, clip in enumerate(report["clips"]))
     counts = ", ".join(f"{totals[word]} {word}" for word in ("done", "failed", "waiting"))
-    return f"""<!DOCTYPE html>
+    yield f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>STAF batch</title>
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}"><style>{_STYLE}</style></head>
 <body><h1>{totals["clips"]} clips</h1>
 <p>{counts}; {totals["people"]} people; {totals["seconds"]:.1f} s with {totals["workers"]} workers;
 staf {escape(report["version"])}. Click a column's head to sort by it.</p>
 <table><thead><tr>{heads}</tr></thead><tbody>
-{rows}
-</tbody></table><script>{_SCRIPT}</script></body></html>
 """
+    for number, clip in enumerate(report["clips"]):
+        yield _row(number, clip, _picture(picture_of(clip["place"])), links) + "\n"
+    yield f"</tbody></table>{_characters(report['characters'], links)}"
+    yield f"<script>{_SCRIPT}</script></body></html>\n"
 
 
-def _row(number: int, clip: dict[str, Any]) -> str:
+def _characters(characters: Sequence[dict[str, Any]], links: bool) -> str:
+    """A list of the people whose takes are in one file."""
+    if not characters:
+        return ""
+    lines = "".join(
+        f"<li>{escape(_plain(one['name']))}: {escape(one['status'])}, {len(one['takes'])} takes "
+        f"{_files(one['files'], links)}{escape(_plain(one.get('message', '')))}</li>"
+        for one in characters
+    )
+    return f"<h2>{len(characters)} characters</h2><ul>{lines}</ul>"
+
+
+def _picture(path: Path) -> str:
+    """An image element; nothing where there is no picture."""
+    try:
+        data = base64.b64encode(path.read_bytes()).decode("ascii")
+    except OSError:
+        return ""
+    return f'<img alt="" src="data:image/jpeg;base64,{data}">'
+
+
+def _row(number: int, clip: dict[str, Any], picture: str, links: bool) -> str:
     people = clip.get("people", [])
     seen = [person["coverage"] for person in people]
-    jitters = [person["quality"].get("jitter_mm_per_frame2", 0.0) for person in people]
+    words = [word for person in people for word in person.get("words", ())]
     status, seconds = clip["status"], clip.get("seconds", 0.0)
-    picture = f'<img alt="" src="data:image/jpeg;base64,{escape(clip["thumbnail"])}">'
     cells = (
-        (number, picture if clip["thumbnail"] else ""),
-        (clip["place"], escape(_plain(clip["place"]))),
+        (number, picture),
+        (clip["place"], _name(clip, links)),
         (status, f'<span class="{status}">{status}</span>' + (" (before)" * clip["before"])),
         (len(people), str(len(people))),
         (min(seen, default=0), ", ".join(f"{value:.0%}" for value in seen)),
-        (max(jitters, default=0), ", ".join(f"{value:.1f} mm/frame²" for value in jitters)),
+        (len(words), "<br>".join(escape(_plain(word)) for word in words)),
         (seconds, f"{seconds:.1f} s" if seconds else ""),
-        (len(clip.get("files", ())), _told(clip)),
+        (len(clip.get("files", ())), _told(clip, links)),
     )
     columns = "".join(
         f'<td data-key="{escape(_plain(str(key)))}">{cell}</td>' for key, cell in cells
@@ -67,16 +100,26 @@ def _row(number: int, clip: dict[str, Any]) -> str:
     return f"<tr>{columns}</tr>"
 
 
-def _told(clip: dict[str, Any]) -> str:
-    if clip["status"] == "failed":
-        reason = f"{clip['message']} {clip.get('advice', '')}".strip()
-        log = quote(clip["log"], errors="surrogateescape")
-        return f'{escape(_plain(reason))} <a href="{log}">log</a>'
-    links = (
-        f'<a href="{quote(name, errors="surrogateescape")}">{escape(_plain(name))}</a>'
-        for name in clip.get("files", ())
-    )
-    return "<br>".join(links)
+def _name(clip: dict[str, Any], links: bool) -> str:
+    """The clip's name, which leads to its own page where there is one."""
+    pages = [name for name in clip.get("files", ()) if name.endswith(".html")]
+    return _link(pages[0], clip["place"]) if pages and links else escape(_plain(clip["place"]))
+
+
+def _told(clip: dict[str, Any], links: bool) -> str:
+    if clip["status"] != "failed":
+        return _files(clip.get("files", ()), links)
+    reason = f"{clip['message']} {clip.get('advice', '')}".strip()
+    return f"{escape(_plain(reason))} {_link(clip['log'], 'log')}"
+
+
+def _files(names: Iterable[str], links: bool) -> str:
+    told = (_link(name, name) if links else escape(_plain(name)) for name in names)
+    return "<br>".join(told)
+
+
+def _link(path: str, text: str) -> str:
+    return f'<a href="{quote(path, errors="surrogateescape")}">{escape(_plain(text))}</a>'
 
 
 def _plain(text: str) -> str:

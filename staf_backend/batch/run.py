@@ -7,6 +7,7 @@ by whatever, is taken up by the same command.
 """
 
 import contextlib
+import dataclasses
 import os
 import signal
 import threading
@@ -18,12 +19,16 @@ from typing import Any
 
 from staf_backend.batch import report
 from staf_backend.batch.attempt import Attempts
+from staf_backend.batch.blend import Program
 from staf_backend.batch.clips import Clip, find_clips
 from staf_backend.batch.journal import Journal
+from staf_backend.batch.people_list import read_people
 from staf_backend.batch.recipe import Recipe
-from staf_backend.batch.schedule import Schedule
+from staf_backend.batch.schedule import Limits, MakeSlot, Schedule
 from staf_backend.batch.schedule import Slot as AnySlot
-from staf_backend.batch.slot import Limits, Slot
+from staf_backend.batch.slot import Slot
+from staf_backend.batch.store import Store
+from staf_backend.batch.takes import merge_takes
 from staf_backend.files.limits import shown
 from staf_backend.reporting import Reporter
 from staf_backend.runtime.onnx_session import usable_cores
@@ -43,6 +48,10 @@ class Plan:
         force: do again what is done.
         ray: address of a Ray cluster, or "auto"; None is this computer alone.
         gpus: share of a GPU that each worker takes on a Ray cluster.
+        store: where results go; None is the output folder.
+        blender: what makes a .blend of each clip; None for none.
+        profile: tell in each log where the time went.
+        one_glb_per_person: see `takes`.
     """
 
     given: Sequence[Path]
@@ -55,66 +64,103 @@ class Plan:
     force: bool
     ray: str | None
     gpus: float
+    store: Store | None
+    blender: Program | None
+    profile: bool
+    one_glb_per_person: bool
 
 
-def run_batch(plan: Plan, reporter: Reporter) -> int:
+def run_batch(plan: Plan, reporter: Reporter, kind: MakeSlot = Slot) -> int:
     """Convert every clip; returns 0, 3 where some failed, or 130 after Ctrl-C.
+
+    Args:
+        plan: what to do.
+        reporter: told of every clip.
+        kind: of the slots, made with `plan.limits`.
 
     Raises:
         VideoError: there is no clip.
         OutputError: the output folder, its journal or the report cannot be written.
         RayError: the cluster cannot be used.
+        PeopleError: people.json cannot be understood.
     """
     clips = find_clips(plan.given, plan.patterns, plan.depth, plan.out)
+    if plan.one_glb_per_person:
+        read_people(plan.out)
+    if plan.store is not None:
+        plan.store.check()
     journal = Journal(plan.out)
     began = time.monotonic()
     progress = _Progress(len(clips), reporter)
-    with contextlib.closing(journal), _slots(plan, len(clips)) as (slots, threads):
-        digest = plan.recipe.digest
-        attempts = Attempts(journal, plan.recipe, digest, threads, plan.force, progress.settled)
-        schedule = Schedule(clips, slots, attempts)
-        with _drained_by_ctrl_c(schedule) as asked:
-            schedule.run()
-        values = report.values(clips, progress.entries, time.monotonic() - began, len(slots))
-        report.write(journal.out, values)
+    with contextlib.closing(journal), _slots(plan, len(clips), kind) as (slots, threads):
+        with _drained_by_ctrl_c() as wish:
+            attempts = _attempts(plan, journal, threads, progress)
+            wish.schedule = Schedule(clips, slots, attempts)
+            wish.schedule.run()
+        people = []
+        if plan.one_glb_per_person and not wish.asked:
+            people = merge_takes(journal, clips, plan.recipe, plan.force)
+        seconds = time.monotonic() - began
+        values = report.values(clips, progress.entries, people, seconds, len(slots))
+        report.write(journal, values, plan.store)
     reporter.result(report.summary(values), values["totals"] | {"report": str(plan.out)})
-    if asked:
+    if wish.asked:
         return INTERRUPTED
-    return SOME_FAILED if values["totals"]["failed"] else 0
+    merged = all(person["status"] == "done" for person in people)
+    return SOME_FAILED if values["totals"]["failed"] or not merged else 0
+
+
+def _attempts(plan: Plan, journal: Journal, threads: int, progress: "_Progress") -> Attempts:
+    words = {
+        "threads": threads,
+        "profile": plan.profile,
+        "blender": dataclasses.asdict(plan.blender) if plan.blender else None,
+    }
+    digest = plan.recipe.digest
+    return Attempts(journal, plan.recipe, digest, words, plan.store, plan.force, progress.settled)
 
 
 @contextlib.contextmanager
-def _slots(plan: Plan, clips: int) -> Iterator[tuple[Sequence[AnySlot], int]]:
+def _slots(plan: Plan, clips: int, kind: MakeSlot) -> Iterator[tuple[Sequence[AnySlot], int]]:
     """Where clips are converted, and threads for the networks of each."""
     if plan.ray is not None:
         from staf_backend.batch.ray_slots import ray_slots
 
-        with ray_slots(plan.ray, plan.workers, clips, plan.limits, plan.gpus) as slots:
+        with ray_slots(plan.ray, plan.workers, clips, plan.limits, plan.gpus, kind) as slots:
             yield slots, 1
         return
     cores = usable_cores()
     workers = min(plan.workers or cores, clips)
     # divided, not multiplied
-    yield [Slot(plan.limits) for _ in range(workers)], max(1, cores // workers)
+    yield [kind(plan.limits) for _ in range(workers)], max(1, cores // workers)
+
+
+class _Wish:
+    """What Ctrl-C asked for, and of whom."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.schedule: Schedule | None = None
 
 
 @contextlib.contextmanager
-def _drained_by_ctrl_c(schedule: Schedule) -> Iterator[list[int]]:
-    """Ctrl-C lets clips at work end; a second one ends them.  Yields what was asked."""
-    asked: list[int] = []
+def _drained_by_ctrl_c() -> Iterator[_Wish]:
+    """Ctrl-C lets clips at work end; a second one ends them."""
+    wish = _Wish()
 
-    def ask(number: int, _frame: object) -> None:
-        asked.append(number)
-        schedule.drain()
-        if len(asked) > 1:
+    def ask(number: int, _frame: object) -> None:  # noqa: ARG001 - a signal handler's words
+        wish.asked += 1
+        if wish.schedule is not None:
+            wish.schedule.drain()
+        if wish.asked > 1 or wish.schedule is None:
             raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield wish
         return
     before = signal.signal(signal.SIGINT, ask)
     try:
-        yield asked
+        yield wish
     finally:
         signal.signal(signal.SIGINT, before)
 

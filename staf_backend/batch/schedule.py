@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from staf_backend.batch.clips import Clip
@@ -19,6 +20,14 @@ PAUSES_S = (1.0, 5.0)
 disk, a busy machine, or a lost node may be well again by then."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Of each clip; None is no limit."""
+
+    max_seconds: float | None = None
+    max_memory_bytes: int | None = None
+
+
 class Slot(Protocol):
     """Where one clip is converted at a time."""
 
@@ -27,6 +36,8 @@ class Slot(Protocol):
     def stop(self) -> None: ...
 
 
+MakeSlot = Callable[[Limits], Slot]
+"""A class of slots."""
 Attempt = Callable[[Clip, Slot, bool], bool]
 """One try of a clip in a slot; told whether it is the last one; returns whether to try again."""
 

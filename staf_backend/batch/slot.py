@@ -9,11 +9,11 @@ import queue
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
+from staf_backend.batch.schedule import Limits
 from staf_backend.batch.worker import failed
 from staf_backend.files.strict_json import read_json_text
 from staf_backend.runtime.processes import end_group, memory_bytes, start_apart
@@ -21,14 +21,6 @@ from staf_backend.runtime.processes import end_group, memory_bytes, start_apart
 _LOOK_S = 0.1
 """Between two looks at a worker's memory.  Chosen: memory of 1 GB takes as long to fill."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Of each clip; None is no limit."""
-
-    max_seconds: float | None = None
-    max_memory_bytes: int | None = None
 
 
 class Slot:

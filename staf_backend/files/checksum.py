@@ -1,14 +1,36 @@
 """Which bytes a file holds."""
 
+import errno
 import hashlib
+import os
+import stat
 from pathlib import Path
+
+_WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""A pipe is opened at once, not when somebody writes into it."""
 
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file as 64 hexadecimal digits.
 
     Raises:
+        OSError: it cannot be read, or it is a pipe or a device, which may have no end.
+    """
+    with os.fdopen(os.open(path, _WITHOUT_WAITING), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_digest(source: Path) -> str:
+    """SHA-256 of a video, or of all files of a folder of pictures with their names.
+
+    Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if not source.is_dir():
+        return sha256(source)
+    total = hashlib.sha256()
+    for path in sorted(path for path in source.iterdir() if path.is_file()):
+        total.update(f"{path.name}\0{sha256(path)}\n".encode(errors="surrogateescape"))
+    return total.hexdigest()

@@ -5,8 +5,8 @@
 
 Prints Markdown: the parity fixtures in full float32, each precision's distance from it, streamed
 against windowed, alone against batched; then frames a second against the bare encoder in the same
-precision and batch, with and without CUDA graphs and torch.compile, the share of each step, peak
-memory, and the windowed form.  Weights and inputs are the parity recipe's, so nothing is needed.
+precision and batch, with and without CUDA graphs, the share of each step, peak memory, and the
+windowed form.  Weights and inputs are the parity recipe's, so nothing is needed.
 """
 
 import argparse
@@ -35,7 +35,8 @@ from staf_backend.runtime.torch_device import (
 )
 from staf_backend.runtime.torch_graphs import Graphed
 from staf_backend.staf.encoders.resnet import FoldedEncoder
-from staf_backend.staf.streaming.stream import Acceleration, Arrival, StafStream, StreamConfig
+from staf_backend.staf.streaming.settings import Acceleration
+from staf_backend.staf.streaming.stream import Arrival, StafStream, StreamConfig
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 from tests.support.windows import windows
@@ -74,7 +75,7 @@ def main() -> None:
         device,
         PRECISIONS if on_cuda else ("float32", "bfloat16"),
         (1, 2) if given.quick else (1, 8, 64, 256),
-        ("none", "graphs", "compile") if on_cuda else ("none",),
+        ("none", "graphs") if on_cuda else ("none",),
         2 if given.quick else 30,
         20 if given.quick else 100,
     )
@@ -137,11 +138,11 @@ def profile(plan: Plan) -> None:
     precision: Precision = "bfloat16"
     count = plan.tracks[-1]
     stream, push = _prepared(plan, precision, count, "none")
-    folded, store = stream.folded, stream.store
+    folded, store = stream.network.folded, stream.store
     images = upload_images(plan, count)
     slots = torch.arange(9, device=plan.device).expand(count, 9).contiguous()
     with torch.inference_mode(), numerics(precision):
-        encoder = stream.encoder
+        encoder = stream.network.encoder
         assert encoder is not None
         maps = encoder(images)
         before = folded.before_relu(maps)
@@ -149,8 +150,10 @@ def profile(plan: Plan) -> None:
             "encoder": lambda: encoder(images),
             "deconvolution 1": lambda: folded.before_relu(maps),
             "frame rows": lambda: folded.frame_rows(before),
-            "store": lambda: store.write(slots[:, 0], before, folded.frame_rows(before)[0]),
-            "windows, all of it": lambda: stream._run_windows(slots),
+            "store": lambda: store.write(
+                slots[:, 0], before.float(), *folded.frame_rows(before)[0]
+            ),
+            "windows, all of it": lambda: stream._windows(slots),
         }
         print(f"\n## Share of each part, {precision}, batch {count}, no graphs\n")
         print("| part | ms |\n|---|---|")
@@ -219,7 +222,7 @@ def _windowed_meshes(plan: Plan, maps: Tensor) -> Tensor:
 def _speed_row(plan: Plan, precision: Precision, count: int, acceleration: Acceleration) -> None:
     on_cuda = plan.device.type == "cuda"
     if on_cuda:
-        gc.collect()  # earlier streams: each is a cycle, through its own steps
+        gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(plan.device)
     stream, push = _prepared(plan, precision, count, acceleration)
@@ -260,9 +263,10 @@ def _prepared(
 def _bare_encoder_ms(plan: Plan, precision: Precision, count: int, stream: StafStream) -> float:
     """The encoder alone on the same batch, run in the same way as inside the stream."""
     images = upload_images(plan, count).to(storage_type(precision))
-    encoder = stream.encoder
+    encoder = stream.network.encoder
     assert isinstance(encoder, FoldedEncoder)
-    step = Graphed(encoder, enabled=stream._frame_step.enabled)
+    enabled = stream.network.frames.enabled
+    step = Graphed(lambda x: (encoder(x),), enabled=enabled, most=count)
     with torch.inference_mode(), numerics(precision):
         return _median_ms(plan, lambda: step(images))
 

@@ -13,9 +13,9 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy.io
@@ -129,6 +129,14 @@ def shorten() -> None:
     mpi_inf_3dhp.CAMERAS, mpi_inf_3dhp.TEST_SUBJECTS = (0,), range(1, 2)  # pyright: ignore
 
 
+class AnyFuzz(Protocol):
+    """Cases by number; the name of a case's sample is `names[number % len(names)]`."""
+
+    names: list[str]
+
+    def outcome(self, number: int, seed: int) -> str: ...
+
+
 class Fuzz:
     """Cases of samples that are made once, below a folder."""
 
@@ -171,7 +179,7 @@ class Fuzz:
         return "taken"
 
 
-def _forked(fuzz: Fuzz, numbers: Iterator[int], seed: int) -> Iterator[tuple[int, str]]:
+def forked(fuzz: AnyFuzz, numbers: Iterable[int], seed: int) -> Iterator[tuple[int, str]]:
     """Outcomes, each in a process that may die over it."""
     import resource
 
@@ -190,7 +198,7 @@ def _forked(fuzz: Fuzz, numbers: Iterator[int], seed: int) -> Iterator[tuple[int
         yield from _told(reading, child, fuzz, pending)
 
 
-def _told(reading: int, child: int, fuzz: Fuzz, pending: list[int]) -> Iterator[tuple[int, str]]:
+def _told(reading: int, child: int, fuzz: AnyFuzz, pending: list[int]) -> Iterator[tuple[int, str]]:
     hung = False
     with os.fdopen(reading) as lines:
         for _ in range(100):
@@ -223,7 +231,7 @@ def main() -> None:
     start, counts = time.perf_counter(), Counter()
     with tempfile.TemporaryDirectory(prefix="fuzz-sets-") as folder:
         fuzz = Fuzz(Path(folder), options.only)
-        for number, said in _forked(fuzz, iter(range(options.cases)), options.seed):
+        for number, said in forked(fuzz, range(options.cases), options.seed):
             name, outcome = said.split(": ", 1)
             counts[outcome.split(" ")[0] if "BAD" not in outcome else "BAD"] += 1
             if "BAD" in outcome:

@@ -8,4 +8,4 @@ def bytes_per_track(stream: StafStream) -> int:
     store = stream.store
     tables = (store.before, store.vectors, store.linear)
     per_frame = sum(table[0].numel() * table.element_size() for table in tables)
-    return (stream.folded.config.frames - 1) * per_frame
+    return (stream.network.folded.config.frames - 1) * per_frame

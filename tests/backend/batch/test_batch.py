@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -142,6 +143,48 @@ def children(pid: int) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
+def test_takes_of_a_person_go_where_the_list_says(undisturbed, tmp_path):
+    folder, _ = undisturbed
+    mine = tmp_path / "out"
+    words = ("--one-glb-per-person", "--report", "--profile", *WORDS)
+    day = folder / "day 0"
+    shutil.copy(day / "take0.mp4", tmp_path / "again.mp4")
+    given = (day / "take0.mp4", tmp_path / "again.mp4")
+    ran = staf("batch", *given, "--out", mine, *words, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    places = sorted(clip["place"] for clip in report(mine)["clips"])
+    people = json.loads((mine / "people.json").read_text())
+    assert sorted(entry for takes in people["characters"].values() for entry in takes) == [
+        f"{place}#1" for place in places
+    ]
+    page = (mine / "report.html").read_text()
+    for place in places:
+        assert (mine / f"{place}.html").stat().st_size > 100_000
+        assert f"{quote(place)}.html" in page
+        log = (mine / ".staf-batch" / "logs" / f"{place}.log").read_text()
+        assert "cumulative" in log
+    people["characters"] = {"hero": [f"{place}#1" for place in places]}
+    (mine / "people.json").write_text(json.dumps(people))
+    assert staf("batch", *given, "--out", mine, *words, cwd=tmp_path).returncode == 0
+    assert report(mine)["totals"]["before"] == 2
+    assert [path.name for path in (mine / "people").iterdir()] == ["hero.glb"]
+    names = [one["name"] for one in gltf_of(mine / "people" / "hero.glb")["animations"]]
+    assert names == [place.rpartition("/")[2] for place in places]
+
+
+def gltf_of(path: Path) -> dict:
+    data = path.read_bytes()
+    return json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+
+
+def test_a_list_of_people_that_means_nothing_stops_before_the_work(tmp_path):
+    (tmp_path / "people.json").write_text('{"people": 1, "characters": {"../x": []}}')
+    ran = staf("batch", CLIP, "--out", tmp_path, "--one-glb-per-person", *WORDS, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert len(ran.stderr.splitlines()) == 1
+    assert not (tmp_path / ".staf-batch").exists()
+
+
 def test_ctrl_c_drains(undisturbed, tmp_path):
     folder, out = undisturbed
     mine = tmp_path / "out"
@@ -198,6 +241,12 @@ def test_two_batches_do_not_meet(undisturbed, tmp_path):
         ((".", "--max-memory", "nan"), 2),
         ((".", "--depth", -1), 2),
         ((".", "--person", "nobody"), 2),
+        ((".", "--workers", 10**30), 2),
+        ((".", "--max-memory", 1e300), 2),
+        ((".", "--blender", "/x"), 2),
+        ((".", "--blend", "--blender", "/nowhere/blender"), 9),
+        ((".", "--store", "x://y", "--one-glb-per-person"), 2),
+        ((str(CLIP), "--store", "nothing-of-the-kind://x"), 5),
     ],
 )
 def test_wrong_words_are_one_sentence(tmp_path, words, code):

@@ -1,15 +1,25 @@
 """Where clips go, what a torn journal tells, who waits for whom, and each system's branch."""
 
+import contextlib
 import json
+import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from staf_backend.batch import report_html
+from staf_backend.batch import report_html, worker
 from staf_backend.batch.clips import PATTERNS, find_clips
 from staf_backend.batch.journal import Journal
+from staf_backend.batch.people_list import (
+    PeopleError,
+    PeopleList,
+    Take,
+    read_people,
+    write_people,
+)
 from staf_backend.batch.schedule import Schedule
 from staf_backend.files.atomic import OutputError
 from staf_backend.runtime import processes
@@ -36,6 +46,11 @@ def test_places_mirror_folders_and_never_meet(tmp_path):
     assert found == ["a.MOV", "a.mp4", "b-1.mp4", "b.mp4", "x/c", "x/y/C"]
     assert places([folder], tmp_path / "out", depth=0) == found[:4]
     assert places([folder], folder / "x") == found[:4], "the output folder is not walked"
+
+
+def test_a_clip_never_takes_the_name_of_a_report(tmp_path):
+    folder = touch(tmp_path / "in", "report.mp4", "Report-1.mp4", "x/report.mp4")
+    assert places([folder], tmp_path / "out") == ["Report-1.mp4", "report.mp4", "x/report"]
 
 
 @pytest.mark.parametrize("names", [("a.mp4", "A.mp4"), ("a.mp4", "a.mp4-1.mp4", "a.mp4.mp4")])
@@ -139,11 +154,15 @@ def test_names_of_files_are_text_in_the_page():
         "message": "<b>&",
         "before": False,
         "log": "a b",
-        "thumbnail": "",
     }
     totals = {"clips": 1, "done": 0, "failed": 1, "waiting": 0, "people": 0, "seconds": 1.0}
-    page = report_html.page({"totals": totals | {"workers": 1}, "clips": [clip], "version": "0"})
+    other = {"name": "<i>", "status": "failed", "takes": [], "files": [], "message": "<u>"}
+    values = {"totals": totals | {"workers": 1}, "clips": [clip], "version": "0"}
+    values |= {"characters": [other]}
+    page = "".join(report_html.page(values, lambda _: Path("/nowhere"), links=True))
     page.encode()
+    assert "<i>" not in page
+    assert "<u>" not in page
     assert page.count("<script>") == 1
     assert "&lt;b&gt;&amp;" in page
 
@@ -166,7 +185,101 @@ def test_memory_as_every_system_tells_it(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 def test_memory_of_this_process():
-    import os
-
     assert 10e6 < processes.memory_bytes(os.getpid()) < 10e9
     assert processes.memory_bytes(2**22 + 1) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_memory_of_what_a_process_started_counts():
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', '"
+    code += "x = bytearray(200_000_000); print(flush=True); input()'])"
+    with processes.start_apart(
+        [sys.executable, "-c", code], os.environ, subprocess.DEVNULL
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert processes.memory_bytes(child.pid) > 200e6
+        processes.end_group(child)
+
+
+def test_who_is_alive():
+    assert processes.is_alive(os.getpid())
+    assert not processes.is_alive(2**22 + 1)
+
+
+def test_who_is_alive_as_windows_tells_it(monkeypatch):
+    told = '"python.exe","4711","Console","1","123,456 K"\n'
+    monkeypatch.setattr(processes, "_output", lambda _: told)
+    assert processes.is_alive(4711, "win32")
+    monkeypatch.setattr(processes, "_output", lambda _: "INFO: No tasks are running.\n")
+    assert not processes.is_alive(4711, "win32")
+
+
+def test_a_worker_sweeps_what_dead_ones_left(tmp_path):
+    mine, gone = tmp_path / f"staf-batch-{os.getpid()}-a", tmp_path / f"staf-batch-{2**22 + 1}-b"
+    for folder in (mine, gone, tmp_path / "staf-batch-x"):
+        folder.mkdir()
+    worker.sweep(tmp_path)
+    assert mine.exists()
+    assert not gone.exists()
+    assert (tmp_path / "staf-batch-x").exists()
+
+
+GOOD_LIST = {"people": 1, "characters": {"hero": ["x/a#1"]}, "alone": []}
+
+
+def test_people_are_proposed_by_folder_and_edits_stay(tmp_path):
+    people = PeopleList()
+    takes = [Take("x/y/b", 1), Take("x/y/a", 1), Take("x/y/a", 2), Take("c", 1)]
+    assert people.add(takes)
+    assert people.characters == {"main": [takes[3]], "x-y": [takes[1], takes[0]]}
+    assert people.alone == [takes[2]]
+    people.characters["hero"] = [people.alone.pop(), people.characters["main"].pop()]
+    write_people(tmp_path, people)
+    again = read_people(tmp_path)
+    assert again == people
+    assert not again.add(takes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"people": 2},
+        {"characters": []},
+        {"characters": {"../x": []}},
+        {"characters": {"a/b": []}},
+        {"characters": {".hidden": []}},
+        {"characters": {"a": [], "A": []}},
+        {"characters": {"a": "x#1"}},
+        {"characters": {"a": ["x"]}},
+        {"characters": {"a": ["x#0"]}},
+        {"alone": [1]},
+    ],
+)
+def test_a_list_of_people_that_means_nothing_is_told(tmp_path, change):
+    (tmp_path / "people.json").write_text(json.dumps(GOOD_LIST | change))
+    with pytest.raises(PeopleError, match=r"people\.json cannot be read"):
+        read_people(tmp_path)
+
+
+def test_a_list_of_people_nested_without_end_is_told(tmp_path):
+    (tmp_path / "people.json").write_text("[" * 100_000)
+    with pytest.raises(PeopleError):
+        read_people(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../gone", "/gone", "x/../../gone", "..\\gone", "c:/gone", ""])
+def test_a_strangers_journal_names_no_file_outside(tmp_path, name):
+    Journal(tmp_path).close()
+    path = tmp_path / ".staf-batch" / "journal.jsonl"
+    path.write_text(json.dumps({"event": "moving", "place": "a", "files": [name]}) + "\n")
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        assert not journal.files_of("a")
+
+
+def test_a_list_may_name_what_no_disk_can_hold(tmp_path):
+    (tmp_path / "clips.txt").write_text("x" * 5000 + "\n")
+    found = find_clips([tmp_path / "clips.txt"], PATTERNS, None, tmp_path / "out")
+    assert len(found) == 1
+    with pytest.raises(VideoError, match="too long"):
+        find_clips([tmp_path / ("x" * 5000)], PATTERNS, None, tmp_path / "out")

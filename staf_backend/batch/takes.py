@@ -1,0 +1,182 @@
+"""Takes of one person, from many clips, in one .glb: `--one-glb-per-person`.
+
+people.json ─► takes ─► motion files ─► one shape ─► OUT/people/NAME.glb with an animation each
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from staf_backend import StafError
+from staf_backend.batch.clips import Clip
+from staf_backend.batch.journal import Journal
+from staf_backend.batch.people_list import PeopleList, Take, read_people, write_people
+from staf_backend.batch.recipe import Recipe
+from staf_backend.body.body import Body, load_body
+from staf_backend.export.gltf import write_glb
+from staf_backend.files.atomic import make_folder
+from staf_backend.files.checksum import sha256
+from staf_backend.motion.file import load_motion
+from staf_backend.motion.motion import Motion, MotionError
+from staf_backend.motion.names import part_names
+
+FOLDER = "people"
+"""Of the characters' files, below the output folder."""
+_PLACES = "//people/"
+"""Before a character's name in the journal; no clip's place begins so."""
+
+
+def merge_takes(
+    journal: Journal, clips: Sequence[Clip], recipe: Recipe, force: bool
+) -> list[dict[str, Any]]:
+    """Write a file for each character of the list, unless nothing of it changed.
+
+    Args:
+        journal: says which clips are done, and remembers the files.
+        clips: of this batch, whose people are proposed where the list lacks them.
+        recipe: how files are written.
+        force: write them again.
+
+    Returns:
+        `name`, `status` ("done", "failed" or "waiting"), `takes`, `files` and `message` of each.
+
+    Raises:
+        PeopleError: the list cannot be understood.
+        OutputError: the list or the journal cannot be written.
+    """
+    people = read_people(journal.out)
+    if people.add(take for clip in clips for take in _motion_files(journal, clip.place)):
+        write_people(journal.out, people)
+    _drop_others(journal, people)
+    return [
+        _merged(journal, name, takes, recipe, force) for name, takes in people.characters.items()
+    ]
+
+
+def _motion_files(journal: Journal, place: str) -> dict[Take, list[str]]:
+    """Motion files of each person of a clip that is done, in order of time."""
+    entry = journal.last(place)
+    if entry is None or entry["event"] != "done":
+        return {}
+    numbers = [person["person"] for person in entry["people"]]
+    path = PurePosixPath(place)
+    found: dict[Take, list[str]] = {}
+    for number, name in zip(numbers, part_names(path.name, numbers), strict=True):
+        file = str(path.parent / f"{name}.npz")
+        if file in entry["files"]:
+            found.setdefault(Take(place, number), []).append(file)
+    return found
+
+
+def _drop_others(journal: Journal, people: PeopleList) -> None:
+    """Remove files of characters that the list knows no more."""
+    for place in journal.places(_PLACES):
+        if place.removeprefix(_PLACES) not in people.characters:
+            for name in journal.files_of(place):
+                with contextlib.suppress(FileNotFoundError):
+                    (journal.out / name).unlink()
+
+
+def _merged(
+    journal: Journal, name: str, takes: Sequence[Take], recipe: Recipe, force: bool
+) -> dict[str, Any]:
+    files = [
+        (take, file) for take in takes for file in _motion_files(journal, take.place).get(take, ())
+    ]
+    told = {"name": name, "takes": [str(take) for take in takes], "files": []}
+    if not files:
+        return told | {"status": "waiting", "message": "No take of it is done."}
+    place, target = f"{_PLACES}{name}", f"{FOLDER}/{name}.glb"
+    if any(one.casefold() == f"{FOLDER}/{name}".casefold() for one in journal.places("")):
+        message = f"A clip's files have the name {target}; give it another one in people.json."
+        return told | {"status": "failed", "message": message}
+    key = _key(journal, files, recipe)
+    last = journal.last(place)
+    if not force and last and last.get("recipe") == key and _holds(journal.out / target, last):
+        return told | {"status": "done", "files": [target]}
+    journal.write({"event": "moving", "place": place, "files": [target]})
+    try:
+        make_folder(journal.out / FOLDER)
+        _write(journal.out, target, files, recipe)
+    except StafError as error:
+        return told | {"status": "failed", "message": str(error)}
+    sums = {target: sha256(journal.out / target)}
+    journal.write({"event": "done", "place": place, "recipe": key, "files": sums, "people": []})
+    return told | {"status": "done", "files": [target]}
+
+
+def _key(journal: Journal, files: Sequence[tuple[Take, str]], recipe: Recipe) -> str:
+    sums = [[str(take), file, _sum(journal, take, file)] for take, file in files]
+    return hashlib.sha256(json.dumps([recipe.digest, sums]).encode()).hexdigest()
+
+
+def _sum(journal: Journal, take: Take, file: str) -> str:
+    entry = journal.last(take.place)
+    assert entry is not None
+    return entry["files"][file]
+
+
+def _holds(path: Path, entry: dict[str, Any]) -> bool:
+    try:
+        return sha256(path) in entry["files"].values()
+    except OSError:
+        return False
+
+
+def _write(out: Path, target: str, files: Sequence[tuple[Take, str]], recipe: Recipe) -> None:
+    """Raises MotionError, BodyError, OutputError."""
+    motions = [load_motion(out / file) for _, file in files]
+    bodies = {motion.body for motion in motions}
+    if len(bodies) > 1:
+        advice = "Convert all of them with one body, or list them apart in people.json."
+        raise MotionError(f"its takes have different bodies: {', '.join(sorted(bodies))}.", advice)
+    body = load_body(motions[0].body)
+    names = _names([PurePosixPath(file).with_suffix("") for _, file in files])
+    alike = [
+        dataclasses.replace(motion, name=name, person=1)
+        for motion, name in zip(in_one_shape(motions, body), names, strict=True)
+    ]
+    words = {word: recipe.outputs[word] for word in ("bone_names", "root_motion", "mesh")}
+    write_glb(out / target, alike, {body.name: body}, **words)
+
+
+def _names(files: Sequence[PurePosixPath]) -> list[str]:
+    """A name for each take: its file's, with its folders where another has the same."""
+    uses = Counter(file.name for file in files)
+    return [file.name if uses[file.name] == 1 else "-".join(file.parts) for file in files]
+
+
+def in_one_shape(motions: Sequence[Motion], body: Body) -> list[Motion]:
+    """The motions with one shape, the mean of theirs, each clip counting as long as it was seen.
+
+    A person who comes out larger walks farther by as much: the path about the ground's origin
+    grows with the height of the hips, so that soles stay on the floor and steps keep their length
+    to the legs.
+    """
+    weights = np.array([motion.observed.sum() + 1 for motion in motions], float)
+    betas = np.average([motion.betas for motion in motions], axis=0, weights=weights)
+    rest_m = body.rest_joints_m(betas)
+    hips_m = _hip_height_m(body, betas)
+    return [
+        dataclasses.replace(
+            motion,
+            betas=betas,
+            rest_joints_m=rest_m,
+            root_m=motion.root_m * (hips_m / _hip_height_m(body, motion.betas)),
+            raw_root_m=None,
+            raw_rotations_wxyz=None,
+        )
+        for motion in motions
+    ]
+
+
+def _hip_height_m(body: Body, betas: np.ndarray) -> float:
+    """Of the pelvis above the soles in the rest pose."""
+    return float(body.rest_joints_m(betas)[0, 1] - body.rest_vertices_m(betas)[:, 1].min())
