@@ -13,11 +13,22 @@ REPOSITORY = Path(__file__).parent.parent
 WINGS = {
     "staf_backend": (
         *("pipeline", "estimators", "motion", "body", "geometry", "video", "people", "landmarks"),
-        *("fit", "world", "export", "batch", "staf", "weights", "runtime", "files", "reporting"),
+        *(
+            "fit",
+            "world",
+            "export",
+            "batch",
+            "blender",
+            "staf",
+            "weights",
+            "runtime",
+            "files",
+            "reporting",
+        ),
     ),
     "training": (
         *("targets", "datasets", "moves", "synthetic", "simulated", "model", "data", "run"),
-        *("scoring", "lifting"),
+        *("scoring", "lifting", "drawing"),
     ),
 }
 """What has a page of reference, in the order of the menu."""

@@ -1,7 +1,8 @@
 """Videos, or folders of videos, to Blender files and clips, without a window.
 
     blender --background --python-exit-code 1 --python examples/03_blender_batch.py -- \
-        VIDEO_OR_FOLDER... --out FOLDER [--recursive] [--together NAME] [--preset fast] [--no-blend]
+        VIDEO_OR_FOLDER... --out FOLDER [--recursive] [--together NAME] [--onto RIG.blend]
+        [--preset fast] [--no-blend]
 
 or the same with the bpy module: python examples/03_blender_batch.py VIDEO_OR_FOLDER... --out FOLDER
 
@@ -9,7 +10,9 @@ A folder stands for the videos in it, in the order of their names; --recursive g
 in it, too.  Each video gives <video>.blend and <video>.glb with all its people, and a motion file
 (.npz) for each of them.  They lie in FOLDER as the videos lie in the deepest folder that all
 arguments share, so takes of one name never meet.  --together NAME takes the main person of every
-video as takes of one character and writes FOLDER/NAME.glb with an animation each.
+video as takes of one character and writes FOLDER/NAME.glb with an animation each.  --onto RIG.blend
+puts each video's motions on the rig in that file, too, and writes <video>-RIG.blend; with
+--together, FOLDER/NAME-RIG.blend has the takes of all.
 FOLDER/report.json says what became of every video.  The backend's Python is that of the add-on's
 preferences, or STAF_BACKEND_PYTHON.
 
@@ -49,6 +52,9 @@ def main() -> int:
     signal.signal(KNOCK, _end_waiting)
     options = _options()
     _enable_add_on()
+    if options.onto and (reason := _unfit(options)):
+        print(reason, file=sys.stderr, flush=True)
+        return 2
     options.out.mkdir(parents=True, exist_ok=True)
     report: list[dict] = []
     _convert_all(options, report)
@@ -112,6 +118,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--recursive", action="store_true", help="folders in folders, too")
     parser.add_argument("--together", metavar="NAME", help="main persons as takes of one character")
+    parser.add_argument("--onto", metavar="RIG.blend", type=Path, help="a rig of your own, too")
+    parser.add_argument("--rig", default="", help="its name, where the file has several")
+    parser.add_argument(
+        "--map", default="", type=_absolute, help="its bone map; else the saved one, or a guess"
+    )
     parser.add_argument("--preset", default="balanced", choices=("fast", "balanced", "best"))
     parser.add_argument("--person", default="ALL", choices=("ALL", "LARGEST"))
     parser.add_argument("--end", type=float, default=0.0, help="last second; 0 is the video's end")
@@ -120,7 +131,13 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args(words)
     if options.together is not None and Path(options.together).name != options.together:
         parser.error(f"--together {options.together}: not a plain name")
+    if options.onto is not None and not options.onto.is_file():
+        parser.error(f"--onto {options.onto}: there is no such file")
     return options
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute()) if path else ""
 
 
 def _enable_add_on() -> None:
@@ -215,8 +232,11 @@ def _solve(video: Path, place: Path, options: argparse.Namespace) -> dict:
     if not options.no_blend:
         files.append(f"{place}.blend")
         _step(bpy.ops.wm.save_as_mainfile, filepath=files[1], compress=True)
+    names = [rig.name for rig in rigs]
+    if options.onto and people:
+        files.append(_put_onto([person["motion"] for person in people], place, options))
     return {
-        "characters": [rig.name for rig in rigs],
+        "characters": names,
         "files": files + [person["motion"] for person in people],
         "people": people,
     }
@@ -242,7 +262,48 @@ def _keep_motion(rig: bpy.types.Object, video: Path, place: Path) -> dict:
         "frames": frames,
         "fps": header["source_fps"],
         "quality": header["quality"],
+        "card": header.get("card", {}),
     }
+
+
+def _unfit(options: argparse.Namespace) -> str:
+    """Why the rig cannot wear motions, known before the night; nothing where it can."""
+    try:
+        _open_rig(options)
+        if options.map:
+            bpy.ops.staf.load_bone_map(filepath=options.map)
+        else:
+            bpy.ops.staf.guess_bones()
+    except RuntimeError as error:
+        return _sentence(error)
+    return ""
+
+
+def _open_rig(options: argparse.Namespace) -> None:
+    """Open the rig's file and make the rig active.
+
+    Raises:
+        RuntimeError: no .blend, without a rig or with several.
+    """
+    _step(bpy.ops.wm.open_mainfile, filepath=str(options.onto.resolve()))
+    layer = bpy.context.view_layer
+    rigs = {item.name: item for item in layer.objects if item.type == "ARMATURE"}
+    chosen = rigs.get(options.rig) if options.rig else next(iter(rigs.values()), None)
+    if chosen is None or (len(rigs) > 1 and not options.rig):
+        names = ", ".join(rigs) or "no rig"
+        raise RuntimeError(f"{options.onto.name} has {names}: say which one with --rig.")
+    layer.objects.active = chosen
+
+
+def _put_onto(motions: list[str], place: Path, options: argparse.Namespace) -> str:
+    """The rig's file with an action of each motion, saved beside the outputs; its path."""
+    _open_rig(options)
+    files = [{"name": motion} for motion in motions]  # absolute ones win over the folder
+    words = {"directory": str(place.parent), "files": files, "bone_map": options.map}
+    _step(bpy.ops.staf.retarget, **words)
+    path = f"{place}-{options.onto.stem}.blend"
+    _step(bpy.ops.wm.save_as_mainfile, filepath=path, compress=True)
+    return path
 
 
 def _merge(motions: list[str], options: argparse.Namespace) -> dict:
@@ -256,7 +317,10 @@ def _merge(motions: list[str], options: argparse.Namespace) -> dict:
         path = str(options.out.resolve() / f"{options.together}.glb")
         _step(bpy.ops.staf.export_clips, filepath=path, travel=options.travel)
         takes = sorted(action.name for action in bpy.data.actions)
-        entry |= {"ok": True, "files": [path], "takes": takes}
+        files = [path]
+        if options.onto and motions:
+            files.append(_put_onto(motions, options.out.resolve() / options.together, options))
+        entry |= {"ok": True, "files": files, "takes": takes}
     except (KeyboardInterrupt, RuntimeError) as error:
         entry["error"] = _sentence(error)
     print(f"{options.together}: {'ok' if entry['ok'] else entry['error']}", flush=True)

@@ -3,18 +3,56 @@
 Ctrl-C ends the command as documented even while its modules are still being loaded.
 """
 
+import contextlib
+import os
 import sys
+
+from staf_backend import StafError
 
 
 def main() -> int:
     """Run the command line; returns its exit code."""
     try:
+        _open_streams()
         from staf_backend.cli import main as run
 
-        return run()
+        return _flushed(run())
+    except SystemExit as end:  # after --help and --version
+        return _flushed(end.code if isinstance(end.code, int) else 0)
+    except StafError as error:  # of the stream on which it would be told
+        _tell(str(error))
+        return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("staf: interrupted; nothing was begun.\n")
+        _tell("interrupted; nothing was begun.")
         return 130
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"staf: {text}\n")
+        sys.stderr.flush()
+
+
+def _open_streams() -> None:
+    """A stream that was closed leads nowhere, and no file that is opened later takes its place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
+
+
+def _flushed(code: int) -> int:
+    """The code, or 5 where the last words cannot be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _tell("cannot write to standard output.")
+        return code or 5
+    return code
 
 
 if __name__ == "__main__":

@@ -2,31 +2,29 @@
 
 Exit codes: 0 done; 1 an error of the program; 2 wrong use; 3 the video cannot be read; 4 nobody was
 found in it; 5 a result cannot be written; 6 weights or networks are missing or damaged; 7 the body
-file is wrong; 8 the motion file is wrong; 130 interrupted; 143 terminated.
+file is wrong; 8 the motion or the contacts file is wrong; 9 Blender does not take the add-on; 10
+the tracks file is wrong; 130 interrupted; 143 terminated.
 """
 
 import argparse
 import dataclasses
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from staf_backend import StafError, __version__
-from staf_backend.choices import (
-    BONE_SCHEMES,
-    CAMERAS,
-    ESTIMATORS,
-    FEET,
-    GENDERS,
-    PRESETS,
-    ROOT_MOTIONS,
-)
+from staf_backend.blender.words import add_blender
+from staf_backend.choices import BONE_SCHEMES, GENDERS, ROOT_MOTIONS
+from staf_backend.estimators.words import add_words as add_estimator_words
+from staf_backend.export.words import add_words as add_file_words
 from staf_backend.reporting import JsonLines, Reporter, Terminal
+from staf_backend.runtime.isolated import is_isolated, run_isolated
+from staf_backend.runtime.processes import Terminated, listen_for_termination
+from staf_backend.world.words import add_contacts, add_known_files
+from staf_backend.world.words import add_words as add_world_words
 
 if TYPE_CHECKING:
     from staf_backend.pipeline import Settings
@@ -54,10 +52,6 @@ class Stopped(Interrupted):
     exit_code = 143
 
 
-class Terminated(BaseException):
-    """SIGTERM, raised where the program stands so that every `finally` runs."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     # sums in another order give other last digits, and the same input must give the same bytes;
@@ -72,8 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(options.verbose, 2)]
     logging.basicConfig(level=level, format="%(name)s: %(message)s", stream=sys.stderr)
     as_json = getattr(options, "progress", "bar") == "json"
+    if getattr(options, "isolate", False) and not is_isolated():
+        told = JsonLines(options.command, begun=True) if as_json else Terminal(options.quiet)
+        return run_isolated(words, told.error)
     reporter = JsonLines(options.command) if as_json else Terminal(options.quiet)
-    _listen_for_termination()
+    listen_for_termination()
     try:
         return options.run(options, reporter)
     except StafError as error:
@@ -110,13 +107,6 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"See: {self.prog} --help")
 
 
-def _listen_for_termination() -> None:
-    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, stop)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="staf", description="Turn video of people into animated SMPL-style characters."
@@ -127,8 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_convert(commands)
     _add_batch(commands)
-    for add in (_add_people, _add_info, _add_doctor, _add_body, _add_weights):
+    for add in (_add_people, _add_tracks, _add_info, _add_doctor, _add_body, _add_weights):
         add(commands)
+    add_blender(commands, _command)
+    add_contacts(commands, _command)
     return parser
 
 
@@ -166,10 +158,11 @@ def _add_convert(commands: Any) -> None:
     )
     _add_clip_options(parser)
     _add_conversion_options(parser)
-    parser.add_argument("--motion", metavar="FILE.npz", help="write the motion file too")
-    parser.add_argument("--amass", metavar="FILE.npz", help="write AMASS-style arrays too")
-    parser.add_argument("--overlay", metavar="FILE.mp4", help="draw the body over the footage")
-    parser.add_argument("--report", metavar="FILE.html", help="a page to look at the motion in")
+    add_known_files(parser)
+    add_file_words(parser)
+    parser.add_argument(
+        "--isolate", action="store_true", help="in a process of its own, whose crash is told"
+    )
 
 
 def _add_batch(commands: Any) -> None:
@@ -188,15 +181,8 @@ def _add_conversion_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--largest", dest="person", action="store_const", const="largest", help="the main person"
     )
-    parser.add_argument(
-        "--estimator", choices=ESTIMATORS, default="auto", help="who estimates poses (default auto)"
-    )
-    parser.add_argument(
-        "--preset", choices=PRESETS, default="balanced", help="quick or exact (default balanced)"
-    )
-    parser.add_argument("--body", default="auto", help="name of a body, see: staf doctor")
-    parser.add_argument("--focal-px", type=float, help="focal length in pixels, where known")
-    _add_world_options(parser)
+    add_estimator_words(parser)
+    add_world_words(parser)
     parser.add_argument(
         "--bone-names", choices=BONE_SCHEMES, default="smpl", help="of a .glb (default smpl)"
     )
@@ -210,34 +196,18 @@ def _add_conversion_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--together", action="store_true", help="all people in one .glb")
 
 
-def _add_world_options(parser: argparse.ArgumentParser) -> None:
-    """Where the motion stands: `world.settings.WorldSettings`, under the same names."""
-    parser.add_argument(
-        "--camera", choices=CAMERAS, default="auto", help="how it behaved (default auto: found out)"
-    )
-    parser.add_argument(
-        "--level",
-        default="auto",
-        metavar="auto|off|PITCH,ROLL",
-        help="which way is up: found, as the camera, or its tilt in degrees (default auto)",
-    )
-    parser.add_argument(
-        "--grounding",
-        type=float,
-        default=1.0,
-        metavar="SHARE",
-        help="0: as estimated, 1: standing on the floor (default 1)",
-    )
-    parser.add_argument(
-        "--feet", choices=FEET, default="auto", help="which feet are held in place (default auto)"
-    )
-
-
 def _add_people(commands: Any) -> None:
     parser = _command(commands, "people", _people, "list who is in a video, to choose from")
     parser.add_argument("video", type=Path)
     _add_clip_options(parser)
     parser.add_argument("--thumbnails", type=Path, metavar="DIR", help="write a picture of each")
+
+
+def _add_tracks(commands: Any) -> None:
+    parser = _command(commands, "tracks", _tracks, "write who is where in a video, to correct it")
+    parser.add_argument("video", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.json")
+    _add_clip_options(parser)
 
 
 def _add_info(commands: Any) -> None:
@@ -299,6 +269,9 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
     from staf_backend.files.atomic import make_folder
 
     several = len(options.videos) > 1
+    for word in ("tracks", "contacts"):
+        if several and getattr(options, word):
+            raise UsageError(f"A {word} file is of one video; give one video with --{word}.")
     names = ("output", "motion", "amass", "overlay", "report")
     paths = {name: getattr(options, name) for name in names}
     for name, path in paths.items():
@@ -310,6 +283,7 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
     outputs = Outputs(
         Path(options.output),
         **more,
+        overlay_view=options.overlay_view,
         bone_names=options.bone_names,
         root_motion=options.root_motion,
         mesh=not options.no_mesh,
@@ -329,6 +303,12 @@ def _people(options: argparse.Namespace, reporter: Reporter) -> int:
     from staf_backend.commands import list_people
 
     return list_people(options.video, _settings(options), options.thumbnails, reporter)
+
+
+def _tracks(options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.commands import write_people
+
+    return write_people(options.video, _settings(options), options.output, reporter)
 
 
 def _info(options: argparse.Namespace, reporter: Reporter) -> int:

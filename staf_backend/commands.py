@@ -10,11 +10,13 @@ import numpy as np
 
 from staf_backend import StafError
 from staf_backend.body.body import add_body, known_bodies, load_body
+from staf_backend.body.plain import finger_arrays
 from staf_backend.estimators.choose import check_device, chosen_estimator
 from staf_backend.export.deliver import Outputs, Written, deliver
 from staf_backend.files.atomic import OutputError, make_folder, replace_atomically
 from staf_backend.files.npz import write_arrays
 from staf_backend.people.summary import TrackSummary, summarise
+from staf_backend.people.tracks_file import write_tracks
 from staf_backend.pipeline import Settings, people_in, solve
 from staf_backend.reporting import Reporter
 from staf_backend.video.video import Video, check_path, open_video
@@ -80,6 +82,30 @@ def list_people(path: Path, settings: Settings, thumbnails: Path | None, reporte
     return 0
 
 
+def write_people(path: Path, settings: Settings, output: Path, reporter: Reporter) -> int:
+    """Who is where in a video, as a file to correct, with pictures of everybody beside it.
+
+    Raises:
+        StafError: the video cannot be read, nobody is in it, or the file cannot be written.
+    """
+    check_path(path)
+    if output.suffix != ".json":
+        raise OutputError(f"cannot write {output}: the name must end in .json.", "Rename it.")
+    check_device(settings, "landmarks")
+    video = open_video(path, fps=settings.fps)
+    span = video.span(settings.start_s, settings.end_s)
+    people = people_in(video, span, settings.device, settings.threads, reporter.progress)
+    found = summarise(video, people, span)
+    folder = output.with_suffix("")
+    pictures = {summary.person: _save_thumbnail(folder, summary) for summary in found}
+    beside = {person: f"{folder.name}/{Path(str(p)).name}" for person, p in pictures.items()}
+    write_tracks(output, video, people, beside)
+    text = "\n".join([*map(_person_line, found), f"wrote {output}"])
+    files = [str(output.resolve()), *map(str, pictures.values())]
+    reporter.result(text, {"people": len(found), "files": files})
+    return 0
+
+
 def describe_video(path: Path, fps: float, reporter: Reporter) -> int:
     """What a video is.
 
@@ -136,7 +162,7 @@ def export_body(name: str, path: Path, reporter: Reporter) -> int:
     }
     if body.uvs is not None and body.uv_faces is not None:
         arrays |= {"uvs": body.uvs, "uv_faces": body.uv_faces}
-    write_arrays(path, arrays)
+    write_arrays(path, arrays | finger_arrays(name))
     reporter.result(f"wrote {path}", {"files": [str(path.resolve())]})
     return 0
 
@@ -191,8 +217,15 @@ def _motion_values(one: Written) -> dict[str, Any]:
         "coverage": float(motion.observed.mean()),
         "body": motion.body,
         "estimator": motion.estimator,
+        "precision": one.precision,
         "quality": dict(motion.quality),
         "card": dict(motion.card),
+        "camera": {
+            "motion": motion.camera.motion,
+            "focal_px": motion.camera.focal_px,
+            "focal_assumed": motion.camera.focal_assumed,
+            "focal_source": motion.camera.focal_source,
+        },
         "files": [str(path.resolve()) for path in one.files],
         "motion": str(one.motion_file.resolve()) if one.motion_file else None,
     }
@@ -205,8 +238,8 @@ def _summary(done: Sequence[Written], failures: Sequence[tuple[Path, StafError]]
         names = ", ".join(str(path) for path in one.files)
         lines.append(
             f"{motion.name}: person {motion.person}, {len(motion.frames)} frames, "
-            f"seen in {motion.observed.mean():.0%}, estimator {motion.estimator}, "
-            f"body {motion.body} -> {names}"
+            f"seen in {motion.observed.mean():.0%}, "
+            f"estimator {motion.estimator} in {one.precision}, body {motion.body} -> {names}"
         )
     lines += [f"failed: {path}: {error}" for path, error in failures]
     return "\n".join(lines)
@@ -247,5 +280,5 @@ def _video_values(video: Video) -> dict[str, Any]:
         "rotation_deg": video.rotation_deg,
         "mirrored": video.mirrored,
         "sound": video.has_audio,
-        "focal_px": video.focal_px,
+        "focal_px": None if video.focal is None else video.focal.px,
     }

@@ -7,7 +7,6 @@ Read this first.  Every step lives in the wing of its name; nothing flows back.
 
 import dataclasses
 import logging
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +14,17 @@ from pathlib import Path
 
 from staf_backend.assets import asset_path
 from staf_backend.body.body import Body
+from staf_backend.choices import LENSES, Lens
 from staf_backend.estimators.choose import (
     Installed,
     check_device,
     chosen_body,
     chosen_estimator,
     detection_device,
+    used_precision,
 )
 from staf_backend.estimators.estimate import Estimate
+from staf_backend.estimators.hands import hand_networks, with_seen_fingers
 from staf_backend.estimators.landmarks import estimate_by_landmarks
 from staf_backend.estimators.settings import EstimatorSettings, SettingsError
 from staf_backend.estimators.shot import Shot, open_shot
@@ -32,16 +34,22 @@ from staf_backend.motion.names import part_names
 from staf_backend.motion.quality import motion_quality
 from staf_backend.people.detect import PersonDetector
 from staf_backend.people.follow import find_people
-from staf_backend.people.track import Track, choose
+from staf_backend.people.track import Track, choose, within
+from staf_backend.people.tracks_file import read_tracks
 from staf_backend.reporting import Report
 from staf_backend.runtime.onnx_session import open_network
 from staf_backend.video.video import Video, check_path, open_video
 from staf_backend.world.camera_path import CameraFollower
 from staf_backend.world.card import with_card
+from staf_backend.world.contacts_file import read_contacts
 from staf_backend.world.grounding import stand
 from staf_backend.world.settings import WorldSettings
+from staf_backend.world.walk_lens import corrected_lens
 
 _log = logging.getLogger(__name__)
+_LARGEST = 1e7
+"""Of a length, a rate or a time, and one part of it the smallest.  Chosen: no camera has more, and
+a hundred days of footage fit."""
 _PEOPLE = re.compile(r"all|largest|\s*0*[1-9]\d*\s*(,\s*0*[1-9]\d*\s*)*")
 
 
@@ -53,7 +61,10 @@ class Settings(EstimatorSettings):
         start_s, end_s: part of the clip; None is its own start and end.
         person: "all", "largest", or numbers as "1,3".
         focal_px: of the camera, where the user knows it.
+        lens: its kind, where the user knows that.
         fps: rate of a folder of pictures.
+        tracks: a tracks file that says who is where; None finds people in the video.
+        contacts: a contacts file that says when feet stand; None finds out.
         world: where the motion stands.
 
     Raises:
@@ -64,7 +75,10 @@ class Settings(EstimatorSettings):
     end_s: float | None = None
     person: str = "all"
     focal_px: float | None = None
+    lens: Lens | None = None
     fps: float = 30.0
+    tracks: Path | None = None
+    contacts: Path | None = None
     world: WorldSettings = field(default_factory=WorldSettings)
 
     def __post_init__(self) -> None:
@@ -76,29 +90,44 @@ class Settings(EstimatorSettings):
             )
         for name in ("focal_px", "fps"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise SettingsError(f"{name} must be a positive number, not {value}.")
+            if value is not None and not 1 / _LARGEST <= value <= _LARGEST:
+                raise SettingsError(f"{name} must be a positive number, not {value:g}.")
+        for name in ("start_s", "end_s"):
+            value = getattr(self, name)
+            if value is not None and not abs(value) <= _LARGEST:
+                raise SettingsError(f"{name} must be a number of seconds, not {value:g}.")
+        if self.lens is not None:
+            self._require_one_of("lens", LENSES)
+            if self.focal_px is not None:
+                advice = "Leave one of them out."
+                raise SettingsError("focal_px and lens both say how long the lens is.", advice)
+        if self.contacts is not None and self.world.off:
+            advice = "Leave out --contacts, or --level off and --grounding 0."
+            raise SettingsError("Contacts mean nothing where nothing is put on a floor.", advice)
 
 
 @dataclass(frozen=True)
 class Solved:
-    """What a video gave: its motions, in order of person and part, and what they stand on."""
+    """What a video gave: its motions, in order of person and part, what they stand on, and the
+    precision that their estimator computed in."""
 
     video: Video
     motions: tuple[Motion, ...]
     body: Body
+    precision: str = "float32"
 
 
-Stage = Callable[[Sequence[Motion], Shot], Sequence[Motion]]
-"""A step between the estimate and the files: all motions of a shot to as many others."""
+Stage = Callable[[Sequence[Motion], Shot, Body], Sequence[Motion]]
+"""A step between the estimate and the files: all motions of a shot, which were estimated on one
+body, to as many others."""
 
 
-def in_order(motions: Sequence[Motion], _shot: Shot) -> list[Motion]:
+def in_order(motions: Sequence[Motion], _shot: Shot, _body: Body) -> list[Motion]:
     """By person, the parts of one person by time."""
     return sorted(motions, key=lambda motion: (motion.person, motion.times_s[0]))
 
 
-def measured(motions: Sequence[Motion], _shot: Shot) -> list[Motion]:
+def measured(motions: Sequence[Motion], _shot: Shot, _body: Body) -> list[Motion]:
     """With what the finished movement says of its own quality."""
     return [
         dataclasses.replace(motion, quality={**motion.quality, **motion_quality(motion)})
@@ -106,13 +135,19 @@ def measured(motions: Sequence[Motion], _shot: Shot) -> list[Motion]:
     ]
 
 
-def named(motions: Sequence[Motion], shot: Shot) -> list[Motion]:
+def named(motions: Sequence[Motion], shot: Shot, _body: Body) -> list[Motion]:
     """Called after the video and the person."""
-    names = part_names(shot.video.path.stem, [motion.person for motion in motions])
+    called = {track.person: track.name for track in shot.people}
+    names = part_names(shot.video.path.stem, [motion.person for motion in motions], called)
     return [dataclasses.replace(m, name=name) for m, name in zip(motions, names, strict=True)]
 
 
-STAGES: tuple[Stage, ...] = (in_order, measured, named)
+def carded(motions: Sequence[Motion], _shot: Shot, body: Body) -> list[Motion]:
+    """With their quality cards."""
+    return [with_card(motion, body) for motion in motions]
+
+
+STAGES: tuple[Stage, ...] = (in_order, measured, named, carded)
 """What happens to motions after the estimate, one after another."""
 
 
@@ -133,18 +168,31 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
     video = open_video(path, fps=settings.fps)
     _log.info("%s: %d frames", video.path, len(video.times_s))
     body = chosen_body(settings, estimator)
-    shot = open_shot(video, settings.start_s, settings.end_s, settings.focal_px)
-    device = detection_device(settings, estimator)
-    found = people_in(video, shot.span, device, settings.threads, report)
+    fingers = chosen_body(settings, estimator, fingers=True) if settings.hands != "off" else None
+    shot = open_shot(video, settings.start_s, settings.end_s, settings.focal_px, settings.lens)
+    found = _tracks(settings, shot, estimator, report)
     tracks = choose(found, settings.person)
+    if settings.contacts is not None:
+        stands = read_contacts(settings.contacts, video.path.name, found)
+        shot = dataclasses.replace(shot, stands=stands)
     watch = CameraFollower(shot.camera, found, settings.world.camera)
-    shot = dataclasses.replace(shot, watch=watch)
+    shot = dataclasses.replace(shot, watch=watch, people=tuple(found))
     estimates = _estimates(estimator, shot, tracks, body, settings, report)
     motions = _standing(estimates, shot, body, settings, report)
+    if fingers is not None:
+        networks = hand_networks(detection_device(settings, estimator), settings.threads)
+        motions, body = with_seen_fingers(motions, shot, body, fingers, networks, report)
     for stage in STAGES:
-        motions = stage(motions, shot)
-    motions = [with_card(motion, body) for motion in motions]
-    return Solved(video, tuple(motions), body)
+        motions = stage(motions, shot, body)
+    return Solved(video, tuple(motions), body, used_precision(settings, estimator))
+
+
+def _tracks(settings: Settings, shot: Shot, estimator: Installed, report: Report) -> list[Track]:
+    """Who is in a shot: as the user's tracks file says, else as found."""
+    if settings.tracks is not None:
+        return within(read_tracks(settings.tracks, shot.video), shot.span)
+    device = detection_device(settings, estimator)
+    return people_in(shot.video, shot.span, device, settings.threads, report)
 
 
 def people_in(
@@ -177,7 +225,8 @@ def _standing(
     """Motions of a shot, on their floor unless the user wants them as they were estimated."""
     if settings.world.off:
         return [to_motion(estimate, shot, body) for estimate in estimates]
-    return stand(list(estimates), shot, body, settings, settings.world, report)
+    shot, seen = corrected_lens(shot, list(estimates), body, settings)
+    return stand(seen, shot, body, settings, settings.world, report)
 
 
 def _estimates(

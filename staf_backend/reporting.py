@@ -8,10 +8,11 @@ For programs (`--progress json`, protocol 1) every line on standard output is on
     {"event": "result", ...}  or  {"event": "error", "kind", "message", "advice", "exit_code"}
 """
 
+import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TextIO
 
 from staf_backend import StafError, __version__
@@ -20,7 +21,50 @@ Report = Callable[[str, int, int, str], None]
 """How a stage tells its progress: stage, done, total, message for people."""
 
 PROTOCOL = 1
+_CUT = 4000
+"""Characters of an error's line.  Chosen: a path may have 4096 bytes, and must not fill a screen
+twice."""
 _SHORTEST_WAIT_S = 0.1
+
+
+class StreamError(StafError):
+    """What a command has to tell cannot be told: the disk behind its standard output is full."""
+
+    kind = "output"
+    exit_code = 5
+
+
+@contextlib.contextmanager
+def telling() -> Iterator[None]:
+    """Whatever is written to standard output in the block is written, or there is an error.
+
+    Raises:
+        StreamError: it cannot be written.
+        BrokenPipeError: nobody reads it any more.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        advice = "Free some space, or send the output elsewhere."
+        raise StreamError(f"cannot write to standard output: {reason}.", advice) from error
+
+
+def one_line(text: str) -> str:
+    """Text as a terminal may show it: it obeys none of it, and it is one line."""
+    cut = text if len(text) <= _CUT else text[:_CUT] + "..."
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "replace").decode()
+        for letter in cut
+    )
+
+
+def _to_errors(text: str, end: str = "\n") -> None:
+    """To standard error, which may be full: then the exit code alone tells."""
+    with contextlib.suppress(OSError):
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 class Reporter(Protocol):
@@ -35,10 +79,11 @@ class Reporter(Protocol):
 class JsonLines:
     """One JSON object a line, flushed at once."""
 
-    def __init__(self, command: str, stream: TextIO | None = None) -> None:
+    def __init__(self, command: str, stream: TextIO | None = None, *, begun: bool = False) -> None:
         self._stream = stream or sys.stdout
         self._last = ("", -1.0)
-        self._write(event="start", protocol=PROTOCOL, version=__version__, command=command)
+        if not begun:  # by another process, which wrote to the same stream
+            self._write(event="start", protocol=PROTOCOL, version=__version__, command=command)
 
     def progress(self, stage: str, done: int, total: int, message: str) -> None:
         """Not more often than people can see, but always each stage's first and last step."""
@@ -66,7 +111,8 @@ class JsonLines:
         )
 
     def _write(self, **values: Any) -> None:
-        print(json.dumps(values, allow_nan=False), file=self._stream, flush=True)
+        with telling():
+            print(json.dumps(values, allow_nan=False), file=self._stream, flush=True)
 
 
 class Terminal:
@@ -90,7 +136,7 @@ class Terminal:
         self._last = (stage, now)
         filled = 30 * done // max(total, 1)
         bar = "#" * filled + "-" * (30 - filled)
-        print(f"\r{message:<24.24} [{bar}] {done}/{total}", end="", file=sys.stderr, flush=True)
+        _to_errors(f"\r{message:<24.24} [{bar}] {done}/{total}", end="")
         self._open = True
         if done >= total:
             self._end_line()
@@ -98,18 +144,20 @@ class Terminal:
     def item(self, done: int, total: int, message: str) -> None:
         """A line for one thing of many."""
         if not self._quiet:
-            print(f"[{done:>{len(str(total))}}/{total}] {message}", flush=True)
+            with telling():
+                print(f"[{done:>{len(str(total))}}/{total}] {message}", flush=True)
 
     def result(self, text: str, values: dict[str, Any]) -> None:  # noqa: ARG002 - for programs
         if self._open:
             self._end_line()
-        print(text)
+        with telling():
+            print(text, flush=True)
 
     def error(self, error: StafError) -> None:
         if self._open:
             self._end_line()
-        print("staf: " + str(error).replace("\n", "\\n"), file=sys.stderr)
+        _to_errors("staf: " + one_line(str(error)))
 
     def _end_line(self) -> None:
-        print(file=sys.stderr)
+        _to_errors("")
         self._open = False

@@ -5,7 +5,8 @@ key.  So here, and only here:
 
     axes      a quarter turn about x:  (x, y, z) -> (x, -z, y), applied to joint 0 and the travel
     time      poses are resampled to the nearest constant rate (slerp, linear travel)
-    joints    the first 22 joints; the 30 finger joints are zero, L_Hand and R_Hand are dropped
+    joints    the first 22 joints, then the 30 of the fingers where the motion has them, else zero;
+              L_Hand and R_Hand are dropped
     trans     pelvis minus J0: SMPL turns a body about its pelvis joint, not about the origin
 
 `betas` belong to the body named by the extra key `body`.  Only where that is an SMPL body do
@@ -16,6 +17,7 @@ import os
 
 import numpy as np
 
+from staf_backend.body.fingers import WITH_FINGERS
 from staf_backend.files.npz import write_arrays
 from staf_backend.geometry.rotations import continuous_signs, from_quaternions, slerp, to_axis_angle
 from staf_backend.geometry.skeleton import SMPL
@@ -34,23 +36,24 @@ def save_amass(path: str | os.PathLike[str], motion: Motion, fps: float | None =
 
     Args:
         path: an .npz file.
-        motion: any motion of SMPL's 24 joints.
+        motion: any motion of SMPL's 24 joints or SMPL-H's 52.
         fps: frames per second of the file; by default the rate nearest to the motion's keys.
 
     Raises:
-        MotionError: the skeleton is not SMPL's, or `fps` is not a positive number.
+        MotionError: the skeleton is neither, or `fps` is not a positive number.
         OutputError: the file cannot be written.
     """
-    if motion.skeleton.names != SMPL.names:
-        raise MotionError("AMASS files need SMPL's 24 joints; this motion has others.")
+    if motion.skeleton.names not in (SMPL.names, WITH_FINGERS.names):
+        raise MotionError("AMASS files need SMPL's 24 joints or SMPL-H's 52, not others.")
+    joints = _ALL_JOINTS if motion.skeleton.names == WITH_FINGERS.names else _BODY_JOINTS
     rate = nearest_rate(motion.times_s) if fps is None else float(fps)
     if not (np.isfinite(rate) and rate > 0):
         raise MotionError(f"fps must be a positive number, got {fps}.")
     rotations_wxyz, root_m = resample(motion, rate)
-    matrices = from_quaternions(rotations_wxyz[:, :_BODY_JOINTS])
+    matrices = from_quaternions(rotations_wxyz[:, :joints])
     matrices[:, 0] = _Z_UP @ matrices[:, 0]
     poses = np.zeros((len(matrices), _ALL_JOINTS, 3))
-    poses[:, :_BODY_JOINTS] = to_axis_angle(matrices)
+    poses[:, :joints] = to_axis_angle(matrices)
     betas = np.zeros(_SHAPES)
     betas[: motion.betas.size] = motion.betas[:_SHAPES]
     arrays = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from staf_backend.choices import BoneScheme, RootMotion
+from staf_backend.choices import BoneScheme, OverlayView, RootMotion
 from staf_backend.export.amass import save_amass
 from staf_backend.export.gltf import write_glb
 from staf_backend.files.atomic import OutputError
@@ -30,6 +30,7 @@ class Outputs:
     Attributes:
         output: a file with a suffix of `WRITERS`, or a folder for .glb files.
         motion, amass, overlay, report: more files, or None.
+        overlay_view: see `overlay.write_overlay`.
         bone_names, root_motion, mesh: see `gltf.write_glb`.
         together: one .glb for all people instead of one each.
     """
@@ -38,6 +39,7 @@ class Outputs:
     motion: Path | None = None
     amass: Path | None = None
     overlay: Path | None = None
+    overlay_view: OverlayView = "side"
     report: Path | None = None
     bone_names: BoneScheme = "smpl"
     root_motion: RootMotion = "root"
@@ -85,11 +87,12 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written of one motion."""
+    """What was written of one motion, and the precision that its estimator computed in."""
 
     motion: Motion
     files: tuple[Path, ...]
     motion_file: Path | None
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -97,19 +100,27 @@ class Writer:
     """How a format is written.
 
     Attributes:
-        write: the file, its motions, what they stand on, and the options for it.
+        write: the file, its motions, what they stand on, the options for it, and who is told.
         paths: the file of each motion; motions of one path go into one file.
         slow: whether each file is worth a line of progress.
     """
 
-    write: Callable[[Path, Sequence[Motion], "Solved", Outputs], None]
+    write: Callable[[Path, Sequence[Motion], "Solved", Outputs, "Report"], None]
     paths: Callable[[Path, Sequence[Motion], Outputs], list[Path]]
     slow: bool = False
 
 
 def is_folder(path: Path | str) -> bool:
     """Whether a path, as a user wrote it, means a folder."""
-    return Path(path).is_dir() or str(path).endswith(("/", os.sep))
+    return _is_dir(Path(path)) or str(path).endswith(("/", os.sep))
+
+
+def _is_dir(path: Path) -> bool:
+    """Raises OutputError where the system cannot even look: a name too long, say."""
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise OutputError.from_os(path, error) from error
 
 
 def deliver(solved: "Solved", outputs: Outputs, report: "Report") -> list[Written]:
@@ -134,31 +145,26 @@ def deliver(solved: "Solved", outputs: Outputs, report: "Report") -> list[Writte
         for written, one in zip(files, paths, strict=True):
             written.append(one)
     report("write", len(motions), len(motions), "written")
-    if outputs.overlay is not None:
-        from staf_backend.export.overlay import write_overlay
-
-        bodies = {solved.body.name: solved.body}
-        write_overlay(outputs.overlay, solved.video, motions, bodies, report)
-        for written in files:
-            written.append(outputs.overlay)
-    if outputs.report is not None:
-        from staf_backend.export.report import write_report
-
-        write_report(outputs.report, solved.video, motions, {solved.body.name: solved.body}, report)
-        for written in files:
-            written.append(outputs.report)
     return [
-        Written(motion, tuple(files[i]), motion_files[i] if motion_files else None)
+        Written(
+            motion,
+            tuple(files[i]),
+            motion_files[i] if motion_files else None,
+            solved.precision,
+        )
         for i, motion in enumerate(motions)
     ]
 
 
 def _wanted(outputs: Outputs) -> list[tuple[Path, Writer]]:
-    """What to write, in order: the motion file first, so that it is there whatever comes after."""
+    """What to write, in order: the motion file first, so that it is there whatever comes after;
+    what is drawn last, since it takes longest."""
     output = (outputs.output, WRITERS[outputs.output.suffix.lower()])
     more = [(outputs.motion, MOTION_FILE), (outputs.amass, AMASS_FILE)]
-    asked = [(path, writer) for path, writer in more if path is not None]
-    return [output, *asked] if output[1] is MOTION_FILE else [*asked, output]
+    drawn = [(outputs.overlay, OVERLAY), (outputs.report, PAGE)]
+    first, last = ([one for one in some if one[0] is not None] for some in (more, drawn))
+    asked = [output, *first] if output[1] is MOTION_FILE else [*first, output]
+    return [(path, writer) for path, writer in [*asked, *last] if path is not None]
 
 
 def _write_all(
@@ -168,18 +174,20 @@ def _write_all(
         members = [i for i, one in enumerate(paths) if one == path]
         if writer.slow:
             report("write", members[0], len(paths), f"writing {path.name}")
-        writer.write(path, [solved.motions[i] for i in members], solved, outputs)
+        writer.write(path, [solved.motions[i] for i in members], solved, outputs, report)
 
 
-def _write_motion(path: Path, motions: Sequence[Motion], _solved: "Solved", _: Outputs) -> None:
+def _write_motion(path: Path, motions: Sequence[Motion], *_: object) -> None:
     save_motion(path, motions[0])
 
 
-def _write_amass(path: Path, motions: Sequence[Motion], _solved: "Solved", _: Outputs) -> None:
+def _write_amass(path: Path, motions: Sequence[Motion], *_: object) -> None:
     save_amass(path, motions[0])
 
 
-def _write_glb(path: Path, motions: Sequence[Motion], solved: "Solved", outputs: Outputs) -> None:
+def _write_glb(
+    path: Path, motions: Sequence[Motion], solved: "Solved", outputs: Outputs, _: "Report"
+) -> None:
     write_glb(
         path,
         motions,
@@ -188,6 +196,23 @@ def _write_glb(path: Path, motions: Sequence[Motion], solved: "Solved", outputs:
         root_motion=outputs.root_motion,
         mesh=outputs.mesh,
     )
+
+
+def _write_overlay(
+    path: Path, motions: Sequence[Motion], solved: "Solved", outputs: Outputs, report: "Report"
+) -> None:
+    from staf_backend.export.overlay import write_overlay
+
+    bodies = {solved.body.name: solved.body}
+    write_overlay(path, solved.video, motions, bodies, report, outputs.overlay_view)
+
+
+def _write_page(
+    path: Path, motions: Sequence[Motion], solved: "Solved", _: Outputs, report: "Report"
+) -> None:
+    from staf_backend.export.report import write_report
+
+    write_report(path, solved.video, motions, {solved.body.name: solved.body}, report)
 
 
 def _one_a_motion(path: Path, motions: Sequence[Motion], _outputs: Outputs) -> list[Path]:
@@ -201,11 +226,18 @@ def _one_a_person(path: Path, motions: Sequence[Motion], outputs: Outputs) -> li
     return [path.with_name(stem + path.suffix) for stem in stems]
 
 
+def _one_for_all(path: Path, motions: Sequence[Motion], _outputs: Outputs) -> list[Path]:
+    return [path] * len(motions)
+
+
 MOTION_FILE = Writer(_write_motion, _one_a_motion)
 AMASS_FILE = Writer(_write_amass, _one_a_motion)
+OVERLAY = Writer(_write_overlay, _one_for_all)
+PAGE = Writer(_write_page, _one_for_all)
 WRITERS = {
     ".glb": Writer(_write_glb, _one_a_person, slow=True),
     ".npz": MOTION_FILE,
+    ".html": PAGE,
 }
 """What `--output` can end in."""
 
@@ -219,10 +251,10 @@ def _check_place(path: Path, suffixes: Sequence[str]) -> None:
         known = " or ".join(suffixes)
         raise OutputError(f"cannot write {path}: the name must end in {known}.", "Rename it.")
     folder = path.parent
-    if not folder.is_dir():
+    if not _is_dir(folder):
         advice = "Create the folder first, or check the path."
         raise OutputError(f"cannot write {path}: its folder does not exist.", advice)
-    if path.is_dir() or not os.access(folder, os.W_OK):
+    if _is_dir(path) or not os.access(folder, os.W_OK):
         advice = "Choose a place that you may write to."
         raise OutputError(f"cannot write {path}: permission denied.", advice)
 

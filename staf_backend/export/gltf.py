@@ -23,8 +23,9 @@ import numpy as np
 
 from staf_backend import __version__
 from staf_backend.body.body import Body
+from staf_backend.body.fingers import WITH_FINGERS
 from staf_backend.choices import ROOT_MOTIONS, RootMotion
-from staf_backend.export.bone_names import BONE_NAMES, ROOT_BONE
+from staf_backend.export.bone_names import BONE_NAMES, ROOT_BONE, bone_names_of
 from staf_backend.export.gltf_buffer import INDICES, VERTICES, Buffer
 from staf_backend.export.mesh import SkinnedMesh, body_mesh, proxy_mesh
 from staf_backend.files.atomic import replace_atomically
@@ -72,7 +73,7 @@ def write_glb(
 
     Args:
         path: the file.
-        motions: at least one, all of SMPL's 24 joints.
+        motions: at least one, all of SMPL's 24 joints or all of SMPL-H's 52.
         bodies: the body of every motion, by name.
         bone_names: a scheme of `bone_names.BONE_NAMES`.
         root_motion: "root": horizontal travel on the root bone, height on the pelvis;
@@ -82,7 +83,7 @@ def write_glb(
 
     Raises:
         OutputError: the file cannot be written.
-        MotionError: a motion's skeleton is not SMPL's, or not that of its body.
+        MotionError: a motion's skeleton is neither, or not that of its body.
         ValueError: no motions, an unknown scheme or kind of root motion, a body that is missing.
     """
     style = _checked_style(motions, bodies, bone_names, root_motion, mesh)
@@ -108,9 +109,12 @@ def _checked_style(
     for motion in motions:
         if motion.body not in bodies:
             raise ValueError(f"bodies lacks {motion.body!r}, the body of clip {motion.name!r}")
-        if motion.skeleton.names != SMPL.names:
+        names = motion.skeleton.names
+        if names not in (SMPL.names, WITH_FINGERS.names):
             raise MotionError(f"clip {motion.name!r} has another skeleton than SMPL's.")
-    return _Style(BONE_NAMES[bone_names], root_motion, mesh)
+        if names != bodies[motion.body].skeleton.names or names != motions[0].skeleton.names:
+            raise MotionError(f"clip {motion.name!r} has another skeleton than its body.")
+    return _Style(bone_names_of(bone_names, motions[0].skeleton), root_motion, mesh)
 
 
 def _characters(motions: Sequence[Motion], bodies: Mapping[str, Body]) -> list[_Character]:
@@ -346,6 +350,7 @@ def _motion_extras(motion: Motion) -> dict[str, Any]:
         "observed_keys": int(motion.observed.sum()),
         "focal_px": camera.focal_px,
         "focal_assumed": camera.focal_assumed,
+        "focal_source": camera.focal_source,
         "image_px": [camera.width_px, camera.height_px],
     }
 

@@ -1,6 +1,10 @@
-"""The animated body and its skeleton drawn over the footage, so that one sees whether it fits."""
+"""The animated body and its skeleton drawn over the footage, so that one sees whether it fits.
+
+The view from the side and the strip of contacts, which show whether it stands, are `overlay_sheet`.
+"""
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from staf_backend.body.body import Body
-from staf_backend.export.raster import nearest_faces
+from staf_backend.choices import OverlayView
+from staf_backend.export.overlay_sheet import DrawnBody, Sheet
+from staf_backend.export.raster import nearest_faces, shading
 from staf_backend.export.sound import Sound
 from staf_backend.files.atomic import OutputError, replace_atomically
 from staf_backend.geometry.rotations import from_quaternions
@@ -23,7 +29,6 @@ if TYPE_CHECKING:
 _CLOCK = 90_000  # ticks a second: any frame rate's times fit
 _ENCODER = {"crf": "20", "preset": "veryfast"}
 _OPACITY = 0.7
-_LIGHT = np.array([-0.4, -0.6, -0.7]) / np.linalg.norm([-0.4, -0.6, -0.7])
 _COLOURS = np.array(
     [[255, 190, 150], [150, 200, 255], [180, 235, 150], [240, 175, 240], [255, 230, 140]]
 )
@@ -37,6 +42,7 @@ def write_overlay(
     motions: Sequence[Motion],
     bodies: Mapping[str, Body],
     report: "Report",
+    view: OverlayView = "plain",
 ) -> None:
     """Write a video of the footage with every motion drawn over it; the sound is kept.
 
@@ -48,6 +54,8 @@ def write_overlay(
         motions: of this video.
         bodies: by name.
         report: told about progress.
+        view: "side" puts a view from the side beside the footage, and when which part of the body
+            stands below both.
 
     Raises:
         OutputError: the file cannot be written.
@@ -56,11 +64,16 @@ def write_overlay(
     last = max(int(motion.frames[-1]) for motion in motions) + 1
     drawings = [_Drawing(motion, bodies[motion.body], i) for i, motion in enumerate(motions)]
     start_s = float(video.times_s[first])
-    with replace_atomically(path) as temporary, _writer(temporary, path, video, first, last) as add:
+    sheet = Sheet(motions, video, range(first, last)) if view == "side" else None
+    size = sheet.size_px if sheet else (video.width_px, video.height_px)
+    writer = functools.partial(_writer, path=path, video=video, frames=(first, last), size_px=size)
+    with replace_atomically(path) as temporary, writer(temporary) as add:
         for index, image in enumerate(video.frames(first, last), first):
             picture = np.array(image)
             for drawing in sorted(drawings, key=lambda d: -d.depth_m(index)):
                 drawing.draw(picture, index)
+            if sheet:
+                picture = sheet.drawn(picture, [d.body_at(index) for d in drawings], index)
             add(picture, float(video.times_s[index]) - start_s)
             report("overlay", index + 1 - first, last - first, "drawing the overlay")
 
@@ -73,7 +86,7 @@ class _Drawing:
         self._colour = _COLOURS[number % len(_COLOURS)]
         self._joints = motion.to_camera_axes(joints_m(motion))
         self._chunk = range(0)
-        self._vertices = np.zeros((0, 0, 3))
+        self._vertices = self._seen = np.zeros((0, 0, 3))
 
     def depth_m(self, index: int) -> float:
         row = self._row(index)
@@ -84,27 +97,40 @@ class _Drawing:
         if row is None:
             return
         grey = 1.0 if self._motion.observed[row] else _UNSEEN_GREY
-        self._draw_body(picture, self._posed(row), grey)
+        self._pose(row)
+        self._draw_body(picture, self._seen[row - self._chunk.start], grey)
         self._draw_bones(picture, self._joints[row])
 
     def _row(self, index: int) -> int | None:
         row = index - int(self._motion.frames[0])
         return row if 0 <= row < len(self._motion.frames) else None
 
-    def _posed(self, row: int) -> np.ndarray:
-        """Vertices (V, 3) in camera axes."""
+    def body_at(self, index: int) -> DrawnBody | None:
+        """The body on a frame, in the motion's axes; None where it is not there."""
+        row = self._row(index)
+        if row is None:
+            return None
+        self._pose(row)
+        colour = self._colour_of(1.0 if self._motion.observed[row] else _UNSEEN_GREY)
+        return DrawnBody(self._vertices[row - self._chunk.start], self._body.faces, colour)
+
+    def _pose(self, row: int) -> None:
+        """Pose the chunk of a row: vertices in the motion's axes, and as its camera sees them."""
         if row not in self._chunk:
             self._chunk = range(row, min(row + _CHUNK, len(self._motion.frames)))
             part = slice(self._chunk.start, self._chunk.stop)
-            vertices = self._body.vertices_m(
+            self._vertices = self._body.vertices_m(
                 from_quaternions(self._motion.rotations_wxyz[part].astype(float)),
                 self._motion.betas,
                 self._motion.root_m[part],
             )
             path = self._motion.camera_path
             camera = self._motion.camera if path is None else path[part]
-            self._vertices = camera.to_camera_axes(vertices)
-        return self._vertices[row - self._chunk.start]
+            self._seen = camera.to_camera_axes(self._vertices)
+
+    def _colour_of(self, grey: float) -> np.ndarray:
+        """(3,) RGB: the person's own, or a share of it."""
+        return self._colour * grey + (1 - grey) * self._colour.mean()
 
     def _draw_body(self, picture: np.ndarray, vertices_m: np.ndarray, grey: float) -> None:
         height, width = picture.shape[:2]
@@ -115,9 +141,9 @@ class _Drawing:
         rows, columns = np.nonzero(owner >= 0)
         if not len(rows):
             return
-        shade = _shade(vertices_m, faces)[owner[rows, columns], None]
-        colour = self._colour * grey + (1 - grey) * self._colour.mean()
-        mixed = _OPACITY * shade * colour + (1 - _OPACITY) * picture[rows, columns]
+        shade = shading(vertices_m, faces)[owner[rows, columns], None]
+        painted = shade * self._colour_of(grey)
+        mixed = _OPACITY * painted + (1 - _OPACITY) * picture[rows, columns]
         picture[rows, columns] = mixed.clip(0, 255)
 
     def _draw_bones(self, picture: np.ndarray, joints_m: np.ndarray) -> None:
@@ -137,21 +163,15 @@ class _Drawing:
             cv2.circle(picture, (x, y), 2 * thick, (255, 90, 40), -1, cv2.LINE_AA)
 
 
-def _shade(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(F,) brightness 0..1 of faces under a light beside the camera."""
-    a, b, c = (vertices_m[faces[:, i]] for i in range(3))
-    normal = np.cross(b - a, c - a)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-    return 0.45 + 0.65 * np.maximum(normal @ _LIGHT, 0)
-
-
 @contextlib.contextmanager
-def _writer(temporary: Path, path: Path, video: Video, first: int, last: int) -> Iterator[Any]:
+def _writer(
+    temporary: Path, *, path: Path, video: Video, frames: tuple[int, int], size_px: tuple[int, int]
+) -> Iterator[Any]:
     """A function that adds one picture at a time in seconds; sound is written at the end."""
     import av
     from av.error import FFmpegError
 
-    even = (video.width_px - video.width_px % 2, video.height_px - video.height_px % 2)
+    even = (size_px[0] - size_px[0] % 2, size_px[1] - size_px[1] % 2)
     if min(even) < 2:
         raise OutputError(f"cannot write {path}: the picture is too small for a video.")
     pts = -1
@@ -171,7 +191,7 @@ def _writer(temporary: Path, path: Path, video: Video, first: int, last: int) ->
             stream.width, stream.height = even
             stream.pix_fmt = "yuv420p"
             stream.time_base = stream.codec_context.time_base = Fraction(1, _CLOCK)
-            with contextlib.closing(Sound(container, video, first, last)) as sound:
+            with contextlib.closing(Sound(container, video, *frames)) as sound:
                 yield add
                 container.mux(stream.encode(None))
                 sound.write()

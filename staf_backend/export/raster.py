@@ -8,6 +8,8 @@ import numpy as np
 
 _SIZES = (2, 3, 5, 8, 16, 32, 64, 128, 256, 512)
 _MOST_TESTS = 4_000_000
+_LIGHT = np.array([-0.4, -0.6, -0.7]) / np.linalg.norm([-0.4, -0.6, -0.7])
+"""Toward the light, beside the camera (x right, y down, z away)."""
 
 
 def nearest_faces(
@@ -46,6 +48,19 @@ def nearest_faces(
                 nearness.append(closeness)
                 owners.append(number[some][row])
     return _resolve(pixels, nearness, owners, size_px)
+
+
+def shading(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) brightness, about 0.5 to 1, of faces (F, 3) under a light beside the camera.
+
+    Args:
+        vertices_m: (V, 3) x right, y down, z away.
+        faces: counter-clockwise from outside.
+    """
+    a, b, c = (vertices_m[faces[:, i]] for i in range(3))
+    normal = np.cross(b - a, c - a)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    return 0.45 + 0.65 * np.maximum(normal @ _LIGHT, 0)
 
 
 def _seen(corners: np.ndarray, depths: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:

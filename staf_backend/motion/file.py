@@ -48,6 +48,7 @@ import numpy as np
 
 from staf_backend import StafError, __version__
 from staf_backend.files.identify import describe_file
+from staf_backend.files.limits import shown
 from staf_backend.files.npz import write_arrays
 from staf_backend.files.strict_json import read_json_text
 from staf_backend.geometry.camera import Camera, CameraPath
@@ -143,11 +144,11 @@ def _read_members(path: Path) -> dict[str, np.ndarray]:
         if "pickle" in str(error) or "Object arrays" in str(error):
             reason = "it holds pickled objects, which could run code"
             raise MotionError(f"{path} is refused: {reason}.", _CONVERT_AGAIN) from error
-        raise MotionError(f"{path} is damaged: {error}.", _CONVERT_AGAIN) from error
+        raise MotionError(f"{path} is damaged: {shown(str(error))}.", _CONVERT_AGAIN) from error
     except Exception as error:  # zlib.error, struct.error, NotImplementedError: all mean damage
         if isinstance(error, StafError):
             raise
-        raise MotionError(f"{path} is damaged: {error}.", _CONVERT_AGAIN) from error
+        raise MotionError(f"{path} is damaged: {shown(str(error))}.", _CONVERT_AGAIN) from error
 
 
 def _check_format(path: Path, archive: Mapping[str, np.ndarray]) -> None:

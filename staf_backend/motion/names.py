@@ -1,20 +1,27 @@
 """How the people of a clip, and the parts in which one was seen, are called: one rule for all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
-def person_name(stem: str, person: int, people: Iterable[int]) -> str:
-    """ "clip" where there is one person, else "clip-1", "clip-2"."""
+def person_name(
+    stem: str, person: int, people: Iterable[int], called: Mapping[int, str] | None = None
+) -> str:
+    """ "clip" where there is one person, else "clip-1", "clip-2"; "clip-Anna" of a named one."""
+    if called and called.get(person):
+        return f"{stem}-{called[person]}"
     return f"{stem}-{person}" if len(set(people)) > 1 else stem
 
 
-def part_names(stem: str, people: Sequence[int]) -> list[str]:
+def part_names(
+    stem: str, people: Sequence[int], called: Mapping[int, str] | None = None
+) -> list[str]:
     """One name a part: "clip-1", "clip-2", and "clip-2.2" for the second part of a person.
 
     Args:
         stem: the clip's name.
         people: whose each part is, parts of one person in order of time.
+        called: names that the user gave, by person.
     """
-    names = [person_name(stem, person, people) for person in people]
+    names = [person_name(stem, person, people, called) for person in people]
     numbers = [people[: i + 1].count(person) for i, person in enumerate(people)]
     return [n if number == 1 else f"{n}.{number}" for n, number in zip(names, numbers, strict=True)]

@@ -162,4 +162,5 @@ def check_name(name: str) -> None:
         WeightsError: anything but letters, digits, dot, dash and underscore.
     """
     if not _NAME.fullmatch(name):
-        raise WeightsError(f"{name!r} cannot name weights.", "Use letters, digits, '-' and '_'.")
+        message = f"'{shown(name)}' cannot name weights."
+        raise WeightsError(message, "Use letters, digits, '-' and '_'.")

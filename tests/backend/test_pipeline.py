@@ -217,7 +217,8 @@ def test_progress_goes_through_every_stage_to_its_end():
 def test_the_camera_is_recorded_with_whether_it_was_assumed():
     assumed, known = (solve_clip(BALANCE, focal_px=f, **PART).motions[0] for f in (None, 1100.0))
     assert assumed.camera.focal_assumed
-    assert assumed.camera.focal_px == pytest.approx(np.hypot(1080, 1920))
+    assert assumed.camera.focal_px == pytest.approx(0.8 * np.hypot(1080, 1920))
+    assert (assumed.camera.focal_source, known.camera.focal_source) == ("assumed", "given")
     assert not known.camera.focal_assumed
     assert known.camera.focal_px == 1100
     # a shorter lens sees the same man nearer

@@ -27,6 +27,7 @@ OTHERS_OPTIONS = {
     *("--strict", "--prefix"),  # mkdocs', npm's
     *("--maxprocesses", "--dist"),  # pytest-xdist's
     *("--out", "--together", "--recursive"),  # of examples/03_blender_batch.py
+    *("--onto", "--rig", "--map"),  # of the same
     *("--root", "--sheet", "--encoder", "--weight"),  # training's
 }
 
@@ -82,7 +83,8 @@ def test_options_that_a_document_names_exist(path: Path, options: set[str]):
 def test_python_modules_that_a_document_runs_exist(path: Path):
     lines = [*shell_lines(path), *quoted(path)]
     named = {name for line in lines for name in re.findall(r"python3? -m ([\w.]+)", line)}
-    ours = {name for name in named if name.split(".")[0] in ("training", "staf_backend", "docs")}
+    packages = ("training", "staf_backend", "docs", "tests")
+    ours = {name for name in named if name.split(".")[0] in packages}
     files = {name: REPOSITORY.joinpath(*name.split(".")) for name in ours}
     missing = [n for n, file in files.items() if not file.with_suffix(".py").exists()]
     assert missing == []

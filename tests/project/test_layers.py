@@ -29,7 +29,7 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         assets
         runtime
         video  body  motion
-        people  staf
+        people  staf  blender
         staf.encoders
         landmarks  staf.streaming
         fit  weights
@@ -46,24 +46,26 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         command
         targets  moves
         model  datasets
+        drawing
         synthetic
         simulated
         data
         scoring
         run
         lifting  options
-        prepare  stage_image  stage_video  estimator_scores  ship
+        prepare  stage_image  stage_video  estimator_scores  world_scores  ship
         table_runs
         evaluate
+        figures
     """,
     "addon": """
-        user_error  names  storage
+        user_error  names  storage  staf_blender  staf_blend
         scene  reporting
-        solving
+        solving  retarget
         settings
-        import_operators  export_operators  preferences
-        solve_operators
-        ui
+        import_operators  export_operators  preferences  quality
+        solve_operators  retarget_operators
+        ui  retarget_panel
         registration
     """,
 }

@@ -24,6 +24,8 @@ class TestNotice:
         theirs += (REPOSITORY / "staf_backend" / "assets").glob("OPENBODY_*.npz")
         theirs += (REPOSITORY / "staf_backend" / "assets").glob("pose_landmark_*.onnx")
         theirs += (REPOSITORY / "staf_backend" / "assets").glob("movenet_*.onnx")
+        theirs += (REPOSITORY / "staf_backend" / "assets").glob("hand_*.onnx")
+        theirs += (REPOSITORY / "staf_backend" / "assets").glob("open_fingers.npz")
         assert len(theirs) >= 10
         assert {p.relative_to(REPOSITORY).as_posix() for p in theirs} <= told
 

@@ -19,7 +19,16 @@ pytest.importorskip("torch")
 
 from tests.support.make_picture_sets import make_coco
 from tests.support.places import REPOSITORY
-from training import estimator_scores, evaluate, prepare, ship, stage_image, stage_video
+from training import (
+    estimator_scores,
+    evaluate,
+    figures,
+    prepare,
+    ship,
+    stage_image,
+    stage_video,
+    world_scores,
+)
 from training.lifting import recover, train_frames, train_windows
 from training.model.ablations import TABLE_IV, TABLE_V, TABLE_VI
 from training.synthetic import studio
@@ -178,6 +187,8 @@ PARSERS = {
     "evaluate": evaluate.arguments,
     "synthetic.studio": studio.arguments,
     "estimator_scores": estimator_scores.arguments,
+    "world_scores": world_scores.arguments,
+    "figures": figures.arguments,
     "lifting.train_frames": train_frames.arguments,
     "lifting.train_windows": train_windows.arguments,
     "lifting.recover": recover.arguments,
@@ -222,7 +233,7 @@ def test_options_that_the_readme_names_exist():
     parsers = [make() for make in PARSERS.values()]
     parsers.append(parser_of("stage_image", []))
     known = {option for parser in parsers for option in parser._option_string_actions}
-    known |= {"--nproc-per-node", "--estimator"}  # torchrun's, and staf's
+    known |= {"--nproc-per-node", "--estimator", "--largest"}  # torchrun's, and staf's
     assert set(re.findall(r"--[a-z][a-z0-9-]+", README.read_text())) <= known
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from staf_backend.runtime.torch_copies import indices_on
 from staf_backend.runtime.torch_device import full_precision
 from staf_backend.staf.body import SmplBody, project
 from staf_backend.staf.network import StageParams
@@ -166,8 +167,9 @@ def has_joints(joints_m: Tensor, hips: tuple[int, int]) -> Tensor:
     """(N,) 1 where something and both hips, about which joints are compared, are known."""
     confidence = joints_m[..., 3]
     rooted = (confidence[..., hips[0]] > 0) & (confidence[..., hips[1]] > 0)
-    others = [joint for joint in range(joints_m.shape[-2]) if joint not in hips]
-    return (rooted & (confidence[..., others] > 0).any(-1)).float()
+    others = tuple(joint for joint in range(joints_m.shape[-2]) if joint not in hips)
+    known = confidence[..., indices_on(others, joints_m.device)] > 0
+    return (rooted & known.any(-1)).float()
 
 
 def pose_rows(predicted: Tensor, rotations: Tensor) -> Tensor:
@@ -304,13 +306,14 @@ class Losses(nn.Module):
         if self.config.joints_2d_set == "all":
             return keypoints
         weight = torch.zeros(COUNT, 1, device=keypoints.device)
-        weight[ANNOTATED] = 1
+        weight[ANNOTATED].fill_(1)
         return torch.cat([keypoints[..., :2], keypoints[..., 2:] * weight], -1)
 
     def _joints_3d(self, predicted_m: Tensor, joints_m: Tensor, average: Average | None) -> Tensor:
         joints = LSP_14 if self.config.joints_3d_set == "lsp" else range(COUNT)[ANNOTATED]
         hips = joints.index(HIPS[0]), joints.index(HIPS[1])
-        predicted_m, joints_m = predicted_m[:, list(joints)], joints_m[:, list(joints)]
+        picked = indices_on(tuple(joints), joints_m.device)
+        predicted_m, joints_m = predicted_m[:, picked], joints_m[:, picked]
         if self.config.joints_3d_confidence:
             rows, known = joints_3d_rows(predicted_m, joints_m, hips), has_joints(joints_m, hips)
         else:
@@ -357,7 +360,7 @@ def _targets_with_time(targets: Targets) -> Targets:
 
 
 def _centred(points_m: Tensor, hips: tuple[int, int]) -> Tensor:
-    return points_m - points_m[..., list(hips), :].mean(-2, keepdim=True)
+    return points_m - points_m[..., indices_on(hips, points_m.device), :].mean(-2, keepdim=True)
 
 
 def _known(values: Tensor, known: Tensor) -> Tensor:

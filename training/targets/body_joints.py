@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from staf_backend.geometry.skeleton import SMPL
+from staf_backend.runtime.torch_copies import indices_on
 from staf_backend.staf.body import JOINTS_49 as PICKS
 from staf_backend.staf.body import LANDMARK_VERTICES, BodyPoints, BodyTables
 from training.targets.joints import JOINTS_49
@@ -46,11 +47,12 @@ class BodyJoints(nn.Module):
         Args:
             points: the body's full mesh (N, V, 3) and its 24 joints (N, 24, 3).
         """
-        landmarks = points.vertices_m[:, list(LANDMARK_VERTICES)]
+        device = points.vertices_m.device
+        landmarks = points.vertices_m[:, indices_on(LANDMARK_VERTICES, device)]
         known = torch.cat([points.joints_m, landmarks], 1)
         nine = self.get_buffer("nine")
         regressed = torch.matmul(nine, points.vertices_m if self.exact else known)
-        return torch.cat([known, regressed], 1)[:, list(PICKS)]
+        return torch.cat([known, regressed], 1)[:, indices_on(PICKS, device)]
 
 
 def _composed() -> np.ndarray:

@@ -154,7 +154,7 @@ class TestNames:
 class TestRefusals:
     @pytest.mark.parametrize("name", ["a.fbx", "a", "a.glb.txt", "a.mp4", ".glb"])
     def test_a_format_that_is_not_written(self, tmp_path: Path, name: str):
-        with pytest.raises(OutputError, match=r"\.glb or \.npz") as caught:
+        with pytest.raises(OutputError, match=r"\.glb or \.npz or \.html") as caught:
             Outputs(tmp_path / name).check()
         assert name in caught.value.message
         assert caught.value.exit_code == 5

@@ -15,6 +15,7 @@ from staf_backend.files.atomic import OutputError
 from staf_backend.geometry.camera import TO_Y_UP, Camera
 from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
 from staf_backend.landmarks.names import NAMES
+from staf_backend.motion.contacts import ContactSpan
 from staf_backend.motion.motion import Motion
 from staf_backend.pipeline import Solved
 from staf_backend.video.video import open_video
@@ -276,3 +277,60 @@ def test_a_failure_in_the_middle_leaves_nothing(clip: Path, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         write_overlay(tmp_path / "o.mp4", open_video(clip), [motion], BODIES, stop)
     assert list(tmp_path.iterdir()) == []
+
+
+def sheet_of(clip: Path, folder: Path, *motions: Motion) -> list[np.ndarray]:
+    """All frames of an overlay with its side view and its strip."""
+    path = folder / "s.mkv"
+    write_overlay(path, open_video(clip), motions, BODIES, silent, "side")
+    return list(open_video(path).frames())
+
+
+def test_the_sheet_has_the_same_footage_with_a_side_view_and_a_strip(clip: Path, tmp_path: Path):
+    motion = standing(CAMERA, np.array([0.4, 0, -3.0]))
+    spans = (ContactSpan("left_heel", 0.0, 2 / 30, -1.0), ContactSpan("right_toe", 0.1, 0.1, -1.0))
+    frames = sheet_of(clip, tmp_path, dataclasses.replace(motion, contacts=spans))
+    assert len(frames) == 5
+    height, width = frames[0].shape[:2]
+    assert width == 321 + 180 - 1, "three quarters of the height beside it; even"
+    assert height > 240 + 4 * 12
+    plain = painted(clip, tmp_path, motion)
+    assert np.abs(frames[0][:240, :320].astype(int) - plain).mean() < 2
+    blue = frames[0][240:, 120:].astype(int)
+    is_blue = (blue[..., 2] > 180) & (blue[..., 0] < 160)
+    columns = np.flatnonzero(is_blue.any(0))
+    share = np.ptp(columns) / blue.shape[1]
+    assert share == pytest.approx(0.5, abs=0.05), "half of the clip"
+    now = [int((f[244, 120:].astype(int).min(-1) > 190).argmax()) for f in frames]
+    assert now == sorted(now), "the present wanders to the right"
+    assert now[-1] > now[0] + 200
+
+
+def leaning(deg: float) -> Motion:
+    """Somebody who leans to the camera under a camera that looks down."""
+    turns = np.tile(np.eye(3), (5, 24, 1, 1))
+    turns[:, 0] = from_axis_angle(np.radians([deg, 0.0, 0.0]))
+    tilt = to_quaternions(from_axis_angle(np.radians([-20.0, 0.0, 0.0])))
+    camera = dataclasses.replace(CAMERA, rotation_wxyz=tilt, position_m=np.array([0, 2.0, 4.0]))
+    moved = standing(camera, np.array([0, 0.95, 0.0]))
+    return dataclasses.replace(
+        moved,
+        rotations_wxyz=to_quaternions(turns).astype(np.float32),
+        contacts=(ContactSpan("left_heel", 0.0, 0.1, 0.0),),
+    )
+
+
+@pytest.mark.parametrize("deg", [20.0, 0.0, -20.0])
+def test_from_the_side_a_lean_is_seen_whatever_the_camera_does(
+    clip: Path, tmp_path: Path, deg: float
+):
+    side = sheet_of(clip, tmp_path, leaning(deg))[2][:240, 321:].astype(int)
+    body = (side[..., 0] - side[..., 2]) > 25  # the first person's colour is reddish
+    rows = np.flatnonzero(body.any(1))
+    middle = [np.flatnonzero(body[row]).mean() for row in (rows[8], rows[len(rows) // 2])]
+    lean_px = middle[1] - middle[0]  # the camera stands on the left
+    assert np.degrees(np.arctan2(lean_px, len(rows) / 2)) == pytest.approx(deg, abs=8)
+    floor = (side.min(-1) > 120) & (np.ptp(side, axis=-1) < 40)
+    at = np.flatnonzero(floor.mean(1) > 0.5)
+    if deg == 0:
+        assert abs(at.mean() - rows[-1]) < 8, "the feet stand on the line of the floor"

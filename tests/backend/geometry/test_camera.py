@@ -47,11 +47,23 @@ def test_missing_pixels_stay_missing():
     assert np.isfinite(rays[1]).all()
 
 
-def test_the_assumed_lens_sees_53_degrees_along_the_diagonal():
+def test_the_assumed_lens_lies_between_a_phones_and_a_long_one():
     focal_px = camera.assumed_focal_px(*SIZE)
     half = np.hypot(*SIZE) / 2
-    assert np.degrees(2 * np.arctan(half / focal_px)) == pytest.approx(53.13, abs=0.01)
+    assert 53 < np.degrees(2 * np.arctan(half / focal_px)) < 75
     assert camera.assumed_focal_px(1080, 1920) == focal_px
+
+
+def test_a_focal_length_is_assumed_exactly_where_its_source_is_a_guess():
+    known_as: tuple[tuple[camera.FocalSource, bool], ...]
+    known_as = (("given", False), ("metadata", False), ("walk", True))
+    for source, assumed in known_as:
+        known = camera.Camera(800.0, *SIZE, focal_assumed=assumed, focal_source=source)
+        assert known.focal_source == source
+        with pytest.raises(ValueError, match="focal_assumed"):
+            camera.Camera(800.0, *SIZE, focal_assumed=not assumed, focal_source=source)
+    with pytest.raises(ValueError, match="focal_source must be one of given"):
+        camera.Camera(800.0, *SIZE, focal_source="guess")  # type: ignore[arg-type]
 
 
 def test_a_path_of_one_pose_sees_what_the_camera_sees():
