@@ -1,7 +1,6 @@
-"""What is wrong with a tracks file, and where."""
+"""What is wrong with a tracks file."""
 
 from staf_backend import StafError
-from staf_backend.people.json_lines import Path
 
 
 class TracksError(StafError):
@@ -9,11 +8,3 @@ class TracksError(StafError):
 
     kind = "tracks"
     exit_code = 10
-
-
-class WrongAtError(ValueError):
-    """A value of a tracks file is wrong: the reason, and the path that leads to it."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(reason)
-        self.path = path

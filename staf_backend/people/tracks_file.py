@@ -15,20 +15,20 @@ import numpy as np
 
 from staf_backend.files.atomic import replace_atomically
 from staf_backend.files.checksum import content_digest
+from staf_backend.files.edited_json import EditedJson
+from staf_backend.files.json_place import Place
 from staf_backend.files.limits import shown
-from staf_backend.files.strict_json import read_json_text
 from staf_backend.people.edits import apply_edits
-from staf_backend.people.json_lines import line_of, repeated_key
-from staf_backend.people.json_place import Place
 from staf_backend.people.keypoints import COUNT
 from staf_backend.people.track import Track, people
-from staf_backend.people.tracks_error import TracksError, WrongAtError
+from staf_backend.people.tracks_error import TracksError
 from staf_backend.video.video import Video
 
 FORMAT, VERSION = "staf-tracks", 1
-_ADVICE = "Correct that line, or write the file anew with: staf tracks"
 _LARGEST_BYTES = 1_000_000_000
 """Of a file.  Chosen: ten people for an hour at 30 frames a second."""
+_ADVICE = "Correct that line, or write the file anew with: staf tracks"
+_FILE = EditedJson("tracks", TracksError, _ADVICE, _LARGEST_BYTES)
 
 
 def write_tracks(
@@ -60,44 +60,7 @@ def read_tracks(path: Path, video: Video) -> list[Track]:
         TracksError: the file cannot be read, is of another clip, or something in it is wrong; the
             message names the line.
     """
-    text = _text(path)
-    try:
-        return _tracks(Place(_values(text, path)), video)
-    except WrongAtError as error:
-        where = f"{path}, line {line_of(text, error.path)}"
-        raise TracksError(f"{where}: {shown_sentence(str(error))}.", _ADVICE) from None
-
-
-def shown_sentence(reason: str) -> str:
-    """A reason that may quote the file: no control characters."""
-    return "".join(letter if letter.isprintable() else "?" for letter in reason)
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise TracksError(f"{path} is too large for a tracks file.", _ADVICE)
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise TracksError(f"{path} cannot be read: {reason}.", "Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise TracksError(f"{path} is no text in UTF-8.", _ADVICE) from error
-
-
-def _values(text: str, path: Path) -> Any:
-    try:
-        values = read_json_text(text)
-    except json.JSONDecodeError as error:
-        message = f"{path}, line {error.lineno}: this is no JSON: {error.msg}."
-        raise TracksError(message, _ADVICE) from error
-    except ValueError as error:
-        raise TracksError(f"{path} is no strict JSON: {error}.", _ADVICE) from error
-    twice = repeated_key(text)
-    if twice:
-        message = f'{path}, line {twice[1]}: "{shown(twice[0])}" stands twice in one object.'
-        raise TracksError(message, _ADVICE)
-    return values
+    return _FILE.read(path, lambda file: _tracks(file, video))
 
 
 def _tracks(file: Place, video: Video) -> list[Track]:

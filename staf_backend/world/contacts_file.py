@@ -10,21 +10,18 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from staf_backend import StafError
 from staf_backend.files.atomic import replace_atomically
+from staf_backend.files.edited_json import EditedJson
+from staf_backend.files.json_place import Place
 from staf_backend.files.limits import shown
-from staf_backend.files.strict_json import read_json_text
 from staf_backend.motion.contacts import PARTS
 from staf_backend.motion.motion import Motion
-from staf_backend.people.json_lines import line_of, repeated_key
-from staf_backend.people.json_place import Place
 from staf_backend.people.track import Track
-from staf_backend.people.tracks_error import WrongAtError
 
 FORMAT, VERSION = "staf-contacts", 1
-_ADVICE = "Correct that line, or write the file anew with: staf contacts"
 _LARGEST_BYTES = 50_000_000
 """Of a file.  Chosen: ten people's steps for ten hours."""
 _ROUNDED_S = 1e-3
@@ -36,6 +33,10 @@ class ContactsError(StafError):
 
     kind = "contacts"
     exit_code = 8
+
+
+_ADVICE = "Correct that line, or write the file anew with: staf contacts"
+_FILE = EditedJson("contacts", ContactsError, _ADVICE, _LARGEST_BYTES)
 
 
 class Stand(NamedTuple):
@@ -79,13 +80,7 @@ def read_contacts(path: Path, clip: str, tracks: Sequence[Track]) -> dict[int, t
         ContactsError: the file cannot be read, is of another clip, or something in it is wrong; the
             message names the line.
     """
-    text = _text(path)
-    try:
-        return dict(_people(Place(_values(text, path)), clip, tracks))
-    except WrongAtError as error:
-        where = f"{path}, line {line_of(text, error.path)}"
-        reason = "".join(letter if letter.isprintable() else "?" for letter in str(error))
-        raise ContactsError(f"{where}: {reason}.", _ADVICE) from None
+    return _FILE.read(path, lambda file: dict(_people(file, clip, tracks)))
 
 
 def _lines(motions: Sequence[Motion]) -> Iterator[str]:
@@ -104,33 +99,6 @@ def _lines(motions: Sequence[Motion]) -> Iterator[str]:
             yield f'   {{"part": "{span.part}", {times}}}{comma}\n'
         yield "  ]}\n" if person == numbers[-1] else "  ]},\n"
     yield " ]\n}\n"
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise ContactsError(f"{path} is too large for a contacts file.", _ADVICE)
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ContactsError(f"{path} cannot be read: {reason}.", "Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise ContactsError(f"{path} is no text in UTF-8.", _ADVICE) from error
-
-
-def _values(text: str, path: Path) -> Any:
-    try:
-        values = read_json_text(text)
-    except json.JSONDecodeError as error:
-        message = f"{path}, line {error.lineno}: this is no JSON: {error.msg}."
-        raise ContactsError(message, _ADVICE) from error
-    except ValueError as error:
-        raise ContactsError(f"{path} is no strict JSON: {error}.", _ADVICE) from error
-    twice = repeated_key(text)
-    if twice:
-        message = f'{path}, line {twice[1]}: "{shown(twice[0])}" stands twice in one object.'
-        raise ContactsError(message, _ADVICE)
-    return values
 
 
 def _people(

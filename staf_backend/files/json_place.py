@@ -7,8 +7,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from staf_backend.people.json_lines import Path
-from staf_backend.people.tracks_error import WrongAtError
+from staf_backend.files.json_lines import Path
+
+
+class WrongAtError(ValueError):
+    """A value is wrong: the reason, and the path that leads to it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
 
 
 @dataclass(frozen=True)
