@@ -12,6 +12,14 @@ from staf_backend import StafError
 
 def main() -> int:
     """Run the command line; returns its exit code."""
+    code = _run()
+    # Python remembers an interrupt inside compiled text, as dataclasses are, for one that nobody
+    # caught, and would end by the signal; the next text that it runs makes it forget.
+    exec("")
+    return code
+
+
+def _run() -> int:
     try:
         _open_streams()
         from staf_backend.cli import main as run

@@ -77,20 +77,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _log.debug("in full:", exc_info=True)
         reporter.error(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        reporter.error(Interrupted("interrupted; nothing half-written is left."))
-        return Interrupted.exit_code
-    except Terminated:
-        reporter.error(Stopped("terminated; nothing half-written is left."))
-        return Stopped.exit_code
+    except (KeyboardInterrupt, Terminated) as end:
+        return _ended(end, reporter)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
+        end = _end_behind(error)
+        if end is not None:
+            return _ended(end, reporter)
         _log.exception("unexpected")
         advice = "This is a fault of the program; please report it with the text above."
         reporter.error(StafError(f"{type(error).__name__}: {error}", advice))
         return StafError.exit_code
+
+
+def _ended(end: BaseException, reporter: Reporter) -> int:
+    """Tell that a signal ended the command; its exit code."""
+    kind, word = (
+        (Stopped, "terminated") if isinstance(end, Terminated) else (Interrupted, "interrupted")
+    )
+    reporter.error(kind(f"{word}; nothing half-written is left."))
+    return kind.exit_code
+
+
+def _end_behind(error: BaseException | None) -> BaseException | None:
+    """The signal behind an error: compiled modules make of it that they cannot be loaded."""
+    while error is not None and not isinstance(error, KeyboardInterrupt | Terminated):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _reporter_before_parsing(words: Sequence[str]) -> Reporter:

@@ -45,7 +45,7 @@ def download_together(tensors: Sequence[Tensor]) -> list[Tensor]:
 def indices_on(numbers: tuple[int, ...], device: torch.device) -> Tensor:
     """Numbers of rows on a device, taken there once: a list that indexes is copied each time."""
     with torch.inference_mode(False):  # whoever asks first
-        return torch.tensor(numbers, device=device)
+        return torch.tensor(numbers).to(device)
 
 
 def _as_block(tensors: Sequence[Tensor], device: torch.device) -> list[Tensor]:

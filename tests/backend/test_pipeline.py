@@ -331,12 +331,14 @@ class TestBadInput:
             solve(BALANCE, settings, silent)
         assert "person 1" in caught.value.advice
 
-    @pytest.mark.parametrize(
-        "span", [(99, None), (float("nan"), None), (0.5, 0.2), (1.0, 1.0), (None, -1)], ids=str
-    )
+    @pytest.mark.parametrize("span", [(99, None), (0.5, 0.2), (1.0, 1.0), (None, -1)], ids=str)
     def test_a_span_with_nothing_in_it(self, span: tuple[float | None, float | None]):
         with pytest.raises(VideoError):
             solve(BALANCE, Settings(start_s=span[0], end_s=span[1], threads=1), silent)
+
+    def test_a_start_that_is_no_number(self):
+        with pytest.raises(SettingsError, match="start_s"):
+            Settings(start_s=float("nan"))
 
     def test_a_body_that_is_not_known(self):
         with pytest.raises(StafError) as caught:

@@ -6,6 +6,7 @@ PyTorch's fake tensors check devices as a GPU does and compute nothing.  The dev
 spare one ("privateuseone"), because those of CUDA ask for its driver as soon as they are indexed.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,5 @@ def check_encoder(encoder: FieldsEncoder, device: torch.device) -> None:
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # the threads of a spare device's backward cannot be joined

@@ -91,7 +91,7 @@ BAD_WISHES = {
     "motion ending": (("-o", "a.glb", "--motion", "a.glb"), 5, ".npz"),
     "start past the end": (("-o", "a.glb", "--start", 99), 3, "99"),
     "end before start": (("-o", "a.glb", "--start", 1, "--end", 0.5), 3, "0.5"),
-    "start is no number": (("-o", "a.glb", "--start", "nan"), 3, "nan"),
+    "start is no number": (("-o", "a.glb", "--start", "nan"), 2, "nan"),
     "too short": (("-o", "a.glb", "--start", 0.5, "--end", 0.55), 4, "never for longer"),
     "no such person": (("-o", "a.glb", "--end", 0.6, "--person", 9), 4, "person 9"),
     "person is no number": (("-o", "a.glb", "--person", "her"), 2, "her"),
