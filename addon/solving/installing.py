@@ -193,6 +193,13 @@ def explained(failure: BackendError) -> BackendError:
         advice = (
             "Allow Online Access in Preferences > System, or put its wheel beside the backend's."
         )
+    elif conflict := re.search(r"The conflict is caused by:\n((?:    .+\n)+)", failure.log):
+        reasons = "; ".join(line.strip() for line in conflict[1].splitlines())
+        message = f"the packages that the backend needs are not to be had together: {reasons}."
+        advice = (
+            "Allow Online Access in Preferences > System, or put their wheels beside the backend's;"
+            " where pip has a constraint, in PIP_CONSTRAINT or its settings, take it away."
+        )
     return BackendError(message, advice, failure.log, failure.kind, failure.exit_code)
 
 

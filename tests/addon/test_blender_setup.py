@@ -41,7 +41,7 @@ def test_a_folder_that_lacks_something_leaves_nothing(tmp_path):
     shutil.copy(wheel, tmp_path)
     before = user_folder("backend") / "1"
     before.mkdir()
-    with pytest.raises(RuntimeError, match="which the backend needs, is not to be had"):
+    with pytest.raises(RuntimeError, match=r"the backend needs.* to be had"):
         bpy.ops.staf.setup_backend(source=str(tmp_path))
     assert list(user_folder("backend").iterdir()) == [before], "the environment in use stays"
     bpy.ops.staf.show_log()

@@ -286,6 +286,13 @@ def test_failed_steps_say_what_to_do():
     said = explained(BackendError(log, log=log))
     assert "onnxruntime" in said.message
     assert "Online Access" in said.advice
+    log = (
+        "The conflict is caused by:\n    staf-backend 0.1.0 depends on numpy<3\n"
+        "    The user requested (constraint) numpy==9\n\nTo fix this you could try to:\n"
+    )
+    said = explained(BackendError("ERROR: ResolutionImpossible", log=log))
+    assert "depends on numpy<3; The user requested (constraint) numpy==9" in said.message
+    assert "PIP_CONSTRAINT" in said.advice
     other = explained(BackendError("No space left on device", log="No space left on device"))
     assert other.message == "No space left on device"
 
