@@ -232,6 +232,7 @@ def test_another_body_is_fitted_too():
     assert place(motion, "R_Wrist")[18, 1] > place(motion, "L_Wrist")[18, 1] + 0.5
 
 
+@pytest.mark.slow
 def test_the_legs_of_a_striding_man_keep_their_sides():
     """His right leg, the near one with the stripe, is behind the left for a third of a second."""
     solved = solve_clip(WALK, start_s=2.8, end_s=4.2)

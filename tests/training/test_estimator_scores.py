@@ -203,6 +203,7 @@ def test_sums_are_over_videos_and_nothing_counts_where_nobody_was_found(take):
 # The command
 
 
+@pytest.mark.slow
 def test_the_landmark_estimator_is_scored_from_pictures_to_table(tmp_path, capsys):
     recipe = tmp_path / "recipe.json"
     recipe.write_text(json.dumps({**json.loads(CLEAR.read_text()), "frames": [12, 14]}))

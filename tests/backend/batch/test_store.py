@@ -60,6 +60,7 @@ def convert_to(url: str, tmp_path: Path, **variables: str) -> None:
     assert staf(*words[:-1], cwd=tmp_path, env=env).returncode == 3
 
 
+@pytest.mark.slow
 def test_a_folder_as_a_store(tmp_path):
     convert_to(f"file://{tmp_path}/store", tmp_path)
     assert sorted(results(tmp_path / "store")) == ["a.glb", "b.glb"]

@@ -78,6 +78,7 @@ def test_the_largest_is_he_who_stands_before_everybody(tmp_path, balance, detect
     assert any(t.boxes_px[:, 0].mean() > 720 for t in tracks[1:])
 
 
+@pytest.mark.slow
 def test_ordinary_footage_costs_hardly_more(balance, detector, monkeypatch):
     """Pixels through the network: at most half as many again as in plain looks."""
     pixels = {}

@@ -105,6 +105,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 class TestShipping:
     def test_numbers_are_halved_and_stay_near(self, trained: Path, tmp_path: Path):
         ship.main([str(trained), "--out", str(tmp_path / "small")])
@@ -140,6 +141,7 @@ class TestShipping:
         assert not (tmp_path / "small").exists()
 
 
+@pytest.mark.slow
 def test_the_users_set_goes_before(trained: Path):
     adopt_weights(trained, name=OWN)
     assert default_weights() == OWN

@@ -56,6 +56,7 @@ def test_a_few_steps_lower_the_loss(clips, figure, tmp_path):
     assert np.mean(totals[-5:]) < 0.8 * np.mean(totals[:3])
 
 
+@pytest.mark.slow
 def test_the_seed_decides_everything(clips, figure, tmp_path):
     (first, one), (_, two), (_, other) = (
         trained(clips, figure, config(seed=seed, steps=2), tmp_path / name)
@@ -180,6 +181,7 @@ def test_impossible_settings_are_refused(make):
         make()
 
 
+@pytest.mark.slow
 def test_a_run_begins_from_the_weights_of_another(motion, tmp_path, figure):
     train_windows.train([motion], tmp_path, config(steps=2))
     weights = tmp_path / "lift.safetensors"
@@ -196,6 +198,7 @@ def test_a_run_begins_from_the_weights_of_another(motion, tmp_path, figure):
             made.begin_from(path)
 
 
+@pytest.mark.slow
 def test_evaluating_again_renews_the_numbers(motion, tmp_path, caplog):
     train_windows.train([motion], tmp_path, config(steps=2))
     report = json.loads((tmp_path / "lift.json").read_text())

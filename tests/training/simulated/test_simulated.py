@@ -167,6 +167,7 @@ def lifter(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_frames.train([mocap], tmp_path_factory.mktemp("lifter"), config)
 
 
+@pytest.mark.slow
 def test_the_lifter_learns(recipe: Path, lifter: Path):
     report = json.loads(lifter.with_suffix(".json").read_text())
     assert (report["config"]["steps"], report["config"]["batch"]) == (40, 48)
@@ -188,6 +189,7 @@ def test_the_same_seed_gives_the_same_lifter(recipe: Path, tmp_path: Path):
     assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_lifter_goes_on_from_another(recipe: Path, lifter: Path, tmp_path: Path):
     mocap = Path(json.loads(recipe.read_text())["mocap"])
     again = train_frames.train([mocap], tmp_path, FrameLifterConfig(steps=1, averaging=0.0), lifter)
@@ -223,6 +225,7 @@ class TestLinearStart:
         assert isinstance(made, Staf)
         return made
 
+    @pytest.mark.slow
     def test_the_first_regressor_knows_much_at_once(self, batches: list, lifter: Path):
         encoder, network = make_encoder(FIELDS, lifter).eval(), self.network()
         losses = Losses(network.body, LossConfig.paper_image()).eval()
@@ -249,6 +252,7 @@ class TestLinearStart:
             stage_image.ImageStageConfig(linear_start=True)
 
 
+@pytest.mark.slow
 def test_both_stages_learn_from_them_and_the_weights_run_on_footage(
     recipe: Path, lifter: Path, tmp_path: Path
 ):

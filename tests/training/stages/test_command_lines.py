@@ -120,6 +120,7 @@ def test_white_encoder_is_fitted_before_stage_1_and_found_by_stage_2(given, tmp_
     assert digest(loaded.encoder) == digest(base.encoder)
 
 
+@pytest.mark.slow
 def test_video_training_pauses_and_goes_on_exactly(base, caches, tmp_path):
     config = made.video_config(base, dropout=0.5)
     for out, minutes in (("whole", None), ("parts", 0.0)):

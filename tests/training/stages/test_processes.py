@@ -44,7 +44,8 @@ def processes(world: int, stage: str, folder: Path, out: Path) -> list[dict[str,
 
 
 @pytest.mark.usefixtures("caches")
-@pytest.mark.parametrize("stage", ["video", pytest.param("image", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["video", "image"])
 def test_two_processes_give_the_curve_of_one(stage, folder, tmp_path):
     """Labels are spread unevenly over the two, and batch norms need both."""
     one = processes(1, stage, folder, tmp_path / "one")

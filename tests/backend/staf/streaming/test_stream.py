@@ -215,6 +215,7 @@ def test_full_meshes_on_request(small: Staf) -> None:
     torch.testing.assert_close(results.vertices_m, expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_bfloat16_stays_within_two_millimetres() -> None:
     maps, frames = torch.from_numpy(recipe.clip_maps("a", range(5))), np.arange(5)
     network, meshes = parity_network.staf(), []
