@@ -23,11 +23,13 @@ from staf_backend.video.video import Video
 
 _SHARE = 0.75
 """Of the footage's height that the side view is wide, at most its width.  Chosen."""
-_WINDOW_M, _MOST_WINDOW_M = 2.6, 5.0
+_WINDOW_M, _MOST_WINDOW_M = 2.6, 9.0
 """Height of the side view: a person with raised arms, and what it grows to where somebody is higher
-above the floor.  Chosen."""
+above the floor or people are far from each other.  Chosen."""
 _REACH_M = 1.35
 """From the pelvis to a raised hand.  Chosen."""
+_ASIDE_M = 0.8
+"""Beside whoever is farthest left or right.  Chosen: most of an arm."""
 _BELOW_M = 0.25
 """Of it, below the floor.  Chosen."""
 _FAR_M = 100.0
@@ -112,10 +114,15 @@ class _SideView:
         self._floor_m = 0.0 if grounded else None
         highest_m = max(float(motion.root_m[:, 1].max()) for motion in motions)
         needed_m = highest_m + _REACH_M + _BELOW_M if grounded else _WINDOW_M
+        across = [(motion.root_m @ self._axes.T)[:, 0] for motion in motions]
+        span_m = max(a.max() for a in across) - min(a.min() for a in across) + 2 * _ASIDE_M
+        if len(motions) > 1:
+            needed_m = max(needed_m, span_m * size_px[1] / size_px[0])
         self._window_m = float(np.clip(needed_m, _WINDOW_M, _MOST_WINDOW_M))
         self._from_floor = grounded and needed_m <= _MOST_WINDOW_M
         self._px_per_m = self._drawn_px[1] / self._window_m
-        self._middles_m = self._looks_at(motions, frames)
+        fits = needed_m <= _MOST_WINDOW_M
+        self._middles_m = self._looks_at(motions if fits else motions[:1], frames)
 
     def _looks_at(self, motions: Sequence[Motion], frames: range) -> np.ndarray:
         """(T, 2) what is in the middle, metres across and down; it follows who walks away."""

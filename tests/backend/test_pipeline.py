@@ -267,11 +267,9 @@ def test_the_woman_walks_from_right_to_left_and_the_man_is_someone_else():
 
 def wears_a_blue_cap(motion: Motion, row: int, image: np.ndarray) -> bool:
     """Whether there is the cap's blue where the motion says that the skull is."""
-    joints = joints_m(motion)[row]
+    joints = motion.to_camera_axes(joints_m(motion))[row]
     head, neck = (joints[SMPL.index(name)] for name in ("Head", "Neck"))
-    x, y, z = head + 1.2 * (head - neck)
-    column = int(motion.camera.width_px / 2 + motion.camera.focal_px * x / -z)
-    line = int(motion.camera.height_px / 2 - motion.camera.focal_px * y / -z)
+    ((column, line),) = motion.camera.project((head + 1.2 * (head - neck))[None]).astype(int)
     part = image[max(line - 40, 0) : line + 40, max(column - 40, 0) : column + 40]
     red, green, blue = np.moveaxis(part.astype(int), -1, 0)
     return bool(((blue > red + 40) & (green > red + 30)).mean() > 0.1)
