@@ -4,24 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from staf_backend.assets import asset_path
 from staf_backend.people.camera_motion import CameraMotion, move
-from staf_backend.people.detect import PersonDetector
 from staf_backend.people.follow import find_people
 from staf_backend.people.keypoints import extent_px
 from staf_backend.people.summary import summarise
 from staf_backend.people.track import NobodyError
-from staf_backend.runtime.onnx_session import open_network
 from staf_backend.video.video import open_video
 from tests.support.make_clips import write_clip
 from tests.support.places import FOOTAGE
-
-
-@pytest.fixture(scope="module")
-def detector():
-    return PersonDetector(
-        open_network(asset_path("movenet_multipose.onnx"), device="cpu", threads=1)
-    )
 
 
 @pytest.fixture(scope="module")

@@ -4,23 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from staf_backend.assets import asset_path
 from staf_backend.people import detect
-from staf_backend.people.detect import PersonDetector
 from staf_backend.people.detections import Detections
 from staf_backend.people.follow import find_people
 from staf_backend.people.hits import Frame
 from staf_backend.people.search import FrameSearch, merge_coarse
-from staf_backend.runtime.onnx_session import open_network
 from staf_backend.video.video import open_video
 from tests.support.places import FOOTAGE
-
-
-@pytest.fixture(scope="module")
-def detector():
-    return PersonDetector(
-        open_network(asset_path("movenet_multipose.onnx"), device="cpu", threads=1)
-    )
 
 
 @pytest.fixture(scope="module")

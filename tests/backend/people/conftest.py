@@ -1,0 +1,14 @@
+"""What tests of finding people share."""
+
+import pytest
+
+from staf_backend.assets import asset_path
+from staf_backend.people.detect import PersonDetector
+from staf_backend.runtime.onnx_session import open_network
+
+
+@pytest.fixture(scope="module")
+def detector() -> PersonDetector:
+    """The shipped network, on one thread."""
+    session = open_network(asset_path("movenet_multipose.onnx"), device="cpu", threads=1)
+    return PersonDetector(session)
