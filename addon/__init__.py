@@ -7,6 +7,7 @@ Importing this package needs neither Blender nor numpy, so the modules that know
     solving/  video ─► job ─► process (a child) ─► motion files ─► solve (on a modal timer)
     scene/    motion_file ─► axes, bones, timing ─► armature, body, keyframes ─► character
                                   character ─► staging ─► export ─► clips
+    controls/  character ─► baking ─► IK and FK controls ─► character
     on top    settings, *_operators, preferences, ui
 """
 

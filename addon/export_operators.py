@@ -9,8 +9,10 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper
 
 from .reporting import Reporting
+from .scene.armature import CONTROLS_KEY
 from .scene.character import ID_KEY, characters
 from .scene.export import ExportError, export_clips
+from .scene.layers import refuse_shown
 from .scene.staging import ExportOptions
 from .settings import absolute
 
@@ -51,6 +53,8 @@ class ExportClips(Reporting, bpy.types.Operator, ExportHelper):
     def perform(self, context: bpy.types.Context) -> Iterable[str]:
         path = self.path()
         rigs = self.rigs(context)
+        for rig in rigs:
+            refuse_shown(rig)
         options = ExportOptions(self.all_takes, self.travel, self.skeleton_only)
         names = export_clips(context, rigs, path, options)
         return [f"wrote {path.name}: {', '.join(names)}"]
@@ -67,7 +71,11 @@ class ExportClips(Reporting, bpy.types.Operator, ExportHelper):
         """The characters to write: selected ones, by themselves or by their mesh; else all."""
         selected = set(context.selected_objects)
         selected |= {item.parent for item in selected if item.parent}
-        armatures = [item for item in context.scene.objects if item.type == "ARMATURE"]
+        armatures = [
+            item
+            for item in context.scene.objects
+            if item.type == "ARMATURE" and CONTROLS_KEY not in item
+        ]
         chosen = [rig for rig in armatures if rig in selected]
         every = characters(context.scene)
         if not self.selected_only or not chosen:

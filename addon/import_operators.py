@@ -29,6 +29,7 @@ from .settings import (
     FPS_ITEMS,
     IMPORT_FIELDS,
     KEYS_ITEMS,
+    LOOK_ITEMS,
     ONTO_ITEMS,
     ROOT_ITEMS,
     SCHEME_ITEMS,
@@ -62,6 +63,7 @@ class ImportMotion(Reporting, bpy.types.Operator, ImportHelper):
         options={"SKIP_SAVE"},
     )
     mesh: BoolProperty(name="Mesh", description="Skinned mesh; off: skeleton only", default=True)
+    look: EnumProperty(name="Look", items=LOOK_ITEMS)
     shape_keys: BoolProperty(name="Shape Keys", description="A key for each shape number")
     bone_names: EnumProperty(name="Bone Names", items=SCHEME_ITEMS)
     axes: EnumProperty(name="Bone Axes", items=AXES_ITEMS)

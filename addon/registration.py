@@ -7,8 +7,13 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import (
+    contact_operators,
+    control_operators,
+    control_panel,
     export_operators,
     import_operators,
+    layer_operators,
+    people_operators,
     preferences,
     quality,
     retarget_operators,
@@ -20,8 +25,9 @@ from . import (
 from .solving.solve import SOLVER
 
 _MODULES = (
-    *(import_operators, solve_operators, export_operators, preferences, quality),
-    *(retarget_operators, retarget_panel),
+    *(import_operators, solve_operators, people_operators, export_operators, preferences, quality),
+    *(retarget_operators, retarget_panel, control_operators, control_panel),
+    *(contact_operators, layer_operators),
 )
 
 
@@ -34,10 +40,10 @@ def _another_file(*_args) -> None:
 def shut_down() -> None:
     """End every child process."""
     SOLVER.shut_down()
-    running = solve_operators.ScanPeople.running
+    running = people_operators.ScanPeople.running
     if running:
         running.kill()
-        solve_operators.ScanPeople.running = None
+        people_operators.ScanPeople.running = None
 
 
 def register() -> None:
@@ -46,6 +52,7 @@ def register() -> None:
         for one in module.CLASSES:
             bpy.utils.register_class(one)
     retarget_operators.add_properties()
+    contact_operators.add_properties()
     ui.register()
     bpy.app.handlers.load_pre.append(_another_file)
     # The bpy module hangs at exit if classes are still there.  Blender itself disables add-ons when
@@ -64,6 +71,7 @@ def unregister() -> None:
         bpy.app.handlers.load_pre.remove(_another_file)
     ui.unregister()
     retarget_operators.remove_properties()
+    contact_operators.remove_properties()
     for module in reversed(_MODULES):
         for one in reversed(module.CLASSES):
             bpy.utils.unregister_class(one)

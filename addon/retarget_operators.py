@@ -29,6 +29,7 @@ from .retarget.rig import check_rig, read_shape
 from .retarget.shape import RetargetError
 from .retarget.sources import Take, of_action, of_file
 from .scene.character import characters
+from .scene.layers import refuse_shown
 from .scene.motion_file import MotionClip, read_motion
 from .scene.timing import FrameRate, rate_of, scene_rate
 from .settings import ROOT_ITEMS, absolute
@@ -273,6 +274,7 @@ def source_of(context: bpy.types.Context, rig: bpy.types.Object, name: str) -> b
             raise RetargetError(f"there is no armature {name} in the scene.")
         if named == rig:
             raise RetargetError(f"{rig.name} is source and target.", "Make the other active.")
+        refuse_shown(named)
         return named
     every = [one for one in characters(context.scene) if one != rig]
     selected = [one for one in every if one.select_get()]
@@ -281,6 +283,7 @@ def source_of(context: bpy.types.Context, rig: bpy.types.Object, name: str) -> b
         what = f"{len(found)} characters" if found else "no character of this add-on"
         advice = "Select one beside the rig, or name a motion file."
         raise RetargetError(f"there is {what} to take motion from.", advice)
+    refuse_shown(found[0])
     return found[0]
 
 

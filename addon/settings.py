@@ -19,7 +19,7 @@ from .scene.bone_names import scheme_items
 from .scene.character import OWN_RATE, ImportOptions
 from .scene.film_camera import SENSOR_MM
 from .scene.footage import load_movie
-from .solving.job import ESTIMATORS, LENSES, PRESETS, SolveRequest
+from .solving.job import ESTIMATORS, LENSES, PRECISIONS, PRESETS, SolveRequest
 from .solving.process import no_backend
 from .storage import bodies_folder, package_preferences
 from .user_error import UserError
@@ -50,6 +50,10 @@ KEYS_ITEMS = [
     ("exact", "Exact", "At the time of their picture, between frames where need be"),
     ("whole", "Whole Frames", "Resampled: one key on each frame"),
 ]
+LOOK_ITEMS = [
+    ("TEXTURED", "Textured", "Coloured by its own shape, darker at joints and in hollows"),
+    ("PLAIN", "Plain", "A mannequin of clay"),
+]
 LENS_ITEMS = [
     ("auto", "Found Out", "Read from the file or measured, else a usual one"),
     ("phone", "Phone", "A phone's main camera"),
@@ -72,6 +76,14 @@ PRESET_ITEMS = [
     ("balanced", "Balanced", "For most videos"),
     ("best", "Best", "Slowest and most careful"),
 ]
+PRECISION_ITEMS = [
+    ("auto", "Automatic", "Half as long where the device computes so: bf16; else float32"),
+    ("float32", "Float 32", "Exact, on every device"),
+    ("tf32", "TF32", "Of NVIDIA cards"),
+    ("bf16", "BFloat 16", "Within a millimetre of float 32"),
+    ("fp16", "Float 16", "Of graphics cards"),
+]
+assert [item[0] for item in PRECISION_ITEMS] == list(PRECISIONS)
 assert [item[0] for item in ESTIMATOR_ITEMS] == list(ESTIMATORS)
 assert [item[0] for item in PRESET_ITEMS] == list(PRESETS)
 assert [item[0] for item in LENS_ITEMS] == list(LENSES)
@@ -91,6 +103,7 @@ class StafPerson(bpy.types.PropertyGroup):
 
     person: IntProperty()
     use: BoolProperty(name="Convert", default=True)
+    called: StringProperty(name="Name")
     label: StringProperty()
     thumbnail: StringProperty()
 
@@ -105,8 +118,11 @@ class StafSettings(bpy.types.PropertyGroup):
     )
     person: EnumProperty(name="Person", items=PERSON_ITEMS)
     people: CollectionProperty(type=StafPerson)
-    scanned: StringProperty(description="The video that `people` is about")
+    scanned: StringProperty(description="The video and the seconds that `people` is about")
+    tracks: StringProperty(description="The tracks file that `people` shows")
+    edits: StringProperty(description="What was corrected in it, a line each")
     estimator: EnumProperty(name="Estimator", items=ESTIMATOR_ITEMS)
+    precision: EnumProperty(name="Precision", items=PRECISION_ITEMS)
     preset: EnumProperty(name="Quality", items=PRESET_ITEMS, default="balanced")
     lens: EnumProperty(name="Lens", items=LENS_ITEMS)
     focal_mm: FloatProperty(
@@ -122,6 +138,7 @@ class StafSettings(bpy.types.PropertyGroup):
         name="Shape Keys",
         description="A shape key for each of the ten shape numbers; the skeleton does not follow",
     )
+    look: EnumProperty(name="Look", items=LOOK_ITEMS)
     bone_names: EnumProperty(name="Bone Names", items=[PREFERRED, *SCHEME_ITEMS])
     axes: EnumProperty(name="Bone Axes", items=AXES_ITEMS)
     root_motion: EnumProperty(name="Root Motion", items=ROOT_ITEMS)
@@ -155,7 +172,7 @@ class StafSettings(bpy.types.PropertyGroup):
 
 
 IMPORT_FIELDS = (
-    *("mesh", "shape_keys", "bone_names", "axes", "root_motion", "nla", "start_frame"),
+    *("mesh", "look", "shape_keys", "bone_names", "axes", "root_motion", "nla", "start_frame"),
     *("match_scene", "camera", "background", "plane", "sound", "onto"),
     *("replace", "scene_fps", "keys", "height_cm"),
 )
@@ -204,9 +221,21 @@ def body_of(settings: StafSettings) -> str:
     return settings.body
 
 
+def scan_key(settings: StafSettings) -> str:
+    """What a scan is about: the video and the seconds of it."""
+    return f"{settings.video} {settings.start_s:.3f} {settings.end_s:.3f}"
+
+
 def scanned_people(settings: StafSettings) -> list[StafPerson]:
-    """The people of the last scan, if that was of this video."""
-    return list(settings.people) if settings.scanned == settings.video else []
+    """The people of the last scan, if that was of this video and these seconds."""
+    return list(settings.people) if settings.scanned == scan_key(settings) else []
+
+
+def tracks_file(settings: StafSettings) -> Path | None:
+    """Who is where, as the last scan of this video found and the animator corrected it."""
+    path = Path(settings.tracks)
+    fits = settings.tracks and settings.scanned == scan_key(settings) and path.is_file()
+    return path if fits else None
 
 
 def person_argument(settings: StafSettings) -> str:
@@ -234,6 +263,8 @@ def solve_request(settings: StafSettings, video: Path | None = None) -> SolveReq
         person=person_argument(settings),
         estimator=settings.estimator,
         preset=settings.preset,
+        precision=settings.precision,
+        tracks=tracks_file(settings) if chosen == absolute(settings.video) else None,
         lens=settings.lens,
         focal_px=focal_px_of(settings, chosen),
         body=body_of(settings),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Solve, scan, cancel: the backend at work while the window stays free."""
+"""Solve and cancel: the backend at work while the window stays free."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,11 +11,8 @@ from bpy_extras.io_utils import ImportHelper
 from .import_operators import chosen_paths
 from .reporting import Reporting, last_log, remember_log
 from .settings import absolute, backend_python, import_options, solve_request
-from .solving.job import discard, job_folder, people_of
-from .solving.process import Cancelled, Process
 from .solving.solve import SOLVER, Work, wait_for
-from .storage import user_folder
-from .user_error import UserError, unforeseen
+from .user_error import UserError
 
 TICK_S = 0.1
 
@@ -160,96 +157,6 @@ class Cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class ScanPeople(Reporting, bpy.types.Operator):
-    """List who is in the video, to choose from"""
-
-    bl_idname = "staf.scan_people"
-    bl_label = "Find People"
-    bl_options = {"REGISTER"}
-
-    process: Process | None = None
-    running: Process | None = None
-    """Of the class: the scan of this Blender."""
-
-    def perform(self, context: bpy.types.Context) -> Iterable[str]:
-        self.begin(context)
-        try:
-            assert self.process is not None
-            return self.take(context, self.process.wait())
-        finally:
-            self.end()
-
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
-        if bpy.app.background:
-            return self.execute(context)
-        try:
-            self.begin(context)
-        except UserError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        self.timer = context.window_manager.event_timer_add(TICK_S, window=context.window)
-        context.window_manager.modal_handler_add(self)
-        return {"RUNNING_MODAL"}
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        assert self.process is not None
-        if event.type == "ESC" and event.value == "PRESS":
-            self.process.cancel()
-            return {"RUNNING_MODAL"}
-        if event.type != "TIMER":
-            return {"PASS_THROUGH"}
-        redraw(context)
-        try:
-            result = self.process.poll()
-            if result is None:
-                return {"PASS_THROUGH"}
-            self.report({"INFO"}, " ".join(self.take(context, result)))
-            answer = {"FINISHED"}
-        except Cancelled:
-            answer = {"CANCELLED"}
-        except Exception as fault:
-            error = fault if isinstance(fault, UserError) else unforeseen(fault)
-            remember_log(error.whole)
-            self.report({"ERROR"}, str(error))
-            answer = {"CANCELLED"}
-        context.window_manager.event_timer_remove(self.timer)
-        self.end()
-        return answer
-
-    def begin(self, context: bpy.types.Context) -> None:
-        if ScanPeople.running or SOLVER.busy:
-            raise UserError("another video is being worked on.", "Wait for it, or cancel it.")
-        request = solve_request(context.scene.staf)
-        self.folder = job_folder(user_folder("thumbnails"), request.video.stem)
-        try:
-            self.process = Process(request.people(backend_python(), self.folder))
-        except UserError:
-            discard(self.folder)
-            raise
-        ScanPeople.running = self.process
-
-    def take(self, context: bpy.types.Context, result: dict) -> list[str]:
-        found = people_of(result, self.folder)
-        people = context.scene.staf.people
-        people.clear()
-        for one in found:
-            line = people.add()
-            line.person = one.person
-            first, last = one.seconds
-            line.label = f"{first:.1f} to {last:.1f} s, {one.coverage:.0%}"
-            line.thumbnail = str(one.thumbnail or "")
-        context.scene.staf.person = "LIST"
-        context.scene.staf.scanned = context.scene.staf.video
-        return [f"found {len(found)} people"]
-
-    def end(self) -> None:
-        if self.process:
-            self.process.kill()
-        ScanPeople.running = None
-        if not len(bpy.context.scene.staf.people):
-            discard(self.folder)
-
-
 class ShowLog(bpy.types.Operator):
     """Everything the backend said, in the text editor"""
 
@@ -294,4 +201,4 @@ def redraw(context: bpy.types.Context) -> None:
                 area.tag_redraw()
 
 
-CLASSES = (Solve, ImportVideo, Cancel, ScanPeople, ShowLog)
+CLASSES = (Solve, ImportVideo, Cancel, ShowLog)

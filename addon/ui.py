@@ -5,15 +5,23 @@ import bpy
 
 from .export_operators import ExportClips
 from .import_operators import AddFootage, ImportMotion
+from .people_operators import EditPeople, ScanPeople, UndoEditPeople
 from .quality import GoTo, places_of, take_of, words_of
 from .reporting import draw_text
 from .settings import backend_python, scanned_people
-from .solve_operators import Cancel, ImportVideo, ScanPeople, ShowLog, Solve, progress_text
+from .solve_operators import Cancel, ImportVideo, ShowLog, Solve, progress_text
 from .solving.solve import SOLVER
 from .storage import package_preferences
 from .user_error import UserError
 
 VIDEO_ENDINGS = ".mp4;.mov;.mkv;.webm;.avi;.m4v"
+
+
+_EDIT_ICONS = (
+    *(("name", "GREASEPENCIL"), ("merge", "AUTOMERGE_ON"), ("swap", "UV_SYNC_SELECT")),
+    *(("split", "UNLINKED"), ("fill", "LINKED"), ("drop", "X")),
+)
+"""Buttons of each person."""
 
 
 class _Panel:
@@ -53,6 +61,8 @@ class SolvePanel(_Panel, bpy.types.Panel):
         layout.use_property_decorate = False
         layout.prop(settings, "estimator")
         layout.prop(settings, "preset")
+        if settings.estimator == "staf":
+            layout.prop(settings, "precision")
         layout.prop(settings, "lens")
         layout.prop(settings, "focal_mm")
         layout.prop(settings, "body")
@@ -95,7 +105,7 @@ class DetailsPanel(_Panel, bpy.types.Panel):
         layout, settings = self.layout, context.scene.staf
         layout.use_property_split = True
         layout.use_property_decorate = False
-        for name in ("mesh", "root_motion", "bone_names", "axes"):
+        for name in ("mesh", "look", "root_motion", "bone_names", "axes"):
             layout.prop(settings, name)
         column = layout.column(heading="Bring In")
         for name in ("camera", "background", "plane", "sound", "match_scene", "shape_keys", "nla"):
@@ -187,16 +197,34 @@ def _draw_people(layout: bpy.types.UILayout, settings) -> None:
     if ScanPeople.running:
         progress = ScanPeople.running.progress
         layout.progress(factor=progress.share, text=progress.message)
-    for one in scanned_people(settings):
+    people = scanned_people(settings)
+    for one in people:
         row = layout.row()
         row.use_property_split = False
         row.prop(one, "use", text="")
         icon = _thumbnail(one.thumbnail)
         if icon:
             row.template_icon(icon_value=icon, scale=3.0)
-        column = row.column()
-        column.label(text=f"Person {one.person}")
+        column = row.column(align=True)
+        column.label(text=one.called or f"Person {one.person}")
         column.label(text=one.label)
+        buttons = column.row(align=True)
+        buttons.operator_context = "INVOKE_DEFAULT"
+        for do, picture in _EDIT_ICONS:
+            if len(people) > 1 or do not in ("merge", "swap"):
+                edit = buttons.operator(EditPeople.bl_idname, text="", icon=picture)
+                edit.do, edit.person = do, one.person
+    if people:
+        _draw_edits(layout, settings)
+
+
+def _draw_edits(layout: bpy.types.UILayout, settings) -> None:
+    lines = settings.edits.split("\n") if settings.edits else []
+    for number, line in enumerate(lines, 1):
+        row = layout.row()
+        row.label(text=line, icon="DOT")
+        if number == len(lines):
+            row.operator(UndoEditPeople.bl_idname, text="", icon="LOOP_BACK")
 
 
 _pictures: list = []

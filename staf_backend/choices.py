@@ -17,6 +17,8 @@ BoneScheme = Literal["smpl", "smplx", "mixamo", "vrm", "unreal"]
 """Whose bone names a .glb has."""
 RootMotion = Literal["root", "pelvis", "in-place"]
 """Which bone carries the travel; "in-place" leaves it out."""
+BvhUnit = Literal["m", "cm"]
+"""Of lengths in a .bvh: Blender's, or that of most other programs."""
 Lens = Literal["phone", "webcam", "35mm", "tele"]
 """A kind of lens, for who does not know the focal length; see `video.lens.focal_of_lens`."""
 OverlayView = Literal["side", "plain"]
@@ -34,6 +36,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 HANDS: tuple[Hands, ...] = get_args(Hands)
 BONE_SCHEMES: tuple[BoneScheme, ...] = get_args(BoneScheme)
 ROOT_MOTIONS: tuple[RootMotion, ...] = get_args(RootMotion)
+BVH_UNITS: tuple[BvhUnit, ...] = get_args(BvhUnit)
 GENDERS: tuple[Gender, ...] = get_args(Gender)
 LENSES: tuple[Lens, ...] = get_args(Lens)
 OVERLAY_VIEWS: tuple[OverlayView, ...] = get_args(OverlayView)

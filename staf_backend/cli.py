@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 an error of the program; 2 wrong use; 3 the video cannot be read; 4 nobody was
 found in it; 5 a result cannot be written; 6 weights or networks are missing or damaged; 7 the body
-file is wrong; 8 the motion or the contacts file is wrong; 9 Blender does not take the add-on; 10
+file is wrong; 8 the motion or the contacts file is wrong; 9 Blender is not there or refuses; 10
 the tracks file is wrong; 130 interrupted; 143 terminated.
 """
 
@@ -162,14 +162,21 @@ def _add_clip_options(parser: argparse.ArgumentParser, threads: bool = True) -> 
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... for the networks")
     if threads:
-        parser.add_argument("--threads", type=int, help="for the networks (default: all cores)")
+        parser.add_argument(
+            "--threads", type=int, help="most cores that a clip takes (default: all)"
+        )
 
 
 def _add_convert(commands: Any) -> None:
     parser = _command(commands, "convert", _convert, "video to animated characters")
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="file or folder")
     parser.add_argument(
-        "-o", "--output", required=True, help=".glb, motion file .npz, or a folder for .glb files"
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help=".glb, .npz (motion file), .html (page), .bvh, .fbx, .usd, .usda, .usdc or .vrma; or "
+        "a folder for .glb files",
     )
     _add_clip_options(parser)
     _add_conversion_options(parser)
@@ -199,16 +206,16 @@ def _add_conversion_options(parser: argparse.ArgumentParser) -> None:
     add_estimator_words(parser)
     add_world_words(parser)
     parser.add_argument(
-        "--bone-names", choices=BONE_SCHEMES, default="smpl", help="of a .glb (default smpl)"
+        "--bone-names", choices=BONE_SCHEMES, default="smpl", help="of the character (default smpl)"
     )
     parser.add_argument(
         "--root-motion",
         choices=ROOT_MOTIONS,
         default="root",
-        help="which bone of a .glb carries the travel (default root)",
+        help="which bone carries the travel (default root)",
     )
     parser.add_argument("--no-mesh", action="store_true", help="skeleton with a thin proxy mesh")
-    parser.add_argument("--together", action="store_true", help="all people in one .glb")
+    parser.add_argument("--together", action="store_true", help="all people in one file")
 
 
 def _add_people(commands: Any) -> None:
@@ -303,6 +310,8 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
         root_motion=options.root_motion,
         mesh=not options.no_mesh,
         together=options.together,
+        bvh_unit=options.bvh_unit,
+        blender=options.blender,
     )
     return convert(options.videos, _settings(options), outputs, reporter)
 

@@ -217,6 +217,7 @@ def _motion_values(one: Written) -> dict[str, Any]:
         "coverage": float(motion.observed.mean()),
         "body": motion.body,
         "estimator": motion.estimator,
+        "configuration": motion.configuration,
         "precision": one.precision,
         "quality": dict(motion.quality),
         "card": dict(motion.card),
@@ -239,10 +240,17 @@ def _summary(done: Sequence[Written], failures: Sequence[tuple[Path, StafError]]
         lines.append(
             f"{motion.name}: person {motion.person}, {len(motion.frames)} frames, "
             f"seen in {motion.observed.mean():.0%}, "
-            f"estimator {motion.estimator} in {one.precision}, body {motion.body} -> {names}"
+            f"{_maker(one)}, body {motion.body} -> {names}"
         )
     lines += [f"failed: {path}: {error}" for path, error in failures]
     return "\n".join(lines)
+
+
+def _maker(one: Written) -> str:
+    """Who estimated a motion, and how exactly."""
+    motion = one.motion
+    network = f" ({motion.configuration})" if motion.configuration else ""
+    return f"estimator {motion.estimator}{network} in {one.precision}"
 
 
 def _person_line(summary: TrackSummary) -> str:

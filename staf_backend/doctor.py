@@ -22,7 +22,13 @@ _STAGES = {
     "staf": "torch",
 }
 """Whose networks run in which stage; all others compute with NumPy."""
-_EXTRAS = {"torch": "staf", "safetensors": "staf", "smplx": "smplx", "bpy": "blender"}
+_EXTRAS = {
+    "torch": "staf",
+    "safetensors": "staf",
+    "smplx": "smplx",
+    "usd-core": "usd",
+    "bpy": "blender",
+}
 
 
 def examine(reporter: Reporter) -> int:

@@ -37,7 +37,7 @@ from staf_backend.people.follow import find_people
 from staf_backend.people.track import Track, choose, within
 from staf_backend.people.tracks_file import read_tracks
 from staf_backend.reporting import Report
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.runtime.onnx_session import open_network, usable_cores
 from staf_backend.video.video import Video, check_path, open_video
 from staf_backend.world.camera_path import CameraFollower
 from staf_backend.world.card import with_card
@@ -203,19 +203,21 @@ def people_in(
     Args:
         video: the footage.
         span: numbers of its frames.
-        device, threads: see `onnx_session.open_network`.
+        device: see `onnx_session.open_network`.
+        threads: processors to use; None is all cores.
         report: told about progress.
 
     Raises:
         NobodyError: nobody was found, or nobody long enough.
         VideoError: the footage is damaged.
     """
-    session = open_network(asset_path("movenet_multipose.onnx"), device=device, threads=threads)
+    session = open_network(asset_path("movenet_multipose.onnx"), device=device, threads=1)
     return find_people(
         video,
         PersonDetector(session),
         span,
         progress=lambda done, total: report("detect", done, total, "finding people"),
+        threads=threads or usable_cores(),
     )
 
 

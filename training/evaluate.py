@@ -31,7 +31,9 @@ from staf_backend.body.body import load_body
 from staf_backend.files.atomic import make_folder
 from staf_backend.files.checksum import sha256
 from staf_backend.runtime.torch_device import choose_device
+from staf_backend.staf.any_network import AnyNetwork
 from staf_backend.staf.body import BodyTables, tables_from_body
+from staf_backend.staf.encoders.fields import AnyEncoder
 from staf_backend.staf.streaming.frame_store import StreamEdges
 from staf_backend.weights.info import INFO_FILE, read_info
 from staf_backend.weights.store import load_weights
@@ -55,7 +57,7 @@ from training.scoring.protocols import (
     protocol_of,
     read_regressor,
 )
-from training.scoring.recoverers import AnyEncoder, AnyNetwork, make_recoverer
+from training.scoring.recoverers import make_recoverer
 from training.scoring.scored_points import ScoredPoints, check_body
 from training.scoring.scoring import (
     CachedVideos,
@@ -180,8 +182,7 @@ def open_network(words: str, body: str | None) -> Network:
         root=path.absolute().parent if known else None,
         body=load_body(body) if body else None,
     )
-    tables = loaded.network.body.tables
-    return Network(words, loaded.network, loaded.encoder, tables, info.crop_factor)
+    return Network(words, loaded.network, loaded.encoder, loaded.tables, info.crop_factor)
 
 
 def _tables(body: str) -> BodyTables:

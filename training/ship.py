@@ -8,7 +8,6 @@ running statistics among them, stay float32.  Loading widens them again.
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from staf_backend.files.atomic import OutputError, make_folder, replace_atomical
 from staf_backend.files.checksum import sha256
 from staf_backend.weights.info import (
     ENCODER_FILE,
-    FORMAT,
     INFO_FILE,
     NETWORK_FILE,
     PLAN_FILE,
@@ -66,8 +64,7 @@ def ship(folder: Path, out: Path) -> WeightsInfo:
     digests = {file: sha256(out / file) for file in files}
     small = dataclasses.replace(info, name=out.name, files=digests)
     with replace_atomically(out / INFO_FILE) as temporary:
-        content = {"format": FORMAT, **dataclasses.asdict(small)}
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(small.to_json(), encoding="utf-8")
     load_weights(out.name, root=out.absolute().parent)
     return small
 

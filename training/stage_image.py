@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from staf_backend.files.checksum import sha256
 from staf_backend.runtime.torch_device import numerics
+from staf_backend.staf.any_network import make_network
 from staf_backend.staf.config import RESNET50
 from staf_backend.staf.network import Staf
 from training.command import command_line
@@ -154,9 +155,7 @@ def make_objective(
     torch.manual_seed(config.loop.seed)
     encoder = make_encoder(config.encoder, encoder_weights)
     tables = networks.body_tables(config.body)
-    network = networks.make_network(
-        config.network(encoder.channels), tables, networks.start_values(mean)
-    )
+    network = make_network(config.network(encoder.channels), tables, networks.start_values(mean))
     assert isinstance(network, Staf)
     losses = Losses(network.body, config.losses)
     dense = DenseHead(config.channels, tables, config.dense) if config.dense else None
@@ -207,7 +206,7 @@ def train_images(
     folder = out / "weights"
     if machine.first:
         note = f"Base model after {progress.step} of {config.loop.steps} steps on {config.body}."
-        blank = networks.make_network(
+        blank = make_network(
             objective.network.config, objective.network.body.tables, networks.start_values()
         )
         assert isinstance(blank, Staf)

@@ -21,15 +21,16 @@ from torch import Tensor
 
 from staf_backend.files.checksum import sha256
 from staf_backend.runtime.torch_device import numerics
+from staf_backend.staf.any_network import make_network
 from staf_backend.staf.body import SmplBody
-from staf_backend.staf.config import StafConfig
+from staf_backend.staf.config import AnyConfig, PooledConfig, StafConfig
+from staf_backend.staf.configurations import TABLE_IV, TABLE_V, TABLE_VI
 from staf_backend.staf.network import MeanParams, Staf
 from training.command import command_line
 from training.data.batches import WindowMix, threaded
 from training.data.feature_cache import FeatureCache, build_cache
 from training.data.sources import check_readable, is_simulated, is_synthetic, open_sequences
 from training.datasets.store import INDEX_FILE, REPORT_FILE
-from training.model.ablations import TABLE_IV, TABLE_V, TABLE_VI, PooledConfig
 from training.model.encoders import digest
 from training.model.losses import LossConfig, Losses
 from training.model.objectives import VideoObjective, set_dropout
@@ -52,7 +53,7 @@ from training.run.validation import WATCHED, score
 from training.targets.posed_joints import PosedJoints
 from training.targets.samples import Targets, WindowBatch
 
-ROWS: dict[str, StafConfig | PooledConfig] = {
+ROWS: dict[str, AnyConfig] = {
     "STAF": StafConfig(),
     **TABLE_IV,
     **TABLE_V,
@@ -98,8 +99,7 @@ def train_video(
         minutes: pause after this long.
 
     Returns:
-        The folder of the weights; for a row of Table V, which no program but the evaluation runs,
-        that of the run.
+        The folder of the weights.
 
     Raises:
         RunError, OutputError: see `loop.train`; or the base does not fit.
@@ -118,12 +118,12 @@ def train_video(
                 watch=WATCHED, idle=_idle(config), resume=resume, minutes=minutes,
             )
         )  # fmt: skip
-    if isinstance(config.network, PooledConfig):
-        return out
     if machine.first:
         steps = f"{progress.step} of {config.loop.steps} steps"
         note = f"Trained with the body {config.body}; {steps}, seed {config.loop.seed}."
-        networks.export(out, out / "weights", base.encoder, _staf(config, base), (note,))
+        tables = networks.body_tables(config.body)
+        network = make_network(config.network, tables, _means(base))
+        networks.export(out, out / "weights", base.encoder, network, (note,))
     return out / "weights"
 
 
@@ -137,7 +137,7 @@ def make_objective(
     """
     torch.manual_seed(config.loop.seed)
     tables = networks.body_tables(config.body)
-    network = networks.make_network(config.network, tables, _means(base))
+    network = make_network(config.network, tables, _means(base))
     networks.load_base(network, base)
     if isinstance(network, Staf) and network.tcfm is not None:
         with torch.no_grad():
@@ -252,13 +252,6 @@ def _validation(
     return validate
 
 
-def _staf(config: VideoStageConfig, base: networks.Base) -> Staf:
-    tables = networks.body_tables(config.body)
-    network = networks.make_network(config.network, tables, _means(base))
-    assert isinstance(network, Staf)
-    return network
-
-
 def _means(base: networks.Base) -> MeanParams:
     names = ("mean_pose6d", "mean_betas", "mean_camera")
     return MeanParams(*(base.tensors[name] for name in names))
@@ -281,7 +274,7 @@ def _plain(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
 
 
-def row(name: str, base: networks.Base) -> StafConfig | PooledConfig:
+def row(name: str, base: networks.Base) -> AnyConfig:
     """The network of that name, as wide as the base.
 
     Raises:

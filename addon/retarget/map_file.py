@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..names import in_a_line
 from .joints import JOINTS, REQUIRED
 from .shape import RetargetError
 
@@ -70,7 +71,8 @@ class BoneMap:
             words = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
             share = f"{len(missing)} of its {len(set(named))} bones"
             message = f"the bone map is of another rig: {rig} lacks {share} ({words})."
-            raise RetargetError(message, "Use a map of this rig, or none to have one guessed.")
+            advice = "Use a map of this rig, or none to have one guessed."
+            raise RetargetError(in_a_line(message), advice)
 
 
 def read_map(path: Path) -> BoneMap:
@@ -83,7 +85,7 @@ def read_map(path: Path) -> BoneMap:
     try:
         return _map(document, path.stem)
     except RetargetError as error:
-        raise RetargetError(f"{path.name}: {error.message}", error.advice) from None
+        raise RetargetError(in_a_line(f"{path.name}: {error.message}"), error.advice) from None
 
 
 def write_map(path: Path, bone_map: BoneMap, rig: str) -> None:

@@ -67,11 +67,17 @@ class Scheme:
 
 
 def _of_exports(
-    scheme: str, label: str, fingers: str, finger_words: str = _SAID, numbers: str = "1 2 3"
+    scheme: str,
+    label: str,
+    fingers: str,
+    finger_words: str = _SAID,
+    numbers: str = "1 2 3",
+    prefix: str = "",
 ) -> Scheme:
-    """A scheme of which `scene.bone_names` has the body: what our own exports are called."""
+    """A scheme of which `scene.bone_names` has the body, but for a prefix."""
     joints = [*CENTRE, *(f"{side}_{joint}" for joint in PAIRED for side in SIDES)]
-    table = dict(zip(joints, bone_names(joints, scheme), strict=True))
+    names = [prefix + name for name in bone_names(joints, scheme)]
+    table = dict(zip(joints, names, strict=True))
     left, right = table["L_Knee"], table["R_Knee"]
     sides = {"smplx": ("left", "right"), "vrm": ("left", "right"), "unreal": ("_l", "_r")}
     pair = sides.get(scheme, ("Left", "Right") if "Left" in left else ("L", "R"))
@@ -114,7 +120,7 @@ SCHEMES = (
         _SAID.lower(),
         switches=(("c_hand_ik*", "ik_fk_switch", 1.0), ("c_foot_ik*", "ik_fk_switch", 1.0)),
     ),
-    _of_exports("mixamo", "Mixamo", "mixamorig:*Hand@#"),
+    _of_exports("mixamo", "Mixamo", "mixamorig:*Hand@#", prefix="mixamorig:"),
     Scheme(
         "VRoid",
         ("_L_", "_R_"),

@@ -19,6 +19,8 @@ JOINT_KEY = "staf_joint"
 
 FINGERS = "Fingers"
 """Name of the bone collection that holds them."""
+CONTROLS_KEY = "staf_controls"
+"""Custom property of a control rig, which is the child of its character."""
 
 
 class ArmatureError(UserError):
@@ -80,6 +82,11 @@ def bone_by_joint(rig: bpy.types.Object) -> dict[str, str]:
     """Names of an armature's bones by the joint they stand for; empty for a stranger."""
     bones = rig.data.bones
     return {bone[JOINT_KEY]: bone.name for bone in bones if JOINT_KEY in bone.keys()}  # noqa: SIM118
+
+
+def controls_of(rig: bpy.types.Object) -> bpy.types.Object | None:
+    """The control rig that a character has."""
+    return next((child for child in rig.children if CONTROLS_KEY in child), None)
 
 
 def rest_frames(rig: bpy.types.Object, bone_names: list[str]) -> tuple[np.ndarray, np.ndarray]:

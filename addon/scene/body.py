@@ -9,8 +9,8 @@ import numpy as np
 from .armature import link
 from .axes import UP, to_blender
 from .body_file import BodyShape
+from .skin_look import material, paint, shades
 
-_CLAY = (0.61, 0.40, 0.30, 1.0)
 _SMALLEST_WEIGHT = 1e-4
 
 
@@ -23,6 +23,7 @@ def make_body(
     lift_m: float,
     bones: tuple[str, ...],
     shape_keys: bool,
+    look: str,
 ) -> bpy.types.Object:
     """A mesh object under an armature.
 
@@ -34,6 +35,7 @@ def make_body(
         lift_m: how far the rest pose is raised.
         bones: (J,) a bone for each joint of the body.
         shape_keys: add a key for each shape number, at zero.  The skeleton does not follow them.
+        look: one of `skin_look.LOOKS`.
     """
     rest_m = to_blender(body.rest_vertices_m(betas)) + UP * lift_m
     mesh = _mesh(name, rest_m, body)
@@ -45,7 +47,9 @@ def make_body(
     modifier.object = rig
     if shape_keys:
         _shape_keys(item, rest_m, body)
-    mesh.materials.append(_clay())
+    mesh.materials.append(material(look))
+    if look == "TEXTURED":
+        paint(mesh, shades(rest_m, body.faces.astype(np.int64), body.skin_weights))
     return item
 
 
@@ -89,17 +93,3 @@ def _shape_keys(item: bpy.types.Object, rest_m: np.ndarray, body: BodyShape) -> 
         moved = rest_m + to_blender(body.shape_directions[..., number])
         key.data.foreach_set("co", moved.astype(np.float32).ravel())
         key.slider_min, key.slider_max, key.value = -5.0, 5.0, 0.0
-
-
-def _clay() -> bpy.types.Material:
-    found = bpy.data.materials.get("STAF clay")
-    if found is not None and found.library is None:
-        return found
-    material = bpy.data.materials.new("STAF clay")
-    if bpy.app.version < (5, 0):  # always on from 5.0, where setting it is deprecated
-        material.use_nodes = True
-    shader = next(n for n in material.node_tree.nodes if n.type == "BSDF_PRINCIPLED")
-    shader.inputs["Base Color"].default_value = _CLAY
-    shader.inputs["Roughness"].default_value = 0.75
-    material.diffuse_color = _CLAY
-    return material

@@ -2,8 +2,9 @@
 """What programs call SMPL's joints and SMPL-H's fingers.
 
 Sources: smplx's joint_names.py; Mixamo's skeleton; VRM 1.0 humanoid bones; Unreal's mannequin.
-Blender's mirror tools pair all of them but Mixamo's and VRM's by prefix or suffix, and those two
-by the words Left and Right.
+Blender's mirror tools pair all of them: SMPL's, SMPL-X's and Unreal's by a letter or word at one
+end, Mixamo's and VRM's by the words Left and Right at the beginning.  That is why Mixamo's names
+lack the `mixamorig:` here that the backend's .glb has: before it no word of a side is found.
 """
 
 from collections.abc import Sequence
@@ -62,9 +63,8 @@ _SCHEMES = {
     ),
     "mixamo": _Scheme(
         "Mixamo",
-        ("mixamorig:Left", "mixamorig:Right"),
-        "mixamorig:Hips mixamorig:Spine mixamorig:Spine1 mixamorig:Spine2 mixamorig:Neck "
-        "mixamorig:Head",
+        ("Left", "Right"),
+        "Hips Spine Spine1 Spine2 Neck Head",
         "*UpLeg *Leg *Foot *ToeBase *Shoulder *Arm *ForeArm *Hand *HandMiddle1",
         ("*Hand@1", "*Hand@2", "*Hand@3"),
     ),

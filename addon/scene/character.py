@@ -15,6 +15,7 @@ from . import footage, keyframes
 from .armature import (
     ArmatureError,
     bone_by_joint,
+    controls_of,
     make_armature,
     refuse_edit_mode,
     rest_frames,
@@ -31,7 +32,16 @@ from .identity import clip_identity, person_identity
 from .motion_file import MotionClip
 from .resampling import on_whole_frames
 from .size import height_m, resized, resized_body
-from .takes import ID_KEY, SOURCE_KEY, new_take, parts, rest_older, takes_of
+from .skin_look import LOOKS
+from .takes import (
+    ID_KEY,
+    SOURCE_KEY,
+    TRAVEL_KEY,
+    new_take,
+    parts,
+    rest_older,
+    takes_of,
+)
 from .timing import FrameRate, frame_rate, frames_of, rate_of, scene_rate
 from .transaction import all_or_nothing, focus
 
@@ -53,6 +63,8 @@ class ImportOptions:
     root_motion: str = "root"
     mesh: bool = True
     shape_keys: bool = False
+    look: str = "TEXTURED"
+    """One of `skin_look.LOOKS`, of new meshes."""
     nla: bool = False
     start_frame: int = 1
     """Scene frame of the video's second 0."""
@@ -81,6 +93,8 @@ class ImportOptions:
     def __post_init__(self) -> None:
         if self.onto not in ("AUTO", "NEW", "ACTIVE"):
             raise ValueError(f"onto must be AUTO, NEW or ACTIVE, got {self.onto!r}")
+        if self.look not in LOOKS:
+            raise ValueError(f"look must be one of {', '.join(LOOKS)}, got {self.look!r}")
         if self.scene_fps not in RATES or self.keys not in KEYS:
             raise ValueError(f"unknown rate {self.scene_fps!r} or keys {self.keys!r}")
 
@@ -127,6 +141,8 @@ def import_clip(context: bpy.types.Context, clip: MotionClip, options: ImportOpt
                 _film(context, clip, options, made, video, movie, clock, identity)
         _match_range(context.scene, made.rig, made.action, options)
         focus(context, made.rig, [made.rig])
+    if controls_of(made.rig) is not None:
+        made.notes.append(f"the controls of {made.rig.name} show their own motion until removed.")
     made.notes += filter(None, [hide_startup_cube(context.scene)])
     return made
 
@@ -261,6 +277,7 @@ def _animate(
         channels.append(keyframes.bone_channel(name, "rotation_quaternion", values))
     rig.pose.bones[ROOT_BONE].location = rig.pose.bones[names[0]].location = (0.0, 0.0, 0.0)
     action = new_take(rig, clip, clock, options.replace)
+    action[TRAVEL_KEY] = options.root_motion
     keyframes.write(rig, action, frames, channels, ~clip.observed)
     others = parts(rig, action)
     if options.nla or others or keyframes.strips_of(rig, action):
@@ -287,7 +304,8 @@ def _new_character(
     mesh = None
     if body is not None:
         label = f"{rig.name} body"
-        mesh = make_body(context, label, rig, body, clip.betas, lift_m, names, options.shape_keys)
+        form = (body, clip.betas, lift_m, names)
+        mesh = make_body(context, label, rig, *form, options.shape_keys, options.look)
     return rig, mesh, notes
 
 

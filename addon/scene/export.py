@@ -18,6 +18,7 @@ from mathutils import Matrix
 
 from ..user_error import UserError
 from . import keyframes
+from .glb import put_skins_at_the_root
 from .staging import ExportOptions, Plan, staged
 from .takes import takes_of
 from .transaction import focus
@@ -131,6 +132,7 @@ def _write_glb(_context: bpy.types.Context, path: Path, plans: list[Plan]) -> No
     known = bpy.ops.export_scene.gltf.get_rna_type().properties.keys()
     words = {name: value for name, value in wanted.items() if name in known}
     bpy.ops.export_scene.gltf(filepath=str(path), **words)
+    put_skins_at_the_root(path)
 
 
 def _write_fbx(_context: bpy.types.Context, path: Path, plans: list[Plan]) -> None:

@@ -3,8 +3,8 @@
 
 Axes in the file: y up, metres, seconds; quaternions (w, x, y, z), parent-relative.
 T keys, J joints, B shape numbers, K key points.  Of what format 2 has and format 1 lacks, the
-camera's path, the contacts and the card are read.  This reader shares no code with the software
-that writes the file; one test holds the two together.
+camera's path, the contacts, the card and, on request, the raw motion are read.  This reader shares
+no code with the software that writes the file; one test holds the two together.
 """
 
 import json
@@ -157,18 +157,23 @@ class MotionClip:
         _require(math.isfinite(self.source_fps) and self.source_fps >= 0, "source_fps", "be a rate")
 
 
-def read_motion(path: str | Path) -> MotionClip:
+def read_motion(path: str | Path, raw: bool = False) -> MotionClip:
     """Read and check a motion file.
+
+    Args:
+        path: of the file.
+        raw: the motion as it was before it was put on the ground.
 
     Raises:
         MotionFileError: there is no such file; it is not a motion, truncated, of a newer format,
-            holds Python objects, or breaks a rule (not finite, a wrong count, ...).
+            holds Python objects, breaks a rule (not finite, a wrong count, ...), or has no raw
+            motion where that is asked for.
     """
     path = Path(path)
     members = _members(path)
     try:
         _check_kind(members)
-        return _clip(members)
+        return _clip(_raw(members) if raw else members)
     except MotionFileError as error:
         advice = error.advice or _AGAIN
         raise MotionFileError(f"{path.name}: {error.message}", advice) from None
@@ -225,6 +230,13 @@ def _check_kind(members: Mapping[str, np.ndarray]) -> None:
         )
     if number < 1:
         raise MotionFileError(f"it has the impossible format number {number}.")
+
+
+def _raw(members: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    names = ("rotations_wxyz", "root_m")
+    if not all(f"raw_{name}" in members for name in names):
+        raise MotionFileError("it has no motion from before the ground was found.", _AGAIN)
+    return dict(members) | {name: members[f"raw_{name}"] for name in names}
 
 
 def _clip(members: Mapping[str, np.ndarray]) -> MotionClip:

@@ -20,6 +20,8 @@ CARD_KEY, CLOCK_KEY = "staf_card", "staf_clock"
 """Custom properties of an action: quality card as JSON; frame of second 0 and frames a second."""
 CONTACTS_KEY = "staf_contacts"
 """Custom property of an action: the clip's contact spans as JSON, in seconds of the clip."""
+TRAVEL_KEY = "staf_travel"
+"""Custom property of an action: which bone carries the travel."""
 _NUMBER_KEY = "staf_take"
 
 
@@ -82,3 +84,29 @@ def rest_older(rig: bpy.types.Object, action: bpy.types.Action) -> None:
             for track in rig.animation_data.nla_tracks:
                 if all(strip.action == take for strip in track.strips):
                     track.mute = True
+
+
+def take_playing(rig: bpy.types.Object) -> bpy.types.Action | None:
+    """What a character plays: its action, else that of its newest strip that is not muted."""
+    data = rig.animation_data
+    if data is None:
+        return None
+    if data.action is not None:
+        return data.action
+    tracks = [track for track in data.nla_tracks if not track.mute]
+    strips = [strip for track in reversed(tracks) for strip in track.strips if not strip.mute]
+    return next((strip.action for strip in strips if strip.action is not None), None)
+
+
+def edited_take(rig: bpy.types.Object) -> bpy.types.Action:
+    """A new take, without keys, of the clip that a character plays, beside the one it plays."""
+    playing = take_playing(rig)
+    clip = str(playing.get(CLIP_KEY, playing.name)) if playing else rig.name
+    same = [one for one in takes_of(rig) if one.get(CLIP_KEY) == clip]
+    number = max((one.get(_NUMBER_KEY, 1) for one in same), default=0) + 1
+    action = keyframes.new_action(f"{clip} take {number}")
+    if playing is not None:
+        for key, value in playing.items():
+            action[key] = value
+    action[ID_KEY], action[CLIP_KEY], action[_NUMBER_KEY] = rig.get(ID_KEY, ""), clip, number
+    return action

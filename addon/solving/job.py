@@ -13,9 +13,7 @@ from ..user_error import UserError
 from .process import Command
 from .protocol import (
     BackendError,
-    count_of,
     misunderstood,
-    number_of,
     objects_of,
     one_line,
 )
@@ -23,6 +21,7 @@ from .protocol import (
 ESTIMATORS = ("auto", "landmarks", "staf")
 PRESETS = ("fast", "balanced", "best")
 LENSES = ("auto", "phone", "webcam", "35mm", "tele")
+PRECISIONS = ("auto", "float32", "tf32", "bf16", "fp16")
 _SHOWN_CHARACTERS = 100
 """Of a path in a message.  Chosen: what is left of a line."""
 
@@ -46,6 +45,11 @@ class SolveRequest:
     lens: str = "auto"
     focal_px: float = 0.0
     """0: as `lens` says."""
+    precision: str = "auto"
+    tracks: Path | None = None
+    """Who is where, as the animator corrected it."""
+    contacts: Path | None = None
+    """When who stands, as the animator corrected it."""
 
     def __post_init__(self) -> None:
         if not self.video.is_file():
@@ -60,6 +64,8 @@ class SolveRequest:
             raise UserError(f"{self.person!r} names no person.", "Use all, largest, or 1,3.")
         if self.estimator not in ESTIMATORS or self.preset not in PRESETS:
             raise ValueError(f"unknown estimator {self.estimator!r} or preset {self.preset!r}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"unknown precision {self.precision!r}")
         if self.lens not in LENSES or not (math.isfinite(self.focal_px) and self.focal_px >= 0):
             raise ValueError(f"unknown lens {self.lens!r} or focal length {self.focal_px!r}")
 
@@ -71,12 +77,15 @@ class SolveRequest:
             words += ["--focal-px", repr(self.focal_px)]
         elif self.lens != "auto":
             words += ["--lens", self.lens]
+        if self.precision != "auto":
+            words += ["--precision", self.precision]
+        for option, path in (("--tracks", self.tracks), ("--contacts", self.contacts)):
+            words += [option, str(path)] if path is not None else []
         return Command(python, (*words, "--body", self.body, *self._common()))
 
-    def people(self, python: str, thumbnails: Path) -> Command:
-        """The command that lists who is in the video."""
-        words = ("people", str(self.video), "--thumbnails", str(thumbnails))
-        return Command(python, (*words, *self._common()))
+    def who(self, python: str, tracks: Path) -> Command:
+        """The command that writes who is where in the video."""
+        return Command(python, ("tracks", str(self.video), "-o", str(tracks), *self._common()))
 
     def _common(self) -> list[str]:
         words = ["--device", self.device]
@@ -84,16 +93,6 @@ class SolveRequest:
         words += ["--end", repr(self.end_s)] if self.end_s else []
         words += ["--threads", str(self.threads)] if self.threads else []
         return words
-
-
-@dataclass(frozen=True)
-class FoundPerson:
-    """One person of a quick scan."""
-
-    person: int
-    seconds: tuple[float, float]
-    coverage: float
-    thumbnail: Path | None
 
 
 def motions_of(result: dict[str, Any], folder: Path) -> list[Path]:
@@ -106,23 +105,6 @@ def motions_of(result: dict[str, Any], folder: Path) -> list[Path]:
     if not named:
         raise BackendError("the backend found nobody to animate.", "Try another video.")
     return list(dict.fromkeys(_file_inside(name, folder) for name in named))
-
-
-def people_of(result: dict[str, Any], folder: Path) -> list[FoundPerson]:
-    """Who a people command found; their thumbnails lie in the job's folder.
-
-    Raises:
-        BackendError: a word means nothing.
-    """
-    return [
-        FoundPerson(
-            count_of(one, "person", 0),
-            (number_of(one, "first_s"), number_of(one, "last_s")),
-            number_of(one, "coverage"),
-            _file_inside(one["thumbnail"], folder) if one.get("thumbnail") is not None else None,
-        )
-        for one in objects_of(result, "people")
-    ]
 
 
 def _file_inside(name: Any, folder: Path) -> Path:

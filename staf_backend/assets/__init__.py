@@ -1,5 +1,10 @@
-"""The files that make the embedded default: open networks and open bodies, each with a checksum."""
+"""The files that make the embedded default: open networks and open bodies, each with a checksum.
 
+The open STAF weights, which only PyTorch runs, are a package of their own, `staf-open-weights`,
+made from the folder `staf-open` beside this; in a clone that folder itself is used.
+"""
+
+import importlib.util
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +15,10 @@ _FOLDER = Path(__file__).parent
 _SUMS = _FOLDER / "SHA256SUMS"
 _BESIDE = {"pose_landmark_heavy.onnx": "pose_landmark_heavy.safetensors"}
 """Files whose numbers are in a file of their own, which PyTorch reads too."""
+OPEN_WEIGHTS = "staf-open"
+"""The folder of the open STAF weights here, and the name of that set."""
+_WEIGHTS_PACKAGE = "staf_open_weights"
+"""That they come in where they are not here."""
 _ADVICE = "Install the package again, from the wheel or the clone that it came from."
 
 
@@ -25,13 +34,22 @@ def folder() -> Path:
     return _FOLDER
 
 
+def open_weights_folder() -> Path | None:
+    """Where the open STAF weights lie; None where they are not installed."""
+    package = importlib.util.find_spec(_WEIGHTS_PACKAGE)
+    places = (package.submodule_search_locations or ()) if package else ()
+    folders = (_FOLDER / OPEN_WEIGHTS, *map(Path, places))
+    return next((one for one in folders if (one / "weights.json").is_file()), None)
+
+
 def names() -> tuple[str, ...]:
-    """The names of all embedded files, in order."""
-    return tuple(_checksums())
+    """The names of all files that are to be there, in order: the open weights' may be left out."""
+    lacking = f"{OPEN_WEIGHTS}/" if open_weights_folder() is None else None
+    return tuple(name for name in _checksums() if not (lacking and name.startswith(lacking)))
 
 
 def all_checksums() -> str:
-    """Of all embedded files, in one text that changes when one of them does.
+    """Of all embedded files and the open weights, in one text that changes when one of them does.
 
     Raises:
         AssetError: the list is missing or damaged.
@@ -49,8 +67,8 @@ def asset_path(name: str) -> Path:
     Raises:
         AssetError: the file is missing or its bytes are not the published ones.
     """
-    path = _FOLDER / name
     published = checksum(name)
+    path = _place(name)
     try:
         digest = sha256(path)
     except OSError as error:
@@ -72,6 +90,12 @@ def checksum(name: str) -> str:
         return _checksums()[name]
     except KeyError:
         raise AssetError(f"There is no embedded file {name[:100]!r}.") from None
+
+
+def _place(name: str) -> Path:
+    weights = name.removeprefix(f"{OPEN_WEIGHTS}/")
+    folder = open_weights_folder() if weights != name else None
+    return folder / weights if folder else _FOLDER / name
 
 
 @cache

@@ -31,7 +31,7 @@ class Attempts:
 
     Attributes:
         journal, recipe: where to, and what.
-        words: of every order, beside the clip's own: threads, blender, profile.
+        words: of every order, beside the clip's own: threads, blending, profile.
         store: where results go; None is the journal's folder.
         force: do again what is done, and what failed for good.
         settled: told of every clip that is done, skipped ("before": true) or failed for good.

@@ -1,175 +1,115 @@
-"""A .blend of each clip: the add-on in a Blender without a window, as a child of the clip's worker.
+"""Blender files of each clip: the add-on in a Blender without a window, as a child of its worker.
 
-motions ─► motion files ─► blender --background (or Python with bpy) ─► stem.blend
+motions ─► motion files ─► blender --background (or Python with bpy) ─┬─► stem.blend
+                                                 RIG.blend ───────────┴─► stem-RIG.blend
 """
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
-import zipfile
-from collections.abc import Sequence
+import dataclasses
+import io
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from staf_backend import StafError
-from staf_backend.blender.error import BlenderError
-from staf_backend.blender.extension import extension, write_zip
-from staf_backend.blender.program import usable_blenders
+from staf_backend.batch.rig import Rig
+from staf_backend.blender.headless import BlendError, Program, run_inside
 from staf_backend.motion.file import save_motion
 from staf_backend.motion.motion import Motion
 
 _SCRIPT = "staf_blend.py"
 """Of the add-on, for inside Blender."""
-_START_S = 120.0
-"""That Python may take to load bpy.  Chosen: 20 s on a slow disk."""
-
-
-class BlendError(StafError):
-    """Blender refused a clip; `passing` where another try may go well."""
-
-    kind = "blender"
-    exit_code = 9
-
-    def __init__(self, message: str, advice: str = "", *, passing: bool = False) -> None:
-        super().__init__(message, advice)
-        self.passing = passing
 
 
 @dataclass(frozen=True)
-class Program:
-    """What makes .blend files.
+class Blending:
+    """What Blender makes of each clip.
 
     Attributes:
-        path: a Blender, or a Python that has the bpy module.
-        module: whether it is such a Python.
-        name: as "Blender 5.2.3".
+        program: what to run.
+        blend: a .blend with the clip's people, their camera and the footage behind them.
+        rig: a .blend of the user's own, onto which they are put, too; None for none.
     """
 
-    path: str
-    module: bool
-    name: str
+    program: Program
+    blend: bool
+    rig: Rig | None
 
-    def command(self, script: Path, order: Path) -> list[str]:
-        """To run a script with one word."""
-        if self.module:
-            return [self.path, str(script), str(order)]
-        words = ["--background", "--factory-startup", "--python-exit-code", "1", "--python"]
-        return [self.path, *words, str(script), "--", str(order)]
+    def key(self) -> dict[str, Any]:
+        """For `Recipe`: whatever changes the files changes it.
+
+        Raises:
+            RigError: a file of the rig cannot be read.
+        """
+        rig = self.rig.key() if self.rig else None
+        return {"name": self.program.name, "blend": self.blend, "rig": rig}
+
+    def as_values(self) -> dict[str, Any]:
+        """For JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "Blending":
+        """Of `as_values`."""
+        rig = values["rig"]
+        return cls(Program(**values["program"]), values["blend"], Rig(**rig) if rig else None)
 
 
-def find_program(given: Path | None) -> Program:
-    """The Blender to use: the one given, else one that is installed, else the module bpy here.
+def check_rig(program: Program, rig: Rig) -> None:
+    """Have Blender open the rig and find its bones, before the night.
 
     Raises:
-        BlenderError: there is none, or the given one is none.
+        BlendError: it cannot wear a motion, or there is none in its file.
     """
-    if given is not None and (name := _bpy_of(given)):
-        return Program(str(given.absolute()), True, name)
-    try:
-        blender = usable_blenders(given)[0]
-    except BlenderError:
-        if given is None and importlib.util.find_spec("bpy"):
-            return Program(sys.executable, True, _bpy_of(Path(sys.executable)))
-        raise
-    return Program(str(blender.program), False, blender.name)
+    with tempfile.TemporaryDirectory(prefix="staf-rig-") as folder:
+        work = Path(folder)
+        run_inside(program, _SCRIPT, work, {"rig": dataclasses.asdict(rig)}, io.StringIO())
 
 
-def _bpy_of(python: Path) -> str:
-    """The version of Blender that is a module of this Python; "" where it is no Python or has none.
-
-    Asked by name first: no stranger's program is run with words that it may not understand.
-    """
-    if not python.name.lower().startswith("python"):
-        return ""
-    command = [str(python), "-c", "import bpy; print('Blender', bpy.app.version_string)"]
-    try:
-        ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=_START_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return ended.stdout.strip().split("\n")[-1] if ended.returncode == 0 else ""
-
-
-def write_blend(
-    path: Path,
+def write_blends(
+    stem: Path,
     motions: Sequence[Motion],
-    video: Path,
+    video: Path | None,
     kept: Path | None,
-    program: Program,
-    log: IO[Any],
-) -> None:
-    """Write a .blend with all people of a clip, their camera and the footage behind it.
+    blending: Blending,
+    log: IO[str],
+) -> list[Path]:
+    """Write the .blend files of a clip, or of a character's takes.
 
     Args:
-        path: the file to write; its folder is used for what it takes meanwhile.
+        stem: path of the files without their endings; its folder is used for what it takes
+            meanwhile.
         motions: of the clip.
-        video: the footage; a folder of pictures is left out.
+        video: the footage; None, or a folder of pictures: none.
         kept: the folder in which the motion files will lie; None where they are not kept.
-        program: what to run.
+        blending: what to make.
         log: gets what Blender says.
 
     Raises:
         BlendError: Blender refuses, or dies.
     """
-    work = path.with_name(f"{path.stem}.for-blender")
+    work = stem.with_name(f"{stem.name}.for-blender")
     work.mkdir()
     files = []
     for motion in motions:
         file = work / f"{motion.name}.npz"
         save_motion(file, motion)
         files.append({"file": str(file), "kept": str(kept / file.name) if kept else ""})
-    order = work / "order.json"
-    values = {
-        "addon": str(_addon_in(work)),
+    made = stem.with_name(f"{stem.name}.blend") if blending.blend else None
+    rig = blending.rig
+    worn = stem.with_name(f"{stem.name}{rig.ending}") if rig else None
+    order = {
         "motions": files,
-        "video": str(video.resolve()) if video.is_file() else "",
-        "blend": str(path),
+        "video": str(video.resolve()) if video and video.is_file() else "",
+        "blend": str(made) if made else "",
+        "rig": dataclasses.asdict(rig) if rig else None,
+        "worn": str(worn) if worn else "",
     }
-    order.write_text(json.dumps(values), encoding="utf-8")
-    script = extension().folder / _SCRIPT
-    _run(program, script, order, log)
-    if not path.is_file():
-        raise BlendError(f"{program.name} ended well, but wrote no file.")
-
-
-def _addon_in(work: Path) -> Path:
-    """The add-on with its bodies: that of a clone as it lies, that of a wheel unpacked."""
-    made = extension()
-    if (made.folder / "bodies").is_dir():
-        return made.folder
-    archive = work / made.zip_name
-    write_zip(archive)
-    folder = work / "staf_addon"
-    with zipfile.ZipFile(archive) as opened:
-        opened.extractall(folder)
-    return folder
-
-
-def _run(program: Program, script: Path, order: Path, log: IO[Any]) -> None:
-    """As a child of this process, so that whoever ends it ends Blender, too."""
-    said = order.with_suffix(".txt")
-    environment = {**os.environ, "STAF_BACKEND_PYTHON": sys.executable}
-    try:
-        with said.open("wb") as words:
-            ended = subprocess.run(
-                program.command(script, order),
-                stdin=subprocess.DEVNULL,
-                stdout=words,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                check=False,
-            )
-    except OSError as error:
-        raise BlendError(f"{program.path} cannot be run: {error.strerror}.") from error
-    text = said.read_text(encoding="utf-8", errors="replace")
-    log.write(text)
-    if ended.returncode < 0:
-        raise BlendError(f"{program.name} ended by signal {-ended.returncode}.", passing=True)
-    if ended.returncode:
-        lines = [line for line in text.splitlines() if line.strip()] or ["it said nothing."]
-        told = [line for line in lines if line.startswith("staf_blend: ")] or lines
-        raise BlendError(f"{program.name}: {told[-1].removeprefix('staf_blend: ')}")
+    run_inside(blending.program, _SCRIPT, work, order, log)
+    paths = [path for path in (made, worn) if path]
+    for path in paths:
+        if not path.is_file():
+            raise BlendError(f"{blending.program.name} ended well, but wrote no {path.name}.")
+    shutil.rmtree(work)
+    return paths

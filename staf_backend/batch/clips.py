@@ -16,10 +16,12 @@ from staf_backend.video.error import VideoError
 
 PATTERNS = ("*.mp4", "*.mov", "*.mkv", "*.webm", "*.avi", "*.m4v")
 """Of a folder's videos, in lower case; those of the add-on's file browser."""
-_ENDINGS = re.compile(r"(-\d+|\.\d+|_amass)+$")
-"""What `motion.names` and `export.deliver` put behind a clip's name."""
+_ENDINGS = (r"-\d+", r"\.\d+", "_amass")
+"""Patterns of what `motion.names` and `export.deliver` put behind a clip's name."""
 REPORT = "report"
 """Name of the batch's own files at the top of the output folder."""
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:/")
+"""How a path begins that was an address of a store."""
 _LONGEST_LIST_BYTES = 64_000_000
 """Of a list of clips.  Chosen: several hundred thousand paths."""
 
@@ -38,7 +40,11 @@ class Clip:
 
 
 def find_clips(
-    given: Sequence[Path], patterns: Sequence[str], depth: int | None, out: Path
+    given: Sequence[Path],
+    patterns: Sequence[str],
+    depth: int | None,
+    out: Path,
+    endings: Sequence[str] = (),
 ) -> list[Clip]:
     """Every clip of folders, lists and videos, once, in order.
 
@@ -47,6 +53,7 @@ def find_clips(
         patterns: of names in folders, any case; names that begin with a dot are left out.
         depth: how many folders deep, 0 for no folder in the folder; None is all the way.
         out: not walked into.
+        endings: what else is put behind a clip's name, as "-hero.blend".
 
     Raises:
         VideoError: a path is missing, a list cannot be read, or there is no clip at all.
@@ -62,7 +69,7 @@ def find_clips(
             sources[whole] = None
     if not sources:
         raise VideoError("There is no video in it.", f"Patterns tried: {' '.join(patterns)}.")
-    return _placed(list(sources), Path(os.path.commonpath(roots)))
+    return _placed(list(sources), Path(os.path.commonpath(roots)), endings)
 
 
 def _with_lists(given: Sequence[Path]) -> Iterator[Path]:
@@ -71,7 +78,9 @@ def _with_lists(given: Sequence[Path]) -> Iterator[Path]:
             mode = path.stat().st_mode
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise VideoError(f"{path} cannot be taken: {reason}.", "Check the path.") from error
+            store = _URL.match(str(path))
+            advice = "Copy or mount it: clips are read from disks." if store else "Check the path."
+            raise VideoError(f"{path} cannot be taken: {reason}.", advice) from error
         if path.suffix.lower() == ".txt" and stat.S_ISREG(mode):
             yield from _listed(path)
         else:
@@ -119,25 +128,27 @@ def _walk(root: Path, patterns: Sequence[str], depth: int | None, out: Path) -> 
                 yield Path(where, name)
 
 
-def _placed(sources: Sequence[Path], shared: Path) -> list[Clip]:
+def _placed(sources: Sequence[Path], shared: Path, endings: Sequence[str]) -> list[Clip]:
     """Clips whose files could meet keep their suffixes, and then get numbers; none takes the name
     of a report."""
+    more = [re.escape(Path(ending).stem.casefold()) for ending in endings]
+    behind = re.compile(f"({'|'.join([*_ENDINGS, *more])})+$")
+
+    def root(place: str) -> str:
+        """What all its files' names begin with, in small letters: some disks know no others."""
+        return behind.sub("", place.casefold())
+
     shorts = [source.relative_to(shared).with_suffix("").as_posix() for source in sources]
-    uses = Counter(map(_root, [*shorts, REPORT]))
+    uses = Counter(map(root, [*shorts, REPORT]))
     taken = {REPORT}
     clips = []
     for source, short in zip(sources, shorts, strict=True):
         whole = source.relative_to(shared).as_posix()
-        name = place = short if uses[_root(short)] == 1 else whole
+        name = place = short if uses[root(short)] == 1 else whole
         number = 1
-        while _root(place) in taken:
+        while root(place) in taken:
             number += 1
             place = f"{name}~{number}"
-        taken.add(_root(place))
+        taken.add(root(place))
         clips.append(Clip(source, place))
     return clips
-
-
-def _root(place: str) -> str:
-    """What all its files' names begin with, in small letters: some disks know no others."""
-    return _ENDINGS.sub("", place).casefold()

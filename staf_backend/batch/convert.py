@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from staf_backend import StafError
-from staf_backend.batch.blend import Program, write_blend
+from staf_backend.batch.blend import Blending, write_blends
 from staf_backend.batch.recipe import Recipe
 from staf_backend.export.deliver import Written, deliver
 from staf_backend.files.checksum import content_digest, sha256
@@ -49,7 +49,7 @@ def convert(order: dict[str, Any], folder: Path, log: IO[Any]) -> dict[str, Any]
     paths = [path for one in written for path in one.files]
     if recipe.blender:
         stages.report("blender", 0, 1, "")
-        paths.append(_blend(order, folder / f"{order['stem']}.blend", recipe, solved, log))
+        paths += _blends(order, folder / order["stem"], recipe, solved, log)
     if _digest(source) != before:
         raise ChangedError(f"{source} changed while it was read.", "Convert it again.")
     return {
@@ -70,13 +70,12 @@ def _digest(source: Path) -> str:
         raise VideoError(message, "Check its permissions and its disk.") from error
 
 
-def _blend(
-    order: dict[str, Any], path: Path, recipe: Recipe, solved: "Solved", log: IO[Any]
-) -> Path:
+def _blends(
+    order: dict[str, Any], stem: Path, recipe: Recipe, solved: "Solved", log: IO[Any]
+) -> list[Path]:
     kept = Path(order["kept"]) if "motion" in recipe.extras and order["kept"] else None
-    source, program = Path(order["source"]), Program(**order["blender"])
-    write_blend(path, solved.motions, source, kept, program, log)
-    return path
+    blending = Blending.from_values(order["blending"])
+    return write_blends(stem, solved.motions, Path(order["source"]), kept, blending, log)
 
 
 def _person(one: Written) -> dict[str, Any]:
@@ -88,6 +87,7 @@ def _person(one: Written) -> dict[str, Any]:
         "seconds": round(float(motion.times_s[-1] - motion.times_s[0]), 3),
         "coverage": round(float(motion.observed.mean()), 4),
         "estimator": motion.estimator,
+        "configuration": motion.configuration,
         "precision": one.precision,
         "body": motion.body,
         "quality": dict(motion.quality),

@@ -28,14 +28,14 @@ class Recipe:
         world: of `world.settings.WorldSettings`.
         outputs: of `export.deliver.Outputs`: bone_names, root_motion, mesh, together.
         extras: which of `EXTRA_FILES` to write, too.
-        blender: name and version of the Blender that makes a .blend of each clip; "" for none.
+        blender: `Blending.key` of what Blender makes of each clip; empty for nothing.
     """
 
     settings: Mapping[str, Any]
     world: Mapping[str, Any]
     outputs: Mapping[str, Any]
     extras: tuple[str, ...] = field(default=())
-    blender: str = ""
+    blender: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -64,14 +64,14 @@ class Recipe:
         settings: "Settings",
         outputs: Mapping[str, Any],
         extras: tuple[str, ...],
-        blender: str = "",
+        blender: Mapping[str, Any] | None = None,
     ) -> "Recipe":
         """Of settings; how many threads there are changes no result."""
         plain = dataclasses.asdict(settings)
         world = plain.pop("world")
         for name in ("threads", "fit", "tracks", "contacts"):
             del plain[name]
-        return cls(plain, world, outputs, extras, blender)
+        return cls(plain, world, outputs, extras, blender or {})
 
     def settings_with(self, threads: int) -> "Settings":
         """For the pipeline."""

@@ -7,7 +7,6 @@ by whatever, is taken up by the same command.
 """
 
 import contextlib
-import dataclasses
 import os
 import signal
 import threading
@@ -19,7 +18,7 @@ from typing import Any
 
 from staf_backend.batch import report
 from staf_backend.batch.attempt import Attempts
-from staf_backend.batch.blend import Program
+from staf_backend.batch.blend import Blending
 from staf_backend.batch.clips import Clip, find_clips
 from staf_backend.batch.journal import Journal
 from staf_backend.batch.people_list import read_people
@@ -49,7 +48,7 @@ class Plan:
         ray: address of a Ray cluster, or "auto"; None is this computer alone.
         gpus: share of a GPU that each worker takes on a Ray cluster.
         store: where results go; None is the output folder.
-        blender: what makes a .blend of each clip; None for none.
+        blending: what Blender makes of each clip; None for nothing.
         profile: tell in each log where the time went.
         one_glb_per_person: see `takes`.
     """
@@ -65,7 +64,7 @@ class Plan:
     ray: str | None
     gpus: float
     store: Store | None
-    blender: Program | None
+    blending: Blending | None
     profile: bool
     one_glb_per_person: bool
 
@@ -84,7 +83,9 @@ def run_batch(plan: Plan, reporter: Reporter, kind: MakeSlot = Slot) -> int:
         RayError: the cluster cannot be used.
         PeopleError: people.json cannot be understood.
     """
-    clips = find_clips(plan.given, plan.patterns, plan.depth, plan.out)
+    rig = plan.blending.rig if plan.blending else None
+    endings = [rig.ending] if rig else []
+    clips = find_clips(plan.given, plan.patterns, plan.depth, plan.out, endings)
     if plan.one_glb_per_person:
         read_people(plan.out)
     if plan.store is not None:
@@ -99,7 +100,7 @@ def run_batch(plan: Plan, reporter: Reporter, kind: MakeSlot = Slot) -> int:
             wish.schedule.run()
         people = []
         if plan.one_glb_per_person and not wish.asked:
-            people = merge_takes(journal, clips, plan.recipe, plan.force)
+            people = merge_takes(journal, clips, plan.recipe, plan.force, plan.blending)
         seconds = time.monotonic() - began
         values = report.values(clips, progress.entries, people, seconds, len(slots))
         report.write(journal, values, plan.store)
@@ -114,7 +115,7 @@ def _attempts(plan: Plan, journal: Journal, threads: int, progress: "_Progress")
     words = {
         "threads": threads,
         "profile": plan.profile,
-        "blender": dataclasses.asdict(plan.blender) if plan.blender else None,
+        "blending": plan.blending.as_values() if plan.blending else None,
     }
     digest = plan.recipe.digest
     return Attempts(journal, plan.recipe, digest, words, plan.store, plan.force, progress.settled)

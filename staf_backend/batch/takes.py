@@ -1,27 +1,33 @@
 """Takes of one person, from many clips, in one .glb: `--one-glb-per-person`.
 
-people.json ─► takes ─► motion files ─► one shape ─► OUT/people/NAME.glb with an animation each
+people.json ─► takes ─► motion files ─► one shape ─┬─► OUT/people/NAME.glb with an animation each
+                                      RIG.blend ───┴─► OUT/people/NAME-RIG.blend with an action each
 """
 
 import contextlib
 import dataclasses
 import hashlib
+import io
 import json
+import shutil
+import uuid
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from staf_backend import StafError
+from staf_backend.batch.blend import Blending, write_blends
 from staf_backend.batch.clips import Clip
 from staf_backend.batch.journal import Journal
 from staf_backend.batch.people_list import PeopleList, Take, read_people, write_people
 from staf_backend.batch.recipe import Recipe
 from staf_backend.body.body import Body, load_body
 from staf_backend.export.gltf import write_glb
-from staf_backend.files.atomic import make_folder
+from staf_backend.files.atomic import OutputError, make_folder
 from staf_backend.files.checksum import sha256
 from staf_backend.motion.file import load_motion
 from staf_backend.motion.motion import Motion, MotionError
@@ -34,15 +40,20 @@ _PLACES = "//people/"
 
 
 def merge_takes(
-    journal: Journal, clips: Sequence[Clip], recipe: Recipe, force: bool
+    journal: Journal,
+    clips: Sequence[Clip],
+    recipe: Recipe,
+    force: bool,
+    blending: Blending | None = None,
 ) -> list[dict[str, Any]]:
-    """Write a file for each character of the list, unless nothing of it changed.
+    """Write the files of each character of the list, unless nothing of it changed.
 
     Args:
         journal: says which clips are done, and remembers the files.
         clips: of this batch, whose people are proposed where the list lacks them.
         recipe: how files are written.
         force: write them again.
+        blending: whose rig plays the takes, too.
 
     Returns:
         `name`, `status` ("done", "failed" or "waiting"), `takes`, `files` and `message` of each.
@@ -55,9 +66,8 @@ def merge_takes(
     if people.add(take for clip in clips for take in _motion_files(journal, clip.place)):
         write_people(journal.out, people)
     _drop_others(journal, people)
-    return [
-        _merged(journal, name, takes, recipe, force) for name, takes in people.characters.items()
-    ]
+    writer = _Writer(journal, recipe, force, blending if blending and blending.rig else None)
+    return [writer.merged(name, takes) for name, takes in people.characters.items()]
 
 
 def _motion_files(journal: Journal, place: str) -> dict[Take, list[str]]:
@@ -84,37 +94,84 @@ def _drop_others(journal: Journal, people: PeopleList) -> None:
                     (journal.out / name).unlink()
 
 
-def _merged(
-    journal: Journal, name: str, takes: Sequence[Take], recipe: Recipe, force: bool
-) -> dict[str, Any]:
-    files = [
-        (take, file) for take in takes for file in _motion_files(journal, take.place).get(take, ())
-    ]
-    told = {"name": name, "takes": [str(take) for take in takes], "files": []}
-    if not files:
-        return told | {"status": "waiting", "message": "No take of it is done."}
-    place, target = f"{_PLACES}{name}", f"{FOLDER}/{name}.glb"
-    if any(one.casefold() == f"{FOLDER}/{name}".casefold() for one in journal.places("")):
-        message = f"A clip's files have the name {target}; give it another one in people.json."
-        return told | {"status": "failed", "message": message}
-    key = _key(journal, files, recipe)
-    last = journal.last(place)
-    if not force and last and last.get("recipe") == key and _holds(journal.out / target, last):
-        return told | {"status": "done", "files": [target]}
-    journal.write({"event": "moving", "place": place, "files": [target]})
-    try:
-        make_folder(journal.out / FOLDER)
-        _write(journal.out, target, files, recipe)
-    except StafError as error:
-        return told | {"status": "failed", "message": str(error)}
-    sums = {target: sha256(journal.out / target)}
-    journal.write({"event": "done", "place": place, "recipe": key, "files": sums, "people": []})
-    return told | {"status": "done", "files": [target]}
+@dataclass(frozen=True)
+class _Writer:
+    """Writes characters; see `merge_takes`."""
 
+    journal: Journal
+    recipe: Recipe
+    force: bool
+    blending: Blending | None
 
-def _key(journal: Journal, files: Sequence[tuple[Take, str]], recipe: Recipe) -> str:
-    sums = [[str(take), file, _sum(journal, take, file)] for take, file in files]
-    return hashlib.sha256(json.dumps([recipe.digest, sums]).encode()).hexdigest()
+    def merged(self, name: str, takes: Sequence[Take]) -> dict[str, Any]:
+        """What became of a character."""
+        journal = self.journal
+        files = [
+            (take, file)
+            for take in takes
+            for file in _motion_files(journal, take.place).get(take, ())
+        ]
+        told = {"name": name, "takes": [str(take) for take in takes], "files": []}
+        if not files:
+            return told | {"status": "waiting", "message": "No take of it is done."}
+        place, stem = f"{_PLACES}{name}", f"{FOLDER}/{name}"
+        if any(one.casefold() == stem.casefold() for one in journal.places("")):
+            message = f"A clip's files have the name {stem}; give it another one in people.json."
+            return told | {"status": "failed", "message": message}
+        key, last = self._key(files), journal.last(place)
+        targets = [f"{stem}{ending}" for ending in self._endings()]
+        if not self.force and last and last.get("recipe") == key and _holds(journal.out, last):
+            return told | {"status": "done", "files": targets}
+        journal.write({"event": "moving", "place": place, "files": targets})
+        try:
+            self._write(stem, files)
+        except StafError as error:
+            return told | {"status": "failed", "message": str(error)}
+        self._remove_stale(place, targets)
+        sums = {target: sha256(journal.out / target) for target in targets}
+        journal.write({"event": "done", "place": place, "recipe": key, "files": sums, "people": []})
+        return told | {"status": "done", "files": targets}
+
+    def _endings(self) -> list[str]:
+        rig = self.blending.rig if self.blending else None
+        return [".glb", *([rig.ending] if rig else [])]
+
+    def _key(self, files: Sequence[tuple[Take, str]]) -> str:
+        sums = [[str(take), file, _sum(self.journal, take, file)] for take, file in files]
+        return hashlib.sha256(json.dumps([self.recipe.digest, sums]).encode()).hexdigest()
+
+    def _write(self, stem: str, files: Sequence[tuple[Take, str]]) -> None:
+        """Raises MotionError, BodyError, OutputError, BlendError."""
+        target = self.journal.out / f"{stem}.glb"
+        make_folder(target.parent)
+        motions, body = _in_one_body([self.journal.out / file for _, file in files])
+        names = _names([PurePosixPath(file).with_suffix("") for _, file in files])
+        alike = [
+            dataclasses.replace(motion, name=name, person=1)
+            for motion, name in zip(in_one_shape(motions, body), names, strict=True)
+        ]
+        words = {word: self.recipe.outputs[word] for word in ("bone_names", "root_motion", "mesh")}
+        write_glb(target, alike, {body.name: body}, **words)
+        if self.blending is not None:
+            self._put_on_rig(target.with_suffix(""), alike, self.blending)
+
+    def _put_on_rig(self, stem: Path, takes: Sequence[Motion], blending: Blending) -> None:
+        work = self.journal.work / uuid.uuid4().hex[:12]
+        make_folder(work)
+        alone = dataclasses.replace(blending, blend=False)
+        try:
+            with io.StringIO() as log:
+                (made,) = write_blends(work / stem.name, takes, None, None, alone, log)
+            made.replace(stem.with_name(made.name))
+        except OSError as error:
+            raise OutputError.from_os(stem, error) from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _remove_stale(self, place: str, targets: Sequence[str]) -> None:
+        for name in self.journal.files_of(place) - set(targets):
+            with contextlib.suppress(FileNotFoundError):
+                (self.journal.out / name).unlink()
 
 
 def _sum(journal: Journal, take: Take, file: str) -> str:
@@ -123,28 +180,20 @@ def _sum(journal: Journal, take: Take, file: str) -> str:
     return entry["files"][file]
 
 
-def _holds(path: Path, entry: dict[str, Any]) -> bool:
+def _holds(out: Path, entry: dict[str, Any]) -> bool:
     try:
-        return sha256(path) in entry["files"].values()
+        return all(sha256(out / name) == sum_ for name, sum_ in entry["files"].items())
     except OSError:
         return False
 
 
-def _write(out: Path, target: str, files: Sequence[tuple[Take, str]], recipe: Recipe) -> None:
-    """Raises MotionError, BodyError, OutputError."""
-    motions = [load_motion(out / file) for _, file in files]
+def _in_one_body(paths: Sequence[Path]) -> tuple[list[Motion], Body]:
+    motions = [load_motion(path) for path in paths]
     bodies = {motion.body for motion in motions}
     if len(bodies) > 1:
         advice = "Convert all of them with one body, or list them apart in people.json."
         raise MotionError(f"its takes have different bodies: {', '.join(sorted(bodies))}.", advice)
-    body = load_body(motions[0].body)
-    names = _names([PurePosixPath(file).with_suffix("") for _, file in files])
-    alike = [
-        dataclasses.replace(motion, name=name, person=1)
-        for motion, name in zip(in_one_shape(motions, body), names, strict=True)
-    ]
-    words = {word: recipe.outputs[word] for word in ("bone_names", "root_motion", "mesh")}
-    write_glb(out / target, alike, {body.name: body}, **words)
+    return motions, load_body(motions[0].body)
 
 
 def _names(files: Sequence[PurePosixPath]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from staf_backend import StafError
 
 if TYPE_CHECKING:
+    from staf_backend.batch.blend import Blending
     from staf_backend.batch.run import Plan
     from staf_backend.pipeline import Settings
 
@@ -47,6 +48,9 @@ def add_words(parser: argparse.ArgumentParser) -> None:
     add("--overlay", action="store_true", help="the bodies over the footage, too")
     add("--report", action="store_true", help="a page for each clip to look at the motion in, too")
     add("--blend", action="store_true", help="a Blender file of each clip, too")
+    add("--onto", type=Path, metavar="RIG.blend", help="each clip on a rig of your own, too")
+    add("--rig", default="", metavar="NAME", help="the rig's name, where --onto's file has several")
+    add("--bone-map", type=Path, metavar="FILE", help="the rig's, else the kept one, or a guess")
     add("--blender", type=Path, metavar="PATH", help="Blender, or a Python that has bpy")
     add("--one-glb-per-person", action="store_true", help="takes of a person in one file, too")
     add("--profile", action="store_true", help="tell in each clip's log where its time went")
@@ -58,8 +62,8 @@ def plan_of(options: argparse.Namespace, settings: "Settings") -> "Plan":
     Raises:
         BatchUsageError: a number that means nothing, or words that do not go together.
         BlenderError: there is no Blender.
+        BlendError, RigError: the rig cannot wear motions.
     """
-    from staf_backend.batch.blend import find_program
     from staf_backend.batch.clips import PATTERNS
     from staf_backend.batch.recipe import EXTRA_FILES, Recipe
     from staf_backend.batch.run import Plan
@@ -72,8 +76,6 @@ def plan_of(options: argparse.Namespace, settings: "Settings") -> "Plan":
     together = options.one_glb_per_person
     if together and options.store:
         raise BatchUsageError("--one-glb-per-person needs the motion files here, without --store.")
-    if options.blender and not options.blend:
-        raise BatchUsageError("--blender is for --blend.", "Add --blend, or leave it out.")
     outputs = {
         "bone_names": options.bone_names,
         "root_motion": options.root_motion,
@@ -81,13 +83,13 @@ def plan_of(options: argparse.Namespace, settings: "Settings") -> "Plan":
         "together": options.together,
     }
     wanted = [*(["motion"] if together else []), *(n for n in EXTRA_FILES if getattr(options, n))]
-    blender = find_program(options.blender) if options.blend else None
+    blending = _blending(options)
     memory = None if options.max_memory is None else int(options.max_memory * 1e9)
-    name = blender.name if blender else ""
+    key = blending.key() if blending else None
     return Plan(
         given=options.given,
         out=options.out,
-        recipe=Recipe.of(settings, outputs, tuple(dict.fromkeys(wanted)), name),
+        recipe=Recipe.of(settings, outputs, tuple(dict.fromkeys(wanted)), key),
         patterns=tuple(options.pattern or PATTERNS),
         depth=options.depth,
         workers=options.workers,
@@ -96,10 +98,30 @@ def plan_of(options: argparse.Namespace, settings: "Settings") -> "Plan":
         ray=options.ray,
         gpus=options.ray_gpus,
         store=Store(options.store) if options.store else None,
-        blender=blender,
+        blending=blending,
         profile=options.profile,
         one_glb_per_person=together,
     )
+
+
+def _blending(options: argparse.Namespace) -> "Blending | None":
+    """What Blender makes of each clip, once the rig is known to wear motions."""
+    from staf_backend.batch.blend import Blending, check_rig
+    from staf_backend.batch.rig import find_rig
+    from staf_backend.blender.headless import find_program
+
+    if not (options.blend or options.onto):
+        if options.blender:
+            advice = "Add one of them, or leave it out."
+            raise BatchUsageError("--blender is for --blend and --onto.", advice)
+        if options.rig or options.bone_map:
+            raise BatchUsageError("--rig and --bone-map are for --onto.", "Add --onto RIG.blend.")
+        return None
+    rig = find_rig(options.onto, options.rig, options.bone_map) if options.onto else None
+    program = find_program(options.blender)
+    if rig is not None:
+        check_rig(program, rig)
+    return Blending(program, options.blend, rig)
 
 
 def _check(name: str, value: float | None, least: float) -> None:

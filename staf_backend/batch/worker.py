@@ -1,6 +1,6 @@
 """A worker: converts clips one after another in a process of its own, one order a line.
 
-    ◄─ {"source", "stem", "folder", "log", "kept", "recipe", "threads", "blender", "profile"}
+    ◄─ {"source", "stem", "folder", "log", "kept", "recipe", "threads", "blending", "profile"}
     ─► {"ok": true, "source_sha256", "files", "people", ...}
        {"ok": false, "kind", "message", "advice", "passing"}
     ◄─ {"put": {file: name below the store}, "store": URL}        files of the clip before

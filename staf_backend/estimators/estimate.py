@@ -49,6 +49,7 @@ class Estimate:
         quality: numbers about this estimate, by name.
         estimator: who made it: "landmarks", or the name of STAF's weights.
         evidence: what it was made from; None where it cannot be made again.
+        configuration: of the network whose weights they are, by the paper's names; or "".
     """
 
     track: Track
@@ -58,6 +59,7 @@ class Estimate:
     quality: dict[str, float]
     estimator: str
     evidence: Evidence | None = None
+    configuration: str = ""
 
     def __post_init__(self) -> None:
         frames, names = len(self.track), len(self.keypoint_names)

@@ -21,7 +21,7 @@ from staf_backend.landmarks.names import NAMES
 from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
 from staf_backend.landmarks.of_tracks import landmarks_of
 from staf_backend.landmarks.sides import consistent_sides
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.runtime.onnx_session import open_network, usable_cores
 
 if TYPE_CHECKING:
     from staf_backend.body.body import Body
@@ -55,16 +55,18 @@ def estimate_by_landmarks(
     Raises:
         AssetError: a network is missing or damaged.
     """
-    path, threads = asset_path(_NETWORKS[settings.preset]), settings.threads
-    session = open_network(path, device=settings.device, threads=threads)
+    path, threads = asset_path(_NETWORKS[settings.preset]), settings.threads or usable_cores()
+    session = open_network(path, device=settings.device, threads=1)
     network = LandmarkNetwork(session, mirrored=settings.preset == "best")
     told = lambda done, all_: report("landmarks", done, all_, "reading poses")
     chosen = {track.person for track in tracks}
     others = [track for track in shot.people if track.person not in chosen]
     see = shot.watch.see
-    found = dict(enumerate(landmarks_of(shot.video, tracks, network, told, see, others)))
+    read = landmarks_of(shot.video, tracks, network, told, see, others, threads)
+    found = dict(enumerate(read))
+    del read  # each is let go when it is fitted
     del session, network  # their memory is needed no more
-    lifter = Lifter(open_network(asset_path("lift.onnx"), threads=threads))
+    lifter = Lifter(open_network(asset_path("lift.onnx"), threads=1))
     betas: dict[int, np.ndarray] = {}
     longest_first = sorted(range(len(tracks)), key=lambda i: -len(tracks[i]))
     for done, i in enumerate(longest_first):

@@ -1,4 +1,4 @@
-"""The paper's network as an estimator: crops through STAF, its crop camera into the real one.
+"""The paper's networks as an estimator: crops through STAF, its crop camera into the real one.
 
     tracks ─► squares ─► crops ─► StafStream ─► rotations, betas, crop camera ─► place ─► SmplParams
 
@@ -21,6 +21,8 @@ from staf_backend.estimators.staf_ready import ready_network
 from staf_backend.estimators.turned_back import params_turned_back
 from staf_backend.geometry.skeleton import SMPL, forward_kinematics
 from staf_backend.people.smooth import smooth
+from staf_backend.runtime.onnx_session import usable_cores
+from staf_backend.runtime.workers import Workers
 from staf_backend.staf.crop import cut, squares_around
 from staf_backend.staf.streaming.stream import Arrival, Recovered, StafStream, TrackStream
 from staf_backend.weights.error import WeightsError
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from staf_backend.people.track import Track
     from staf_backend.reporting import Report
 
+_READERS = 2
+"""Threads that read the video, the network's own among them.  Chosen: one decodes 100 frames a
+second and more, and PyTorch has threads of its own."""
 _STEADY_S = 0.1  # the crop camera's scale is noisy from frame to frame
 
 
@@ -104,7 +109,7 @@ def estimate_by_staf(
         report: told about progress.
 
     Raises:
-        WeightsError: the weights are missing or damaged, or not of the paper's whole network.
+        WeightsError: the weights are missing or damaged, or of a network that mixes its batches.
         DeviceError: the device is absent, does not compute in the precision, or is too small for
             a single frame.
     """
@@ -114,11 +119,12 @@ def estimate_by_staf(
     stream = StafStream(ready_network(info, body, settings))
     squares = [squares_around(t.boxes_px, info.crop_factor) for t in tracks]
     followed = [_Following(t, stream.open(), s) for t, s in zip(tracks, squares, strict=True)]
-    _run(shot, followed, stream, report)
+    with Workers(min(_READERS, settings.threads or usable_cores())) as workers:
+        _run(shot, followed, stream, workers, report)
     betas: dict[int, np.ndarray] = {}
     for one in sorted(followed, key=lambda one: -len(one.track)):
         person = one.track.person
-        estimate = _estimate(one, body, shot, betas.get(person), info.name)
+        estimate = _estimate(one, body, shot, betas.get(person), info)
         betas.setdefault(person, estimate.params.betas)
         yield estimate
 
@@ -127,18 +133,24 @@ def _runnable(weights: str) -> WeightsInfo:
     info = read_info(weights)
     if not info.converts:
         raise WeightsError(
-            f"The weights {weights!r} are not of the paper's whole network.",
-            "Add all of it, for example base_model.pt with 3dpw_model_best.pth.tar; or choose "
-            "--estimator landmarks.",
+            f"The weights {weights!r} cannot be used for videos: they are {info.ability}.",
+            "Choose others with: staf weights use NAME; or choose --estimator landmarks.",
         )
     return info
 
 
-def _run(shot: "Shot", followed: list[_Following], stream: StafStream, report: "Report") -> None:
+def _run(
+    shot: "Shot",
+    followed: list[_Following],
+    stream: StafStream,
+    workers: Workers,
+    report: "Report",
+) -> None:
     first = min(int(one.track.frames[0]) for one in followed)
     last = max(int(one.track.frames[-1]) for one in followed) + 1
     waiting = 0
-    for index, image in enumerate(shot.video.frames(first, last), first):
+    images = shot.video.in_advance(first, last, workers, np.asarray)
+    for index, image in enumerate(images, first):
         shot.watch.see(index, image)
         here = sum(one.see(index, image) for one in followed)
         waiting += here
@@ -155,7 +167,7 @@ def _run(shot: "Shot", followed: list[_Following], stream: StafStream, report: "
 
 
 def _estimate(
-    one: _Following, body: "Body", shot: "Shot", betas: np.ndarray | None, weights: str
+    one: _Following, body: "Body", shot: "Shot", betas: np.ndarray | None, weights: WeightsInfo
 ) -> Estimate:
     answers = NetworkTrack(
         np.array(one.rotations), np.array(one.betas), np.array(one.camera), one.squares_px
@@ -171,7 +183,15 @@ def _estimate(
     turns = shot.watch.turns(one.track.frames)
     if turns is not None:
         params = params_turned_back(params, turns)
-    return Estimate(one.track, params, keypoints, SMPL.names, quality, weights)
+    return Estimate(
+        one.track,
+        params,
+        keypoints,
+        SMPL.names,
+        quality,
+        weights.name,
+        configuration=weights.configuration,
+    )
 
 
 def _steady(track: "Track", root_m: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from staf_backend.runtime.torch_device import choose_device, choose_precision
-from staf_backend.staf.streaming.inference import InferenceNetwork
+from staf_backend.staf.streaming.ready import ReadyNetwork, make_ready
 from staf_backend.staf.streaming.settings import StreamConfig
 from staf_backend.weights.info import INFO_FILE, WeightsInfo, set_folder
 from staf_backend.weights.store import load_weights
@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from staf_backend.body.body import Body
     from staf_backend.estimators.settings import EstimatorSettings
 
-_kept: dict[tuple, InferenceNetwork] = {}
+_kept: dict[tuple, ReadyNetwork] = {}
 
 
-def ready_network(
-    info: WeightsInfo, body: "Body", settings: "EstimatorSettings"
-) -> InferenceNetwork:
+def ready_network(info: WeightsInfo, body: "Body", settings: "EstimatorSettings") -> ReadyNetwork:
     """The network of a set of weights, as the settings want it.
 
     Args:
@@ -44,7 +42,7 @@ def ready_network(
     if key not in _kept:
         _kept.clear()
         loaded = load_weights(info.name, body=other)
-        _kept[key] = InferenceNetwork(loaded.network, loaded.encoder, config)
+        _kept[key] = make_ready(loaded.network, loaded.encoder, config)
     return _kept[key]
 
 

@@ -41,6 +41,7 @@ def to_motion(estimate: Estimate, shot: Shot, body: Body) -> Motion:
         source_fps=shot.video.fps,
         person=track.person,
         estimator=estimate.estimator,
+        configuration=estimate.configuration,
         keypoints_px=estimate.keypoints_px,
         keypoint_names=estimate.keypoint_names,
         quality=estimate.quality,

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from staf_backend.choices import BoneScheme, OverlayView, RootMotion
+from staf_backend.choices import BoneScheme, BvhUnit, OverlayView, RootMotion
 from staf_backend.export.amass import save_amass
+from staf_backend.export.bvh import write_bvh
+from staf_backend.export.fbx import program_for_fbx, write_fbx
 from staf_backend.export.gltf import write_glb
+from staf_backend.export.usd import check_usd, write_usd
+from staf_backend.export.vrma import write_vrma
 from staf_backend.files.atomic import OutputError
 from staf_backend.motion.file import save_motion
 from staf_backend.motion.motion import Motion
@@ -32,7 +36,9 @@ class Outputs:
         motion, amass, overlay, report: more files, or None.
         overlay_view: see `overlay.write_overlay`.
         bone_names, root_motion, mesh: see `gltf.write_glb`.
-        together: one .glb for all people instead of one each.
+        together: one .glb, .fbx or .usd for all people instead of one each.
+        bvh_unit: see `bvh.write_bvh`.
+        blender: what writes .fbx, see `fbx.write_fbx`.
     """
 
     output: Path
@@ -45,6 +51,8 @@ class Outputs:
     root_motion: RootMotion = "root"
     mesh: bool = True
     together: bool = False
+    bvh_unit: BvhUnit = "m"
+    blender: Path | None = None
 
     def of(self, stem: str) -> "Outputs":
         """With every folder replaced by a file in it that is named after the video."""
@@ -68,7 +76,8 @@ class Outputs:
 
         Raises:
             OutputError: an unknown format, a place that cannot be written to, two results of one
-                name, or one with the name of the footage.
+                name, one with the name of the footage, or what writes the format is not installed.
+            BlenderError: .fbx is wanted, and there is no Blender.
         """
         wanted = (
             (self.output, tuple(WRITERS)),
@@ -83,6 +92,7 @@ class Outputs:
         if self.motion is not None and self.output.suffix.lower() == ".npz":
             raise OutputError(f"{self.output} is the motion file already.", "Leave --motion out.")
         _check_apart([path for path, _ in wanted if path is not None], source)
+        WRITERS[self.output.suffix.lower()].check(self)
 
 
 @dataclass(frozen=True)
@@ -103,11 +113,13 @@ class Writer:
         write: the file, its motions, what they stand on, the options for it, and who is told.
         paths: the file of each motion; motions of one path go into one file.
         slow: whether each file is worth a line of progress.
+        check: refuses where what writes it is not installed.
     """
 
     write: Callable[[Path, Sequence[Motion], "Solved", Outputs, "Report"], None]
     paths: Callable[[Path, Sequence[Motion], Outputs], list[Path]]
     slow: bool = False
+    check: Callable[[Outputs], object] = lambda _outputs: None
 
 
 def is_folder(path: Path | str) -> bool:
@@ -198,6 +210,50 @@ def _write_glb(
     )
 
 
+def _write_bvh(
+    path: Path, motions: Sequence[Motion], _solved: "Solved", outputs: Outputs, _: "Report"
+) -> None:
+    write_bvh(
+        path,
+        motions[0],
+        bone_names=outputs.bone_names,
+        root_motion=outputs.root_motion,
+        unit=outputs.bvh_unit,
+    )
+
+
+def _write_vrma(
+    path: Path, motions: Sequence[Motion], solved: "Solved", outputs: Outputs, _: "Report"
+) -> None:
+    write_vrma(path, motions[0], solved.body, root_motion=outputs.root_motion)
+
+
+def _write_usd(
+    path: Path, motions: Sequence[Motion], solved: "Solved", outputs: Outputs, _: "Report"
+) -> None:
+    write_usd(
+        path,
+        motions,
+        {solved.body.name: solved.body},
+        bone_names=outputs.bone_names,
+        root_motion=outputs.root_motion,
+        mesh=outputs.mesh,
+    )
+
+
+def _write_fbx(
+    path: Path, motions: Sequence[Motion], _solved: "Solved", outputs: Outputs, _: "Report"
+) -> None:
+    write_fbx(
+        path,
+        motions,
+        bone_names=outputs.bone_names,
+        root_motion=outputs.root_motion,
+        mesh=outputs.mesh,
+        blender=outputs.blender,
+    )
+
+
 def _write_overlay(
     path: Path, motions: Sequence[Motion], solved: "Solved", outputs: Outputs, report: "Report"
 ) -> None:
@@ -234,10 +290,20 @@ MOTION_FILE = Writer(_write_motion, _one_a_motion)
 AMASS_FILE = Writer(_write_amass, _one_a_motion)
 OVERLAY = Writer(_write_overlay, _one_for_all)
 PAGE = Writer(_write_page, _one_for_all)
+_USD = Writer(_write_usd, _one_a_person, slow=True, check=lambda _outputs: check_usd())
 WRITERS = {
     ".glb": Writer(_write_glb, _one_a_person, slow=True),
     ".npz": MOTION_FILE,
     ".html": PAGE,
+    ".bvh": Writer(_write_bvh, _one_a_motion),
+    ".fbx": Writer(
+        _write_fbx,
+        _one_a_person,
+        slow=True,
+        check=lambda outputs: program_for_fbx(outputs.blender),
+    ),
+    ".vrma": Writer(_write_vrma, _one_a_motion),
+    **dict.fromkeys((".usd", ".usda", ".usdc"), _USD),
 }
 """What `--output` can end in."""
 
@@ -248,7 +314,7 @@ def _in_folder(path: Path | None, stem: str, suffix: str) -> Path | None:
 
 def _check_place(path: Path, suffixes: Sequence[str]) -> None:
     if path.suffix.lower() not in suffixes:
-        known = " or ".join(suffixes)
+        known = ", ".join(suffixes[:-1]) + " or " * (len(suffixes) > 1) + suffixes[-1]
         raise OutputError(f"cannot write {path}: the name must end in {known}.", "Rename it.")
     folder = path.parent
     if not _is_dir(folder):

@@ -6,6 +6,9 @@ import numpy as np
 
 from staf_backend.body.body import Body
 
+_TIP = 0.4
+"""Length of a bone without children, of that before it.  Chosen: a hand on a forearm."""
+
 
 @dataclass(frozen=True, eq=False)
 class SkinnedMesh:
@@ -63,7 +66,7 @@ def proxy_mesh(rest_joints_m: np.ndarray, parents: tuple[int, ...]) -> SkinnedMe
     for joint, start in enumerate(rest_joints_m):
         ends = [rest_joints_m[child] for child, p in enumerate(parents) if p == joint]
         if not ends:
-            ends = [start + 0.4 * (start - rest_joints_m[parents[joint]])]
+            ends = [start + tip_m(rest_joints_m, parents, joint)]
         bones += [(joint + 1, start, end) for end in ends]
     corners = np.concatenate([_octahedron(start, end) for _, start, end in bones])
     normals = np.cross(corners[1::3] - corners[::3], corners[2::3] - corners[::3])
@@ -75,6 +78,11 @@ def proxy_mesh(rest_joints_m: np.ndarray, parents: tuple[int, ...]) -> SkinnedMe
     triangles = np.arange(len(corners), dtype=np.uint16).reshape(-1, 3)
     positions, normals = corners.astype(np.float32), normals.astype(np.float32)
     return SkinnedMesh(positions, normals, None, joints, weights, triangles)
+
+
+def tip_m(rest_joints_m: np.ndarray, parents: tuple[int, ...], joint: int) -> np.ndarray:
+    """(3,) where a bone without children ends, relative to its joint: straight on."""
+    return _TIP * (rest_joints_m[joint] - rest_joints_m[parents[joint]])
 
 
 def vertex_normals(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:

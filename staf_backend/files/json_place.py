@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from staf_backend.files.json_lines import Path
+from staf_backend.files.limits import shown
 
 
 class WrongAtError(ValueError):
@@ -46,7 +47,7 @@ class Place:
             self.wrong(f"{self.name} must be an object in braces")
         unknown = [key for key in self.value if key not in keys]
         if unknown:
-            self.wrong(f'"{unknown[0]}" is unknown here; known are {", ".join(keys)}')
+            self.wrong(f'"{shown(unknown[0])}" is unknown here; known are {", ".join(keys)}')
 
     def items(self) -> "Iterator[Place]":
         """The members of a list."""

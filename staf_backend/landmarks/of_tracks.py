@@ -1,6 +1,11 @@
 """Landmarks of every tracked person, in one pass through a video."""
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,10 +14,13 @@ from staf_backend.landmarks.names import COUNT
 from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
 from staf_backend.landmarks.second_look import agreement, in_front, is_own, meet, painted
 from staf_backend.people.track import Track
+from staf_backend.runtime.workers import Job, Workers
 from staf_backend.video.video import Video
 
 _LEAST_PERSON = 0.5
 """Probability below which a crop shows nobody.  Chosen: likelier nobody than somebody."""
+_FRAMES_A_THREAD = 2
+"""That are looked at or wait for it.  Chosen: one of each."""
 
 
 def landmarks_of(
@@ -22,6 +30,7 @@ def landmarks_of(
     progress: Callable[[int, int], None] | None = None,
     watch: Callable[[int, np.ndarray], None] | None = None,
     others: Sequence[Track] = (),
+    threads: int = 1,
 ) -> list[Landmarks]:
     """Landmarks of every track, in one pass through the video.
 
@@ -32,6 +41,7 @@ def landmarks_of(
         progress: called with frames done and frames in all.
         watch: shown the number and the (H, W, 3) picture of every frame.
         others: people whose landmarks nobody wants; they are read where they may hide the wanted.
+        threads: processors to use; they change no result.
 
     Returns:
         one per track, of the track's frames; NaN and no visibility where the network sees nobody,
@@ -42,21 +52,79 @@ def landmarks_of(
     found = [_empty(len(track)) for track in tracks]
     first = min(int(track.frames[0]) for track in tracks)
     last = max(int(track.frames[-1]) for track in tracks) + 1
-    for index, image in enumerate(video.frames(first, last), first):
+    with Workers(threads) as workers:
+        reader = _Reader(everybody, len(tracks), squares, network, workers)
+        with closing(video.in_advance(first, last, workers, np.asarray)) as images:
+            readings = (
+                reader.begin(index, image, watch) for index, image in enumerate(images, first)
+            )
+            ahead = 0 if threads == 1 else _FRAMES_A_THREAD * threads
+            for done, reading in enumerate(_begun_early(readings, ahead), 1):
+                _keep_all(found, reading)
+                if progress:
+                    progress(done, last - first)
+    return found
+
+
+class _Reading(NamedTuple):
+    """A frame that is looked at.
+
+    Attributes:
+        here: who is read, as numbers of tracks, and rows in them.
+        look: at all of them; None where nobody is.
+        shape: (H, W, 3) of the picture.
+    """
+
+    here: list[tuple[int, int]]
+    look: Job[Landmarks] | None
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Who is to be read, the wanted ones first, their squares (T, 4), and by what."""
+
+    everybody: Sequence[Track]
+    wanted: int
+    squares_px: Sequence[np.ndarray]
+    network: LandmarkNetwork
+    workers: Workers
+
+    def begin(
+        self, index: int, image: np.ndarray, watch: Callable[[int, np.ndarray], None] | None
+    ) -> _Reading:
+        """Have a frame looked at."""
         if watch:
             watch(index, image)
-        here = _to_read(everybody, index, len(tracks))
-        if here:
-            some = np.array([squares[i][row] for i, row in here])
-            keypoints = np.array([everybody[i].keypoints_px[row] for i, row in here])
-            seen = _look(image, some, keypoints, network)
-            outside = _outside(seen.points_px, image.shape)
-            for n, (i, row) in enumerate(here):
-                if i < len(tracks):
-                    _keep(found[i], row, seen, n, outside[n])
-        if progress:
-            progress(index + 1 - first, last - first)
-    return found
+        here = _to_read(self.everybody, index, self.wanted)
+        if not here:
+            return _Reading(here, None, image.shape)
+        squares = np.array([self.squares_px[i][row] for i, row in here])
+        keypoints = np.array([self.everybody[i].keypoints_px[row] for i, row in here])
+        crops = np.stack([crop_image(image, square) for square in squares])  # not the picture
+        look = partial(_look, crops, squares, keypoints, self.network)
+        return _Reading(here, self.workers.job(look), image.shape)
+
+
+def _begun_early(readings: Iterator[_Reading], ahead: int) -> Iterator[_Reading]:
+    """The same in order; so many more have begun when one is handed out."""
+    waiting: deque[_Reading] = deque()
+    for reading in readings:
+        waiting.append(reading)
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _keep_all(found: Sequence[Landmarks], reading: _Reading) -> None:
+    """Store what was seen of the wanted ones."""
+    if reading.look is None:
+        return
+    seen = reading.look.result()
+    outside = _outside(seen.points_px, reading.shape)
+    for n, (i, row) in enumerate(reading.here):
+        if i < len(found):
+            _keep(found[i], row, seen, n, outside[n])
 
 
 def _to_read(everybody: Sequence[Track], index: int, wanted: int) -> list[tuple[int, int]]:
@@ -78,13 +146,12 @@ def _to_read(everybody: Sequence[Track], index: int, wanted: int) -> list[tuple[
 
 
 def _look(
-    image: np.ndarray, squares_px: np.ndarray, keypoints_px: np.ndarray, network: LandmarkNetwork
+    crops: np.ndarray, squares_px: np.ndarray, keypoints_px: np.ndarray, network: LandmarkNetwork
 ) -> Landmarks:
-    """Landmarks of N people of a frame; whom others hide is looked at twice.
+    """Landmarks of N people of a frame in their crops; whom others hide is looked at twice.
 
     Who is nearer to somebody else's key points even then counts as not there.
     """
-    crops = np.stack([crop_image(image, square) for square in squares_px])
     seen, masks = network.with_masks(crops, squares_px)
     if len(crops) == 1:
         return seen

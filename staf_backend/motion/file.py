@@ -32,8 +32,9 @@ The header holds `name` (of the clip), `body`, `gender`, `source` (file name), `
 `person`, `estimator`, `version` (of this software), `quality` (word to number) and `camera`:
 `focal_px`, `focal_assumed`, `width_px`, `height_px`, `principal_point_px` (2), `rotation_wxyz` (4),
 `position_m` (3), `rotation_deg`, `motion`; see `Camera`.  It may hold `contacts`, a list of
-`part`, `start_s`, `end_s`, `floor_m` (see `ContactSpan`), and `card`, an object.  Unknown members
-and header words are ignored.  Equal motions give equal bytes.
+`part`, `start_s`, `end_s`, `floor_m` (see `ContactSpan`), `card`, an object, and `configuration`,
+the name of STAF's network in the paper.  Unknown members and header words are ignored.  Equal
+motions give equal bytes.
 """
 
 import dataclasses
@@ -93,6 +94,8 @@ def _members(motion: Motion) -> dict[str, Any]:
     header = {name: getattr(motion, name) for name in TEXT_FIELDS}
     header |= {"source_fps": motion.source_fps, "person": motion.person}
     header |= {"quality": dict(motion.quality), "camera": _camera_header(motion.camera)}
+    if motion.configuration:
+        header["configuration"] = motion.configuration
     if motion.contacts:
         header["contacts"] = [dataclasses.asdict(span) for span in motion.contacts]
     if motion.card:
@@ -175,6 +178,7 @@ def _from_members(members: Mapping[str, np.ndarray]) -> Motion:
     values["camera_path"] = _camera_path(members)
     values["contacts"] = tuple(ContactSpan(**_span(span)) for span in header.get("contacts", ()))
     values["card"] = header.get("card", {})
+    values["configuration"] = header.get("configuration", "")
     values["skeleton"] = _skeleton(members["joint_names"], members["parents"])
     values |= {name: header[name] for name in (*TEXT_FIELDS, "source_fps", "person", "quality")}
     return Motion(camera=camera, **values)

@@ -75,7 +75,9 @@ class Motion:
     """The video's nominal rate; 0 where unknown."""
     person: int = 1
     estimator: str = ""
-    """What made the poses: "landmarks" or "staf"."""
+    """What made the poses: "landmarks", or the name of STAF's weights."""
+    configuration: str = ""
+    """Of the network whose weights they are, by the paper's names; "" of no network."""
     version: str = __version__
     quality: Mapping[str, float] = field(default_factory=dict)
     keypoints_px: np.ndarray | None = None
@@ -148,7 +150,7 @@ def joints_m(motion: Motion) -> np.ndarray:
 
 
 def _check_names(motion: Motion) -> None:
-    for name in TEXT_FIELDS:
+    for name in (*TEXT_FIELDS, "configuration"):
         require(isinstance(getattr(motion, name), str), name, "text")
     object.__setattr__(motion, "keypoint_names", tuple(motion.keypoint_names))
     require(motion.body != "", "body", "a name")

@@ -64,6 +64,17 @@ def chain(first: np.ndarray, then: np.ndarray) -> np.ndarray:
     return np.column_stack([then[:, :2] @ first[:, :2], move(then, first[:, 2])])
 
 
+def small_grey(image: np.ndarray) -> np.ndarray:
+    """What `CameraMotion` looks at of an (H, W, 3) uint8 RGB picture: (h, w) uint8."""
+    import cv2
+
+    factor = min(1.0, _LONG_SIDE_PX / max(image.shape[:2]))
+    size = [max(8, round(n * factor)) for n in image.shape[1::-1]]
+    # resized in colour first: cvtColor of the full picture would cost more than all the rest
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+
+
 class CameraMotion:
     """Feed every frame in order; each call compares with the one before."""
 
@@ -77,18 +88,14 @@ class CameraMotion:
             image: (H, W, 3) uint8 RGB, the same size at every call.
             boxes_px: (P, 4) x0, y0, x1, y1 of people in the *previous* frame, to be left out.
         """
-        import cv2
+        return self.step_to(small_grey(image), image.shape, boxes_px)
 
-        factor = min(1.0, _LONG_SIDE_PX / max(image.shape[:2]))
-        size = [max(8, round(n * factor)) for n in image.shape[1::-1]]
-        # resized in colour first: cvtColor of the full picture would cost more than all the rest
-        grey = cv2.cvtColor(
-            cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
-        )
+    def step_to(self, grey: np.ndarray, shape: tuple[int, ...], boxes_px: np.ndarray) -> Step:
+        """The same from a picture's `small_grey`, and the shape (H, W, 3) of the picture."""
         before, self._grey = self._grey, grey
         if before is None:
             return STILL
-        scale = np.array(size) / image.shape[1::-1]
+        scale = np.array(grey.shape[::-1]) / shape[1::-1]
         moved, followed = _follow(before, grey, np.asarray(boxes_px).reshape(-1, 4), scale)
         cut = followed < _CUT_FOLLOWED and _correlation(before, grey, moved) < _CUT_CORRELATION
         return Step(np.eye(2, 3) if cut else _to_image(moved, scale), cut)

@@ -5,23 +5,32 @@
                                 no:  the frames between are looked at as well, before anything
                                      was decided on them
 
-Detection costs most, so the batch is as long as the motion allows (`pace`).
+Detection costs most, so the batch is as long as the motion allows (`pace`).  Where there are more
+processors than one, looks that will probably be needed next are taken meanwhile (`read_ahead`).
 """
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
 
 from staf_backend.people.camera_motion import CameraMotion
 from staf_backend.people.detect import PersonDetector
 from staf_backend.people.hits import Frame
 from staf_backend.people.join import finish
 from staf_backend.people.pace import Pace, is_as_expected
+from staf_backend.people.read_ahead import Picture, ReadAhead, read_ahead
 from staf_backend.people.search import FrameSearch, window_search
 from staf_backend.people.track import Track
 from staf_backend.people.tracker import Tracker
+from staf_backend.runtime.workers import Workers
 from staf_backend.video.video import Video
 
 _log = logging.getLogger(__name__)
+
+_BATCHES_AHEAD = 2
+"""Whose looks are begun before their turn.  Chosen: a look takes longer than all else of a batch,
+so there is always one that waits."""
 
 
 def find_people(
@@ -31,6 +40,7 @@ def find_people(
     *,
     every: int | str = "auto",
     progress: Callable[[int, int], None] | None = None,
+    threads: int = 1,
 ) -> list[Track]:
     """Everybody in a stretch of a video, the main person first.
 
@@ -40,6 +50,7 @@ def find_people(
         span: consecutive frame numbers, as from `Video.span`; None is the whole clip.
         every: run the detector on every n-th frame, or "auto": as often as the motion asks.
         progress: called with the number of frames done and of all frames.
+        threads: processors to use; they change no result.
 
     Raises:
         NobodyError: nobody was found, or nobody long enough.
@@ -52,35 +63,57 @@ def find_people(
     pace = Pace(every, video.fps)
     search = FrameSearch(detector)
     looked = 0
-    for batch in _batches(video, span, tracker, pace):
-        looked += _follow(batch, search, tracker, pace)
-        if progress is not None:
-            progress(batch[-1].index + 1 - span.start, len(span))
+    with Workers(threads) as workers, read_ahead(video, span, detector, workers) as ahead:
+        for batch in _batches(ahead, video, span, tracker, pace):
+            looked += _follow(batch, search, tracker, pace)
+            if progress is not None:
+                progress(batch.frames[-1].index + 1 - span.start, len(span))
     _log.info("looked for people on %d of %d frames", looked, len(span))
     return finish(tracker)
 
 
-def _batches(video: Video, span: range, tracker: Tracker, pace: Pace) -> Iterator[list[Frame]]:
+@dataclass(frozen=True)
+class _Batch:
+    """Frames to follow people through, with the pictures that were read ahead."""
+
+    frames: list[Frame]
+    pictures: list[Picture]
+    ahead: ReadAhead
+
+
+def _batches(
+    ahead: ReadAhead, video: Video, span: range, tracker: Tracker, pace: Pace
+) -> Iterator[_Batch]:
     """The frames of the span, in lists as long as the pace says."""
-    camera = CameraMotion()
-    batch: list[Frame] = []
-    for index, image in enumerate(video.frames(span.start, span.stop), span.start):
-        step = camera.step(image, tracker.boxes_px())
-        batch.append(Frame(index, float(video.times_s[index]), image, step))
-        if len(batch) >= pace.stride or index == span.stop - 1:
-            yield batch
-            batch = []
+    camera, index = CameraMotion(), span.start
+    while ahead.left:
+        pictures = ahead.take(pace.stride)
+        ahead.look(pictures[-1])
+        ahead.expect(end - 1 for end in accumulate(pace.forecast(_BATCHES_AHEAD)))
+        frames = []
+        for picture in pictures:
+            step = camera.step_to(picture.grey, picture.image.shape, tracker.boxes_px())
+            frames.append(Frame(index, float(video.times_s[index]), picture.image, step))
+            index += 1
+        yield _Batch(frames, pictures, ahead)
 
 
-def _follow(batch: list[Frame], search: FrameSearch, tracker: Tracker, pace: Pace) -> int:
+def _follow(batch: _Batch, search: FrameSearch, tracker: Tracker, pace: Pace) -> int:
     """Detect on the last frame, on the others too unless it is as expected; returns how often."""
-    ahead = search.detect(batch[-1], tracker.knows_somebody())
-    steps = [frame.step for frame in batch]
-    expected = is_as_expected(tracker.active, batch[-1].time_s, steps, ahead)
+    looks, last = batch.ahead.look, batch.frames[-1]
+    ahead = search.detect(last, tracker.knows_somebody(), looks(batch.pictures[-1]).result())
+    steps = [frame.step for frame in batch.frames]
+    expected = is_as_expected(tracker.active, last.time_s, steps, ahead)
     each = pace.automatic and not expected
-    for frame in batch[:-1]:
-        found = search.detect(frame, tracker.knows_somebody()) if each else None
+    for picture in batch.pictures[:-1]:
+        if each:
+            looks(picture)
+        else:
+            batch.ahead.forget(picture)
+    for frame, picture in zip(batch.frames[:-1], batch.pictures[:-1], strict=True):
+        plain = looks(picture).result() if each else None
+        found = search.detect(frame, tracker.knows_somebody(), plain) if each else None
         tracker.update(frame, found)
-    tracker.update(batch[-1], ahead)
+    tracker.update(last, ahead)
     pace.note(expected)
-    return len(batch) if each else 1
+    return len(batch.frames) if each else 1

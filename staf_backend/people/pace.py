@@ -1,5 +1,6 @@
 """How often the detector runs: seldom while everybody is where expected, else on every frame."""
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,11 +33,21 @@ class Pace:
         most = min(_LONGEST_STRIDE, int(_LONGEST_STRIDE_S * fps))
         self._most = max(1, most) if self.automatic else int(every)
         self.stride = 1 if self.automatic else self._most
+        self._calm = True
 
     def note(self, expected: bool) -> None:
         """Longer strides one by one while all is as expected; else back to every frame."""
+        self._calm = expected
         if self.automatic:
             self.stride = min(self.stride + 1, self._most) if expected else 1
+
+    def forecast(self, count: int) -> list[int]:
+        """The next `count` strides, if what comes is as expected as what came last."""
+        likely, strides = copy.copy(self), []
+        for _ in range(count):
+            likely.note(self._calm)
+            strides.append(likely.stride)
+        return strides
 
 
 def is_as_expected(

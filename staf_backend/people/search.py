@@ -59,14 +59,17 @@ class FrameSearch:
         self._fine = replace(detector, long_side_px=2 * detector.long_side_px)
         self._next_coarse_s = self._next_fine_s = -np.inf
 
-    def detect(self, frame: Frame, somebody_known: bool) -> Detections:
+    def detect(
+        self, frame: Frame, somebody_known: bool, plain: Detections | None = None
+    ) -> Detections:
         """Everybody on a frame.
 
         Args:
             frame: the frame; times rise from call to call.
             somebody_known: whether a sure person is being followed.
+            plain: what the detector finds there, where it has looked already.
         """
-        found = self._plain.detect(frame.image)
+        found = self._plain.detect(frame.image) if plain is None else plain
         if not _anybody_sure(found) or frame.time_s >= self._next_coarse_s:
             found = self._with_coarse(frame, found)
         has_detail = max(frame.image.shape) > self._plain.long_side_px

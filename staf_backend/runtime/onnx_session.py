@@ -5,8 +5,11 @@ given provider; threads only change how long it takes.
 """
 
 import os
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import numpy as np
 
@@ -22,6 +25,9 @@ _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
 }
 """Names for `--device` and ONNX Runtime's, the fastest first."""
+_ALONE = ("DmlExecutionProvider", "CoreMLExecutionProvider")
+"""Where one thread may run a session at a time: ONNX Runtime's page on DirectML says so, that on
+CoreML does not say that more may."""
 _ERRORS_ONLY, _NOTHING = 3, 4
 """Of ONNX Runtime's levels of logging."""
 _SMALLEST_NETWORK = bytes.fromhex(
@@ -33,6 +39,10 @@ _SMALLEST_NETWORK = bytes.fromhex(
 
 _kept: dict[tuple[Path, str, int | None], "InferenceSession"] | None = None
 """Sessions that stay open, in a process that asked for it."""
+
+
+_taking_turns: WeakSet["InferenceSession"] = WeakSet()
+_turn = threading.Lock()
 
 
 def keep_networks_open() -> None:
@@ -94,6 +104,8 @@ def _opened(path: Path, device: str, threads: int | None) -> "InferenceSession":
     if device != "auto" and providers[0][0] not in session.get_providers():
         # Built for the device, but without its driver or libraries the session is the CPU's
         raise _not_started(device)
+    if session.get_providers()[0] in _ALONE:
+        _taking_turns.add(session)
     return session
 
 
@@ -122,12 +134,11 @@ def started_device(device: str = "auto") -> str:
 
 
 def run(session: "InferenceSession", **inputs: np.ndarray) -> dict[str, np.ndarray]:
-    """All outputs of a network by name."""
+    """All outputs of a network by name; any thread may call this."""
     names = [output.name for output in session.get_outputs()]
-    return {
-        name: np.asarray(value)
-        for name, value in zip(names, session.run(None, inputs), strict=True)
-    }
+    with _turn if session in _taking_turns else nullcontext():
+        values = session.run(None, inputs)
+    return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
 
 
 def usable_cores() -> int:

@@ -4,8 +4,9 @@ The network has SMPL's 24 joints, whose rotations it gives as six numbers each (
 betas and three numbers for its camera; it sees crops of 224 x 224 pixels as maps of 7 x 7 cells.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal, get_args
 
 JOINTS = 24
 """SMPL's, whatever other skeletons the software knows: the network has no others."""
@@ -55,6 +56,8 @@ _LARGEST = {"frames": 243, "channels": 4096, "mesh_points": 20_000, "map_channel
 was made for, eight times PyMAF's and ResNet-50's channels and more, twice SMPL-X's vertices."""
 
 Batching = Literal["per_sample", "authors"]
+Integration = Literal["target", "APM", "HAFI"]
+"""How `PooledConfig` makes one feature of a window's."""
 
 
 def check_size(name: str, value: object, least: int, largest: int) -> None:
@@ -121,6 +124,11 @@ class StafConfig:
         """Index of the target frame."""
         return self.frames // 2
 
+    @property
+    def windows_apart(self) -> bool:
+        """Whether a window's result does not depend on who shares its batch."""
+        return self.tcfm_stage is None or self.tcfm_batching == "per_sample"
+
     def features(self, stage: int) -> int:
         """Length of a frame's feature at a stage (1 to 3)."""
         points = GRID_SIDE**2 if stage == 1 else self.mesh_points
@@ -134,3 +142,42 @@ class StafConfig:
     def carries_all(self, stage: int) -> bool:
         """Whether all frames, not only the target, enter a stage."""
         return max(self.tcfm_stage or 0, self.safm_stage or 0) >= stage
+
+
+@dataclass(frozen=True)
+class PooledConfig:
+    """A network of Table V: how frames become the target's one feature, with or without MoCA."""
+
+    integration: Integration = "target"
+    moca: bool = False
+    frames: int = 9
+    map_channels: int = MAP_CHANNELS
+
+    streams: ClassVar[bool] = False
+    """It is run window by window."""
+    windows_apart: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.integration not in get_args(Integration):
+            raise ValueError(f"integration must be target, APM or HAFI, not {self.integration!r}")
+        if type(self.moca) is not bool:
+            raise ValueError(f"moca must be true or false, not {self.moca!r}")
+        for name in ("frames", "map_channels"):
+            check_size(name, getattr(self, name), 1, _LARGEST[name])
+        if self.frames % 2 == 0:
+            raise ValueError(f"frames must be odd, so that a middle exists, not {self.frames}")
+        if self.integration == "HAFI":
+            check_groups(self.frames)
+
+
+AnyConfig = StafConfig | PooledConfig
+"""Of every network that the paper has numbers for."""
+
+
+def read_config(content: Mapping[str, Any]) -> AnyConfig:
+    """A configuration from its fields, as `dataclasses.asdict` gives them.
+
+    Raises:
+        ValueError, TypeError: they are no configuration's.
+    """
+    return PooledConfig(**content) if "integration" in content else StafConfig(**content)

@@ -5,7 +5,7 @@
     SAFM  three groups of neighbours, then the three results: one feature for the target
 
 SAFM's weights are shared by all groups.  At 2048 pooled channels the same two modules are MPS-Net's
-MoCA and HAFI, from which they come (see `ablations`).  Results never depend on the batch, except
+MoCA and HAFI, from which they come (see `pooled`).  Results never depend on the batch, except
 under `batching="authors"`.
 """
 

@@ -140,11 +140,12 @@ class Decoder:
         refused: number of those packets so far.
     """
 
-    def __init__(self, container: Any, packets: Iterable[Any]) -> None:
+    def __init__(self, container: Any, packets: Iterable[Any], threads: int | None = None) -> None:
+        """`threads` are for decoding, at most 4; None is as many as there are cores."""
         self.refused = 0
         self._context = video_stream(container).codec_context
         self._context.thread_type = "AUTO"
-        self._context.thread_count = min(_MOST_THREADS, os.cpu_count() or 1)
+        self._context.thread_count = min(_MOST_THREADS, threads or os.cpu_count() or 1)
         self._context.options = {"max_pixels": str(MOST_PIXELS)}
         self._packets = packets
 

@@ -95,4 +95,5 @@ def _to_rgb(frame: Any, width: int, height: int) -> np.ndarray:
     """(height, width, 3) uint8 RGB; untagged HD footage is taken as BT.709, as players do."""
     untagged = frame.colorspace in _UNTAGGED and frame.height >= _HD_HEIGHT_PX
     source = {"src_colorspace": "ITU709"} if untagged else {}
-    return frame.reformat(width, height, "rgb24", **source).to_ndarray()
+    # threads of its own would come on top of those that the caller has
+    return frame.reformat(width, height, "rgb24", threads=1, **source).to_ndarray()

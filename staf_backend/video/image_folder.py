@@ -1,7 +1,7 @@
 """A folder of numbered pictures, read as if it were a video."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,12 @@ class ImageFolder:
         """Pictures have no sound."""
         return Origin()
 
-    def pictures(self, first: int, last: int) -> Iterator[np.ndarray]:
+    def pictures(
+        self,
+        first: int,
+        last: int,
+        threads: int | None = None,  # noqa: ARG002 - of a movie's decoder
+    ) -> Generator[np.ndarray, None, None]:
         """Upright (H, W, 3) uint8 RGB pictures first .. last - 1."""
         expected = self.upright.size(self.width_px, self.height_px)
         for path in self.paths[first:last]:

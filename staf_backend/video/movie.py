@@ -8,7 +8,7 @@ B-frames, edit lists, hidden frames and damage.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,14 +65,16 @@ class Movie:
         """For the sound."""
         return self.clock.origin
 
-    def pictures(self, first: int, last: int) -> Iterator[np.ndarray]:
-        """Upright (H, W, 3) uint8 RGB pictures first .. last - 1."""
+    def pictures(
+        self, first: int, last: int, threads: int | None = None
+    ) -> Generator[np.ndarray, None, None]:
+        """Upright (H, W, 3) uint8 RGB pictures first .. last - 1; `threads` are the decoder's."""
         if first == last:
             return
         kept, missing, fitted = None, 0, False
         with open_container(self.path) as container:
             context = video_stream(container).codec_context
-            for index, frame in self._at_each_frame(container, first, last):
+            for index, frame in self._at_each_frame(container, first, last, threads):
                 missing = 0 if frame is not None else missing + 1
                 if frame is not None:
                     fitted = self._tell_shape(index, frame, context, fitted)
@@ -83,10 +85,12 @@ class Movie:
                     self._check_loss(index, missing)
                 yield kept
 
-    def _at_each_frame(self, container: Any, first: int, last: int) -> Iterator[tuple[int, Any]]:
+    def _at_each_frame(
+        self, container: Any, first: int, last: int, threads: int | None
+    ) -> Iterator[tuple[int, Any]]:
         """Frame numbers first .. last - 1, each with its decoded frame; None where it was lost."""
         index = first
-        for at, frame in self._numbered(container, first):
+        for at, frame in self._numbered(container, first, threads):
             while index < min(at, last):
                 yield index, None
                 index += 1
@@ -98,21 +102,23 @@ class Movie:
         for lost in range(index, last):
             yield lost, None
 
-    def _numbered(self, container: Any, first: int) -> Iterator[tuple[int, Any]]:
+    def _numbered(
+        self, container: Any, first: int, threads: int | None
+    ) -> Iterator[tuple[int, Any]]:
         """Decoded frames from the key frame before `first` on, with their frame numbers.
 
         Where frame `first` does not come after a seek (a decoder needs more to begin with than a
         key frame), decoding starts again at the file's beginning.
         """
         if not self.clock.labelled:
-            yield from enumerate(Decoder(container, self._packets(container, first)))
+            yield from enumerate(Decoder(container, self._packets(container, first), threads))
             return
-        numbered = self._matched(Decoder(container, self._packets(container, first)))
+        numbered = self._matched(Decoder(container, self._packets(container, first), threads))
         begin = next((pair for pair in numbered if pair[0] >= first), None)
         if first and (begin is None or begin[0] > first):
             with open_container(self.path) as again:
                 packets = whole_packets(again, video_stream(again))
-                yield from self._matched(Decoder(again, packets))
+                yield from self._matched(Decoder(again, packets, threads))
             return
         if begin is not None:
             yield begin

@@ -9,13 +9,15 @@ here.  Frames stream: memory does not grow with the length of the clip.
 import logging
 import math
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
+from staf_backend.runtime.in_advance import in_advance
+from staf_backend.runtime.workers import Workers
 from staf_backend.video.clock import Origin
 from staf_backend.video.error import VideoError
 from staf_backend.video.image_folder import open_image_folder
@@ -24,6 +26,11 @@ from staf_backend.video.movie import open_movie
 from staf_backend.video.upright import Upright
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_IN_ADVANCE_BYTES = 64_000_000
+"""Of pictures that wait.  Chosen: ten of 1080p, two of 4K."""
 
 
 class Source(Protocol):
@@ -46,7 +53,9 @@ class Source(Protocol):
     @property
     def origin(self) -> Origin: ...
 
-    def pictures(self, first: int, last: int) -> Iterator[np.ndarray]: ...
+    def pictures(
+        self, first: int, last: int, threads: int | None = None
+    ) -> Iterator[np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,24 @@ class Video:
         if not 0 <= first <= last <= len(self.times_s):
             raise IndexError(f"frames {first}..{last} of {len(self.times_s)}")
         return self._source.pictures(first, last)
+
+    def in_advance(
+        self, first: int, last: int, workers: Workers, prepare: Callable[[np.ndarray], T]
+    ) -> Generator[T, None, None]:
+        """What is made of each of the frames, a few of them decoded before they are asked for.
+
+        Args:
+            first, last: as for `frames`.
+            workers: who decode and prepare; they must outlast the iterator.
+            prepare: takes a frame (H, W, 3) uint8 RGB, in order.
+
+        Raises:
+            VideoError: as for `frames`.
+        """
+        pictures = self._source.pictures(first, last, max(1, workers.threads // 2))
+        most = _IN_ADVANCE_BYTES // (3 * self.width_px * self.height_px)
+        most = min(max(most, 1), 2 * workers.threads)
+        return in_advance((prepare(picture) for picture in pictures), workers, most)
 
 
 def check_path(path: Path) -> None:

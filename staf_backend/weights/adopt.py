@@ -1,7 +1,6 @@
 """A set of weights that `training` wrote, taken in: checked whole, then copied whole."""
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from staf_backend.files.atomic import replace_folder_atomically
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.info import (
     BODY_FILE,
-    FORMAT,
     INFO_FILE,
     WeightsInfo,
     read_info,
@@ -44,6 +42,5 @@ def adopt_weights(folder: Path, *, name: str, root: Path | None = None) -> Weigh
     with replace_folder_atomically(weights_folder(root) / name) as new:
         for file in info.files:
             shutil.copy(folder / file, new / file)
-        content = {"format": FORMAT, **dataclasses.asdict(info)}
-        (new / INFO_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        (new / INFO_FILE).write_text(info.to_json(), encoding="utf-8")
     return info

@@ -45,6 +45,7 @@ def take_weights(files: Sequence[Path], name: str, reporter: Reporter) -> int:
         "name": info.name,
         "notes": list(info.notes),
         "sources": dict(info.sources),
+        "configuration": info.configuration,
         "can": info.ability,
         "can_convert": info.converts,
         "in_use": running,

@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from staf_backend.assets import open_weights_folder
 from staf_backend.body.user_bodies import data_folder, forget_below
 from staf_backend.files.atomic import OutputError, make_folder, replace_atomically
 from staf_backend.files.limits import shown
@@ -33,13 +34,17 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class SetState:
-    """A set at hand: what it is, or why that cannot be read (then `info` is None)."""
+    """A set at hand: what it is, or why that cannot be read (then `info` is None).
+
+    `missing`: the open set, where it is not installed.
+    """
 
     name: str
     info: WeightsInfo | None
     problem: str
     in_use: bool
     embedded: bool
+    missing: bool = False
 
     @property
     def converts(self) -> bool:
@@ -107,7 +112,7 @@ def remove_weights(name: str) -> None:
     check_name(name)
     folder = weights_folder() / name
     if not folder.is_dir():
-        if name == OPEN:
+        if name == OPEN and open_weights_folder() is not None:
             reason = f"The weights {OPEN} are part of this software and cannot be removed."
             raise WeightsError(reason, "Choose others with: staf weights use NAME")
         raise WeightsError(f"There are no STAF weights called {name}.", "See: staf weights list")
@@ -122,7 +127,8 @@ def remove_weights(name: str) -> None:
 
 
 def known_sets() -> tuple[SetState, ...]:
-    """Every set at hand, the embedded one last; none is too damaged to be listed."""
+    """Every set at hand, the open one last, also where it is missing; none is too damaged to be
+    listed."""
     try:
         running = default_weights()
     except WeightsError:
@@ -133,10 +139,13 @@ def known_sets() -> tuple[SetState, ...]:
 
 def _state(name: str, running: str | None) -> SetState:
     embedded = set_folder(name).parent != weights_folder()
+    missing = embedded and open_weights_folder() is None
     try:
         return SetState(name, read_info(name), "", name == running, embedded)
     except WeightsError as error:
-        return SetState(name, None, error.message, name == running, embedded)
+        problem = f"{error.message} {error.advice}" if missing else error.message
+        used = name == running and not missing
+        return SetState(name, None, problem, used, embedded, missing)
 
 
 def _converts(name: str) -> bool:

@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from staf_backend import __version__
+from staf_backend.assets import OPEN_WEIGHTS, open_weights_folder
 from staf_backend.assets import folder as assets_folder
 from staf_backend.body.user_bodies import data_folder
 from staf_backend.files.limits import shown
-from staf_backend.staf.config import RESNET50, StafConfig
+from staf_backend.staf.config import RESNET50, AnyConfig, read_config
+from staf_backend.staf.configurations import configuration_name
 from staf_backend.staf.crop import CROP_FACTOR
 from staf_backend.weights.error import WeightsError
 
@@ -18,12 +20,12 @@ ENCODER_FILE, NETWORK_FILE = "encoder.safetensors", "network.safetensors"
 PLAN_FILE, BODY_FILE, INFO_FILE = "encoder.json", "body.npz", "weights.json"
 _FILES = {ENCODER_FILE, NETWORK_FILE, PLAN_FILE, BODY_FILE}
 """All that a set may hold: a name that a set brings along never becomes a path."""
-OWN, OPEN = "staf", "staf-open"
-"""The set that a user adds, and the one that comes with this software, of our own training."""
-FORMAT = 2
+OWN, OPEN = "staf", OPEN_WEIGHTS
+"""The set that a user adds, and the open one, of our own training."""
+FORMAT = 3
 """Of `weights.json`."""
-_READABLE = (1, FORMAT)
-"""1 had no encoder but ResNet-50."""
+_READABLE = (1, 2, FORMAT)
+"""1 had no encoder but ResNet-50, 2 no name of the configuration and no pooled network."""
 _LARGEST_TEXT_BYTES = 4_000_000
 """Of a set's JSON files.  Chosen: seventy times the open set's largest."""
 _MOST_NOTES, _LONGEST_NOTE = 100, 1000
@@ -32,6 +34,11 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 """Of a set, whose folder has it.  Chosen: plain on every file system."""
 ADD_AGAIN = "Add the weights again with: staf weights add"
 """What a user does about a damaged set."""
+GET_OPEN = (
+    'Install them with: pip install "staf-backend[staf]" (in a clone: pip install '
+    "staf_backend/assets/staf-open); or add others with: staf weights add"
+)
+"""What a user does where the open set is not installed."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class WeightsInfo:
     """
 
     name: str
-    config: StafConfig
+    config: AnyConfig
     files: Mapping[str, str]
     sources: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -79,19 +86,30 @@ class WeightsInfo:
         return BODY_FILE in self.files
 
     @property
+    def configuration(self) -> str:
+        """What its network is called, by the paper's names."""
+        return configuration_name(self.config)
+
+    @property
     def converts(self) -> bool:
         """Whether `staf convert` can run videos through it."""
-        return self.config.streams
+        return self.config.windows_apart
 
     @property
     def ability(self) -> str:
         """What the network is and what it can do, for the user."""
-        if self.converts:
-            bodiless = "" if self.has_body or self.body else " with a --body, for it has none"
-            return f"the paper's whole network, which staf convert runs{bodiless}"
+        if not self.converts:
+            return f"{self.configuration}, to evaluate; not for staf convert"
+        bodiless = "" if self.has_body or self.body else ", with a --body, for it has none"
+        way = "frame by frame" if self.config.streams else "window by window"
         if self.config.frames == 1:
-            return "a network for single frames, to train from and evaluate; not for staf convert"
-        return "a network in another arrangement, to evaluate; not for staf convert"
+            way = "on each frame alone"
+        return f"{self.configuration}, which staf convert runs {way}{bodiless}"
+
+    def to_json(self) -> str:
+        """The text of its `weights.json`."""
+        content = {"format": FORMAT, "configuration": self.configuration, **asdict(self)}
+        return json.dumps(content, indent=1) + "\n"
 
 
 def installed_names(root: Path | None = None) -> tuple[str, ...]:
@@ -104,7 +122,7 @@ def set_folder(name: str, root: Path | None = None) -> Path:
     """The folder of a set; a user's set of the open one's name goes before it."""
     folder = weights_folder(root) / name
     embedded = root is None and name == OPEN and not (folder / INFO_FILE).exists()
-    return assets_folder() / OPEN if embedded else folder
+    return (open_weights_folder() or assets_folder() / OPEN) if embedded else folder
 
 
 def read_info(name: str, root: Path | None = None) -> WeightsInfo:
@@ -119,9 +137,14 @@ def read_info(name: str, root: Path | None = None) -> WeightsInfo:
         content = json.loads(read_text(path))
         if content.pop("format") not in _READABLE:
             raise ValueError("another version of this software wrote it")
-        config = StafConfig(**content.pop("config"))
+        said = content.pop("configuration", None)
+        config = read_config(content.pop("config"))
+        if said not in (None, configuration_name(config)):
+            raise ValueError(f"it names the configuration {said!r}, but describes another")
         return WeightsInfo(config=config, notes=tuple(content.pop("notes")), **content)
     except FileNotFoundError as error:
+        if name == OPEN and root is None:
+            raise WeightsError("The open STAF weights are not installed.", GET_OPEN) from error
         raise WeightsError(
             f"There are no STAF weights called {name}.",
             "Add them with: staf weights add base_model.pt 3dpw_model_best.pth.tar",

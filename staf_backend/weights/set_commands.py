@@ -9,10 +9,10 @@ from staf_backend.weights.info import read_info
 
 
 def list_weights(reporter: Reporter) -> int:
-    """The sets at hand: the user's, and the one that came with this software."""
+    """The sets at hand: the user's, and the open one."""
     sets = known_sets()
     lines = [_line(one) for one in sets]
-    if all(one.embedded for one in sets):
+    if all(one.embedded and not one.missing for one in sets):
         lines.append("add others with: staf weights add base_model.pt MODEL.pth.tar")
     reporter.result("\n".join(lines), {"weights": [set_values(one) for one in sets]})
     return 0
@@ -26,10 +26,14 @@ def choose_weights(name: str | None, reporter: Reporter) -> int:
         OutputError: the choice cannot be kept.
     """
     running = use_weights(name)
-    ability = read_info(running).ability
+    if name is None and (opened := known_sets()[-1]).missing and running == opened.name:
+        reporter.result(f"no weights are in use: {opened.problem}", {"name": None, "chosen": False})
+        return 0
+    info = read_info(running)
     wanted = "--estimator staf and auto" if name else "--estimator staf"
-    text = f"{running} is in use by {wanted}: {ability}"
-    reporter.result(text, {"name": running, "can": ability, "chosen": name is not None})
+    text = f"{running} is in use by {wanted}: {info.ability}"
+    values = {"name": running, "configuration": info.configuration, "can": info.ability}
+    reporter.result(text, {**values, "chosen": name is not None})
     return 0
 
 
@@ -53,6 +57,7 @@ def set_values(one: SetState) -> dict[str, Any]:
     return {
         "name": one.name,
         "sources": sorted(one.info.sources) if one.info else [],
+        "configuration": one.info.configuration if one.info else "",
         "can": one.info.ability if one.info else "",
         "can_convert": one.converts,
         "in_use": one.in_use,
@@ -62,6 +67,8 @@ def set_values(one: SetState) -> dict[str, Any]:
 
 
 def _line(one: SetState) -> str:
+    if one.missing:
+        return f"{one.name}: {one.problem}"
     if one.info is None:
         return f"{one.name}: damaged: {one.problem}"
     origin = f"from {shown(', '.join(one.info.sources)) or 'training'}"

@@ -11,9 +11,8 @@ A set made by `training` is written by `save_weights` in the same form.  Nothing
 missing, unexpected, misshapen and non-finite tensors are errors that name them.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +26,16 @@ from staf_backend.assets import AssetError
 from staf_backend.files.atomic import replace_folder_atomically
 from staf_backend.files.checksum import sha256
 from staf_backend.files.limits import shown
-from staf_backend.staf.body import BodyTables, SmplBody, placeholder_tables
-from staf_backend.staf.config import StafConfig
+from staf_backend.staf.any_network import AnyNetwork, make_network
+from staf_backend.staf.body import BodyTables, placeholder_tables
+from staf_backend.staf.config import AnyConfig, StafConfig
+from staf_backend.staf.configurations import configuration_name
 from staf_backend.staf.crop import CROP_FACTOR
 from staf_backend.staf.encoders.fields import AnyEncoder, FieldsEncoder, check_landmark_network
 from staf_backend.staf.encoders.plan import AnyPlan, FieldsPlan, read_plan
 from staf_backend.staf.encoders.planned import PlannedEncoder
 from staf_backend.staf.encoders.resnet import Encoder
-from staf_backend.staf.network import Staf, no_means
+from staf_backend.staf.network import no_means
 from staf_backend.weights import authors_layout
 from staf_backend.weights.checkpoint_file import (
     first_bytes,
@@ -47,7 +48,6 @@ from staf_backend.weights.info import (
     ADD_AGAIN,
     BODY_FILE,
     ENCODER_FILE,
-    FORMAT,
     INFO_FILE,
     NETWORK_FILE,
     OWN,
@@ -82,10 +82,12 @@ _WHOLE = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 @dataclass(frozen=True)
 class LoadedWeights:
-    """Networks in eval mode on the CPU, without gradients."""
+    """Networks in eval mode on the CPU, without gradients, and the tables of the body whose
+    parameters they give."""
 
     encoder: AnyEncoder
-    network: Staf
+    network: AnyNetwork
+    tables: BodyTables
     info: WeightsInfo
 
 
@@ -135,7 +137,7 @@ def save_weights(
     *,
     encoder: Mapping[str, Tensor],
     network: Mapping[str, Tensor],
-    config: StafConfig,
+    config: AnyConfig,
     plan: AnyPlan | None = None,
     body: Mapping[str, np.ndarray] | None = None,
     body_name: str = "",
@@ -148,7 +150,7 @@ def save_weights(
     Args:
         folder: where; its name becomes the set's name.
         encoder: state dict of `Encoder`, or of what the `plan` describes.
-        network: state dict of `Staf`.
+        network: state dict of the network after the encoder.
         config: what the network was built with.
         plan: the encoder's, None for ResNet-50.
         body: arrays under SMPL's names with `vids_431`, or None.
@@ -165,7 +167,7 @@ def save_weights(
     blank = _blank_encoder(plan, str(folder))
     _check_width(blank, config, str(folder))
     encoder = _strict_state(blank, encoder, "the encoder")
-    network = _strict_state(_blank(config), network, "the network")
+    network = _strict_state(_blank(config), network, "the network", config)
     with replace_folder_atomically(folder) as new:
         (new / ENCODER_FILE).write_bytes(save(encoder))
         (new / NETWORK_FILE).write_bytes(save(network))
@@ -177,8 +179,7 @@ def save_weights(
         digests = {file.name: sha256(file) for file in sorted(new.iterdir())}
         info = WeightsInfo(folder.name, config, digests, dict(sources or {}), tuple(notes),
                            encoder=blank.name, crop_factor=crop_factor, body=body_name)  # fmt: skip
-        content = {"format": FORMAT, **asdict(info)}
-        (new / INFO_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        (new / INFO_FILE).write_text(info.to_json(), encoding="utf-8")
     return info
 
 
@@ -187,7 +188,7 @@ def load_weights(
     *,
     root: Path | None = None,
     body: "Body | None" = None,
-    config: StafConfig | None = None,
+    config: AnyConfig | None = None,
 ) -> LoadedWeights:
     """Builds the encoder and the network of a stored set, once its tensors are known to be theirs.
 
@@ -209,15 +210,19 @@ def load_weights(
     encoder = _blank_encoder(plan, str(folder))
     _check_width(encoder, config, str(folder))
     states = [
-        _strict_state(module, _read_tensors(folder / file), str(folder / file))
-        for module, file in ((encoder, ENCODER_FILE), (_blank(config), NETWORK_FILE))
+        _strict_state(module, _read_tensors(folder / file), str(folder / file), of)
+        for module, file, of in (
+            (encoder, ENCODER_FILE, None),
+            (_blank(config), NETWORK_FILE, config),
+        )
     ]
-    network = _network(config, body_tables(folder, info, body), str(folder))
+    tables = body_tables(folder, info, body)
+    network = _network(config, tables, str(folder))
     encoder = encoder.to_empty(device="cpu")
     for module, state in zip((encoder, network), states, strict=True):
         module.load_state_dict(state, strict=True)
         module.eval().requires_grad_(False)
-    return LoadedWeights(encoder, network, info)
+    return LoadedWeights(encoder, network, tables, info)
 
 
 def _pick(states: list[tuple[Path, dict]], fits: Any, what: str) -> tuple[Path, dict[str, Tensor]]:
@@ -244,7 +249,7 @@ def _translated(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tens
     """The tensors of a network in the authors' layout under our names, all and only those."""
     tensors = authors_layout.network_tensors(state, str(path))
     config = _config_of(tensors)
-    return _strict_state(_blank(config), tensors, str(path)), config
+    return _strict_state(_blank(config), tensors, str(path), config), config
 
 
 def _licence_notes(state: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -261,25 +266,34 @@ def _config_of(tensors: Mapping[str, Tensor]) -> StafConfig:
 
 
 def _strict_state(
-    module: nn.Module, tensors: Mapping[str, Tensor], source: str
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    source: str,
+    config: AnyConfig | None = None,
 ) -> dict[str, Tensor]:
-    """The tensors, if they are exactly the module's: names, shapes, kinds of numbers, finite."""
+    """The tensors, if they are exactly the module's: names, shapes, kinds of numbers, finite.
+
+    `config` is what a network after the encoder was built with, for the message.
+    """
     expected = module.state_dict()
     shared = [name for name in expected if name in tensors]
     numbers = [n for n in shared if tensors[n].dtype in _alike(expected[n].dtype)]
-    found = {
+    wrong = {
         "missing": [name for name in expected if name not in tensors],
         "unexpected": [name for name in tensors if name not in expected],
         "misshapen": [name for name in shared if tensors[name].shape != expected[name].shape],
         "of another type": [name for name in shared if name not in numbers],
         "not finite": [name for name in numbers if not torch.isfinite(tensors[name]).all()],
     }
-    problems = [f"{what}: {authors_layout.listed(names)}" for what, names in found.items() if names]
+    problems = [f"{what}: {authors_layout.listed(names)}" for what, names in wrong.items() if names]
     if problems:
-        raise WeightsError(
-            f"{source} does not hold this network's weights ({'; '.join(problems)}).",
-            "The file is damaged or of another network; nothing was loaded.",
-        )
+        found = "; ".join(problems)
+        reason = f"{source} does not hold this network's weights ({found})."
+        if config is not None:
+            name = configuration_name(config)
+            reason = f"{source} does not hold the weights of the configuration {name} ({found})."
+        advice = "The file is damaged or of another network; nothing was loaded."
+        raise WeightsError(reason, advice)
     return {name: tensors[name].contiguous() for name in expected}
 
 
@@ -315,9 +329,9 @@ def _blank_encoder(plan: AnyPlan | None, source: str) -> AnyEncoder:
         ) from error
 
 
-def _network(config: StafConfig, tables: BodyTables, source: str) -> Staf:
+def _network(config: AnyConfig, tables: BodyTables, source: str) -> AnyNetwork:
     try:
-        return Staf(config, SmplBody(tables), no_means())
+        return make_network(config, tables, no_means())
     except ValueError as error:
         reason = shown(str(error))
         raise WeightsError(
@@ -331,7 +345,7 @@ def _encoder(plan: AnyPlan | None) -> AnyEncoder:
     return Encoder() if plan is None else PlannedEncoder(plan)
 
 
-def _check_width(encoder: AnyEncoder, config: StafConfig, source: str) -> None:
+def _check_width(encoder: AnyEncoder, config: AnyConfig, source: str) -> None:
     if encoder.channels != config.map_channels:
         raise WeightsError(
             f"The encoder {encoder.name} gives {encoder.channels} channels, but the network of "
@@ -358,6 +372,6 @@ def _meta(make: Any) -> Any:
         return make()
 
 
-def _blank(config: StafConfig) -> Staf:
-    tables = placeholder_tables(config.mesh_points)
-    return _meta(lambda: Staf(config, SmplBody(tables), no_means()))
+def _blank(config: AnyConfig) -> AnyNetwork:
+    points = config.mesh_points if isinstance(config, StafConfig) else 1
+    return _meta(lambda: make_network(config, placeholder_tables(points), no_means()))

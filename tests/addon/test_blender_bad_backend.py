@@ -6,7 +6,8 @@ import sys
 import bpy
 import pytest
 
-from addon.solve_operators import ScanPeople, work_of
+from addon.people_operators import ScanPeople
+from addon.solve_operators import work_of
 from addon.solving.solve import SOLVER, state
 from addon.storage import user_folder
 from tests.addon.blender_scene import REPOSITORY, fingerprint

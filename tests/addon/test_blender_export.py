@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
+from addon.scene.transaction import focus
 from staf_backend.motion.motion import joints_m
 from tests.addon.blender_scene import fingerprint, heads_m, node, node_modules, vertices_m
 from tests.addon.known_motions import known_motion, write
@@ -239,11 +240,14 @@ def test_what_was_placed_stays_placed(tmp_path, place, by_parent):
     bpy.context.scene.frame_set(9)
     joints = ["Pelvis", "L_Wrist", "R_Foot", "Head"]
     expected = heads_m(rig, joints)
-    for ending in ("glb", "bvh"):
+    for ending in ("glb", "bvh", "fbx"):
+        focus(bpy.context, rig, [rig])  # and not what came back before
         path = send_out(tmp_path / f"walk.{ending}")
         before = set(bpy.data.objects)
         if ending == "glb":
             bpy.ops.import_scene.gltf(filepath=str(path), bone_heuristic="BLENDER")
+        elif ending == "fbx":
+            bpy.ops.import_scene.fbx(filepath=str(path), anim_offset=1.0)
         else:
             words = {"axis_forward": "Y", "axis_up": "Z"}
             bpy.ops.import_anim.bvh(filepath=str(path), **words)
@@ -251,3 +255,20 @@ def test_what_was_placed_stays_placed(tmp_path, place, by_parent):
         bpy.context.scene.frame_set(round(back.animation_data.action.frame_range[0]) + 8)
         np.testing.assert_allclose(heads_m(back, joints), expected, atol=1e-3, err_msg=ending)
         bpy.context.scene.frame_set(9)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_placed_character_is_the_same_in_three_js_and_the_validator_is_content(tmp_path, place):
+    node_modules()
+    rig = bring_in(write(tmp_path / "walk.npz", 12))
+    rig.matrix_world = PLACES[place]
+    path = send_out(tmp_path / "walk.glb")
+    issues = json.loads(node("validate.mjs", str(path)))[str(path)]
+    assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues["messages"][:3]
+    words = (json.dumps([8 / 30]), json.dumps(list(range(0, 12_800, 25))))
+    (person,) = json.loads(node("three_joints.mjs", str(path), "walk", *words))["people"]
+    every = np.arange(len(rig.children[0].data.vertices))
+    joints, [(skin, heads)] = blender_shows(rig, [8 / 30], every)
+    order = [person["bones"].index(name) for name in joints]
+    np.testing.assert_allclose(np.array(person["joints"][0])[order], heads, atol=1e-3)
+    assert nearest(np.array(person["vertices"][0]), skin) < 1e-3

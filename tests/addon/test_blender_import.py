@@ -110,7 +110,7 @@ def test_bone_names_of_each_scheme(tmp_path, scheme):
     expected = {
         "smpl": "L_Knee",
         "smplx": "left_knee",
-        "mixamo": "mixamorig:LeftLeg",
+        "mixamo": "LeftLeg",
         "vrm": "leftLowerLeg",
         "unreal": "calf_l",
     }
@@ -213,7 +213,27 @@ def test_skeleton_only_and_smooth_skin(tmp_path):
     mesh = rig.children[0].data
     assert all(face.use_smooth for face in mesh.polygons)
     assert mesh.uv_layers
-    assert mesh.materials[0].name == "STAF clay"
+    assert mesh.materials[0].name == "STAF skin"
+
+
+def test_the_look_is_textured_by_the_shape_or_plain(tmp_path):
+    mesh = bring_in(write(tmp_path / "a.npz", 2, source="")).children[0].data
+    colours = np.empty(4 * len(mesh.vertices), np.float32)
+    mesh.color_attributes["Shade"].data.foreach_get("color", colours)
+    light = colours.reshape(-1, 4)[:, :3].mean(1)
+    groups = {group.index: group.name for group in bpy.context.object.children[0].vertex_groups}
+    knee = [
+        {groups[g.group] for g in v.groups if g.weight > 0.4} == {"L_Hip", "L_Knee"}
+        for v in mesh.vertices
+    ]
+    shin = [
+        {groups[g.group] for g in v.groups if g.weight > 0.02} == {"L_Knee"} for v in mesh.vertices
+    ]
+    assert light[knee].mean() < 0.75 * light[shin].mean(), "joints are darker"
+    assert np.ptp(light[shin]) > 0.02, "and the shape is drawn"
+    plain = bring_in(write(tmp_path / "b.npz", 2, source=""), look="PLAIN", onto="NEW").children[0]
+    assert plain.data.materials[0].name == "STAF clay"
+    assert not plain.data.color_attributes
 
 
 def test_replacing_a_take_keeps_everything_else(tmp_path):

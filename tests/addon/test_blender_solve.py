@@ -158,24 +158,6 @@ def test_skin_covers_the_person_in_the_picture(motions):
 
 
 @pytest.mark.usefixtures("backend")
-def test_quick_scan_lists_people_with_pictures():
-    settle()
-    assert bpy.ops.staf.scan_people() == {"FINISHED"}
-    settings = bpy.context.scene.staf
-    assert settings.person == "LIST"
-    assert len(settings.people) >= 2
-    for one in settings.people:
-        assert Path(one.thumbnail).is_file()
-        assert one.label.endswith("%")
-    from addon.settings import person_argument
-
-    settings.people[0].use = False
-    assert person_argument(settings) == ",".join(str(one.person) for one in settings.people[1:])
-    settings.video = "/another.mp4"
-    assert person_argument(settings) == "all", "the list is about another video"
-
-
-@pytest.mark.usefixtures("backend")
 def test_check_tells_what_is_there():
     assert bpy.ops.staf.check_backend() == {"FINISHED"}
 

@@ -17,7 +17,15 @@ MODULES = {
 }
 PURE = (
     *("user_error", "scene.bone_names", "scene.motion_file", "scene.axes", "scene.timing"),
-    *("scene.bones", "scene.body_file", "solving.process", "solving.job", "solving.installing"),
+    *(
+        "scene.bones",
+        "scene.body_file",
+        "solving.process",
+        "solving.job",
+        "solving.tracks",
+        "solving.contacts",
+        "solving.installing",
+    ),
     *("solving.supervisor", "solving.protocol", "names"),
     *("retarget.feet", "retarget.fitting", "retarget.guess", "retarget.joints", "retarget.legs"),
     *("retarget.kept_maps", "retarget.map_file", "retarget.performance", "retarget.posing"),

@@ -12,7 +12,7 @@ import pytest
 
 from addon.solving import process as process_module
 from addon.solving.installing import describe_doctor
-from addon.solving.job import body_name_of, body_names_of, motions_of, people_of
+from addon.solving.job import body_name_of, body_names_of, motions_of
 from addon.solving.process import Cancelled, Command, Process
 from addon.solving.protocol import MAX_LINE_BYTES, BackendError, Progress, event_of, lines_of
 from tests.addon.imitation import BEGIN, SAY, alive, start, wait_until
@@ -209,38 +209,15 @@ def job(folder: Path) -> Path:
 )
 def test_results_name_files_of_the_jobs_folder_only(tmp_path, name):
     folder = job(tmp_path)
-    person = {"person": 1, "first_s": 0, "last_s": 1, "coverage": 1, "thumbnail": name}
     with pytest.raises(BackendError) as caught:
         motions_of({"people": [{"motion": "clip.npz"}, {"motion": name}]}, folder)
     assert str(caught.value).isprintable()
-    with pytest.raises(BackendError):
-        people_of({"people": [person]}, folder)
 
 
 @pytest.mark.parametrize("people", [None, {}, "x", [None], [["motion"]], [3]])
 def test_people_of_another_type(tmp_path, people):
-    for read in (motions_of, people_of):
-        with pytest.raises(BackendError, match='"people"'):
-            read({"people": people}, tmp_path)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        {"person": None},
-        {"person": 1.5},
-        {"person": 2**40},
-        {"first_s": "0"},
-        {"last_s": float("nan")},
-        {"coverage": [1]},
-        {"coverage": True},
-    ],
-)
-def test_people_with_words_of_another_type(tmp_path, words):
-    person = {"person": 1, "first_s": 0, "last_s": 1, "coverage": 1, "thumbnail": None}
-    assert people_of({"people": [person]}, tmp_path)[0].person == 1
-    with pytest.raises(BackendError):
-        people_of({"people": [person | words]}, tmp_path)
+    with pytest.raises(BackendError, match='"people"'):
+        motions_of({"people": people}, tmp_path)
 
 
 @pytest.mark.parametrize("name", [None, 3, "", "../../x", "a/b", "a\0", "--help", "x" * 300])

@@ -27,7 +27,6 @@ from addon.solving.job import (
     discard,
     job_folder,
     motions_of,
-    people_of,
 )
 from addon.solving.process import Cancelled, Command, Process
 from addon.solving.protocol import BackendError
@@ -195,6 +194,10 @@ def test_request_becomes_words(tmp_path):
     assert f"py -P -m staf_backend convert {video} -o {tmp_path / 'clip.npz'}" in words
     assert "--person 1,3 --estimator staf --preset best --body open-male --device cuda" in words
     assert "--start 1.5 --end 3.0 --threads 2 --progress json" in words
+    told = SolveRequest(video, precision="bf16", tracks=tmp_path / "t", contacts=tmp_path / "c")
+    words = " ".join(told.convert("py", tmp_path).arguments)
+    assert f"--precision bf16 --tracks {tmp_path / 't'} --contacts {tmp_path / 'c'}" in words
+    assert "--precision" not in SolveRequest(video).convert("py", tmp_path).arguments
     assert "--start" not in SolveRequest(video).convert("py", tmp_path).arguments
     known = SolveRequest(video, lens="phone", focal_px=800.5).convert("py", tmp_path)
     assert known.arguments[-6:-4] == ("--focal-px", "800.5"), "what is measured goes first"
@@ -236,9 +239,6 @@ def test_results(tmp_path):
     assert motions_of({"people": people}, tmp_path) == [path]
     with pytest.raises(BackendError, match="nobody"):
         motions_of({"people": []}, tmp_path)
-    one = {"person": 2, "first_s": 0, "last_s": 1.5, "coverage": 0.5, "thumbnail": None}
-    (found,) = people_of({"people": [one]}, tmp_path)
-    assert (found.person, found.seconds, found.thumbnail) == (2, (0.0, 1.5), None)
 
 
 def test_pip_arguments(tmp_path):

@@ -283,6 +283,8 @@ def test_a_map_that_cannot_be_written(tmp_path):
         ({"format": 9}, "format 9"),
         ({"bones": {"Pelvis": 1}}, "names of bones"),
         ({"bones": {"Pelvis": "a", "L_Hip": "a"}}, "no bone for"),
+        ({"bones": {"y" * 9000: "a"}}, r"names y{200,300}\.\.\.$"),
+        ({"bones": {"\x1b[2J": "a"}}, r"names \?\[2J, which is no joint"),
         ({"switches": [{"bone": "a", "property": "b"}]}, "a switch must have"),
         (
             {"switches": [{"bone": "a", "property": "b", "value": float("nan")}]},

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fuzz_readers import SAMPLES, VIDEOS, Fuzz
+from tests.support.fuzz_readers import Fuzz
+from tests.support.fuzz_samples import SAMPLES, VIDEOS
 from tests.support.fuzz_sets import forked
 
 pytest.importorskip("resource", reason="limits of a process are POSIX's")

@@ -178,6 +178,7 @@ def test_a_part_is_like_that_part_of_the_whole(balance: Motion):
     assert 1e3 * np.linalg.norm(here - there, axis=-1).mean() < 40
 
 
+@pytest.mark.slow
 def test_the_same_clip_gives_the_same_bytes_with_any_number_of_threads(tmp_path: Path):
     once = solve_clip(BALANCE, **PART)
     again = solve(BALANCE, Settings(threads=2, **PART), silent)
@@ -214,6 +215,7 @@ def test_progress_goes_through_every_stage_to_its_end():
         assert steps[-1][0] == steps[-1][1]
 
 
+@pytest.mark.slow
 def test_the_camera_is_recorded_with_whether_it_was_assumed():
     assumed, known = (solve_clip(BALANCE, focal_px=f, **PART).motions[0] for f in (None, 1100.0))
     assert assumed.camera.focal_assumed

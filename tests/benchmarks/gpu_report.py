@@ -35,6 +35,7 @@ from staf_backend.runtime.torch_device import (
 )
 from staf_backend.runtime.torch_graphs import Graphed
 from staf_backend.staf.encoders.resnet import FoldedEncoder
+from staf_backend.staf.streaming.inference import InferenceNetwork
 from staf_backend.staf.streaming.settings import Acceleration
 from staf_backend.staf.streaming.stream import Arrival, StafStream, StreamConfig
 from tests.support import parity_network
@@ -138,11 +139,12 @@ def profile(plan: Plan) -> None:
     precision: Precision = "bfloat16"
     count = plan.tracks[-1]
     stream, push = _prepared(plan, precision, count, "none")
-    folded, store = stream.network.folded, stream.store
+    network, store = _folded(stream), stream.store
+    folded = network.folded
     images = upload_images(plan, count)
     slots = torch.arange(9, device=plan.device).expand(count, 9).contiguous()
     with torch.inference_mode(), numerics(precision):
-        encoder = stream.network.encoder
+        encoder = network.encoder
         assert encoder is not None
         maps = encoder(images)
         before = folded.before_relu(maps)
@@ -260,12 +262,19 @@ def _prepared(
     return stream, push
 
 
+def _folded(stream: StafStream) -> InferenceNetwork:
+    """The network of a stream of the paper's."""
+    network = stream.network
+    assert isinstance(network, InferenceNetwork)
+    return network
+
+
 def _bare_encoder_ms(plan: Plan, precision: Precision, count: int, stream: StafStream) -> float:
     """The encoder alone on the same batch, run in the same way as inside the stream."""
     images = upload_images(plan, count).to(storage_type(precision))
     encoder = stream.network.encoder
     assert isinstance(encoder, FoldedEncoder)
-    enabled = stream.network.frames.enabled
+    enabled = _folded(stream).frames.enabled
     step = Graphed(lambda x: (encoder(x),), enabled=enabled, most=count)
     with torch.inference_mode(), numerics(precision):
         return _median_ms(plan, lambda: step(images))

@@ -39,6 +39,7 @@ def measure(kind: str) -> dict[str, float]:
     import numpy as np
     import torch
 
+    from staf_backend.staf.config import PooledConfig
     from tests.support import parity_network
     from tests.support.make_training_videos import (
         FPS,
@@ -49,7 +50,6 @@ def measure(kind: str) -> dict[str, float]:
         small_network,
     )
     from training.evaluate import Network, Options, evaluate
-    from training.model.ablations import PooledConfig
     from training.scoring.protocols import PROTOCOLS
     from training.scoring.scoring import Part
 

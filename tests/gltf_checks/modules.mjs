@@ -12,12 +12,21 @@ export const THREE = await import(
   pathToFileURL(path.join(folder, 'three', 'build', 'three.module.js'))
 );
 
+export const vrmAnimation = () => inFolder('@pixiv/three-vrm-animation/lib/three-vrm-animation.module.js');
+export const vrmCore = () => inFolder('@pixiv/three-vrm-core/lib/three-vrm-core.module.js');
+
+function inFolder(file) {
+  return import(pathToFileURL(path.join(folder, file)));
+}
+
 // GLTFLoader imports 'three' by its bare name, which resolves inside `folder` by itself.
-export async function loadGlb(bytes) {
+export async function loadGlb(bytes, ...plugins) {
   globalThis.self = globalThis;
   const { GLTFLoader } = await import(
     pathToFileURL(path.join(folder, 'three', 'examples', 'jsm', 'loaders', 'GLTFLoader.js'))
   );
   const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-  return new Promise((resolve, reject) => new GLTFLoader().parse(buffer, '', resolve, reject));
+  const loader = new GLTFLoader();
+  plugins.forEach((plugin) => loader.register(plugin));
+  return new Promise((resolve, reject) => loader.parse(buffer, '', resolve, reject));
 }

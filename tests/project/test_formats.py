@@ -128,7 +128,7 @@ def test_what_a_glb_says_of_its_people_is_documented():
     texts = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and node.name == "_motion_extras"
+        if isinstance(node, ast.FunctionDef) and node.name == "motion_extras"
     ]
     words = {
         key.value

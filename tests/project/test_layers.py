@@ -59,19 +59,21 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         figures
     """,
     "addon": """
-        user_error  names  storage  staf_blender  staf_blend
+        user_error  names  storage  staf_blender  staf_blend  staf_fbx
         scene  reporting
         solving  retarget
+        controls
         settings
         import_operators  export_operators  preferences  quality
-        solve_operators  retarget_operators
-        ui  retarget_panel
+        solve_operators  retarget_operators  control_operators
+        people_operators  contact_operators  layer_operators
+        ui  retarget_panel  control_panel
         registration
     """,
 }
 TORCH = ("staf.", "weights.", "runtime.torch_", "estimators.staf")
 LIGHT = {
-    *("staf.config", "staf.crop"),
+    *("staf.config", "staf.configurations", "staf.crop"),
     *("weights.info", "weights.error", "weights.in_use", "weights.set_commands"),
 }
 

@@ -45,7 +45,7 @@ class TestPackage:
                 assert re.fullmatch(r"[\w-]+>=[\d.]+,<[\d.]+", line), line
 
     def test_the_promised_extras_are_there(self):
-        promised = {"staf", "training", "blender", "smplx", "test", "docs"}
+        promised = {"staf", "torch", "training", "blender", "usd", "smplx", "test", "docs"}
         assert promised <= set(self.METADATA["optional-dependencies"])
 
     def test_the_default_needs_no_torch(self):

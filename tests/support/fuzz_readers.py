@@ -1,4 +1,4 @@
-"""Damaged files of strangers, through every reader of the backend, one after the other.
+"""Damaged files of strangers, through every reader of backend and add-on, one after the other.
 
     python -m tests.support.fuzz_readers 3000 --only videos --seed 1
     python -m tests.support.fuzz_readers 20000
@@ -8,137 +8,19 @@ counted, too.  A sentence or an answer is right; everything else is "BAD", with 
 """
 
 import argparse
-import contextlib
-import shutil
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-import cv2
 import numpy as np
 
+from addon.user_error import UserError
 from staf_backend import StafError
-from staf_backend.batch.clips import PATTERNS, find_clips
-from staf_backend.batch.journal import Journal
-from staf_backend.batch.people_list import PeopleList, Take, read_people, write_people
-from staf_backend.files.checksum import content_digest
-from staf_backend.files.identify import describe_file
-from staf_backend.motion.file import load_motion, save_motion
-from staf_backend.video.video import open_video
-from staf_backend.weights.info import read_info
 from tests.support.damage import damaged
+from tests.support.fuzz_samples import SAMPLES, VIDEOS, Sample
 from tests.support.fuzz_sets import forked
-from tests.support.make_clips import picture, write_clip
-from tests.support.places import REPOSITORY
-from tests.support.sample_motions import with_all
-
-
-class Sample(NamedTuple):
-    """A small whole file.
-
-    Attributes:
-        file: its name below a folder.
-        make: writes it there.
-        read: reads it.
-        text: whether it is JSON or the like.
-    """
-
-    file: str
-    make: Callable[[Path], Path]
-    read: Callable[[Path], object]
-    text: bool = False
-
-
-def _video(path: Path) -> Path:
-    return write_clip(path, ticks=range(8), sound=path.suffix not in (".avi", ".webm"))
-
-
-def _webm(path: Path) -> Path:
-    return write_clip(path, ticks=range(8), codec="libvpx")
-
-
-def _all_frames(path: Path) -> object:
-    return [frame.shape for frame in open_video(path).frames()]
-
-
-def _pictures(path: Path) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    cv2.imwrite(str(path), picture(1))
-    return path
-
-
-def _motion(path: Path) -> Path:
-    save_motion(path, with_all())
-    return path
-
-
-def _weights(path: Path) -> Path:
-    path.parent.mkdir(parents=True)
-    shutil.copy(REPOSITORY / "staf_backend" / "assets" / "staf-open" / "weights.json", path)
-    return path
-
-
-def _people(path: Path) -> Path:
-    people = PeopleList({"hero": [Take("x/a", 1), Take("x/b", 2)]}, [Take("c", 3)])
-    write_people(path.parent, people)
-    return path
-
-
-def _journal(path: Path) -> Path:
-    journal = Journal(path.parents[1])
-    for place in ("a", "x/b"):
-        journal.write({"event": "moving", "place": place, "files": [f"{place}.glb"]})
-        journal.write({"event": "done", "place": place, "files": {f"{place}.glb": "0" * 64}})
-    journal.close()
-    return path
-
-
-def _read_journal(path: Path) -> object:
-    journal = Journal(path.parents[1])
-    with contextlib.closing(journal):
-        return [journal.last(place) for place in journal.places("")]
-
-
-def _list(path: Path) -> Path:
-    path.write_text("# tonight\na.mp4\nx/b.mp4\ny/c.mp4\n", encoding="utf-8")
-    return path
-
-
-def _any(path: Path) -> Path:
-    path.write_bytes(b"PK\x03\x04" + bytes(100))
-    return path
-
-
-_JSON = True
-SAMPLES = {
-    **{
-        f"clip{suffix}": Sample(f"clip{suffix}", make, _all_frames)
-        for make, suffixes in ((_video, (".mp4", ".mov", ".mkv", ".avi")), (_webm, (".webm",)))
-        for suffix in suffixes
-    },
-    **{
-        f"pictures{suffix}": Sample(
-            f"frames{suffix}/1{suffix}", _pictures, lambda path: _all_frames(path.parent)
-        )
-        for suffix in (".png", ".jpg")
-    },
-    "motion": Sample("motion.npz", _motion, load_motion),
-    "weights.json": Sample(
-        "home/odd/weights.json", _weights, lambda path: read_info("odd", path.parents[1]), _JSON
-    ),
-    "people.json": Sample("people.json", _people, lambda path: read_people(path.parent), _JSON),
-    "journal": Sample("out/.staf-batch/journal.jsonl", _journal, _read_journal, _JSON),
-    "list": Sample(
-        "list.txt", _list, lambda path: find_clips([path], PATTERNS, None, path.parent), _JSON
-    ),
-    "describe": Sample("any", _any, describe_file),
-    "digest": Sample("digest", _any, content_digest),
-}
-VIDEOS = [name for name in SAMPLES if name.startswith(("clip", "pictures"))]
 
 
 class Fuzz:
@@ -174,8 +56,9 @@ class Fuzz:
 def _said(sample: Sample, path: Path) -> str:
     try:
         sample.read(path)
-    except StafError as error:
-        plain = error.exit_code != 1 and len(str(error)) < 1000
+    except (StafError, UserError) as error:
+        plain = str(error).isprintable() and len(str(error)) < 1000
+        plain = plain and getattr(error, "exit_code", 2) != 1
         return "refused" if plain else f"BAD sentence: {str(error)[:300]!r}"
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]

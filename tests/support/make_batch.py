@@ -41,11 +41,11 @@ def short_clips(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def write_long(path: Path, seconds: float) -> Path:
-    """A clip of any length: a person's second and a half, forwards and backwards."""
+def write_long(path: Path, seconds: float, fps: int = _FPS) -> Path:
+    """A clip of any length: 45 pictures of a person, forwards and backwards."""
     pictures = list(islice(_person(), 45))
     loop = chain.from_iterable(repeat([*pictures, *pictures[-2:0:-1]]))
-    _write(path, islice(loop, round(seconds * _FPS)))
+    _write(path, islice(loop, round(seconds * fps)), fps)
     return path
 
 
@@ -57,10 +57,10 @@ def _person() -> Iterator[np.ndarray]:
             yield cv2.resize(image, (width, _HEIGHT_PX), interpolation=cv2.INTER_AREA)
 
 
-def _write(path: Path, pictures: Iterator[np.ndarray]) -> None:
+def _write(path: Path, pictures: Iterator[np.ndarray], fps: int = _FPS) -> None:
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=_FPS, options={"preset": "ultrafast"})
-        stream.time_base = Fraction(1, _FPS)
+        stream: Any = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
+        stream.time_base = Fraction(1, fps)
         stream.pix_fmt = "yuv420p"
         for number, picture in enumerate(pictures):
             if number == 0:
@@ -182,7 +182,7 @@ def run_stubs(kind: str, count: int, folder: Path) -> dict[str, float]:
         ray=cluster.address if cluster else None,
         gpus=0.0,
         store=None,
-        blender=None,
+        blending=None,
         profile=False,
         one_glb_per_person=False,
     )

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from staf_backend.staf.config import StafConfig
+from staf_backend.staf.config import PooledConfig, StafConfig
 from staf_backend.staf.network import StageParams
+from staf_backend.staf.pooled import PooledNetwork
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 from tests.support.make_feeding import no_targets
 from tests.support.windows import windows
-from training.model.ablations import PooledConfig, PooledNetwork
 from training.scoring.scoring import Part
 from training.targets.samples import CropSequence, Targets
 

@@ -25,7 +25,8 @@ def run_node(script: str, *arguments: str) -> Any:
 
 def _need_packages() -> None:
     modules = Path(os.environ.get("STAF_NODE_MODULES", FOLDER / "node_modules"))
-    present = all((modules / name).is_dir() for name in ("gltf-validator", "three"))
+    wanted = json.loads((FOLDER / "package.json").read_text())["dependencies"]
+    present = all((modules / name).is_dir() for name in wanted)
     if present and shutil.which("node"):
         return
     reason = f"node packages are not in {modules}: run `npm ci` in tests/gltf_checks"

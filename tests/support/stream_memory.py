@@ -5,7 +5,6 @@ from staf_backend.staf.streaming.stream import StafStream
 
 def bytes_per_track(stream: StafStream) -> int:
     """Of the frames that a track keeps between two pushes; the store must hold some."""
-    store = stream.store
-    tables = (store.before, store.vectors, store.linear)
+    tables = stream.store.tables.values()
     per_frame = sum(table[0].numel() * table.element_size() for table in tables)
-    return (stream.network.folded.config.frames - 1) * per_frame
+    return (stream.network.window - 1) * per_frame

@@ -1,15 +1,24 @@
-"""Walking people, as clips and as scenes before cameras."""
+"""One thread for every test, and walking people: as clips and as scenes before cameras."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.support.make_mocap import save, steps
 from training.lifting import train_windows
 from training.moves import mocap
 from training.moves.scenes import Cameras, place
 from training.moves.variety import Variety, vary
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from staf_backend.staf.configurations import TABLE_IV, TABLE_V, TABLE_VI
 from tests.support.make_picture_sets import make_coco
 from tests.support.places import REPOSITORY
 from training import (
@@ -30,7 +31,6 @@ from training import (
     world_scores,
 )
 from training.lifting import recover, train_frames, train_windows
-from training.model.ablations import TABLE_IV, TABLE_V, TABLE_VI
 from training.synthetic import studio
 from training.synthetic.recipe import SyntheticRecipe
 
@@ -138,12 +138,13 @@ def test_table_4_is_beside_the_papers_and_done_once(place: Place):
 
 
 @pytest.mark.slow
-def test_table_5_has_networks_without_weights_and_table_6_tells_its_plan(place: Place):
+def test_table_5_has_networks_that_animate_and_table_6_tells_its_plan(place: Place):
     place.done(f"evaluate --table 5 {SCORED} --out table -- {TABLE}")
     rows = json.loads((place.folder / "table/table-5.json").read_text())["rows"]
     assert list(rows) == list(TABLE_V)
     assert len({row["mpjpe_mm"] for row in rows.values()}) == len(TABLE_V)
-    assert not (place.folder / "table/hmr/weights").exists()
+    kept = json.loads((place.folder / "table/hmr-apm/weights/weights.json").read_text())
+    assert kept["configuration"] == "HMR + APM"
     said = place.done(f"evaluate --table 6 {SCORED} --out plan -- {TABLE} --dry-run")
     assert said.count('"stage": "video"') == len(TABLE_VI)
     assert not (place.folder / "plan").exists()

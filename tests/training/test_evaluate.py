@@ -12,7 +12,8 @@ from scipy.spatial import procrustes  # noqa: E402
 
 from staf_backend import StafError  # noqa: E402
 from staf_backend.staf.body import H36M_TO_14  # noqa: E402
-from staf_backend.staf.config import StafConfig  # noqa: E402
+from staf_backend.staf.config import AnyConfig, StafConfig  # noqa: E402
+from staf_backend.staf.configurations import TABLE_IV, TABLE_V, TABLE_VI  # noqa: E402
 from staf_backend.staf.encoders.resnet import Encoder  # noqa: E402
 from tests.support import parity_network  # noqa: E402
 from tests.support import parity_recipe as recipe  # noqa: E402
@@ -28,7 +29,6 @@ from tests.support.make_training_videos import (  # noqa: E402
 from tests.support.reference_body import joints_49  # noqa: E402
 from training import evaluate as room  # noqa: E402
 from training.data.feature_cache import build_cache  # noqa: E402
-from training.model.ablations import TABLE_IV, TABLE_V, TABLE_VI, PooledConfig  # noqa: E402
 from training.scoring import paper_tables  # noqa: E402
 from training.scoring.metrics import ScoreError  # noqa: E402
 from training.scoring.protocols import (  # noqa: E402
@@ -38,7 +38,7 @@ from training.scoring.protocols import (  # noqa: E402
     protocol_of,
     read_regressor,
 )
-from training.scoring.recoverers import StreamRecoverer, joined_params, make_recoverer  # noqa: E402
+from training.scoring.recoverers import joined_params, make_recoverer  # noqa: E402
 from training.scoring.scoring import CachedVideos, SourceVideos  # noqa: E402
 
 H36M = recipe.parity_data()["J_regressor_h36m"].astype(np.float32)
@@ -54,7 +54,7 @@ CONFIGS = {
 }
 
 
-def network_of(config: StafConfig | PooledConfig = SMALL) -> room.Network:
+def network_of(config: AnyConfig = SMALL) -> room.Network:
     return room.Network("made", small_network(config), None, parity_network.body().tables)
 
 
@@ -66,7 +66,6 @@ OPTIONS = room.Options(regressor=H36M, device="cpu")
 def test_parts_of_videos_give_each_frame_its_own_window(name: str, edges):
     network = small_network(CONFIGS[name])
     recoverer = make_recoverer(network, edges=edges, batch=4)
-    assert isinstance(recoverer, StreamRecoverer) == (name == "STAF")
     videos = MadeVideos(1, 5, 8, 9, 20)
     for index, part in ((0, 1), (1, 2), (2, 7), (3, 9), (4, 6)):
         videos.part = part
@@ -208,8 +207,9 @@ def test_labels_of_men_and_women_on_their_own_bodies():
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     """A set of weights for the open body, and a cache of its encoder's maps."""
+    from staf_backend.staf.any_network import make_network
     from staf_backend.weights.store import load_weights, save_weights
-    from training.run.networks import body_tables, make_network, start_values
+    from training.run.networks import body_tables, start_values
 
     folder = tmp_path_factory.mktemp("evaluate")
     torch.manual_seed(0)

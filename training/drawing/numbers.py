@@ -11,7 +11,7 @@ from staf_backend.staf.body import BodyTables, SmplBody
 from staf_backend.staf.config import CROP_PX, FOCAL_PX
 from staf_backend.staf.fusion import Tcfm
 from staf_backend.staf.network import Staf, StageParams
-from training.model.ablations import PooledNetwork
+from staf_backend.staf.pooled import PooledNetwork
 
 Network = Staf | PooledNetwork
 

@@ -1,1 +1,1 @@
-"""The networks as they are trained: encoders, losses, auxiliary heads, the paper's ablations."""
+"""The networks as they are trained: encoders, losses, auxiliary heads."""

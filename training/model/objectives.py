@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from staf_backend.staf.any_network import AnyNetwork
 from staf_backend.staf.network import Regressor, Staf, StageParams
-from training.model.ablations import PooledNetwork
 from training.model.dense import DenseHead
 from training.model.encoders import AnyEncoder
 from training.model.losses import Losses
@@ -76,7 +76,7 @@ class ImageObjective(nn.Module):
 class VideoObjective(nn.Module):
     """Stage 2: the network after the frozen encoder is trained."""
 
-    def __init__(self, network: Staf | PooledNetwork, losses: Losses, autocast: Autocast) -> None:
+    def __init__(self, network: AnyNetwork, losses: Losses, autocast: Autocast) -> None:
         super().__init__()
         self.network, self.losses, self.autocast = network, losses, autocast
 

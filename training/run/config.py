@@ -12,8 +12,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from staf_backend.staf.config import RESNET50, StafConfig
-from training.model.ablations import PooledConfig
+from staf_backend.staf.config import RESNET50, AnyConfig, StafConfig
 from training.model.dense import DenseConfig
 from training.model.losses import LossConfig
 from training.run.machine import Precision
@@ -192,7 +191,7 @@ class VideoStageConfig:
     """
 
     loop: LoopConfig = field(default_factory=lambda: LoopConfig(schedule="plateau"))
-    network: StafConfig | PooledConfig = field(default_factory=StafConfig)
+    network: AnyConfig = field(default_factory=StafConfig)
     body: str = "open-neutral"
     base: str = ""
     share_2d: float = 0.6

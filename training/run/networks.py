@@ -10,12 +10,14 @@ from torch import Tensor
 
 from staf_backend.body.body import load_body
 from staf_backend.files.checksum import sha256
-from staf_backend.staf.body import BodyTables, SmplBody, tables_from_body
-from staf_backend.staf.config import StafConfig
-from staf_backend.staf.network import MeanParams, Staf
+from staf_backend.staf.any_network import AnyNetwork, make_network
+from staf_backend.staf.body import BodyTables, tables_from_body
+from staf_backend.staf.config import PooledConfig, StafConfig, read_config
+from staf_backend.staf.configurations import configuration_name
+from staf_backend.staf.network import MeanParams
+from staf_backend.staf.pooled import PooledNetwork
 from staf_backend.weights.info import INFO_FILE, NETWORK_FILE, read_info
 from staf_backend.weights.store import load_weights, save_weights
-from training.model.ablations import PooledConfig, PooledNetwork
 from training.model.encoders import AnyEncoder, make_encoder, plan_of
 from training.run.checkpoints import load_strictly, read_model
 from training.run.run_error import RunError
@@ -78,15 +80,6 @@ def start_values(path: Path | None = None) -> MeanParams:
     return MeanParams(*map(torch.from_numpy, arrays))
 
 
-def make_network(
-    config: StafConfig | PooledConfig, tables: BodyTables, mean: MeanParams
-) -> Staf | PooledNetwork:
-    """A network with fresh weights."""
-    if isinstance(config, PooledConfig):
-        return PooledNetwork(config, mean)
-    return Staf(config, SmplBody(tables), mean)
-
-
 def read_base(path: Path, body: str = "") -> Base:
     """The base model of a finished or unfinished run of stage 1, or of a set of weights.
 
@@ -135,7 +128,7 @@ def same_body(path: Path, own: str, said: str) -> str:
     return own or said
 
 
-def load_base(network: Staf | PooledNetwork, base: Base) -> None:
+def load_base(network: AnyNetwork, base: Base) -> None:
     """Puts the base network into a new one: all but the fusions, strictly.
 
     A row of Table V has no part in common with the base but the mean parameters.
@@ -161,7 +154,7 @@ def best_state(folder: Path) -> Path:
 
 
 def export(
-    run: Path, folder: Path, encoder: AnyEncoder | None, network: Staf, notes: tuple[str, ...]
+    run: Path, folder: Path, encoder: AnyEncoder | None, network: AnyNetwork, notes: tuple[str, ...]
 ) -> Path:
     """Writes the best state of a run as a set of weights.
 
@@ -202,14 +195,16 @@ def _base_of_weights(path: Path, body: str) -> Base:
     given = None if info.has_body else load_body(body)
     loaded = load_weights(path.name, root=path.parent, body=given)
     config = info.config
-    if config.tcfm_stage or config.safm_stage or config.average_target:
-        raise RunError(f"{path} holds a network of stage 2.", "Give a base model.")
+    if isinstance(config, PooledConfig) or configuration_name(config) != "base":
+        raise RunError(
+            f"{path} holds {info.configuration}, a network of stage 2.", "Give a base model."
+        )
     state = loaded.network.state_dict()
     digest = info.files[NETWORK_FILE]
     return Base(loaded.encoder, state, replace(config, frames=1), info.body or body, path, digest)
 
 
-def load_network(run: Path) -> Staf | PooledNetwork:
+def load_network(run: Path) -> AnyNetwork:
     """The best network of a run of stage 2, in eval mode on the CPU.
 
     Raises:
@@ -220,9 +215,8 @@ def load_network(run: Path) -> Staf | PooledNetwork:
     if content["stage"] != "video":
         raise RunError(f"{run} is a run of the {content['stage']} stage.", "Give one of stage 2.")
     stored = content["config"]
-    kind = PooledConfig if "integration" in stored["network"] else StafConfig
     tables = body_tables(stored["body"])
-    network = make_network(kind(**stored["network"]), tables, start_values())
+    network = make_network(read_config(stored["network"]), tables, start_values())
     file = best_state(run)
     load_strictly(network, read_model(file, "network."), file)
     return network.eval().requires_grad_(False)

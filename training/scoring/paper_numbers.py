@@ -102,7 +102,7 @@ TABLE_IV = _rows(
     ("base + STAF", 48.8, 82.3, 97.8, 24.7),
     ("base + STAF + APM", 48.0, 80.6, 95.3, 8.2),
 )
-"""On 3DPW, by the names of `ablations.TABLE_IV`."""
+"""On 3DPW, by the names of `configurations.TABLE_IV`."""
 
 TABLE_V = _rows(
     ("HMR", 54.3, 91.4, 107.2, 29.1),
@@ -112,7 +112,7 @@ TABLE_V = _rows(
     ("MPS-Net with HAFI", 53.2, 87.7, 102.9, 8.0),
     ("MPS-Net with APM", 52.8, 87.5, 102.7, 7.8),
 )
-"""On 3DPW, by the names of `ablations.TABLE_V`."""
+"""On 3DPW, by the names of `configurations.TABLE_V`."""
 
 TABLE_VI = _rows(
     ("TCFM1", 48.5, 81.8, 97.1, 8.1),
@@ -128,4 +128,4 @@ TABLE_VI = _rows(
     ("SAFM2", 48.5, 80.7, 95.7, 8.2),
     ("SAFM3", 48.8, 82.1, 97.0, 8.0),
 )
-"""On 3DPW, by the names of `ablations.TABLE_VI`; all with APM, SAFM after TCFM."""
+"""On 3DPW, by the names of `configurations.TABLE_VI`; all with APM, SAFM after TCFM."""

@@ -3,18 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from staf_backend.staf.config import StafConfig
-from training.model import ablations
-from training.model.ablations import PooledConfig
+from staf_backend.staf import configurations
+from staf_backend.staf.config import AnyConfig
 from training.scoring import paper_numbers
 from training.scoring.metrics import Summary
 from training.scoring.paper_numbers import PaperRow, SizeRow
 from training.scoring.scoring import SetScores
 
-ABLATIONS: dict[int, Mapping[str, StafConfig | PooledConfig]] = {
-    4: ablations.TABLE_IV,
-    5: ablations.TABLE_V,
-    6: ablations.TABLE_VI,
+ABLATIONS: dict[int, Mapping[str, AnyConfig]] = {
+    4: configurations.TABLE_IV,
+    5: configurations.TABLE_V,
+    6: configurations.TABLE_VI,
 }
 """Tables whose rows are networks to be trained, by number."""
 PUBLISHED: dict[int, Mapping[str, PaperRow]] = {

@@ -3,8 +3,8 @@
     parts of crops or maps ─► Recoverer.push ─► parameters of the frames whose windows are complete
                               Recoverer.finish ─► those of the last frames
 
-The paper's configuration runs in its streaming form, every other one window by window; both keep
-only the frames that a later window reads.  Windows near the ends repeat their target (`windows`).
+It runs exactly what `staf convert` runs (`staf_backend.staf.streaming`), on one track.  Windows
+near the ends repeat their target, unless a protocol says otherwise.
 """
 
 from collections.abc import Iterable
@@ -14,14 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from staf_backend.runtime.torch_device import choose_device, numerics
+from staf_backend.staf.any_network import AnyNetwork
 from staf_backend.staf.encoders.fields import AnyEncoder
-from staf_backend.staf.network import Staf, StageParams
-from staf_backend.staf.streaming.frame_store import StreamEdges, Stretch, Window
-from staf_backend.staf.streaming.stream import Arrival, StafStream, StreamConfig
-from training.model.ablations import PooledNetwork
-
-AnyNetwork = Staf | PooledNetwork
+from staf_backend.staf.network import StageParams
+from staf_backend.staf.streaming.settings import StreamConfig, StreamEdges
+from staf_backend.staf.streaming.stream import Arrival, StafStream
 
 
 class Recoverer(Protocol):
@@ -48,7 +45,7 @@ def make_recoverer(
     device: str = "cpu",
     batch: int = 8,
 ) -> Recoverer:
-    """The quickest exact way to run a network in eval mode over videos.
+    """The quickest exact way to run a network over videos.
 
     Args:
         network: of any configuration.
@@ -61,10 +58,8 @@ def make_recoverer(
         ValueError: the encoder gives maps of another width than the network reads.
         DeviceError: the device is absent.
     """
-    if isinstance(network, Staf) and network.config.streams:
-        config = StreamConfig(device=device, edges=edges, batch=batch)
-        return StreamRecoverer(StafStream(network, encoder, config))
-    return WindowRecoverer(network, encoder, edges, StreamConfig(device=device, batch=batch))
+    config = StreamConfig(device=device, edges=edges, batch=batch)
+    return StreamRecoverer(StafStream(network, encoder, config))
 
 
 class StreamRecoverer:
@@ -83,82 +78,9 @@ class StreamRecoverer:
         return self._stream.finish([self._track]).params
 
 
-class WindowRecoverer:
-    """`Recoverer` that runs whole windows: any configuration of STAF, and the pooled networks."""
-
-    def __init__(
-        self,
-        network: AnyNetwork,
-        encoder: AnyEncoder | None,
-        edges: StreamEdges,
-        config: StreamConfig,
-    ) -> None:
-        if encoder is not None and encoder.channels != network.config.map_channels:
-            raise ValueError(
-                f"the network reads {network.config.map_channels} channels, the "
-                f"encoder gives {encoder.channels}"
-            )
-        self.device = choose_device(config.device)
-        self.network = network.to(self.device).eval()
-        self.encoder = None if encoder is None else encoder.to(self.device).eval()
-        self.batch = config.batch or 8
-        self._new = lambda: Stretch(network.config.frames, edges)
-        self._stretch, self._maps = self._new(), dict[int, Tensor]()
-
-    def push(self, frames: Tensor) -> StageParams:
-        found = []
-        with torch.inference_mode(), numerics("float32"):
-            for part in frames.split(self.batch):
-                for single in self._encoded(part.to(self.device)):
-                    number = self._stretch.count
-                    self._stretch.add(number, number)
-                    self._maps[number] = single
-                found.append(self._run(ended=False))
-        return joined_params(found)
-
-    def finish(self) -> StageParams:
-        with torch.inference_mode(), numerics("float32"):
-            found = self._run(ended=True)
-        self._stretch, self._maps = self._new(), {}
-        return found
-
-    def _encoded(self, frames: Tensor) -> Tensor:
-        if frames.dtype != torch.uint8:
-            return frames.float()
-        if self.encoder is None:
-            raise ValueError("crops need an encoder; without one, push encoder maps")
-        return self.encoder(self.encoder.normalise(frames))
-
-    def _run(self, *, ended: bool) -> StageParams:
-        windows = self._stretch.complete(ended=ended)
-        found = [
-            self._recovered(windows[first : first + self.batch])
-            for first in range(0, len(windows), self.batch)
-        ]
-        for slot in self._stretch.outdated(ended=ended):
-            del self._maps[slot]
-        return joined_params(found)
-
-    def _recovered(self, windows: list[Window]) -> StageParams:
-        length = self.network.config.frames
-        maps = torch.stack(
-            [
-                torch.stack([self._maps[slot] for slot in _repeated(window.slots, length)])
-                for window in windows
-            ]
-        )
-        outputs = self.network(maps)
-        result = outputs if isinstance(outputs, StageParams) else outputs.result
-        return StageParams(*(tensor.float().cpu() for tensor in result))
-
-
 def joined_params(parts: Iterable[StageParams]) -> StageParams:
     """Parameters (n, ...) of several runs of frames as one; of none, empty ones."""
     kept = [part for part in parts if len(part.betas)]
     if not kept:
         return StageParams(*(torch.empty(0, *shape) for shape in ((144,), (10,), (3,), (24, 3, 3))))
     return StageParams(*(torch.cat(column) for column in zip(*kept, strict=True)))
-
-
-def _repeated(slots: tuple[int, ...], length: int) -> tuple[int, ...]:
-    return slots if len(slots) == length else slots * length

@@ -1,42 +1,43 @@
 """What a stream keeps: rows of the last frames of every track, and which windows they complete.
 
+    FrameStore   of the folded network: a frame's share of the work
+    MapStore     of a network that is run window by window: a frame's encoder maps
+
 One store serves all tracks, so that windows of many tracks are one batch; a track holds numbers
 of slots.  Between two pushes a track keeps T - 1 frames, 6.7 MB for nine frames in float32.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from staf_backend.runtime.torch_memory import enough_memory
+from staf_backend.staf.config import MAP_PX
 from staf_backend.staf.sampling import Corners
 from staf_backend.staf.streaming.folded import LINEAR, SIDES, FoldedStaf, sample_linear
 from staf_backend.staf.streaming.settings import StreamEdges
 
 
-class FrameStore:
-    """Slots of frame rows on one device, and behind them places for the targets of a batch."""
+class Table(NamedTuple):
+    """A frame's share of a table: its shape and type, and rows that the table has behind slots."""
 
-    def __init__(self, network: FoldedStaf, device: torch.device, targets: int) -> None:
-        """Makes an empty store; `targets` is the largest number of windows in a batch."""
-        self.targets = targets
-        self.averages = network.config.average_target
-        self.capacity = 0
+    shape: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
+    behind: int = 0
+
+
+class Slots:
+    """Tables on one device with a row for each slot, which are taken and given back."""
+
+    def __init__(self, tables: Mapping[str, Table], device: torch.device) -> None:
+        """Makes an empty store."""
+        self.device, self.capacity = device, 0
         self._free: list[int] = []
-        self._widths = {
-            "before": (SIDES[1] ** 2, network.config.channels),
-            "vectors": (sum(network.widths),),
-            "linear": (SIDES[2] ** 2, LINEAR),
-        }
-        self._types = {
-            "before": torch.float32,
-            "vectors": torch.float32,
-            "linear": network.dtype,
-        }
-        self.device = device
-        self.before, self.vectors, self.linear = (self._empty(name, 0) for name in self._widths)
+        self._kinds = dict(tables)
+        self.tables = {name: self._empty(name, 0) for name in tables}
 
     def take(self, count: int) -> list[int]:
         """Slot numbers for new frames.
@@ -53,11 +54,65 @@ class FrameStore:
         """Slots that no window will read again."""
         self._free.extend(slots)
 
-    def write(self, slots: Tensor, before: Tensor, vectors: Tensor, linear: Tensor) -> None:
-        """Puts frames (N, ...) into slots (N,)."""
-        self.before.index_copy_(0, slots, before)
-        self.vectors.index_copy_(0, slots, vectors)
-        self.linear.index_copy_(0, slots, linear)
+    def write(self, slots: Tensor, *rows: Tensor) -> None:
+        """Puts frames (N, ...) into slots (N,): rows of each table, in order."""
+        for table, new in zip(self.tables.values(), rows, strict=True):
+            table.index_copy_(0, slots, new)
+
+    def _grow(self, more: int) -> None:
+        start = self.capacity
+        self.capacity += more
+        self._free.extend(reversed(range(start, self.capacity)))
+        for name, old in self.tables.items():
+            new = self._empty(name, self.capacity)
+            new[:start] = old[:start]
+            self.tables[name] = new
+
+    def _empty(self, name: str, slots: int) -> Tensor:
+        # Zeros, because unused places are multiplied by weight zero and must be finite
+        shape, dtype, behind = self._kinds[name]
+        return torch.zeros((slots + behind, *shape), dtype=dtype, device=self.device)
+
+
+class MapStore(Slots):
+    """Encoder maps of frames, float32."""
+
+    def __init__(self, channels: int, device: torch.device) -> None:
+        """Makes an empty store for maps of that width."""
+        super().__init__({"maps": Table((channels, MAP_PX, MAP_PX))}, device)
+
+    def windows(self, slots: Tensor) -> Tensor:
+        """Maps (W, T, C, 7, 7) of windows (W, T)."""
+        return self.tables["maps"][slots]
+
+
+class FrameStore(Slots):
+    """Slots of frame rows, and behind them places for the targets of a batch."""
+
+    def __init__(self, network: FoldedStaf, device: torch.device, targets: int) -> None:
+        """Makes an empty store; `targets` is the largest number of windows in a batch."""
+        self.averages = network.config.average_target
+        tables = {
+            "before": Table((SIDES[1] ** 2, network.config.channels)),
+            "vectors": Table((sum(network.widths),)),
+            "linear": Table((SIDES[2] ** 2, LINEAR), network.dtype, targets),
+        }
+        super().__init__(tables, device)
+
+    @property
+    def before(self) -> Tensor:
+        """Stage-1 rows before the ReLU."""
+        return self.tables["before"]
+
+    @property
+    def vectors(self) -> Tensor:
+        """What `folded.FrameRows` calls vectors."""
+        return self.tables["vectors"]
+
+    @property
+    def linear(self) -> Tensor:
+        """Linear maps, and behind them the targets' own."""
+        return self.tables["linear"]
 
     def averaged(self, slots: Tensor) -> Tensor:
         """What counts as the target's map of windows (W, T), before the ReLU: (W, 196, C)."""
@@ -80,22 +135,6 @@ class FrameStore:
         own = torch.arange(self.capacity, self.capacity + count, device=self.device)
         places[:, slots.shape[1] // 2] = own
         return sample_linear(self.linear, places, corners)
-
-    def _grow(self, more: int) -> None:
-        start = self.capacity
-        self.capacity += more
-        self._free.extend(reversed(range(start, self.capacity)))
-        for name in self._widths:
-            old = getattr(self, name)
-            new = self._empty(name, self.capacity)
-            new[:start] = old[:start]
-            setattr(self, name, new)
-
-    def _empty(self, name: str, slots: int) -> Tensor:
-        # Zeros, because unused places are multiplied by weight zero and must be finite
-        targets = self.targets if name == "linear" else 0
-        shape = (slots + targets, *self._widths[name])
-        return torch.zeros(shape, dtype=self._types[name], device=self.device)
 
 
 class Window(NamedTuple):

@@ -1,4 +1,4 @@
-"""The folded networks on their device, ready for any number of streams one after another.
+"""The folded network on its device, ready for any number of streams one after another.
 
     frames   crops ─► encoder ─► deconv 1 ─► rows of a frame                    ─► FrameStore
     look     average, vectors ─► rows of the target ─► 9 bodies ─► where to look
@@ -18,17 +18,15 @@ from torch import Tensor
 from staf_backend.runtime.torch_device import choose_device, storage_type
 from staf_backend.runtime.torch_graphs import Graphed
 from staf_backend.runtime.torch_memory import Batches, enough_memory, free_memory
+from staf_backend.staf.body import SmplBody
 from staf_backend.staf.config import MAP_PX
 from staf_backend.staf.encoders.fields import AnyEncoder
-from staf_backend.staf.encoders.resnet import Encoder, FoldedEncoder
 from staf_backend.staf.network import Staf
+from staf_backend.staf.sampling import Corners
 from staf_backend.staf.streaming.folded import FoldedStaf
-from staf_backend.staf.streaming.settings import StreamConfig
-
-_BATCHES = {"cuda": 64}
-_BATCH = 8
-"""Frames at once where the user does not say: enough to keep a GPU busy (shared by all people of a
-clip), and what a processor's caches hold.  Chosen by measurement on the CPU; a guess on CUDA."""
+from staf_backend.staf.streaming.frame_store import FrameStore
+from staf_backend.staf.streaming.frozen_encoder import check_width, frozen
+from staf_backend.staf.streaming.settings import StreamConfig, batch_size
 
 
 class InferenceNetwork:
@@ -54,16 +52,14 @@ class InferenceNetwork:
         self.config = config or StreamConfig()
         self.device = choose_device(self.config.device)
         dtype = storage_type(self.config.precision)
+        check_width(encoder, network.config.map_channels)
         with enough_memory():
             self.folded = FoldedStaf(copy.deepcopy(network).cpu(), dtype).to(self.device)
-            self.encoder = None if encoder is None else _frozen(encoder).to(self.device, dtype)
-        if encoder is not None and encoder.channels != self.map_channels:
-            raise ValueError(f"the network reads {self.map_channels} channels, the encoder "
-                             f"{encoder.name} gives {encoder.channels}")  # fmt: skip
+            self.encoder = None if encoder is None else frozen(encoder).to(self.device, dtype)
         normalise = None if encoder is None else encoder.normalise
         sparse = self.device.type == "cpu"
         steps = _Steps(self.folded, self.encoder, normalise, sparse=sparse)
-        size = self.config.batch or _BATCHES.get(self.device.type, _BATCH)
+        size = batch_size(self.config, self.device)
         graphs = self.device.type == "cuda" and self.config.acceleration != "none"
         graphed = [
             Graphed(step, enabled=graphs, most=size)
@@ -76,6 +72,31 @@ class InferenceNetwork:
     def map_channels(self) -> int:
         """Width of the encoder maps that the network reads."""
         return self.folded.config.map_channels
+
+    @property
+    def window(self) -> int:
+        """Frames of a window."""
+        return self.folded.config.frames
+
+    @property
+    def body(self) -> SmplBody:
+        """Whose meshes the parameters are."""
+        return self.folded.body
+
+    def new_store(self) -> FrameStore:
+        """An empty place for what is kept of frames."""
+        return FrameStore(self.folded, self.device, self.batches.size)
+
+    def keep(self, store: FrameStore, slots: Tensor, crops: Tensor) -> None:
+        """Puts frames (N, ...), as `_Steps.frames` takes them, into slots (N,) of a store."""
+        store.write(slots, *self.frames(crops))
+
+    def recover(self, store: FrameStore, slots: Tensor) -> Tensor:
+        """Parameters (W, 157) of windows (W, T), or of targets that stand alone (W, 1)."""
+        before, vectors = store.averaged(slots), store.vectors[slots]
+        linear, second, params, *corners = self.look(before, vectors)
+        sampled = store.sampled(slots, linear, Corners(*corners))
+        return self.answer(sampled, second, params)[0]
 
 
 class _Steps:
@@ -136,10 +157,3 @@ def _free(steps: Sequence[Graphed]) -> None:
     for step in steps:
         step.forget()
     free_memory()
-
-
-def _frozen(encoder: AnyEncoder) -> torch.nn.Module:
-    """A copy for inference."""
-    if isinstance(encoder, Encoder):
-        return FoldedEncoder(encoder)
-    return copy.deepcopy(encoder).eval().requires_grad_(False)

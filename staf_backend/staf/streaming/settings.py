@@ -3,11 +3,17 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
 from staf_backend.runtime.torch_device import Precision, storage_type
 
 StreamEdges = Literal["repeat", "replicate"]
 """Near the ends of a stretch the target stands alone, or the first and last frames are repeated."""
 Acceleration = Literal["auto", "none", "graphs"]
+_BATCHES = {"cuda": 64}
+_BATCH = 8
+"""Frames at once where the user does not say: enough to keep a GPU busy (shared by all people of a
+clip), and what a processor's caches hold.  Chosen by measurement on the CPU; a guess on CUDA."""
 
 
 @dataclass(frozen=True)
@@ -34,3 +40,8 @@ class StreamConfig:
             raise ValueError(f"edges must be 'repeat' or 'replicate', not {self.edges!r}")
         if self.acceleration not in ("auto", "none", "graphs"):
             raise ValueError(f"unknown acceleration {self.acceleration!r}")
+
+
+def batch_size(config: StreamConfig, device: torch.device) -> int:
+    """Frames, and windows, that go through the network at once."""
+    return config.batch or _BATCHES.get(device.type, _BATCH)

@@ -1,13 +1,14 @@
-"""The exact streaming form of STAF: every frame's work done once, whatever windows look at it.
+"""A network over frames as they come: what belongs to a frame is done once.
 
     stream = StafStream(weights.network, weights.encoder, device="cuda", precision="bfloat16")
     track = stream.open()
     for ...: results = stream.push([Arrival(track, frames, crops)])   # four frames late
     results = stream.finish([track])                                  # the rest
 
-Equal to running `network.Staf` on each frame's window (see `folded` for why), for any number of
-tracks at a time, in any grouping of pushes.  A jump in the frame numbers, or `track.cut()`, ends
-the stretch: windows never reach across it.
+Equal to running the network on each frame's window, for any number of tracks at a time, in any
+grouping of pushes.  In the paper's arrangement a window costs little (see `folded`); of any other
+configuration the encoder's work alone is shared (see `windowed`).  A jump in the frame numbers, or
+`track.cut()`, ends the stretch: windows never reach across it.
 """
 
 from collections.abc import Sequence
@@ -20,13 +21,14 @@ from torch import Tensor
 from staf_backend.runtime.torch_copies import download_together, upload_together
 from staf_backend.runtime.torch_device import numerics
 from staf_backend.runtime.torch_memory import enough_memory
+from staf_backend.staf.any_network import AnyNetwork
 from staf_backend.staf.config import CROP_PX, MAP_PX
 from staf_backend.staf.encoders.fields import AnyEncoder
 from staf_backend.staf.network import Staf, StageParams
-from staf_backend.staf.sampling import Corners
+from staf_backend.staf.pooled import PooledNetwork
 from staf_backend.staf.streaming.folded import PARAMS, split_params
-from staf_backend.staf.streaming.frame_store import FrameStore, Stretch, Window
-from staf_backend.staf.streaming.inference import InferenceNetwork
+from staf_backend.staf.streaming.frame_store import Slots, Stretch, Window
+from staf_backend.staf.streaming.ready import ReadyNetwork, make_ready
 from staf_backend.staf.streaming.settings import StreamConfig, StreamEdges
 
 __all__ = ["Arrival", "Recovered", "StafStream", "StreamConfig", "TrackStream"]
@@ -115,27 +117,30 @@ class StafStream:
 
     def __init__(
         self,
-        network: Staf | InferenceNetwork,
+        network: AnyNetwork | ReadyNetwork,
         encoder: AnyEncoder | None = None,
         config: StreamConfig | None = None,
     ) -> None:
         """Folds the networks and moves them to the device, unless that was done already.
 
         Args:
-            network: in the paper's arrangement; it is copied and stays where it is.  Or one that
-                is ready, which brings its encoder and its configuration.
+            network: of any configuration; it is copied and stays where it is.  Or one that is
+                ready, which brings its encoder and its configuration.
             encoder: needed to push images; without it only encoder maps are taken.
             config: how to run.
 
         Raises:
             DeviceError: the device is absent, or its memory cannot hold the network.
-            ValueError: the network cannot be streamed, or the encoder's maps are not its width.
+            ValueError: the network mixes the windows of a batch, the encoder's maps are not its
+                width, or meshes are asked of a network that has no body.
         """
-        ready = isinstance(network, InferenceNetwork)
-        self.network = network if ready else InferenceNetwork(network, encoder, config)
+        new = isinstance(network, Staf | PooledNetwork)
+        self.network = make_ready(network, encoder, config) if new else network
         self.config, self.device = self.network.config, self.network.device
+        if self.config.vertices and self.network.body is None:
+            raise ValueError("meshes need a body, which a pooled network has not")
         self.batches = self.network.batches
-        self.store = FrameStore(self.network.folded, self.device, self.batches.size)
+        self.store: Slots = self.network.new_store()
 
     @property
     def map_channels(self) -> int:
@@ -144,7 +149,7 @@ class StafStream:
 
     def open(self) -> TrackStream:
         """A new track."""
-        return TrackStream(self.network.folded.config.frames, self.config.edges)
+        return TrackStream(self.network.window, self.config.edges)
 
     def push(self, arrivals: Sequence[Arrival]) -> Recovered:
         """Takes new frames and gives back the targets whose windows they complete.
@@ -226,7 +231,7 @@ class StafStream:
 
     def _uploaded(self, step: _Step) -> list[Tensor]:
         """On the device: crops, their slots, slots (W, 1) and (W, T) of windows."""
-        length = self.network.folded.config.frames
+        length = self.network.window
         crops = torch.empty(0) if not step.crops else (
             step.crops[0] if len(step.crops) == 1 else torch.cat(step.crops))  # fmt: skip
         tables = [
@@ -238,25 +243,22 @@ class StafStream:
             return upload_together([crops, *slots], self.device)
 
     def _frames(self, crops: Tensor, slots: Tensor) -> None:
-        self.store.write(slots, *self.network.frames(crops))
+        self.network.keep(self.store, slots, crops)
 
     def _windows(self, slots: Tensor) -> Tensor:
         """Parameters (W, 157) of windows (W, T) of one length."""
         flat = torch.empty(len(slots), PARAMS, device=self.device)
 
         def run(part: slice) -> None:
-            rows = slots[part]
-            before, vectors = self.store.averaged(rows), self.store.vectors[rows]
-            linear, second, params, *corners = self.network.look(before, vectors)
-            sampled = self.store.sampled(rows, linear, Corners(*corners))
-            flat[part] = self.network.answer(sampled, second, params)[0]
+            flat[part] = self.network.recover(self.store, slots[part])
 
         self.batches.run(len(slots), run)
         return flat
 
     def _meshes(self, flat: Tensor) -> Tensor:
         """Full meshes (W, V, 3) of parameters (W, 157)."""
-        body, params = self.network.folded.body, split_params(flat)
+        body, params = self.network.body, split_params(flat)
+        assert body is not None
         out = torch.empty(len(flat), len(body.tables.template_m), 3, device=self.device)
 
         def pose(part: slice) -> None:

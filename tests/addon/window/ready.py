@@ -1,9 +1,10 @@
 """Inside the window's Blender: show the tab, then answer questions through files.
 
-    blender --python ready.py -- FOLDER
+    blender --python ready.py -- FOLDER [--fresh]
 
-FOLDER/state.json is written ten times a second; each new FOLDER/ask-N.py is run once and its
-variable `answer` written to FOLDER/answer-N.json.
+With --fresh nothing is shown or hidden: the window is as somebody finds it who starts Blender for
+the first time.  FOLDER/state.json is written ten times a second; each new FOLDER/ask-N.py is run
+once and its variable `answer` written to FOLDER/answer-N.json.
 """
 
 import json
@@ -15,6 +16,7 @@ import addon_utils
 import bpy
 
 FOLDER = Path(sys.argv[sys.argv.index("--") + 1])
+FRESH = "--fresh" in sys.argv
 MODULE = "bl_ext.user_default.staf"
 _beats = {"last_s": 0.0, "longest_gap_s": 0.0, "steps": 0}
 
@@ -26,7 +28,7 @@ def view():
 
 def prepare():
     """One step a call: the sidebar takes a category only after it was drawn once."""
-    _beats["steps"] += 1
+    _beats["steps"] += 1 if not FRESH else 4
     area = view()
     if _beats["steps"] == 1:
         window = bpy.context.window_manager.windows[0]
@@ -70,7 +72,7 @@ def write(name, values):
     part.replace(FOLDER / name)
 
 
-bpy.context.preferences.view.show_splash = False
+bpy.context.preferences.view.show_splash = FRESH
 # without a window manager a second window would lie under the first
 bpy.context.preferences.view.filebrowser_display_type = "SCREEN"
 addon_utils.enable(MODULE, default_set=True)

@@ -24,11 +24,14 @@ class Screen:
         self.blender = blender
         self._environment = environment
         self._asked = 0
+        self.clicks = 0
+        """How often the mouse was pressed."""
 
     def click(self, x: int, y: int) -> None:
         """Blender highlights a button before it takes a click, so the pointer rests first."""
         self._tool("xdotool", "mousemove", str(x), str(y))
         time.sleep(0.4)
+        self.clicks += 1
         self._tool("xdotool", "click", "1")
         time.sleep(0.2)
 
@@ -89,8 +92,14 @@ class Screen:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, extension: Path) -> Iterator[Screen]:
-    """Install the extension, open Blender with it, close everything at the end."""
+def opened(folder: Path, extension: Path, fresh: bool = False) -> Iterator[Screen]:
+    """Install the extension, open Blender with it, close everything at the end.
+
+    Args:
+        folder: for the profile and all files.
+        extension: the zip.
+        fresh: leave the window as Blender opens it; else the tab is shown.
+    """
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(folder / "user")}
     (folder / "user").mkdir(parents=True)
     install = ["--command", "extension", "install-file", "-r", "user_default", "-e", str(extension)]
@@ -101,6 +110,7 @@ def opened(folder: Path, extension: Path) -> Iterator[Screen]:
         shown = environment | {"DISPLAY": number, "LIBGL_ALWAYS_SOFTWARE": "1"}
         words = ["--window-geometry", "0", "0", str(WIDTH_PX), str(HEIGHT_PX)]
         words += ["--python", str(Path(__file__).with_name("ready.py")), "--", str(folder)]
+        words += ["--fresh"] if fresh else []
         blender = subprocess.Popen(
             [IN_FOLDER, *words], env=shown, stdout=log, stderr=log, cwd=REPOSITORY
         )

@@ -1,10 +1,12 @@
 """A batch as a user runs it: real clips, a real command, real kills."""
 
+import contextlib
 import json
 import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -81,6 +83,7 @@ def test_the_page_has_everything_in_it(undisturbed):
     assert "http" not in page.replace("http-equiv", "")
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_no_byte(undisturbed, tmp_path):
     folder, out = undisturbed
     ran = staf("batch", folder, "--out", tmp_path / "two", "--workers", 2, *WORDS, cwd=tmp_path)
@@ -103,6 +106,7 @@ def test_a_second_run_does_only_what_changed(undisturbed, tmp_path):
     assert results(mine) == results(out)
 
 
+@pytest.mark.slow
 def test_files_that_other_options_made_go(undisturbed, tmp_path):
     folder, out = undisturbed
     mine = tmp_path / "out"
@@ -118,29 +122,44 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(undisturbed, tmp_path):
     folder, out = undisturbed
     dice, mine = random.Random(7), tmp_path / "out"
     words = ("batch", folder, "--out", mine, "--workers", 2, *WORDS)
+    killed: set[bool] = set()
     for _ in range(12):
         running = start(*words, cwd=tmp_path)
         time.sleep(dice.uniform(0.2, 5.0))
-        workers = [int(pid) for pid in children(running.pid)]
-        victims = workers if dice.random() < 0.4 else [running.pid]
+        victims = [running.pid] if dice.random() < 0.6 else workers_of(running)
         for pid in victims:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        if victims == workers:
-            running.wait(60)
-        else:
+            killed.add(pid == running.pid)
+        if running.pid in victims:
             running.communicate()
+        else:
+            running.wait(300)
         assert set(results(mine)) <= set(results(out)), "nothing half-written, nothing else"
+    assert killed == {True, False}, "the batch, and workers"
     assert staf(*words, cwd=tmp_path).returncode == 3
     assert results(mine) == results(out)
     assert states(mine) == states(out)
 
 
+def workers_of(running: subprocess.Popen[str]) -> list[int]:
+    """Once there are some, or the batch has ended."""
+    while running.poll() is None:
+        if found := children(running.pid):
+            return [int(pid) for pid in found]
+        time.sleep(0.02)
+    return []
+
+
 def children(pid: int) -> list[str]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return path.read_text().split() if path.exists() else []
+    """Of all its threads: each slot starts its worker in its own."""
+    found: list[str] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+            found += path.read_text().split()
+    return found
 
 
 def test_takes_of_a_person_go_where_the_list_says(undisturbed, tmp_path):
@@ -245,6 +264,8 @@ def test_two_batches_do_not_meet(undisturbed, tmp_path):
         ((".", "--max-memory", 1e300), 2),
         ((".", "--blender", "/x"), 2),
         ((".", "--blend", "--blender", "/nowhere/blender"), 9),
+        ((".", "--onto", "/nowhere/rig.blend"), 2),
+        ((".", "--rig", "Hero"), 2),
         ((".", "--store", "x://y", "--one-glb-per-person"), 2),
         ((str(CLIP), "--store", "nothing-of-the-kind://x"), 5),
     ],

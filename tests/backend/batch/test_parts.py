@@ -20,6 +20,7 @@ from staf_backend.batch.people_list import (
     read_people,
     write_people,
 )
+from staf_backend.batch.rig import RigError, find_rig
 from staf_backend.batch.schedule import Schedule
 from staf_backend.files.atomic import OutputError
 from staf_backend.runtime import processes
@@ -283,3 +284,27 @@ def test_a_list_may_name_what_no_disk_can_hold(tmp_path):
     assert len(found) == 1
     with pytest.raises(VideoError, match="too long"):
         find_clips([tmp_path / ("x" * 5000)], PATTERNS, None, tmp_path / "out")
+    with pytest.raises(VideoError, match="read from disks"):
+        find_clips([Path("s3://studio/clips")], PATTERNS, None, tmp_path / "out")
+
+
+def test_files_on_a_rig_never_meet_other_clips(tmp_path):
+    folder = touch(tmp_path, "take.mp4", "Take-Hero.mp4", "take-hero-2.mov", "other.mp4")
+    found = find_clips([folder], PATTERNS, 0, tmp_path / "out", ["-hero.blend"])
+    assert [clip.place for clip in found] == [
+        *("Take-Hero.mp4", "other", "take-hero-2.mov", "take.mp4"),
+    ]
+
+
+def test_a_rig_is_known_by_its_files_content(tmp_path):
+    for name in ("hero.blend", "map.json"):
+        (tmp_path / name).write_bytes(name.encode())
+    rig = find_rig(tmp_path / "hero.blend", "Hero", tmp_path / "map.json")
+    before = rig.key()
+    assert rig.ending == "-hero.blend"
+    assert str(tmp_path) not in str(before), "the same rig elsewhere changes nothing"
+    (tmp_path / "map.json").write_bytes(b"another")
+    assert rig.key() != before
+    (tmp_path / "hero.blend").unlink()
+    with pytest.raises(RigError, match=r"hero.blend cannot be read: No such file"):
+        rig.key()

@@ -46,6 +46,7 @@ def test_a_conversion_tells_what_it_made(converted: Any):
     assert sorted(path.name for path in folder.iterdir()) == ["a.glb", "m.npz", "x.npz"]
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(converted: Any, tmp_path: Path):
     """Whatever the number of threads, of the networks and of the linear algebra."""
     folder, _ = converted

@@ -20,6 +20,7 @@ def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wish",
     [("-o", "a.glb"), ("-o", "a.npz", "--overlay", "o.mp4")],
@@ -47,6 +48,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_what_was_there(small_disk: Path):
     (small_disk / "a.glb").write_bytes(b"precious")
     run = staf("convert", BALANCE, "-o", small_disk / "a.glb", *PART, cwd=small_disk)
@@ -56,6 +58,7 @@ def test_a_full_disk_keeps_what_was_there(small_disk: Path):
     assert (small_disk / "a.glb").read_bytes() == b"precious"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["detect", "landmarks", "overlay"])
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_interrupted_at_work_it_leaves_nothing_half(stage: str, name: str, code: int, place: Path):

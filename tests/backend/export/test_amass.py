@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from staf_backend.body.body import load_body
-from staf_backend.export.amass import nearest_rate, resample, save_amass
+from staf_backend.export.amass import save_amass
+from staf_backend.export.constant_rate import nearest_rate, resample
 from staf_backend.geometry.rotations import from_axis_angle
 from staf_backend.geometry.skeleton import SMPL, Skeleton, forward_kinematics
 from staf_backend.motion.motion import Motion, MotionError, joints_m

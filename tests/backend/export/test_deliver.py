@@ -2,17 +2,20 @@
 
 import dataclasses
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from staf_backend.blender.error import BlenderError
 from staf_backend.body.body import load_body
 from staf_backend.export.deliver import Outputs, deliver, is_folder
 from staf_backend.files.atomic import OutputError
 from staf_backend.motion.file import load_motion
 from staf_backend.pipeline import Solved
+from tests.support.bvh_reader import read_bvh
 from tests.support.glb_reader import read_glb
 from tests.support.real_clips import silent
 from tests.support.sample_motions import sample_motion, swaying
@@ -78,6 +81,39 @@ def test_motion_files(tmp_path: Path, people: Any, expected: list[str]):
         loaded = load_motion(delivered.motion_file)
         assert loaded.name == delivered.motion.name
         assert np.array_equal(loaded.rotations_wxyz, delivered.motion.rotations_wxyz)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "together", "expected"),
+    [
+        (".bvh", False, ["out-1", "out-2", "out-2.2"]),
+        (".bvh", True, ["out-1", "out-2", "out-2.2"]),
+        (".vrma", False, ["out-1", "out-2", "out-2.2"]),
+        (".usda", False, ["out-1", "out-2"]),
+        (".usdc", True, ["out"]),
+    ],
+)
+def test_other_formats(tmp_path: Path, suffix: str, together: bool, expected: list[str]):
+    """A file holds as many motions as its format can; each is told the file that it is in."""
+    wanted = Outputs(tmp_path / f"out{suffix}", together=together)
+    wanted.check()
+    told = deliver(solved(*TWO_IN_PARTS), wanted, silent)
+    assert names(tmp_path) == sorted(f"{stem}{suffix}" for stem in expected)
+    assert {path.name for one in told for path in one.files} == set(names(tmp_path))
+
+
+def test_choices_reach_the_other_formats(tmp_path: Path):
+    words: dict[str, Any] = {"bone_names": "mixamo", "root_motion": "in-place", "bvh_unit": "cm"}
+    given = solved(*ONE)
+    deliver(given, Outputs(tmp_path / "a.bvh", **words), silent)
+    places = read_bvh(tmp_path / "a.bvh").positions()["mixamorig:Hips"]
+    assert np.ptp(places[:, 0]) < 1e-3
+    np.testing.assert_allclose(places[:, 1], 100 * given.motions[0].root_m[:, 1], atol=1e-3)
+    for mesh in (True, False):
+        deliver(given, Outputs(tmp_path / f"{mesh}.usda", mesh=mesh, **words), silent)
+        assert "mixamorig_Hips" in (tmp_path / f"{mesh}.usda").read_text()
+    sizes = [(tmp_path / f"{mesh}.usda").stat().st_size for mesh in (True, False)]
+    assert sizes[0] > 5 * sizes[1]
 
 
 def test_everything_at_once(tmp_path: Path):
@@ -152,9 +188,9 @@ class TestNames:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("name", ["a.fbx", "a", "a.glb.txt", "a.mp4", ".glb"])
+    @pytest.mark.parametrize("name", ["a.obj", "a", "a.glb.txt", "a.mp4", ".glb"])
     def test_a_format_that_is_not_written(self, tmp_path: Path, name: str):
-        with pytest.raises(OutputError, match=r"\.glb or \.npz or \.html") as caught:
+        with pytest.raises(OutputError, match=r"\.glb, \.npz, \.html.* or \.usdc") as caught:
             Outputs(tmp_path / name).check()
         assert name in caught.value.message
         assert caught.value.exit_code == 5
@@ -173,6 +209,19 @@ class TestRefusals:
         other: dict[str, Any] = {field: tmp_path / name}
         with pytest.raises(OutputError, match=known):
             Outputs(tmp_path / "a.glb", **other).check()
+
+    def test_fbx_where_there_is_no_blender(self, tmp_path: Path):
+        with pytest.raises(BlenderError, match="tells no version"):
+            Outputs(tmp_path / "a.fbx", blender=Path("/bin/true")).check()
+
+    def test_usd_where_its_package_is_not_installed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(sys, "path", [])
+        monkeypatch.delitem(sys.modules, "pxr", raising=False)
+        with pytest.raises(OutputError, match="usd-core") as caught:
+            Outputs(tmp_path / "a.usd").check()
+        assert caught.value.advice == "pip install usd-core"
 
     def test_capitals_are_fine(self, tmp_path: Path):
         wanted = Outputs(tmp_path / "A.GLB")

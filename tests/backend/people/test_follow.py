@@ -66,6 +66,7 @@ def test_the_occluded_man_stays_himself(detector):
     assert np.abs(np.diff(man.boxes_px[:, :2], axis=0)).max() < 40
 
 
+@pytest.mark.slow
 def test_the_man_who_somersaults_off_the_roof_is_followed(detector):
     """Backlit, he is lost for the plain detector; a woman passes below, the exposure jumps."""
     video = open_video(FOOTAGE / "walk_two_sports2d.mp4")
@@ -86,6 +87,7 @@ def test_the_man_who_somersaults_off_the_roof_is_followed(detector):
     assert woman.boxes_px[-1, 0] < 200
 
 
+@pytest.mark.slow
 def test_somebody_small_is_found_from_the_first_frame_on(tmp_path, balance, detector):
     """The man at a twelfth of the picture's height: too small for the plain look."""
     for i, image in enumerate(balance.frames(0, 40)):

@@ -1,5 +1,7 @@
 """Opening networks: devices, threads, and files that are none."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +119,39 @@ def test_one_of_several_devices_is_its_providers_number(monkeypatch: pytest.Monk
     for odd in ("cuda:", "cuda:x", "rocm:0"):
         with pytest.raises(AssetError, match="not available"):
             onnx_session._chosen(odd)
+
+
+@pytest.mark.parametrize(("provider", "most"), [("Dml", 1), ("CPU", 3)])
+def test_where_only_one_may_run_at_a_time_threads_take_turns(
+    provider: str, most: int, monkeypatch: pytest.MonkeyPatch
+):
+    """There is no DirectML here; the turns are real."""
+    import onnxruntime
+
+    names = [f"{provider}ExecutionProvider", "CPUExecutionProvider"]
+    running, seen, together = [0], [0], threading.Barrier(most, timeout=30)
+
+    class Session:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def get_providers(self) -> list[str]:
+            return names
+
+        def get_outputs(self) -> list[object]:
+            return []
+
+        def run(self, *_: object) -> list[object]:
+            running[0] += 1
+            seen[0] = max(seen[0], running[0])
+            together.wait()  # all that may be here are here
+            running[0] -= 1
+            return []
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    device = "directml" if provider == "Dml" else "cpu"
+    session = onnx_session.open_network(asset_path("movenet_multipose.onnx"), device=device)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: onnx_session.run(session), range(9)))
+    assert seen == [most]

@@ -210,13 +210,13 @@ def test_seeking_decodes_nothing_before_the_key_frame(tmp_path, monkeypatch):
     decoded = []
     original = movie.Decoder
 
-    def counting(container, sent):
+    def counting(container, sent, *threads):
         def counted():
             for packet in sent:
                 decoded.append(packet.pts)
                 yield packet
 
-        return original(container, counted())
+        return original(container, counted(), *threads)
 
     monkeypatch.setattr(movie, "Decoder", counting)
     video = open_video(path)

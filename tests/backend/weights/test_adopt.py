@@ -62,6 +62,7 @@ def home(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.mark.slow
 def test_convert_uses_them_with_their_body_and_crop(home: Path, tmp_path: Path):
     words = ("--largest", "--end", "0.5", "-o", str(tmp_path / "m.npz"))
     result = staf(home, "convert", str(CLIP), *words)

@@ -23,6 +23,8 @@ from tests.support.command_line import environment, events, staf
 
 BASE = {"frames": 1, "average_target": False, "tcfm_stage": None, "safm_stage": None}
 """The configuration of `base_model.pt`."""
+MIXED = {"tcfm_batching": "authors"}
+"""One that no video can be run through: its results depend on who shares a batch."""
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +49,14 @@ def auto() -> str:
     return chosen_estimator(EstimatorSettings())
 
 
-def test_a_set_for_single_frames_is_not_run(home: Path):
-    add(home, OWN, BASE)
+def test_a_set_that_mixes_its_batches_is_not_run(home: Path):
+    add(home, OWN, MIXED)
     assert (default_weights(), preferred_weights(), auto()) == (OPEN, None, "landmarks")
+
+
+def test_a_set_for_single_frames_is_run(home: Path):
+    add(home, OWN, BASE)
+    assert (default_weights(), preferred_weights(), auto()) == (OWN, OWN, "staf")
 
 
 def test_the_users_set_goes_first_and_others_when_chosen(home: Path):
@@ -70,10 +77,10 @@ def test_the_open_set_can_be_chosen():
 
 
 def test_a_set_that_cannot_convert_is_not_chosen(home: Path):
-    add(home, "base", BASE)
+    add(home, "mixed", MIXED)
     use_weights(OPEN)
-    with pytest.raises(WeightsError, match="single frames") as caught:
-        use_weights("base")
+    with pytest.raises(WeightsError, match="to evaluate; not for staf convert") as caught:
+        use_weights("mixed")
     assert caught.value.exit_code == 6
     with pytest.raises(WeightsError, match="no STAF weights called gone"):
         use_weights("gone")
@@ -153,19 +160,21 @@ def tell(home: Path, *words: str, code: int = 0) -> dict:
 
 
 def test_the_commands_say_what_each_set_can_do(home: Path):
-    add(home, OWN, BASE, sources={"base_model.pt": "0" * 64})
-    add(home, "other")
+    add(home, OWN, MIXED, sources={"model.pt": "0" * 64})
+    add(home, "other", {"safm_stage": 3})
     listed = tell(home, "list")
-    other, base, opened = listed["weights"]
-    assert [one["name"] for one in (other, base, opened)] == ["other", OWN, OPEN]
-    assert (base["sources"], base["can_convert"]) == (["base_model.pt"], False)
-    assert "from base_model.pt; a network for single frames" in listed["message"]
+    other, mixed, opened = listed["weights"]
+    assert [one["name"] for one in (other, mixed, opened)] == ["other", OWN, OPEN]
+    assert (mixed["sources"], mixed["can_convert"]) == (["model.pt"], False)
+    assert (other["configuration"], other["can_convert"]) == ("TCFM1 + SAFM3", True)
+    assert "TCFM1 + SAFM3, which staf convert runs window by window" in listed["message"]
+    assert "from model.pt; base + STAF + APM, batches mixed" in listed["message"]
     assert (opened["in_use"], opened["embedded"], other["in_use"]) == (True, True, False)
     chosen = tell(home, "use", "other")
     assert (chosen["name"], chosen["chosen"]) == ("other", True)
-    assert "which staf convert runs" in chosen["can"]
+    assert chosen["configuration"] == "TCFM1 + SAFM3"
     assert [one["in_use"] for one in tell(home, "list")["weights"]] == [True, False, False]
-    assert "single frames" in tell(home, "use", OWN, code=6)["message"]
+    assert "batches mixed" in tell(home, "use", OWN, code=6)["message"]
     assert tell(home, "remove", "other")["in_use"] == OPEN
     assert tell(home, "remove", OPEN, code=6)["kind"] == "weights"
     assert tell(home, "use")["name"] == OPEN

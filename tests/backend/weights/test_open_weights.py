@@ -47,7 +47,7 @@ class TestTheSet:
     def test_it_is_small_and_has_its_card(self):
         folder = assets_folder() / OPEN
         assert sum(file.stat().st_size for file in folder.iterdir()) <= ship.LARGEST
-        card = (assets_folder() / f"{OPEN}.md").read_text()
+        card = (folder / "README.md").read_text()
         for words in ("mocap.cs.cmu.edu", "Licence of the weights: MIT", "Limits"):
             assert words in card
 

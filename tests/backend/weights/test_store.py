@@ -17,6 +17,7 @@ from staf_backend.body.body import load_body
 from staf_backend.estimators.choose import chosen_estimator
 from staf_backend.estimators.settings import EstimatorSettings
 from staf_backend.estimators.staf import own_body
+from staf_backend.staf.network import Staf
 from staf_backend.weights.in_use import default_weights
 from staf_backend.weights.info import OPEN, OWN, installed_names, read_info
 from staf_backend.weights.store import (
@@ -79,6 +80,12 @@ def root(checkpoints, tmp_path_factory) -> Path:
     return root
 
 
+def loaded_staf(root: Path, name: str = OWN) -> Staf:
+    network = load_weights(name, root=root).network
+    assert isinstance(network, Staf)
+    return network
+
+
 def test_the_authors_files_become_the_recipes_networks(root: Path) -> None:
     loaded = load_weights(root=root)
     for module, expected in ((loaded.encoder, parity_network.encoder()),
@@ -91,7 +98,7 @@ def test_the_authors_files_become_the_recipes_networks(root: Path) -> None:
 
 
 def test_the_body_of_the_checkpoint_is_enough(root: Path) -> None:
-    network = load_weights(root=root).network
+    network = loaded_staf(root)
     with torch.inference_mode():
         result = network(parity_network.window("a", 0)).result
         vertices_m = network.body(result.betas, result.rotations).vertices_m
@@ -124,7 +131,8 @@ def test_the_user_is_told_what_the_set_is(root: Path) -> None:
 def test_the_base_model_alone_is_the_single_frame_baseline(checkpoints, tmp_path) -> None:
     info = add_weights([checkpoints[0]], name="base", root=tmp_path)
     assert info.config.frames == 1
-    network = load_weights("base", root=tmp_path).network
+    assert (info.configuration, info.converts) == ("base", True)
+    network = loaded_staf(tmp_path, "base")
     assert network.tcfm is None
     seen = []
     network.points[0].register_forward_hook(lambda _m, _i, out: seen.append(out[0].numpy()))
@@ -136,29 +144,46 @@ def test_the_base_model_alone_is_the_single_frame_baseline(checkpoints, tmp_path
     assert result.rotations.shape == (1, 24, 3, 3)
 
 
-def test_videos_are_not_run_through_the_base_model_alone(checkpoints, tmp_path, monkeypatch):
+def test_auto_runs_what_was_added_the_base_model_alone_too(checkpoints, tmp_path, monkeypatch):
     monkeypatch.setenv("STAF_HOME", str(tmp_path))
-    add_weights([checkpoints[0]])
-    with pytest.raises(WeightsError, match="not of the paper's whole network"):
-        own_body("staf")
     assert default_weights() == OPEN
     assert chosen_estimator(EstimatorSettings()) == "landmarks"
-    add_weights(checkpoints)
-    assert default_weights() == OWN
-    assert chosen_estimator(EstimatorSettings()) == "staf"
-    assert own_body("staf") == tmp_path / "weights" / "staf" / "body.npz"
+    for added, name in ((checkpoints[:1], "base"), (checkpoints, "base + STAF + APM")):
+        assert add_weights(added).configuration == name
+        assert default_weights() == OWN
+        assert chosen_estimator(EstimatorSettings()) == "staf"
+        assert own_body("staf") == tmp_path / "weights" / "staf" / "body.npz"
+
+
+def test_weights_of_another_configuration_are_refused_by_both_names(small_set: Path) -> None:
+    """The description says HMR, the tensors are STAF's; or the name and the numbers differ."""
+    path = small_set / "weights.json"
+    content = json.loads(path.read_text())
+    path.unlink()
+    assert content["configuration"] == "base + STAF + APM"
+    path.write_text(json.dumps({**content, "configuration": "HMR"}))
+    with pytest.raises(WeightsError, match="names the configuration 'HMR', but describes another"):
+        read_info(small_set.name, small_set.parent)
+    channels = content["config"]["map_channels"]
+    content["config"] = {"integration": "APM", "map_channels": channels}
+    path.write_text(json.dumps({**content, "configuration": "HMR + APM"}))
+    with pytest.raises(WeightsError, match=r"weights of the configuration HMR \+ APM"):
+        load_weights(small_set.name, root=small_set.parent)
 
 
 def test_the_authors_batching_can_be_asked_for(root: Path) -> None:
-    config = dataclasses.replace(load_weights(root=root).info.config, tcfm_batching="authors")
-    tcfm = load_weights(root=root, config=config).network.tcfm
+    config = dataclasses.replace(loaded_staf(root).config, tcfm_batching="authors")
+    network = load_weights(root=root, config=config).network
+    assert isinstance(network, Staf)
+    tcfm = network.tcfm
     assert tcfm is not None
     assert tcfm.batching == "authors"
 
 
 def test_another_body_can_be_put_in(root: Path) -> None:
-    network = load_weights(root=root, body=load_body("open-neutral")).network
-    assert network.body.tables.name == "open-neutral"
+    loaded = load_weights(root=root, body=load_body("open-neutral"))
+    assert isinstance(loaded.network, Staf)
+    assert loaded.network.body.tables.name == loaded.tables.name == "open-neutral"
 
 
 @pytest.mark.parametrize(
@@ -300,7 +325,7 @@ def test_a_changed_file_is_noticed(small_set: Path) -> None:
         load_weights(root=small_set.parent)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 3}', '{"format": 1}'])
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 4}', '{"format": 1}'])
 def test_a_damaged_description_is_refused(small_set: Path, text: str) -> None:
     (small_set / "weights.json").unlink()
     (small_set / "weights.json").write_text(text)
@@ -329,7 +354,7 @@ def test_our_own_weights_are_refused_when_they_do_not_fit(tmp_path) -> None:
 def test_the_description_is_plain_json(root: Path) -> None:
     content = json.loads((root / "staf" / "weights.json").read_text())
     assert content["config"]["frames"] == 9
-    assert content["format"] == 2
+    assert (content["format"], content["configuration"]) == (3, "base + STAF + APM")
 
 
 def test_untrained_fusions_are_recognised() -> None:

@@ -83,6 +83,8 @@ def test_the_spans_of_a_person_with_two_parts_stand_together(tmp_path: Path):
         (('"start_s": 1.000', '"start_s": NaN'), None, "NaN is no number"),
         (('"start_s": 1.000', '"start_s": 1e999'), 6, "must be a number of seconds"),
         (('"start_s": 1.000', '"start": 1.000'), 6, '"start" is unknown here'),
+        (('"start_s": 1.000', f'"{"y" * 5000}": 1'), 6, 'yyy..." is unknown here'),
+        (('"start_s": 1.000', '"\\u001b[2J": 1'), 6, '"\\x1b[2J" is unknown here'),
         (('right_toe', "tail"), 7, '"part" must be one of left_heel'),
         (('"person": 1', '"person": 7'), 4, "person 7 is not in this clip"),
         (('"person": 1', '"person": 0'), 4, "must be a whole number from 1"),

@@ -7,7 +7,7 @@ from staf_backend.runtime.torch_device import Precision
 from staf_backend.runtime.torch_graphs import Graphed
 from staf_backend.staf.encoders.fields import FieldsEncoder
 from staf_backend.staf.encoders.resnet import Encoder
-from staf_backend.staf.network import StafConfig
+from staf_backend.staf.network import Staf, StafConfig
 from staf_backend.staf.streaming.inference import InferenceNetwork
 from staf_backend.staf.streaming.stream import Arrival, StafStream, StreamConfig
 from staf_backend.weights.store import load_weights
@@ -118,6 +118,7 @@ def _network(kind: str, config: StreamConfig) -> InferenceNetwork:
         return InferenceNetwork(small, Encoder().eval(), config)
     loaded = load_weights("staf-open")
     assert isinstance(loaded.encoder, FieldsEncoder)
+    assert isinstance(loaded.network, Staf)
     loaded.encoder.see(torch.zeros(1, 3, 224, 224))
     return InferenceNetwork(loaded.network, loaded.encoder, config)
 

@@ -160,6 +160,7 @@ def test_background_batches_keep_their_order_and_errors(make) -> None:
         next(batches)
 
 
+@pytest.mark.slow
 def test_workers_make_the_same_batches_as_the_main_process(cache) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()

@@ -9,7 +9,7 @@ import pytest
 
 from staf_backend.people.keypoints import COUNT
 from staf_backend.people.track import Track
-from staf_backend.staf.config import StafConfig
+from staf_backend.staf.config import PooledConfig, StafConfig
 from staf_backend.video.video import open_video
 from tests.support import parity_network
 from tests.support.make_clips import write_clip
@@ -20,7 +20,6 @@ from training import figures
 from training.drawing.clip import main_person
 from training.drawing.curves import draw_reports
 from training.evaluate import Network
-from training.model.ablations import PooledConfig
 from training.scoring.protocols import EvaluationError
 
 CHANNELS = tiny_encoder().channels

@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from staf_backend.staf.body import project
-from staf_backend.staf.config import StafConfig
+from staf_backend.staf.config import PooledConfig, StafConfig
 from staf_backend.staf.network import Staf, StageParams
 from tests.support import parity_network
 from tests.support.make_training_videos import SMALL, WIDTH, made_maps, small_network
 from training.drawing import numbers
-from training.model.ablations import PooledConfig
 
 MAPS = made_maps("figures", 9)[None]
 

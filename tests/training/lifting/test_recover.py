@@ -16,6 +16,7 @@ from training.run.run_error import RunError  # noqa: E402
 SIZE = lift_network.Size(width=64, blocks=2, heads=2, inner=96)
 
 
+@pytest.mark.slow
 def test_the_shipped_members_are_got_back_and_begun_from(tmp_path):
     """What the mean of the recovered networks says is what the file says."""
     networks = []

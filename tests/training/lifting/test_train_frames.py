@@ -41,6 +41,7 @@ def test_a_batch_depends_on_its_step_alone(motion):
         assert torch.equal(one.truth.betas, other.truth.betas)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(motion, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass

@@ -115,6 +115,7 @@ def test_the_rate_rises_and_falls():
     assert rates[-1] == pytest.approx(0.005, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_training_writes_network_and_report_that_the_product_reads(motion, tmp_path):
     network = train_windows.train([motion], tmp_path, config(steps=4))
     report = json.loads((tmp_path / "lift.json").read_text())

@@ -118,6 +118,7 @@ def cells(encoder: nn.Module, pictures: torch.Tensor) -> torch.Tensor:
     return maps.movedim(1, -1).flatten(0, -2).double()
 
 
+@pytest.mark.slow
 def test_white_maps_are_the_trunks_in_better_axes() -> None:
     plain, white = make_encoder("blazepose-full"), make_encoder("blazepose-full-white")
     pictures = crops(48)

@@ -12,6 +12,7 @@ from torch.utils import backend_registration
 from tests.support.places import REPOSITORY
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
     reason="this PyTorch has no spare device for Python",

@@ -369,6 +369,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_loss_and_gradient_of_one(unused_port: int):
     code = _TWO.format(paths=[str(REPOSITORY)])
     runs = [

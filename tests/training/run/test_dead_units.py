@@ -93,6 +93,7 @@ def test_hooks_are_gone_afterwards(network, maps):
     assert not any(module._forward_hooks for module in network.modules())
 
 
+@pytest.mark.slow
 def test_validation_reports_it(base, tmp_path):
     given = made.caches(base, tmp_path / "maps")
     config = made.video_config(base)

@@ -29,14 +29,6 @@ from training.run.machine import Machine  # noqa: E402
 from training.run.run_error import RunError  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
     """A run that was never interrupted."""
@@ -96,6 +88,7 @@ def test_the_best_state_is_that_of_the_best_score(whole):
     assert again.validate()["score"] == scores[step]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "number"), [("killed", 1), ("killed", 13), ("save", 1), ("save", 2), ("save", 5)]
 )
@@ -169,6 +162,7 @@ def test_the_plateau_schedule_is_the_papers():
     assert rates == pytest.approx([5e-5] * 7 + [5e-6] * 2)
 
 
+@pytest.mark.slow
 def test_the_one_cycle_schedule_resumes(tmp_path):
     loop = replace(LOOP, schedule="onecycle")
     train(small_run(tmp_path / "whole", loop=loop))

@@ -11,6 +11,7 @@ import torch
 from staf_backend.body.markers import indices
 from staf_backend.files.checksum import sha256
 from staf_backend.geometry.skeleton import SMPL
+from staf_backend.staf.any_network import make_network
 from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import Staf
 from staf_backend.weights.store import load_weights
@@ -182,6 +183,7 @@ def test_the_lifter_learns(recipe: Path, lifter: Path):
     assert trained < 0.7 * fresh
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_lifter(recipe: Path, tmp_path: Path):
     mocap = Path(json.loads(recipe.read_text())["mocap"])
     config = FrameLifterConfig(steps=3, batch=16, width=32, blocks=1)
@@ -219,9 +221,7 @@ class TestLinearStart:
             frames=1, channels=16, average_target=False, tcfm_stage=None, safm_stage=None,
             map_channels=make_encoder(FIELDS).channels,
         )  # fmt: skip
-        made = networks.make_network(
-            config, networks.body_tables("open-neutral"), networks.start_values()
-        )
+        made = make_network(config, networks.body_tables("open-neutral"), networks.start_values())
         assert isinstance(made, Staf)
         return made
 

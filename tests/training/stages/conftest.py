@@ -3,19 +3,10 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.support import make_stages as made
 from training import stage_video
 from training.run import networks
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ pytest.importorskip("tensorboard")
 from staf_backend.assets import asset_path  # noqa: E402
 from staf_backend.body.body import load_body  # noqa: E402
 from staf_backend.staf.config import StafConfig  # noqa: E402
+from staf_backend.staf.pooled import PooledNetwork  # noqa: E402
 from staf_backend.weights.store import load_weights  # noqa: E402
 from tests.support import make_stages as made  # noqa: E402
 from tests.support.places import REPOSITORY  # noqa: E402
 from training import stage_image, stage_video  # noqa: E402
-from training.model.ablations import PooledNetwork  # noqa: E402
 from training.model.encoders import digest, make_encoder  # noqa: E402
 from training.model.losses import LossConfig  # noqa: E402
 from training.run import checkpoints, networks, run_folder  # noqa: E402
@@ -36,6 +36,7 @@ def sources(monkeypatch):
 SHORT = ["--epochs", "1", "--iterations", "2", "--batch", "4", "--device", "cpu"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sources")
 def test_both_stages_from_the_command_line_to_weights(tmp_path, capsys):
     one, two = tmp_path / "one", tmp_path / "two"
@@ -134,10 +135,16 @@ def test_video_training_pauses_and_goes_on_exactly(base, caches, tmp_path):
 
 def test_a_row_of_table_v_trains_and_opens(base, caches, tmp_path):
     config = made.video_config(base, network=stage_video.row("HMR + HAFI", base))
-    run = stage_video.train_video(config, caches, base, tmp_path / "run", made.CPU)
-    network = networks.load_network(run)
+    weights = stage_video.train_video(config, caches, base, tmp_path / "run", made.CPU)
+    network = networks.load_network(tmp_path / "run")
     assert isinstance(network, PooledNetwork)
     assert network.config == config.network
+    kept = load_weights(weights.name, root=weights.parent, body=load_body("open-neutral"))
+    assert kept.info.configuration == "HMR + HAFI"
+    state = network.state_dict()
+    assert all(torch.equal(state[name], t) for name, t in kept.network.state_dict().items())
+    with pytest.raises(RunError, match=r"holds HMR \+ HAFI, a network of stage 2"):
+        networks.read_base(weights, "open-neutral")
 
 
 def test_labels_count_only_for_the_named_sets(base, caches):

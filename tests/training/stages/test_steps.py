@@ -7,10 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
+from staf_backend.staf.any_network import make_network  # noqa: E402
+from staf_backend.staf.configurations import TABLE_V  # noqa: E402
+from staf_backend.staf.pooled import PooledNetwork  # noqa: E402
 from tests.support import make_stages as made  # noqa: E402
 from tests.support.make_stages import moved  # noqa: E402
 from training import stage_image, stage_video  # noqa: E402
-from training.model.ablations import TABLE_V, PooledNetwork  # noqa: E402
 from training.model.losses import LossConfig  # noqa: E402
 from training.run import networks  # noqa: E402
 from training.run.run_error import RunError  # noqa: E402
@@ -104,7 +106,7 @@ def test_a_base_that_is_not_quite_one_is_refused(harm, message, base):
     broken = replace(base, tensors=tensors)
     with pytest.raises(RunError, match=message):
         networks.load_base(
-            networks.make_network(
+            make_network(
                 made.network(base), networks.body_tables("open-neutral"), networks.start_values()
             ),
             broken,

@@ -175,11 +175,12 @@ def test_a_stream_is_no_cycle(small: Staf) -> None:
     gc.collect()
     gc.disable()
     try:
-        stream = StafStream(small, config=CPU)
+        network = InferenceNetwork(small, config=CPU)
+        stream = StafStream(network)
         stream.push([Arrival(stream.open(), np.arange(9), torch.rand(9, CHANNELS, 7, 7))])
         stream.finish([])
-        kept = [weakref.ref(stream.store.before), weakref.ref(stream.network.folded)]
-        del stream
+        kept = [weakref.ref(stream.store.tables["before"]), weakref.ref(network.folded)]
+        del stream, network
         assert [one() for one in kept] == [None, None]
     finally:
         gc.enable()

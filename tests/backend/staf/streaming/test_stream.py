@@ -9,6 +9,7 @@ import torch
 from staf_backend.runtime.torch_device import DeviceError
 from staf_backend.staf.network import Staf, StafConfig, StageParams
 from staf_backend.staf.streaming.frame_store import Stretch
+from staf_backend.staf.streaming.inference import InferenceNetwork
 from staf_backend.staf.streaming.stream import (
     Arrival,
     Recovered,
@@ -229,13 +230,14 @@ def test_bfloat16_stays_within_two_millimetres() -> None:
 def test_out_of_memory_halves_the_batch_and_changes_nothing(small: Staf, caplog) -> None:
     maps, frames = clip(16), np.arange(16)
     reference = streamed(StafStream(small, config=CPU), maps, frames)
-    stream = StafStream(small, config=CPU)
+    network = InferenceNetwork(small, config=CPU)
+    stream = StafStream(network)
 
     def refuse(_module, args) -> None:
         if len(args[0]) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    stream.network.folded.deconv_2.register_forward_pre_hook(refuse)
+    network.folded.deconv_2.register_forward_pre_hook(refuse)
     assert_same_meshes(streamed(stream, maps, frames), reference)
     assert "out of memory with 8 frames at once; going on with 4" in caplog.text
     assert stream.batches.size == 2
@@ -340,9 +342,9 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUD
 def test_cuda_streams_what_the_cpu_does(small: Staf, acceleration) -> None:
     maps, frames = clip(21), np.arange(21)
     config = StreamConfig(device="cuda", batch=4, acceleration=acceleration)
-    stream = StafStream(small, config=config)
-    ours = streamed(stream, maps, frames, step=5)
-    assert stream.network.answer.enabled == (acceleration == "graphs")
+    network = InferenceNetwork(small, config=config)
+    ours = streamed(StafStream(network), maps, frames, step=5)
+    assert network.answer.enabled == (acceleration == "graphs")
     assert_same_meshes(ours, streamed(StafStream(small, config=CPU), maps, frames), 1e-5)
 
 

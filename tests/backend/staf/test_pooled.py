@@ -3,15 +3,11 @@
 import pytest
 import torch
 
+from staf_backend.staf.config import PooledConfig
+from staf_backend.staf.configurations import TABLE_IV, TABLE_V, TABLE_VI
 from staf_backend.staf.network import StafConfig
+from staf_backend.staf.pooled import PooledNetwork
 from tests.support import parity_network
-from training.model.ablations import (
-    TABLE_IV,
-    TABLE_V,
-    TABLE_VI,
-    PooledConfig,
-    PooledNetwork,
-)
 
 
 def _network(config: PooledConfig) -> PooledNetwork:

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A take's list of contacts: when heels, toes, hands ... stand; edited, and solved by again."""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+
+import bpy
+from bpy.props import CollectionProperty, EnumProperty, IntProperty
+
+from .quality import take_of
+from .reporting import Reporting
+from .scene.character import PERSON_KEY, characters
+from .scene.takes import CLOCK_KEY, CONTACTS_KEY, SOURCE_KEY
+from .settings import absolute
+from .solve_operators import Solving, work_of
+from .solving.contacts import PARTS, Span, write_contacts
+from .solving.job import job_folder
+from .solving.solve import Work
+from .storage import user_folder
+from .user_error import UserError
+
+PART_ITEMS = [
+    (part, part.replace("_", " ").capitalize(), "What stands on its spot") for part in PARTS
+]
+_NEW_FRAMES = 10
+"""Length of a contact that is added.  Chosen: a third of a second."""
+
+
+class StafContact(bpy.types.PropertyGroup):
+    """A line of the list."""
+
+    part: EnumProperty(name="Part", items=PART_ITEMS)
+    start: IntProperty(name="Start", description="First frame of the scene on which it stands")
+    end: IntProperty(name="End", description="Last frame of the scene on which it stands")
+
+
+class _Listing(Reporting):
+    """Mix-in: work on the take of the active character."""
+
+    def take(self, context: bpy.types.Context) -> bpy.types.Action:
+        """The take.
+
+        Raises:
+            UserError: there is none.
+        """
+        take = take_of(context.view_layer.objects.active)
+        if take is None:
+            raise UserError("no character with a take is active.", "Select one.")
+        return take
+
+
+class EditContacts(_Listing, bpy.types.Operator):
+    """List when parts of the body stand in this take, to correct it; what was listed is replaced"""
+
+    bl_idname = "staf.edit_contacts"
+    bl_label = "List Contacts"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def perform(self, context: bpy.types.Context) -> Iterable[str]:
+        take = self.take(context)
+        start, rate = take[CLOCK_KEY]
+        take.staf_contact_list.clear()
+        for span in json.loads(take.get(CONTACTS_KEY, "[]")):
+            if span["part"] not in PARTS:
+                continue
+            line = take.staf_contact_list.add()
+            line.part = span["part"]
+            line.start, line.end = (
+                round(start + span[word] * rate) for word in ("start_s", "end_s")
+            )
+        return [f"{len(take.staf_contact_list)} contacts listed"]
+
+
+class AddContact(_Listing, bpy.types.Operator):
+    """Add a contact that starts on the current frame"""
+
+    bl_idname = "staf.add_contact"
+    bl_label = "Add Contact"
+    bl_options = {"REGISTER", "UNDO"}
+
+    part: EnumProperty(name="Part", items=PART_ITEMS)
+
+    def perform(self, context: bpy.types.Context) -> Iterable[str]:
+        take, frame = self.take(context), context.scene.frame_current
+        line = take.staf_contact_list.add()
+        line.part, line.start, line.end = self.part, frame, frame + _NEW_FRAMES
+        take.staf_contact_at = len(take.staf_contact_list) - 1
+        return []
+
+
+class RemoveContact(_Listing, bpy.types.Operator):
+    """Remove a contact from the list"""
+
+    bl_idname = "staf.remove_contact"
+    bl_label = "Remove Contact"
+    bl_options = {"REGISTER", "UNDO"}
+
+    number: IntProperty(name="Number", description="Of the line, from 0; -1: the chosen one")
+
+    def perform(self, context: bpy.types.Context) -> Iterable[str]:
+        take = self.take(context)
+        number = self.number if self.number >= 0 else take.staf_contact_at
+        if not 0 <= number < len(take.staf_contact_list):
+            raise UserError("no such contact is listed.")
+        take.staf_contact_list.remove(number)
+        take.staf_contact_at = max(0, min(take.staf_contact_at, len(take.staf_contact_list) - 1))
+        return []
+
+
+class ApplyContacts(_Listing, Solving, bpy.types.Operator):
+    """Solve the video again with the listed contacts, of everybody in it who has a list"""
+
+    bl_idname = "staf.apply_contacts"
+    bl_label = "Solve with Contacts"
+    bl_options = {"REGISTER"}
+
+    def works(self, context: bpy.types.Context) -> list[Work]:
+        source = str(self.take(context).get(SOURCE_KEY, ""))
+        video = absolute(context.scene.staf.video)
+        if video is None or video.name != source:
+            raise UserError(f"the panel's video is not {source}.", "Choose it there.")
+        work = work_of(context, video)
+        people = listed_people(context.scene, source)
+        folder = job_folder(user_folder("contacts"), video.stem)
+        path = folder / f"{video.stem}.contacts.json"
+        write_contacts(path, source, people)
+        work.request = dataclasses.replace(work.request, contacts=path)
+        return [work]
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        return self.start(context)
+
+
+def listed_people(scene: bpy.types.Scene, source: str) -> dict[int, list[Span]]:
+    """The listed contacts of a video's people, by number; of those alone who have a list.
+
+    Raises:
+        UserError: nobody has one.
+    """
+    people = {}
+    for rig in characters(scene):
+        take = take_of(rig)
+        if take is None or take.get(SOURCE_KEY) != source or not take.staf_contact_list:
+            continue
+        start, rate = take[CLOCK_KEY]
+        people[int(rig[PERSON_KEY])] = [
+            Span(one.part, max(0.0, (one.start - start) / rate), (one.end - start) / rate)
+            for one in take.staf_contact_list
+        ]
+    if not people:
+        raise UserError(f"no contacts of {source} are listed.", "Press List Contacts first.")
+    return people
+
+
+class ContactList(bpy.types.UIList):
+    """When parts of the body stand"""
+
+    bl_idname = "STAF_UL_contacts"
+
+    def draw_item(
+        self,
+        _context,
+        layout,
+        _take,
+        line,
+        _icon,
+        _active_data,
+        _active_property,
+        _index=0,
+        _flag=0,
+    ) -> None:
+        row = layout.row(align=True)
+        row.prop(line, "part", text="", emboss=False)
+        row.prop(line, "start", text="", emboss=False)
+        row.prop(line, "end", text="", emboss=False)
+
+
+class ContactPanel(bpy.types.Panel):
+    """Contacts of the active character's take"""
+
+    bl_idname = "STAF_PT_contacts"
+    bl_label = "Contacts"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "STAF"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 8
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return take_of(context.active_object) is not None
+
+    def draw(self, context: bpy.types.Context) -> None:
+        take = take_of(context.active_object)
+        if take is None:
+            return
+        self.layout.operator(EditContacts.bl_idname, icon="FILE_REFRESH")
+        if not take.staf_contact_list:
+            return
+        row = self.layout.row()
+        row.template_list(
+            ContactList.bl_idname, "", take, "staf_contact_list", take, "staf_contact_at", rows=5
+        )
+        column = row.column(align=True)
+        column.operator(AddContact.bl_idname, text="", icon="ADD")
+        column.operator(RemoveContact.bl_idname, text="", icon="REMOVE").number = -1
+        self.layout.operator(ApplyContacts.bl_idname, icon="PLAY")
+
+
+CLASSES = (
+    *(StafContact, EditContacts, AddContact, RemoveContact, ApplyContacts),
+    *(ContactList, ContactPanel),
+)
+
+
+def add_properties() -> None:
+    """Lists are kept on the takes; call with the classes registered."""
+    bpy.types.Action.staf_contact_list = CollectionProperty(type=StafContact)
+    bpy.types.Action.staf_contact_at = IntProperty()
+
+
+def remove_properties() -> None:
+    """Before the classes go."""
+    del bpy.types.Action.staf_contact_list
+    del bpy.types.Action.staf_contact_at
