@@ -162,6 +162,7 @@ def children(pid: int) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_takes_of_a_person_go_where_the_list_says(undisturbed, tmp_path):
     folder, _ = undisturbed
     mine = tmp_path / "out"

@@ -81,7 +81,7 @@ def test_of_a_clip_whose_end_is_missing_the_rest_is_converted_and_it_says_so(tmp
 
 
 BAD_WISHES = {
-    "wrong ending": (("-o", "a.fbx"), 5, ".glb"),
+    "wrong ending": (("-o", "a.obj"), 5, ".glb"),
     "no ending": (("-o", "a"), 5, ".glb"),
     "folder is missing": (("-o", "gone/a.glb"), 5, "does not exist"),
     "folder is a file": (("-o", "file.txt/a.glb"), 5, "file.txt"),
@@ -150,7 +150,7 @@ def test_wrong_use_is_told_to_programs_too(case: str, place: Path):
     [
         (("missing.mp4", "-o", "a.glb"), "video", 3),
         ((BALANCE, "-o", "a.glb", "--start", 0.5, "--end", 0.52), "nobody", 4),
-        ((BALANCE, "-o", "a.fbx"), "output", 5),
+        ((BALANCE, "-o", "a.obj"), "output", 5),
         ((BALANCE, "-o", "a.glb", "--device", "abacus"), "weights", 6),
         ((BALANCE, "-o", "a.glb", "--body", "golem"), "body", 7),
         ((BALANCE, "-o", "a.glb", "--threads", 0), "usage", 2),

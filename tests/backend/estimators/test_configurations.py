@@ -36,7 +36,7 @@ CLIP = FOOTAGE / "balance_cam02.mp4"
 END, COUNT = "0.2", 12
 """Of the clip in seconds and frames: the middle four have whole windows."""
 ROWS = {**TABLE_IV, **TABLE_V, **TABLE_VI}
-QUICK = ("HMR + APM", "base + APM")
+QUICK = ("HMR + APM",)
 """The others are slow by their number alone."""
 
 

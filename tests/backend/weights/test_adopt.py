@@ -161,6 +161,7 @@ def test_a_plan_names_embedded_tensors_only(tmp_path: Path, name: str):
     assert not (tmp_path / "home" / "weights").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit_mb", [0.1, 1])
 def test_a_full_disk_keeps_the_old_set(home: Path, trained: Path, limit_mb: float):
     """Whichever file the disk ends in, what was there before is there afterwards, whole."""

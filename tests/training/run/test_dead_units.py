@@ -103,6 +103,7 @@ def test_validation_reports_it(base, tmp_path):
     assert all(0 < scores[f"living_{stage}"] < 1 for stage in (1, 2, 3))
 
 
+@pytest.mark.slow
 def test_network_without_stages_is_only_scored(base, tmp_path):
     given = made.caches(base, tmp_path / "maps")
     config = made.video_config(base, network=stage_video.row("HMR + HAFI", base))

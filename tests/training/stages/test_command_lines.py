@@ -133,6 +133,7 @@ def test_video_training_pauses_and_goes_on_exactly(base, caches, tmp_path):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+@pytest.mark.slow
 def test_a_row_of_table_v_trains_and_opens(base, caches, tmp_path):
     config = made.video_config(base, network=stage_video.row("HMR + HAFI", base))
     weights = stage_video.train_video(config, caches, base, tmp_path / "run", made.CPU)
