@@ -184,6 +184,12 @@ def test_skeleton_only_carries_a_skin_and_hardly_a_mesh(tmp_path):
     assert (tmp_path / "bare.glb").stat().st_size < (tmp_path / "full.glb").stat().st_size / 4
 
 
+def test_the_look_goes_along(tmp_path):
+    bring_in(write(tmp_path / "walk.npz", 10))
+    (mesh,) = header(send_out(tmp_path / "walk.glb"))["meshes"]
+    assert "COLOR_0" in mesh["primitives"][0]["attributes"]
+
+
 def test_hidden_characters_are_written_and_stay_hidden(tmp_path):
     rig = bring_in(write(tmp_path / "walk.npz", 5))
     rig.children[0].hide_set(True)
