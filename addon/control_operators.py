@@ -9,22 +9,13 @@ from bpy.props import BoolProperty, EnumProperty
 from .controls.baking import add_controls, bake_back, switch
 from .controls.building import remove
 from .controls.limbs import LIMBS, limb_of
-from .reporting import Reporting
-from .scene.armature import CONTROLS_KEY, ArmatureError, controls_of
+from .on_character import OnCharacter
+from .scene.armature import ArmatureError, controls_of
 
 LIMB_ITEMS = [(limb.label, limb.label, f"Joints {', '.join(limb.joints)}") for limb in LIMBS]
 
 
-def character_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The character that an object is, or is the mesh or the control rig of."""
-    if item is None:
-        return None
-    part = item.parent is not None and (item.type == "MESH" or CONTROLS_KEY in item)
-    rig = item.parent if part else item
-    return rig if rig is not None and rig.type == "ARMATURE" else None
-
-
-class _Controlling(Reporting):
+class _Controlling(OnCharacter):
     """Mix-in: work on the active character, from any mode."""
 
     def rig(self, context: bpy.types.Context) -> bpy.types.Object:
@@ -33,9 +24,7 @@ class _Controlling(Reporting):
         Raises:
             ArmatureError: there is none.
         """
-        rig = character_of(context.view_layer.objects.active)
-        if rig is None:
-            raise ArmatureError("no character is active.", "Select one.")
+        rig = super().rig(context)
         if context.mode == "POSE":
             bpy.ops.object.mode_set(mode="OBJECT")
         return rig

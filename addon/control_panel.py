@@ -3,9 +3,10 @@
 
 import bpy
 
-from .control_operators import AddControls, BakeControls, RemoveControls, SwitchLimb, character_of
+from .control_operators import AddControls, BakeControls, RemoveControls, SwitchLimb
 from .controls.baking import is_ik
 from .controls.limbs import LIMBS
+from .on_character import character_of
 from .scene.armature import bone_by_joint, controls_of
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import bpy
 
-from .control_operators import character_of
 from .controls.baking import bake_shown
-from .reporting import Reporting
+from .on_character import OnCharacter, character_of
 from .scene.armature import ArmatureError
 from .scene.finger_fade import FADE_KEY, add_fade, finger_bones, remove_fade
 from .scene.layers import add_raw, grounded_strip, raw_strip, remove_raw
@@ -17,22 +16,7 @@ from .scene.transaction import all_or_nothing
 from .solving.solve import MOTION_KEY
 
 
-class _Layering(Reporting):
-    """Mix-in: work on the active character."""
-
-    def rig(self, context: bpy.types.Context) -> bpy.types.Object:
-        """The active character.
-
-        Raises:
-            ArmatureError: there is none.
-        """
-        rig = character_of(context.view_layer.objects.active)
-        if rig is None:
-            raise ArmatureError("no character is active.", "Select one.")
-        return rig
-
-
-class AddRaw(_Layering, bpy.types.Operator):
+class AddRaw(OnCharacter, bpy.types.Operator):
     """Put the motion as it was estimated below the one on the ground, to weigh the two"""
 
     bl_idname = "staf.add_raw"
@@ -50,7 +34,7 @@ class AddRaw(_Layering, bpy.types.Operator):
         return []
 
 
-class BakeRaw(_Layering, bpy.types.Operator):
+class BakeRaw(OnCharacter, bpy.types.Operator):
     """Make what is seen now, layers and all, a new take, and take the raw layer away"""
 
     bl_idname = "staf.bake_raw"
@@ -64,7 +48,7 @@ class BakeRaw(_Layering, bpy.types.Operator):
         return [f"made {bake_shown(context, rig, remove_raw).name}"]
 
 
-class RemoveRaw(_Layering, bpy.types.Operator):
+class RemoveRaw(OnCharacter, bpy.types.Operator):
     """Take the raw layer away; the take plays whole again"""
 
     bl_idname = "staf.remove_raw"
@@ -76,7 +60,7 @@ class RemoveRaw(_Layering, bpy.types.Operator):
         return []
 
 
-class AddFade(_Layering, bpy.types.Operator):
+class AddFade(OnCharacter, bpy.types.Operator):
     """Give the character a slider that fades its fingers to how they are held on average"""
 
     bl_idname = "staf.add_fade"
@@ -88,7 +72,7 @@ class AddFade(_Layering, bpy.types.Operator):
         return []
 
 
-class RemoveFade(_Layering, bpy.types.Operator):
+class RemoveFade(OnCharacter, bpy.types.Operator):
     """Take the slider of the fingers away"""
 
     bl_idname = "staf.remove_fade"

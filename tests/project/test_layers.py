@@ -63,7 +63,7 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         scene  reporting
         solving  retarget
         controls
-        settings
+        settings  on_character
         import_operators  export_operators  preferences  quality
         solve_operators  retarget_operators  control_operators
         people_operators  contact_operators  layer_operators
