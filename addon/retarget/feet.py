@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Feet stay on their places.  T keys, in the motion's frame, in the rig's unit.
 
-    spans in which heel and toe stand ─► their places ─► how far each foot is off them
+    spans in which heel and toe stand ─► the way that the hips travel over them
+                                      ─► their places ─► how far each foot is off them
     hips take what both feet share, two-bone IK of each leg the rest, fading in and out
 
 Legs of other proportions swing otherwise: that is what is made up for.  How far a foot turns and
-swings is the motion's own.
+swings is the motion's own; a step is as long as these legs make it, and the way with it.
 """
 
 from dataclasses import dataclass
@@ -55,10 +56,12 @@ def keep_feet(fit: Fit, poses: Poses, stands: tuple[Stand, ...], times_s: np.nda
         return poses
     turns = poses.turns.copy()
     feet = [_foot(fit, side, stands) for side in "LR"]
-    shifts, here = [], []
     for foot in feet:
         _level(foot, turns, times_s)
         _tip(foot, turns, times_s)
+    poses = Poses(turns, poses.hips + _travel(fit, Poses(turns, poses.hips), feet, times_s))
+    shifts, here = [], []
+    for foot in feet:
         shift, active = _shifts(fit, Poses(turns, poses.hips), foot)
         filled, weight = fade(shift, active, times_s)
         shifts.append(filled)
@@ -75,6 +78,21 @@ def keep_feet(fit: Fit, poses: Poses, stands: tuple[Stand, ...], times_s: np.nda
         limit_rad = np.radians(SWINGING_DEG) / np.maximum(1 - weight**4, 1e-6)
         bend(fit, Poses(turns, hips), foot.leg, ankle, limit_rad)
     return Poses(turns, hips)
+
+
+def _travel(fit: Fit, poses: Poses, feet: list[_Foot], times_s: np.ndarray) -> np.ndarray:
+    """(T, 3) along the floor: how far the hips have to go so that what stands does not move."""
+    steps, number = np.zeros((len(times_s) - 1, 3)), np.zeros(len(times_s) - 1)
+    for foot in feet:
+        points = _points(fit, poses, foot)
+        for stand in foot.stands:
+            span = slice(stand.first, stand.last)
+            steps[span] -= np.diff(points[_part(stand)][stand.first : stand.last + 1], axis=0)
+            number[span] += 1
+    seconds = np.diff(times_s)
+    speed = steps / np.maximum(number, 1)[:, None] / seconds[:, None] * [1, 1, 0]
+    speed = fade(speed, number > 0, times_s[:-1])[0]
+    return np.concatenate([np.zeros((1, 3)), np.cumsum(speed * seconds[:, None], 0)])
 
 
 def fade(
@@ -162,14 +180,19 @@ def _turn(foot: _Foot, turns: np.ndarray, vectors: np.ndarray) -> None:
 def _shifts(fit: Fit, poses: Poses, foot: _Foot) -> tuple[np.ndarray, np.ndarray]:
     """How far (T, 3) a foot is off its places, and where (T,) it has any."""
     count = len(poses.hips)
-    ankle, turn = heads_of(fit, poses, foot.leg.foot), poses.turns[:, foot.leg.foot]
-    points = {"heel": ankle + turn @ foot.heel, "toe": ankle + turn @ foot.toe}
+    points = _points(fit, poses, foot)
     total, number = np.zeros((count, 3)), np.zeros(count)
     for stand, place in _places(fit, foot, points).items():
         span = slice(stand.first, stand.last + 1)
         total[span] += place - points[_part(stand)][span]
         number[span] += 1
     return total / np.maximum(number, 1)[:, None], number > 0
+
+
+def _points(fit: Fit, poses: Poses, foot: _Foot) -> dict[str, np.ndarray]:
+    """(T, 3) where heel and toe are."""
+    ankle, turn = heads_of(fit, poses, foot.leg.foot), poses.turns[:, foot.leg.foot]
+    return {"heel": ankle + turn @ foot.heel, "toe": ankle + turn @ foot.toe}
 
 
 def _places(fit: Fit, foot: _Foot, points: dict[str, np.ndarray]) -> dict[Stand, np.ndarray]:
