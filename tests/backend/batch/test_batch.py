@@ -91,6 +91,7 @@ def test_the_number_of_workers_changes_no_byte(undisturbed, tmp_path):
     assert results(tmp_path / "two") == results(out)
 
 
+@pytest.mark.slow
 def test_a_second_run_does_only_what_changed(undisturbed, tmp_path):
     folder, out = undisturbed
     mine, clips = tmp_path / "out", tmp_path / "in"

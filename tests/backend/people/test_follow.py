@@ -55,6 +55,7 @@ def test_a_summary_shows_each_person(balance, balance_tracks):
     assert ((top[..., 2] > top[..., 0] + 60) & (top[..., 2] > 110)).sum() > 40
 
 
+@pytest.mark.slow
 def test_the_occluded_man_stays_himself(detector):
     tracks = find_people(open_video(FOOTAGE / "multi_occl_cam01.mp4"), detector)
     woman, man = tracks[:2]
@@ -104,6 +105,7 @@ def test_somebody_small_is_found_from_the_first_frame_on(tmp_path, balance, dete
     assert 0.07 < man.boxes_px[:, 2].mean() / 1920 < 0.1
 
 
+@pytest.mark.slow
 def test_a_cut_between_two_cameras_ends_every_track(tmp_path, balance, detector):
     """The same man in the same room from two cameras, cut together."""
     other = open_video(FOOTAGE / "balance_cam02.mp4")

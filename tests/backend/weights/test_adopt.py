@@ -85,6 +85,7 @@ def test_adding_again_replaces_and_leaves_nothing_behind(home: Path, trained: Pa
     assert [path.name for path in (home / "weights").iterdir()] == ["staf"]
 
 
+@pytest.mark.slow
 def test_a_set_has_the_name_that_it_is_given(trained: Path, tmp_path: Path):
     home = tmp_path / "home"
     added = staf(home, "weights", "add", str(trained), "--name", "mine", "--progress", "json")

@@ -144,6 +144,7 @@ def test_the_base_model_alone_is_the_single_frame_baseline(checkpoints, tmp_path
     assert result.rotations.shape == (1, 24, 3, 3)
 
 
+@pytest.mark.slow
 def test_auto_runs_what_was_added_the_base_model_alone_too(checkpoints, tmp_path, monkeypatch):
     monkeypatch.setenv("STAF_HOME", str(tmp_path))
     assert default_weights() == OPEN

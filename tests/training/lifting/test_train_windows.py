@@ -130,6 +130,7 @@ def test_training_writes_network_and_report_that_the_product_reads(motion, tmp_p
     assert guess.rotations.shape == (40, 24, 3, 3)
 
 
+@pytest.mark.slow
 def test_the_exported_network_is_the_trained_one(tmp_path):
     torch.manual_seed(0)
     network = lift_network.LiftNetwork(SMALL).eval()

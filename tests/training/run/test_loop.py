@@ -210,6 +210,7 @@ def test_a_validation_that_is_not_finite_stops_the_run(tmp_path):
         train(replace(small_run(tmp_path), validate=lambda: {"score": float("nan")}))
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path):
     """A process whose files may not grow is refused in the middle of a save."""
     train(small_run(tmp_path, minutes=0.0))

@@ -169,6 +169,7 @@ def test_live_results_come_four_frames_late(small: Staf) -> None:
     assert stream.finish([track]).frames.tolist() == [8, 9, 10, 11]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_video(small: Staf) -> None:
     stream, maps = StafStream(small, config=CPU), clip(16)
     track, capacities = stream.open(), set()
