@@ -197,17 +197,22 @@ def _write_amass(path: Path, motions: Sequence[Motion], *_: object) -> None:
     save_amass(path, motions[0])
 
 
-def _write_glb(
-    path: Path, motions: Sequence[Motion], solved: "Solved", outputs: Outputs, _: "Report"
-) -> None:
-    write_glb(
-        path,
-        motions,
-        {solved.body.name: solved.body},
-        bone_names=outputs.bone_names,
-        root_motion=outputs.root_motion,
-        mesh=outputs.mesh,
-    )
+def _skinned(write: Callable[..., None]) -> Callable[..., None]:
+    """With `write_glb` or `write_usd`, which take the same words."""
+
+    def written(
+        path: Path, motions: Sequence[Motion], solved: "Solved", outputs: Outputs, _: "Report"
+    ) -> None:
+        write(
+            path,
+            motions,
+            {solved.body.name: solved.body},
+            bone_names=outputs.bone_names,
+            root_motion=outputs.root_motion,
+            mesh=outputs.mesh,
+        )
+
+    return written
 
 
 def _write_bvh(
@@ -226,19 +231,6 @@ def _write_vrma(
     path: Path, motions: Sequence[Motion], solved: "Solved", outputs: Outputs, _: "Report"
 ) -> None:
     write_vrma(path, motions[0], solved.body, root_motion=outputs.root_motion)
-
-
-def _write_usd(
-    path: Path, motions: Sequence[Motion], solved: "Solved", outputs: Outputs, _: "Report"
-) -> None:
-    write_usd(
-        path,
-        motions,
-        {solved.body.name: solved.body},
-        bone_names=outputs.bone_names,
-        root_motion=outputs.root_motion,
-        mesh=outputs.mesh,
-    )
 
 
 def _write_fbx(
@@ -290,9 +282,9 @@ MOTION_FILE = Writer(_write_motion, _one_a_motion)
 AMASS_FILE = Writer(_write_amass, _one_a_motion)
 OVERLAY = Writer(_write_overlay, _one_for_all)
 PAGE = Writer(_write_page, _one_for_all)
-_USD = Writer(_write_usd, _one_a_person, slow=True, check=lambda _outputs: check_usd())
+_USD = Writer(_skinned(write_usd), _one_a_person, slow=True, check=lambda _outputs: check_usd())
 WRITERS = {
-    ".glb": Writer(_write_glb, _one_a_person, slow=True),
+    ".glb": Writer(_skinned(write_glb), _one_a_person, slow=True),
     ".npz": MOTION_FILE,
     ".html": PAGE,
     ".bvh": Writer(_write_bvh, _one_a_motion),

@@ -188,6 +188,18 @@ def test_limbs_point_as_the_motion_s_and_planted_feet_stand(steps, kind):
     assert np.ptp(swings[:61], axis=0).max() > 2e-3 * fit.leg, "else the test shows nothing"
 
 
+def test_hips_go_as_far_as_the_rig_s_own_legs_carry_them(steps):
+    """Longer thighs step otherwise: over a way that is only scaled they turn by 1.6 degrees."""
+    shape = shape_of(bones_of(RIGS["mixamo"]))
+    fit = fit_rig(shape, guess_map(shape, "mixamo"), steps)
+    kept = keep_feet(fit, poses_of(fit, steps), steps.stands, steps.times_s)
+    for side in "LR":
+        hip, knee = (heads_of(fit, kept, fit.place(f"{side}_{j}")) for j in ("Hip", "Knee"))
+        rest = steps.rest_m[steps.place(f"{side}_Knee")] - steps.rest_m[steps.place(f"{side}_Hip")]
+        off_deg = angles_deg(knee - hip, steps.turns[:, steps.place(f"{side}_Hip")] @ rest)
+        assert np.percentile(off_deg, 95) < 1.2
+
+
 def test_keys_put_a_plain_rig_where_the_poses_are(steps):
     shape = shape_of(bones_of(RIGS["unreal"]))
     plain = fit_rig(shape, guess_map(shape, "unreal"), steps)
