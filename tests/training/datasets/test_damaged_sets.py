@@ -114,6 +114,26 @@ def test_a_run_that_is_ended_leaves_nothing(tmp_path: Path):
     assert not list(tmp_path.glob("out*"))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows ends a process without asking")
+def test_an_end_while_a_reader_starts_waits_for_nothing(tmp_path: Path):
+    (tmp_path / "labels.mat").write_bytes(b"")
+    program = """
+import os, pathlib, signal, sys, threading
+from training.datasets.formats import native
+signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+start = threading.Timer.start
+def end_after(timer):
+    start(timer)
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Timer.start = end_after
+native.read_native("mat", pathlib.Path("labels.mat"), keys=["joints"])
+"""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    words = [sys.executable, "-c", program]
+    ran = subprocess.run(words, cwd=tmp_path, env=environment, timeout=30, check=False)
+    assert ran.returncode == 128 + signal.SIGTERM
+
+
 def test_small_files_are_answered_for_within_ten_seconds():
     memory_bytes, seconds = native.limits_of(10_000)
     assert seconds < 8

@@ -80,7 +80,7 @@ class _Servant:
         try:
             self._must(path, {"reader": reader}, _START_S)
             self._must(path, order, seconds)
-        except KeyboardInterrupt:  # an answer that nobody took would be the next file's
+        except (KeyboardInterrupt, SystemExit):  # its answer would be taken for the next file's
             self.close()
             raise
 
@@ -115,8 +115,9 @@ class _Servant:
         assert process.stdin is not None
         assert process.stdout is not None
         timer = threading.Timer(seconds, lambda: (late.set(), process.kill()))
-        timer.start()
+        timer.daemon = True  # a signal may come before its end is sure, and must not wait for it
         try:
+            timer.start()
             process.stdin.write(json.dumps(order) + "\n")
             process.stdin.flush()
             answer = json.loads(process.stdout.readline(_LONGEST_ANSWER))
