@@ -15,14 +15,12 @@ import numpy as np
 
 from docs.svg import Point, drawing, line, text
 from docs.worked_track import CLIP, FRAME, Worked, quiet, work
-from staf_backend.body import markers
-from staf_backend.body.body import Body
-from staf_backend.body.params import SmplParams
+from staf_backend.body import Body, SmplParams, markers
 from staf_backend.export.overlay import write_overlay
-from staf_backend.geometry.skeleton import forward_kinematics
+from staf_backend.geometry import forward_kinematics
 from staf_backend.people.track import Track
 from staf_backend.pipeline import Settings, solve
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 
 FOLDER = Path(__file__).parent / "pictures"
 TOP = 0.62

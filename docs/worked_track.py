@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from staf_backend.assets import asset_path
-from staf_backend.body import markers
-from staf_backend.body.body import Body, load_body
+from staf_backend.body import Body, load_body, markers
 from staf_backend.estimators.shot import Shot, open_shot
 from staf_backend.fit.fitter import Fitted, Fitter
 from staf_backend.fit.settings import FitSettings
@@ -18,7 +17,7 @@ from staf_backend.landmarks.sides import consistent_sides
 from staf_backend.people.track import Track
 from staf_backend.pipeline import people_in
 from staf_backend.runtime.onnx_session import open_network
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 
 CLIP = Path(__file__).parent.parent / "examples" / "footage" / "balance_cam02.mp4"
 FRAME = 50

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from staf_backend.export.gltf import write_glb
-from staf_backend.motion.file import save_motion
+from staf_backend.motion import save_motion
 from staf_backend.pipeline import Settings, solve
 
 

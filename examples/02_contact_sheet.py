@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from pygltflib import GLTF2
 
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 
 ROW_PX = 280
 """Height of a row of the sheet.  Chosen: seven frames of a portrait clip fill a page's width."""

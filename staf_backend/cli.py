@@ -288,7 +288,7 @@ def _of(kind: Any, options: argparse.Namespace) -> dict[str, Any]:
 def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
     from staf_backend.commands import convert
     from staf_backend.export.deliver import Outputs, is_folder
-    from staf_backend.files.atomic import make_folder
+    from staf_backend.files import make_folder
 
     several = len(options.videos) > 1
     for word in ("tracks", "contacts"):

@@ -9,17 +9,15 @@ from typing import Any
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.body.body import add_body, known_bodies, load_body
-from staf_backend.body.plain import finger_arrays
+from staf_backend.body import add_body, finger_arrays, known_bodies, load_body
 from staf_backend.estimators.choose import check_device, chosen_estimator
 from staf_backend.export.deliver import Outputs, Written, deliver
-from staf_backend.files.atomic import OutputError, make_folder, replace_atomically
-from staf_backend.files.npz import write_arrays
+from staf_backend.files import OutputError, make_folder, replace_atomically, write_arrays
 from staf_backend.people.summary import TrackSummary, summarise
 from staf_backend.people.tracks_file import write_tracks
 from staf_backend.pipeline import Settings, people_in, solve
 from staf_backend.reporting import Reporter
-from staf_backend.video.video import Video, check_path, open_video
+from staf_backend.video import Video, check_path, open_video
 
 _log = logging.getLogger(__name__)
 

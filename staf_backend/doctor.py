@@ -6,7 +6,7 @@ import platform
 from typing import Any
 
 from staf_backend import StafError, __version__, assets
-from staf_backend.body.body import body_path, known_bodies, load_body
+from staf_backend.body import body_path, known_bodies, load_body
 from staf_backend.estimators.choose import chosen_estimator
 from staf_backend.estimators.settings import EstimatorSettings
 from staf_backend.reporting import Reporter

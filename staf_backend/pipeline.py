@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from staf_backend.assets import asset_path
-from staf_backend.body.body import Body
+from staf_backend.body import Body
 from staf_backend.choices import LENSES, Lens
 from staf_backend.estimators.choose import (
     Installed,
@@ -29,16 +29,14 @@ from staf_backend.estimators.landmarks import estimate_by_landmarks
 from staf_backend.estimators.settings import EstimatorSettings, SettingsError
 from staf_backend.estimators.shot import Shot, open_shot
 from staf_backend.estimators.to_motion import to_motion
-from staf_backend.motion.motion import Motion
-from staf_backend.motion.names import part_names
-from staf_backend.motion.quality import motion_quality
+from staf_backend.motion import Motion, motion_quality, part_names
 from staf_backend.people.detect import PersonDetector
 from staf_backend.people.follow import find_people
 from staf_backend.people.track import Track, choose, within
 from staf_backend.people.tracks_file import read_tracks
 from staf_backend.reporting import Report
 from staf_backend.runtime.onnx_session import open_network, usable_cores
-from staf_backend.video.video import Video, check_path, open_video
+from staf_backend.video import Video, check_path, open_video
 from staf_backend.world.camera_path import CameraFollower
 from staf_backend.world.card import with_card
 from staf_backend.world.contacts_file import read_contacts

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from staf_backend.choices import ESTIMATORS, Estimator
-from staf_backend.files.atomic import make_folder
+from staf_backend.files import make_folder
 from staf_backend.people.track import NobodyError
 from staf_backend.pipeline import Settings, solve
 from staf_backend.weights.in_use import default_weights

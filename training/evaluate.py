@@ -27,9 +27,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from staf_backend.body.body import load_body
-from staf_backend.files.atomic import make_folder
-from staf_backend.files.checksum import sha256
+from staf_backend.body import load_body
+from staf_backend.files import make_folder, sha256
 from staf_backend.runtime.torch_device import choose_device
 from staf_backend.staf.any_network import AnyNetwork
 from staf_backend.staf.body import BodyTables, tables_from_body

@@ -27,10 +27,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from staf_backend.files.atomic import make_folder, replace_atomically
+from staf_backend.files import make_folder, replace_atomically
 from staf_backend.pipeline import people_in
 from staf_backend.staf.network import Staf, StageParams
-from staf_backend.video.video import Video, open_video
+from staf_backend.video import Video, open_video
 from training.command import command_line
 from training.drawing import numbers, panels
 from training.drawing.clip import Kept, Stretch, crops, main_person

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from staf_backend.files.checksum import sha256
+from staf_backend.files import sha256
 from training.model.losses import TERMS, LossConfig
 from training.run.config import LoopConfig, Schedule
 from training.run.machine import Precision

@@ -15,8 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from staf_backend.files.atomic import OutputError, make_folder, replace_atomically
-from staf_backend.files.checksum import sha256
+from staf_backend.files import OutputError, make_folder, replace_atomically, sha256
 from staf_backend.weights.info import (
     ENCODER_FILE,
     INFO_FILE,

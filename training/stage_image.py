@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from staf_backend.files.checksum import sha256
+from staf_backend.files import sha256
 from staf_backend.runtime.torch_device import numerics
 from staf_backend.staf.any_network import make_network
 from staf_backend.staf.config import RESNET50

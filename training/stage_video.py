@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from staf_backend.files.checksum import sha256
+from staf_backend.files import sha256
 from staf_backend.runtime.torch_device import numerics
 from staf_backend.staf.any_network import make_network
 from staf_backend.staf.body import SmplBody

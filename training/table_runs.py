@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from staf_backend import __version__
-from staf_backend.files.atomic import make_folder, replace_atomically
+from staf_backend.files import make_folder, replace_atomically
 from staf_backend.runtime.torch_device import choose_device
 from training import stage_video
 from training.data.feature_cache import FeatureCache

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.files.atomic import make_folder
-from staf_backend.motion.file import load_motion
+from staf_backend.files import make_folder
+from staf_backend.motion import load_motion
 from training.command import command_line
 from training.scoring.protocols import EvaluationError
 from training.scoring.scoring import write_scores

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from staf_backend import StafError
-from staf_backend.files.checksum import sha256
+from staf_backend.files import sha256
 
 _FOLDER = Path(__file__).parent
 _SUMS = _FOLDER / "SHA256SUMS"

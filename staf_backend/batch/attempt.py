@@ -21,8 +21,7 @@ from staf_backend.batch.recipe import Recipe
 from staf_backend.batch.schedule import Slot
 from staf_backend.batch.store import Store
 from staf_backend.batch.worker import failed
-from staf_backend.files.atomic import OutputError, make_folder
-from staf_backend.files.checksum import content_digest, sha256
+from staf_backend.files import OutputError, content_digest, make_folder, sha256
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from typing import IO, Any
 
 from staf_backend.batch.rig import Rig
 from staf_backend.blender.headless import BlendError, Program, run_inside
-from staf_backend.motion.file import save_motion
-from staf_backend.motion.motion import Motion
+from staf_backend.motion import Motion, save_motion
 
 _SCRIPT = "staf_blend.py"
 """Of the add-on, for inside Blender."""

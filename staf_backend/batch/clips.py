@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from staf_backend.video.error import VideoError
+from staf_backend.video import VideoError
 
 PATTERNS = ("*.mp4", "*.mov", "*.mkv", "*.webm", "*.avi", "*.m4v")
 """Of a folder's videos, in lower case; those of the add-on's file browser."""

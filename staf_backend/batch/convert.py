@@ -9,10 +9,9 @@ from staf_backend import StafError
 from staf_backend.batch.blend import Blending, write_blends
 from staf_backend.batch.recipe import Recipe
 from staf_backend.export.deliver import Written, deliver
-from staf_backend.files.checksum import content_digest, sha256
+from staf_backend.files import content_digest, sha256
 from staf_backend.pipeline import solve
-from staf_backend.video.error import VideoError
-from staf_backend.video.video import check_path
+from staf_backend.video import VideoError, check_path
 
 if TYPE_CHECKING:
     from staf_backend.pipeline import Solved

@@ -17,9 +17,8 @@ import threading
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from staf_backend.files.atomic import OutputError, make_folder
+from staf_backend.files import OutputError, make_folder, read_json_text
 from staf_backend.files.lock import lock
-from staf_backend.files.strict_json import read_json_text
 
 _log = logging.getLogger(__name__)
 FOLDER = ".staf-batch"

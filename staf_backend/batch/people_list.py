@@ -15,9 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from staf_backend import StafError
-from staf_backend.files.atomic import OutputError, replace_atomically
-from staf_backend.files.limits import shown
-from staf_backend.files.strict_json import read_json_text
+from staf_backend.files import OutputError, read_json_text, replace_atomically, shown
 
 NAME = "people.json"
 _LARGEST_BYTES = 64_000_000

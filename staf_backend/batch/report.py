@@ -10,8 +10,7 @@ from staf_backend.batch.clips import Clip
 from staf_backend.batch.journal import FOLDER, Journal
 from staf_backend.batch.report_html import page
 from staf_backend.batch.store import Store
-from staf_backend.files.atomic import replace_atomically
-from staf_backend.files.limits import shown
+from staf_backend.files import replace_atomically, shown
 
 SCHEMA = 1
 """Version of report.json; it grows when a word changes its meaning or goes."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from staf_backend import StafError
-from staf_backend.files.checksum import sha256
+from staf_backend.files import sha256
 
 
 class RigError(StafError):

@@ -28,7 +28,7 @@ from staf_backend.batch.schedule import Slot as AnySlot
 from staf_backend.batch.slot import Slot
 from staf_backend.batch.store import Store
 from staf_backend.batch.takes import merge_takes
-from staf_backend.files.limits import shown
+from staf_backend.files import shown
 from staf_backend.reporting import Reporter
 from staf_backend.runtime.onnx_session import usable_cores
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from staf_backend.batch.schedule import Limits
 from staf_backend.batch.worker import failed
-from staf_backend.files.strict_json import read_json_text
+from staf_backend.files import read_json_text
 from staf_backend.runtime.processes import end_group, memory_bytes, start_apart
 
 _LOOK_S = 0.1

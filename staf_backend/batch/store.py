@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from staf_backend.files.atomic import OutputError
+from staf_backend.files import OutputError
 
 _OBJECT_STORES = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "az", "oci", "oss"))
 """Protocols that never show half an object."""

@@ -25,13 +25,10 @@ from staf_backend.batch.clips import Clip
 from staf_backend.batch.journal import Journal
 from staf_backend.batch.people_list import PeopleList, Take, read_people, write_people
 from staf_backend.batch.recipe import Recipe
-from staf_backend.body.body import Body, load_body
+from staf_backend.body import Body, load_body
 from staf_backend.export.gltf import write_glb
-from staf_backend.files.atomic import OutputError, make_folder
-from staf_backend.files.checksum import sha256
-from staf_backend.motion.file import load_motion
-from staf_backend.motion.motion import Motion, MotionError
-from staf_backend.motion.names import part_names
+from staf_backend.files import OutputError, make_folder, sha256
+from staf_backend.motion import Motion, MotionError, load_motion, part_names
 
 FOLDER = "people"
 """Of the characters' files, below the output folder."""

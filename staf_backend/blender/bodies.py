@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.body.body import OPEN_BODIES, load_body
-from staf_backend.body.plain import finger_arrays
-from staf_backend.files.npz import write_arrays
+from staf_backend.body import OPEN_BODIES, finger_arrays, load_body
+from staf_backend.files import write_arrays
 
 
 def write_bodies(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 from staf_backend.blender.error import BlenderError
 from staf_backend.blender.extension import extension, write_zip
 from staf_backend.blender.program import NEWEST, Blender, blenders, usable_blenders
-from staf_backend.files.atomic import make_folder, replace_atomically
+from staf_backend.files import make_folder, replace_atomically
 from staf_backend.reporting import Reporter
 
 _SCRIPT = "staf_blender.py"

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from staf_backend.blender.error import BlenderError
-from staf_backend.files.atomic import replace_atomically
-from staf_backend.files.checksum import sha256
+from staf_backend.files import replace_atomically, sha256
 
 _PACKED = Path(__file__).with_name("addon_files")
 _CLONE = Path(__file__).parents[2] / "addon"

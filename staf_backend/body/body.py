@@ -19,7 +19,7 @@ from staf_backend.body.files import BodyArrays, BodyError, read_body_file
 from staf_backend.body.open_fingers import with_open_fingers
 from staf_backend.body.params import SHAPE_COUNT
 from staf_backend.body.user_bodies import KnownBody, remember, remembered
-from staf_backend.geometry.skeleton import SMPL, Skeleton, forward_kinematics
+from staf_backend.geometry import SMPL, Skeleton, forward_kinematics
 
 __all__ = ["OPEN_BODIES", "Body", "BodyError", "add_body", "known_bodies", "load_body"]
 

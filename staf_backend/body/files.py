@@ -17,9 +17,8 @@ from staf_backend import StafError
 from staf_backend.body.fingers import SKELETONS, WITH_FINGERS, fold, shared_joints, without_face
 from staf_backend.body.params import SHAPE_COUNT
 from staf_backend.body.pickles import RefusedNameError, read_pickled_arrays
-from staf_backend.files.identify import describe_arrays, describe_file, is_pickle
-from staf_backend.files.limits import shown
-from staf_backend.geometry.skeleton import SMPL, Skeleton, check_parents
+from staf_backend.files import describe_arrays, describe_file, is_pickle, shown
+from staf_backend.geometry import SMPL, Skeleton, check_parents
 
 _NEEDED = (
     *("v_template", "f", "J_regressor", "weights", "kintree_table"),

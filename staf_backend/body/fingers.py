@@ -9,7 +9,7 @@ fingers, SMPL-H's 52 joints stay, and only the face is folded.
 
 import numpy as np
 
-from staf_backend.geometry.skeleton import SMPL, Skeleton
+from staf_backend.geometry import SMPL, Skeleton
 
 _SHARED = SMPL.index("left_hand")
 """SMPL's joints that all of the family have, first: all but its hands."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from staf_backend.geometry.skeleton import counterparts
+from staf_backend.geometry import counterparts
 
 if TYPE_CHECKING:
     from staf_backend.body.body import Body

@@ -24,7 +24,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from staf_backend.files.limits import Budget, TooLargeError
+from staf_backend.files import Budget, TooLargeError
 from staf_backend.files.pickle_scan import PickleError, RefusedNameError, scan_pickle
 
 __all__ = ["RefusedNameError", "read_pickled_arrays", "read_pickled_lists"]

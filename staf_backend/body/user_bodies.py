@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from staf_backend.body.files import BodyError
-from staf_backend.files.atomic import OutputError, replace_atomically
-from staf_backend.files.strict_json import read_json_text
+from staf_backend.files import OutputError, read_json_text, replace_atomically
 
 _FORMAT = 1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from staf_backend.assets import AssetError
-from staf_backend.body.body import Body, BodyError, known_bodies, load_body
+from staf_backend.body import Body, BodyError, known_bodies, load_body
 from staf_backend.estimators.settings import EstimatorSettings, SettingsError
 from staf_backend.runtime import onnx_session
 from staf_backend.weights.error import WeightsError

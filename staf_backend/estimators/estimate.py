@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from staf_backend.body.params import SmplParams
+from staf_backend.body import SmplParams
 from staf_backend.people.track import Track
 
 if TYPE_CHECKING:

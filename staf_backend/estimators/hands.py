@@ -12,11 +12,11 @@ import numpy as np
 from staf_backend.assets import asset_path
 from staf_backend.landmarks.hands import SIDES, Wanted, hands_of
 from staf_backend.landmarks.hands_network import HandNetworks
-from staf_backend.motion.motion import Motion
+from staf_backend.motion import Motion
 from staf_backend.runtime.onnx_session import open_network
 
 if TYPE_CHECKING:
-    from staf_backend.body.body import Body
+    from staf_backend.body import Body
     from staf_backend.estimators.shot import Shot
     from staf_backend.reporting import Report
 

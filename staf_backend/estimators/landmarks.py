@@ -24,7 +24,7 @@ from staf_backend.landmarks.sides import consistent_sides
 from staf_backend.runtime.onnx_session import open_network, usable_cores
 
 if TYPE_CHECKING:
-    from staf_backend.body.body import Body
+    from staf_backend.body import Body
     from staf_backend.estimators.shot import Shot
     from staf_backend.people.track import Track
     from staf_backend.reporting import Report

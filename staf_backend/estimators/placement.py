@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.body.body import Body
-from staf_backend.body.params import SmplParams
-from staf_backend.geometry.camera import Camera
-from staf_backend.geometry.skeleton import forward_kinematics
+from staf_backend.body import Body, SmplParams
+from staf_backend.geometry import Camera, forward_kinematics
 from staf_backend.staf.crop import place
 
 

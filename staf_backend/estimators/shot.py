@@ -7,10 +7,9 @@ from typing import Protocol
 import numpy as np
 
 from staf_backend.choices import Lens
-from staf_backend.geometry.camera import Camera, CameraMotion, assumed_focal_px
+from staf_backend.geometry import Camera, CameraMotion, assumed_focal_px
 from staf_backend.people.track import Track
-from staf_backend.video.lens import Focal, focal_of_lens
-from staf_backend.video.video import Video
+from staf_backend.video import Focal, Video, focal_of_lens
 
 
 class CameraWatch(Protocol):

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from staf_backend.body.params import SmplParams
+from staf_backend.body import SmplParams
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.estimators.placement import NetworkTrack, to_smpl_params
 from staf_backend.estimators.staf_ready import ready_network
 from staf_backend.estimators.turned_back import params_turned_back
-from staf_backend.geometry.skeleton import SMPL, forward_kinematics
+from staf_backend.geometry import SMPL, forward_kinematics
 from staf_backend.people.smooth import smooth
 from staf_backend.runtime.onnx_session import usable_cores
 from staf_backend.runtime.workers import Workers
@@ -30,7 +30,7 @@ from staf_backend.weights.in_use import default_weights
 from staf_backend.weights.info import BODY_FILE, WeightsInfo, read_info, set_folder
 
 if TYPE_CHECKING:
-    from staf_backend.body.body import Body
+    from staf_backend.body import Body
     from staf_backend.estimators.settings import EstimatorSettings
     from staf_backend.estimators.shot import Shot
     from staf_backend.people.track import Track

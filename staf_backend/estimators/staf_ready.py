@@ -15,7 +15,7 @@ from staf_backend.weights.info import INFO_FILE, WeightsInfo, set_folder
 from staf_backend.weights.store import load_weights
 
 if TYPE_CHECKING:
-    from staf_backend.body.body import Body
+    from staf_backend.body import Body
     from staf_backend.estimators.settings import EstimatorSettings
 
 _kept: dict[tuple, ReadyNetwork] = {}

@@ -4,12 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from staf_backend.body.body import Body
+from staf_backend.body import Body
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.estimators.shot import Shot
-from staf_backend.geometry.camera import TO_Y_UP, Camera, CameraPath
-from staf_backend.geometry.rotations import continuous_signs, to_quaternions
-from staf_backend.motion.motion import Motion
+from staf_backend.geometry import TO_Y_UP, Camera, CameraPath, continuous_signs, to_quaternions
+from staf_backend.motion import Motion
 
 _BLOCK = 1000
 """Frames turned at once.  Chosen: a few MB, however long the clip is."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from staf_backend.body.params import SmplParams
+from staf_backend.body import SmplParams
 
 _NEAREST_Z = 0.1
 """Of a ray's direction (x, y, 1) once turned: beyond, 84 degrees off the axis, x/z means nothing.

@@ -17,12 +17,11 @@ import os
 
 import numpy as np
 
-from staf_backend.body.fingers import WITH_FINGERS
+from staf_backend.body import WITH_FINGERS
 from staf_backend.export.constant_rate import nearest_rate, resample
-from staf_backend.files.npz import write_arrays
-from staf_backend.geometry.rotations import from_quaternions, to_axis_angle
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.motion import Motion, MotionError
+from staf_backend.files import write_arrays
+from staf_backend.geometry import SMPL, from_quaternions, to_axis_angle
+from staf_backend.motion import Motion, MotionError
 
 _BODY_JOINTS, _ALL_JOINTS, _SHAPES = 22, 52, 16
 _Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])

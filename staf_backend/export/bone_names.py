@@ -7,8 +7,8 @@ its first middle finger bone, which is the same place.
 
 from collections.abc import Mapping
 
-from staf_backend.body.fingers import WITH_FINGERS, finger_joints
-from staf_backend.geometry.skeleton import SMPL, Skeleton
+from staf_backend.body import WITH_FINGERS, finger_joints
+from staf_backend.geometry import SMPL, Skeleton
 
 ROOT_BONE = "root"
 

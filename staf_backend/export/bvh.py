@@ -19,9 +19,9 @@ from staf_backend.export.bone_names import bone_names_of
 from staf_backend.export.character import travel
 from staf_backend.export.constant_rate import nearest_rate, resample
 from staf_backend.export.mesh import tip_m
-from staf_backend.files.atomic import replace_atomically
-from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.motion.motion import Motion
+from staf_backend.files import replace_atomically
+from staf_backend.geometry import from_quaternions
+from staf_backend.motion import Motion
 
 _TURNS = "Zrotation Xrotation Yrotation"
 _PLACE = "Xposition Yposition Zposition"

@@ -16,14 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.body.body import Body
-from staf_backend.body.fingers import WITH_FINGERS
+from staf_backend.body import WITH_FINGERS, Body
 from staf_backend.choices import ROOT_MOTIONS, RootMotion
 from staf_backend.export.bone_names import BONE_NAMES, bone_names_of
 from staf_backend.export.mesh import SkinnedMesh, body_mesh, proxy_mesh
-from staf_backend.geometry.rotations import continuous_signs
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.motion import Motion, MotionError
+from staf_backend.geometry import SMPL, continuous_signs
+from staf_backend.motion import Motion, MotionError
 
 _REST_TOLERANCE_M = 1e-3
 """That a motion's rest joints may be off its body's.  Chosen: what nobody sees."""

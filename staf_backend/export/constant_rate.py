@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from staf_backend.geometry.rotations import continuous_signs, slerp
-from staf_backend.motion.motion import Motion
+from staf_backend.geometry import continuous_signs, slerp
+from staf_backend.motion import Motion
 
 _COMMON_RATES = np.array(
     [15, 24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 90, 100, 120, 240]

@@ -17,10 +17,8 @@ from staf_backend.export.fbx import program_for_fbx, write_fbx
 from staf_backend.export.gltf import write_glb
 from staf_backend.export.usd import check_usd, write_usd
 from staf_backend.export.vrma import write_vrma
-from staf_backend.files.atomic import OutputError
-from staf_backend.motion.file import save_motion
-from staf_backend.motion.motion import Motion
-from staf_backend.motion.names import part_names, person_name
+from staf_backend.files import OutputError
+from staf_backend.motion import Motion, part_names, person_name, save_motion
 
 if TYPE_CHECKING:
     from staf_backend.pipeline import Solved

@@ -17,9 +17,8 @@ from pathlib import Path
 from staf_backend.blender.error import BlenderError
 from staf_backend.blender.headless import Program, find_program, run_inside
 from staf_backend.choices import BoneScheme, RootMotion
-from staf_backend.files.atomic import replace_atomically
-from staf_backend.motion.file import save_motion
-from staf_backend.motion.motion import Motion
+from staf_backend.files import replace_atomically
+from staf_backend.motion import Motion, save_motion
 
 _SCRIPT = "staf_fbx.py"
 """Of the add-on, for inside Blender."""

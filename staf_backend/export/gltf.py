@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from staf_backend import __version__
-from staf_backend.body.body import Body
+from staf_backend.body import Body
 from staf_backend.choices import RootMotion
 from staf_backend.export.bone_names import ROOT_BONE
 from staf_backend.export.character import (
@@ -34,8 +34,8 @@ from staf_backend.export.character import (
 )
 from staf_backend.export.gltf_buffer import INDICES, VERTICES, Buffer
 from staf_backend.export.mesh import SkinnedMesh
-from staf_backend.files.atomic import replace_atomically
-from staf_backend.motion.motion import Motion
+from staf_backend.files import replace_atomically
+from staf_backend.motion import Motion
 
 
 def write_glb(

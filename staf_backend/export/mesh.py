@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.body.body import Body
+from staf_backend.body import Body
 
 _TIP = 0.4
 """Length of a bone without children, of that before it.  Chosen: a hand on a forearm."""

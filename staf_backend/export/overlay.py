@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from staf_backend.body.body import Body
+from staf_backend.body import Body
 from staf_backend.choices import OverlayView
 from staf_backend.export.overlay_sheet import DrawnBody, Sheet
 from staf_backend.export.raster import nearest_faces, shading
 from staf_backend.export.sound import Sound
-from staf_backend.files.atomic import OutputError, replace_atomically
-from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.motion.motion import Motion, joints_m
-from staf_backend.video.container import ffmpeg_name
-from staf_backend.video.video import Video
+from staf_backend.files import OutputError, replace_atomically
+from staf_backend.geometry import from_quaternions
+from staf_backend.motion import Motion, joints_m
+from staf_backend.video import Video, ffmpeg_name
 
 if TYPE_CHECKING:
     from staf_backend.reporting import Report

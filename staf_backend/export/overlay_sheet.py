@@ -16,10 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from staf_backend.export.raster import nearest_faces, shading
-from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.motion.contacts import PARTS
-from staf_backend.motion.motion import Motion
-from staf_backend.video.video import Video
+from staf_backend.geometry import from_quaternions
+from staf_backend.motion import PARTS, Motion
+from staf_backend.video import Video
 
 _SHARE = 0.75
 """Of the footage's height that the side view is wide, at most its width.  Chosen."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from staf_backend.assets import asset_path
-from staf_backend.body.body import Body
+from staf_backend.body import Body
 from staf_backend.export.mesh import body_mesh
-from staf_backend.files.atomic import OutputError, replace_atomically
-from staf_backend.motion.motion import Motion
-from staf_backend.video.video import Video
+from staf_backend.files import OutputError, replace_atomically
+from staf_backend.motion import Motion
+from staf_backend.video import Video
 from staf_backend.world.card import contact_rows, key_series
 
 if TYPE_CHECKING:

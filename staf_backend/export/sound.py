@@ -12,9 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.video.clock import Origin
-from staf_backend.video.container import open_container, whole_packets
-from staf_backend.video.video import Video
+from staf_backend.video import Origin, Video, open_container, whole_packets
 
 _log = logging.getLogger(__name__)
 

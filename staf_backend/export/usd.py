@@ -17,11 +17,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from staf_backend.body.body import Body
+from staf_backend.body import Body
 from staf_backend.choices import RootMotion
 from staf_backend.export.character import characters, checked_style
-from staf_backend.files.atomic import OutputError, replace_atomically
-from staf_backend.motion.motion import Motion
+from staf_backend.files import OutputError, replace_atomically
+from staf_backend.motion import Motion
 
 
 def check_usd() -> None:

@@ -15,8 +15,8 @@ from staf_backend.export.bone_names import ROOT_BONE
 from staf_backend.export.character import Character, Style, clay, quaternions_wxyz, travel
 from staf_backend.export.constant_rate import nearest_rate
 from staf_backend.export.gltf import motion_extras
-from staf_backend.files.atomic import OutputError
-from staf_backend.motion.motion import Motion
+from staf_backend.files import OutputError
+from staf_backend.motion import Motion
 
 _WHOLE = 0.01
 """Of a frame: keys this near to a whole time code are on it.  Chosen: time stamps are rounded."""

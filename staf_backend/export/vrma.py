@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 
 from staf_backend import __version__
-from staf_backend.body.body import Body
+from staf_backend.body import Body
 from staf_backend.choices import RootMotion
 from staf_backend.export.bone_names import bone_names_of
 from staf_backend.export.character import Character, characters, quaternions_wxyz, travel
 from staf_backend.export.gltf import add_bone, add_channels, animation_extras
 from staf_backend.export.gltf_buffer import Buffer
-from staf_backend.files.atomic import replace_atomically
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.motion import Motion
+from staf_backend.files import replace_atomically
+from staf_backend.geometry import SMPL
+from staf_backend.motion import Motion
 
 _EXTENSION = "VRMC_vrm_animation"
 _PALMS = ("L_Hand", "R_Hand")

@@ -1,1 +1,36 @@
 """Files on disk: writing them whole or not at all, and telling what a stranger's file is."""
+
+from staf_backend.files.atomic import (
+    OutputError,
+    make_folder,
+    put_in_place,
+    replace_atomically,
+    replace_folder_atomically,
+)
+from staf_backend.files.checksum import content_digest, sha256
+from staf_backend.files.edited_json import EditedJson
+from staf_backend.files.identify import describe_arrays, describe_file, is_pickle
+from staf_backend.files.json_place import Place
+from staf_backend.files.limits import Budget, TooLargeError, shown
+from staf_backend.files.npz import write_arrays
+from staf_backend.files.strict_json import read_json_text
+
+__all__ = [
+    "Budget",
+    "EditedJson",
+    "OutputError",
+    "Place",
+    "TooLargeError",
+    "content_digest",
+    "describe_arrays",
+    "describe_file",
+    "is_pickle",
+    "make_folder",
+    "put_in_place",
+    "read_json_text",
+    "replace_atomically",
+    "replace_folder_atomically",
+    "sha256",
+    "shown",
+    "write_arrays",
+]

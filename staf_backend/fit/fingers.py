@@ -9,14 +9,13 @@ import dataclasses
 
 import numpy as np
 
-from staf_backend.body.body import Body
-from staf_backend.body.fingers import WITH_FINGERS, finger_joints
+from staf_backend.body import WITH_FINGERS, Body, finger_joints
 from staf_backend.fit.fingers_frame import fit_frames
 from staf_backend.fit.fingers_hand import ANGLES, Hand, hand_of
 from staf_backend.fit.fingers_time import over_time
-from staf_backend.geometry.rotations import continuous_signs, to_quaternions
+from staf_backend.geometry import continuous_signs, to_quaternions
 from staf_backend.landmarks.hands import SIDES, SeenHands
-from staf_backend.motion.motion import Motion
+from staf_backend.motion import Motion
 
 _SURE_M, _WORST_M = 0.005, 0.008
 """Distance of the fitted hand from its points across the view that halves a frame's weight, and

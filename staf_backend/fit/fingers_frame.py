@@ -12,7 +12,7 @@ import numpy as np
 
 from staf_backend.fit.fingers_hand import ANGLES, TWIST, Hand
 from staf_backend.fit.fingers_points import ORDER, UNKNOWNS, Points, bones_of, points_of
-from staf_backend.geometry.rotations import from_axis_angle, nearest
+from staf_backend.geometry import from_axis_angle, nearest_rotation
 
 _STEPS, _LARGEST_RAD = 12, 0.6
 """Gauss-Newton steps, and the largest change in one.  Chosen: nothing moves after ten."""
@@ -95,7 +95,7 @@ def _begun(hand: Hand, seen_px: np.ndarray, seen_bones: np.ndarray) -> _State:
     still = np.tile(np.eye(3), (len(seen_px), 1, 1))
     palm_bones = [0, 4, 8, 12, 16]
     rest = points_of(hand, still, angles).bones[:, palm_bones]
-    palm = nearest(np.einsum("nki,nkj->nij", seen_bones[:, palm_bones], rest))
+    palm = nearest_rotation(np.einsum("nki,nkj->nij", seen_bones[:, palm_bones], rest))
     flat = points_of(hand, palm, angles).places_m[..., :2]
     middle, centre = flat.mean(1), seen_px.mean(1)
     spread = ((flat - middle[:, None]) ** 2).sum((1, 2))

@@ -15,10 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.body.body import Body
-from staf_backend.body.fingers import finger_joints
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.body import Body, finger_joints
+from staf_backend.geometry import SMPL, from_axis_angle
 
 ANGLES = 21
 """Of a hand: for index, middle, pinky, ring and thumb the flexions of three joints and the spread

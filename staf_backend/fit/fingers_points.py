@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from staf_backend.fit.fingers_hand import ANGLES, TWIST, Hand
-from staf_backend.geometry.rotations import from_axis_angle
+from staf_backend.geometry import from_axis_angle
 
 UNKNOWNS = 3 + ANGLES
 """A turn of the palm in its own axes, then the angles."""

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from staf_backend.body import SmplParams
 from staf_backend.body.markers import COUNT, markers_of
-from staf_backend.body.params import SmplParams
 from staf_backend.fit import terms
 from staf_backend.fit.anatomy import FIXED, lever_m, limits_rad
 from staf_backend.fit.banded import BandedSystem
@@ -46,11 +46,10 @@ from staf_backend.fit.settings import (
 from staf_backend.fit.shape import DAMPING, shape_jacobian, step_with_shape
 from staf_backend.fit.state import State, between, bounded, placed
 from staf_backend.fit.unknowns import ANGLES, ROOT, Unknowns
-from staf_backend.geometry.rotations import to_axis_angle
-from staf_backend.geometry.skeleton import forward_kinematics, parent_relative
+from staf_backend.geometry import forward_kinematics, parent_relative, to_axis_angle
 
 if TYPE_CHECKING:
-    from staf_backend.body.body import Body
+    from staf_backend.body import Body
     from staf_backend.landmarks.lifted import Lifted
 
 _SHAPE_FRAMES, _SHAPE_STEPS = 120, 6

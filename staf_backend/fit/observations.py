@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from staf_backend.fit.ground import LANDMARK_SHARE, Ground
-from staf_backend.fit.settings import (
-    MARKER_TRUST,
-    REFERENCE_HZ,
-    FitSettings,
-)
-from staf_backend.geometry.rotations import from_quaternions
+from staf_backend.fit.settings import MARKER_TRUST, REFERENCE_HZ, FitSettings
+from staf_backend.geometry import from_quaternions
 
 if TYPE_CHECKING:
     from staf_backend.landmarks.lifted import Lifted

@@ -9,7 +9,7 @@ import numpy as np
 
 from staf_backend.body.markers import COUNT, indices
 from staf_backend.fit.unknowns import Unknowns
-from staf_backend.geometry.skeleton import Skeleton
+from staf_backend.geometry import Skeleton
 
 
 @dataclass(frozen=True)

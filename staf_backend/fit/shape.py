@@ -10,7 +10,7 @@ from staf_backend.fit.state import bounded
 from staf_backend.fit.terms import Posed
 
 if TYPE_CHECKING:
-    from staf_backend.body.body import Body
+    from staf_backend.body import Body
 
 DAMPING = 1e-4
 """Share of the diagonal that is added to it (Levenberg-Marquardt).  Chosen: nearly none."""

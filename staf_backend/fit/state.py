@@ -6,7 +6,7 @@ import numpy as np
 
 from staf_backend.fit.observations import Seen
 from staf_backend.fit.unknowns import ANGLES, ROOT, Unknowns
-from staf_backend.geometry.rotations import from_axis_angle, to_axis_angle
+from staf_backend.geometry import from_axis_angle, to_axis_angle
 
 _LARGEST_STEP_RAD, _LARGEST_STEP_M = 0.5, 1.0
 """What the linear terms can still mean.  Chosen."""

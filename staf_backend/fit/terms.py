@@ -17,7 +17,7 @@ from staf_backend.fit.banded import BandedSystem
 from staf_backend.fit.ground import FLOOR_M, FLOOR_OUTLIER_M, Ground
 from staf_backend.fit.settings import REFERENCE_HZ
 from staf_backend.fit.unknowns import ANGLES, ROOT, Unknowns
-from staf_backend.geometry.rotations import to_axis_angle
+from staf_backend.geometry import to_axis_angle
 
 NEAREST_M = 0.1
 """Depth, metres, from which a marker is projected as if it lay there.  Chosen: before the lens."""

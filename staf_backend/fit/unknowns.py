@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from staf_backend.geometry.skeleton import Skeleton
+from staf_backend.geometry import Skeleton
 
 ROOT = slice(0, 3)
 """The columns of the root's position, metres in camera axes."""

@@ -66,7 +66,7 @@ def rotation_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     return np.eye(3) + cross + cross @ cross / (1 + cosine)[..., None, None]
 
 
-def nearest(matrices: np.ndarray) -> np.ndarray:
+def nearest_rotation(matrices: np.ndarray) -> np.ndarray:
     """The rotation nearest to each matrix (..., 3, 3) in the Frobenius norm (polar factor)."""
     u, _, vt = np.linalg.svd(matrices)
     sign = np.sign(np.linalg.det(u @ vt))

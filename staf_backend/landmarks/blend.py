@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from staf_backend.geometry import rotations
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL, from_6d, slerp, to_quaternions
 from staf_backend.landmarks.grid import interpolation
 from staf_backend.landmarks.lifted import Guess, Lifted
 from staf_backend.landmarks.windows import WINDOW, Windows
@@ -63,7 +62,7 @@ class Blend:
         for begin in range(0, len(times_s), _BLOCK_FRAMES):
             rows = slice(begin, begin + _BLOCK_FRAMES)
             ends = (self._quaternions(low[rows]), self._quaternions(high[rows]))
-            turned[rows] = rotations.slerp(*ends, share[rows, None, None])
+            turned[rows] = slerp(*ends, share[rows, None, None])
         length = float(np.linalg.norm(self._up))
         return Lifted(
             turned,
@@ -76,7 +75,7 @@ class Blend:
 
     def _quaternions(self, frames: np.ndarray) -> np.ndarray:
         """Blended rotations (n, 24, 4) of some grid frames."""
-        return rotations.to_quaternions(rotations.from_6d(self._columns[frames]))
+        return to_quaternions(from_6d(self._columns[frames]))
 
     def _up_spread(self, length: float) -> float:
         """Expected error of the mean direction: what windows expect, and how far they disagree."""

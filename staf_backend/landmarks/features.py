@@ -11,8 +11,7 @@ diag(1, -1, -1) · turn · camera.  numpy only.
 import numpy as np
 
 from staf_backend.body import markers
-from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.geometry.rotations import rotation_between
+from staf_backend.geometry import TO_Y_UP, rotation_between
 from staf_backend.landmarks.windows import Windows
 
 FEATURES = markers.COUNT * 7 + 7

@@ -20,7 +20,7 @@ from staf_backend.landmarks.hands_regions import (
     from_hand,
     from_pose,
 )
-from staf_backend.video.video import Video
+from staf_backend.video import Video
 
 SIDES = ("left", "right")
 

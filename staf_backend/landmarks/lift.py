@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from staf_backend.body import markers
-from staf_backend.geometry import rotations
-from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.geometry.skeleton import SMPL, counterparts
+from staf_backend.geometry import SMPL, TO_Y_UP, counterparts, from_6d
 from staf_backend.landmarks.blend import Blend, trust_in
 from staf_backend.landmarks.features import features, rotations_to_person
 from staf_backend.landmarks.grid import on_grid
@@ -131,7 +129,7 @@ def _mirrored(guess: Guess) -> Guess:
 def _mean(guesses: list[Guess]) -> Guess:
     """Mean of several guesses; where they disagree on a rotation, less is expected of it."""
     mixed = Guess(*(np.mean([guess[k] for guess in guesses], 0) for k in range(len(guesses[0]))))
-    turned = rotations.from_6d(mixed.rotations[..., :2])
+    turned = from_6d(mixed.rotations[..., :2])
     apart = np.mean([_angles(guess.rotations, turned) for guess in guesses], 0)
     return mixed._replace(
         rotations=turned,

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.geometry import rotations
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL, from_quaternions
 
 
 class LiftError(StafError):
@@ -55,7 +54,7 @@ class Lifted:
     @property
     def rotations(self) -> np.ndarray:
         """(T, 24, 3, 3) the same rotations as matrices."""
-        return rotations.from_quaternions(self.rotations_wxyz)
+        return from_quaternions(self.rotations_wxyz)
 
 
 class Guess(NamedTuple):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from staf_backend.geometry.skeleton import counterparts
+from staf_backend.geometry import counterparts
 from staf_backend.people import keypoints
 
 NAMES = (

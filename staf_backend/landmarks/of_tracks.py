@@ -15,7 +15,7 @@ from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
 from staf_backend.landmarks.second_look import agreement, in_front, is_own, meet, painted
 from staf_backend.people.track import Track
 from staf_backend.runtime.workers import Job, Workers
-from staf_backend.video.video import Video
+from staf_backend.video import Video
 
 _LEAST_PERSON = 0.5
 """Probability below which a crop shows nobody.  Chosen: likelier nobody than somebody."""

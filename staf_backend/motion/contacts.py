@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from staf_backend.geometry.arrays import require
+from staf_backend.geometry import require
 
 PARTS = (
     *("left_heel", "left_toe", "right_heel", "right_toe"),

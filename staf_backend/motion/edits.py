@@ -4,8 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from staf_backend.geometry.camera import Camera, CameraPath
-from staf_backend.geometry.skeleton import counterparts
+from staf_backend.geometry import Camera, CameraPath, counterparts
 from staf_backend.motion.contacts import ContactSpan, clipped, other_side
 from staf_backend.motion.motion import Motion, MotionError
 

@@ -48,12 +48,8 @@ from typing import Any
 import numpy as np
 
 from staf_backend import StafError, __version__
-from staf_backend.files.identify import describe_file
-from staf_backend.files.limits import shown
-from staf_backend.files.npz import write_arrays
-from staf_backend.files.strict_json import read_json_text
-from staf_backend.geometry.camera import Camera, CameraPath
-from staf_backend.geometry.skeleton import Skeleton
+from staf_backend.files import describe_file, read_json_text, shown, write_arrays
+from staf_backend.geometry import Camera, CameraPath, Skeleton
 from staf_backend.motion.contacts import ContactSpan
 from staf_backend.motion.motion import TEXT_FIELDS, Motion, MotionError
 

@@ -14,10 +14,17 @@ from typing import Any
 import numpy as np
 
 from staf_backend import StafError, __version__
-from staf_backend.geometry.arrays import keep_array, require, require_unit
-from staf_backend.geometry.camera import Camera, CameraPath
-from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.geometry.skeleton import SMPL, Skeleton, forward_kinematics
+from staf_backend.geometry import (
+    SMPL,
+    Camera,
+    CameraPath,
+    Skeleton,
+    forward_kinematics,
+    from_quaternions,
+    keep_array,
+    require,
+    require_unit,
+)
 from staf_backend.motion.contacts import PARTS, ContactSpan, in_order
 
 TEXT_FIELDS = ("name", "body", "gender", "source", "estimator", "version")

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from staf_backend.files.json_place import Place
+from staf_backend.files import Place
 from staf_backend.people.fill import interpolate, is_long_enough
 from staf_backend.people.track import Track, longest_gap_s, people
 

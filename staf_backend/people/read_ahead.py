@@ -18,7 +18,7 @@ from staf_backend.people.camera_motion import small_grey
 from staf_backend.people.detect import PersonDetector
 from staf_backend.people.detections import Detections
 from staf_backend.runtime.workers import Job, Workers
-from staf_backend.video.video import Video
+from staf_backend.video import Video
 
 _MOST_BYTES = 64_000_000
 """Of pictures that wait for their batch.  Chosen: ten of 1080p, two of 4K."""

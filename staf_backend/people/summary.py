@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from staf_backend.people.track import Track, people
-from staf_backend.video.video import Video
+from staf_backend.video import Video
 
 _THUMBNAIL_PX = 160
 """Greatest height.  Chosen: several fit beside each other on a screen."""

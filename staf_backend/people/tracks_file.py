@@ -13,16 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.files.atomic import replace_atomically
-from staf_backend.files.checksum import content_digest
-from staf_backend.files.edited_json import EditedJson
-from staf_backend.files.json_place import Place
-from staf_backend.files.limits import shown
+from staf_backend.files import EditedJson, Place, content_digest, replace_atomically, shown
 from staf_backend.people.edits import apply_edits
 from staf_backend.people.keypoints import COUNT
 from staf_backend.people.track import Track, people
 from staf_backend.people.tracks_error import TracksError
-from staf_backend.video.video import Video
+from staf_backend.video import Video
 
 FORMAT, VERSION = "staf-tracks", 1
 _LARGEST_BYTES = 1_000_000_000

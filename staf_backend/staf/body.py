@@ -20,7 +20,7 @@ from staf_backend.runtime.torch_device import full_precision
 from staf_backend.staf.config import BETAS, CROP_PX, FOCAL_PX, JOINTS
 
 if TYPE_CHECKING:
-    from staf_backend.body.body import Body
+    from staf_backend.body import Body
 
 POSE_BASIS = 9 * (JOINTS - 1)
 """Pose corrections: one for each number of each rotation but the root's (Loper et al. 2015)."""

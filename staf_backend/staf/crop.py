@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.geometry.camera import Camera
-from staf_backend.geometry.rotations import from_axis_angle
+from staf_backend.geometry import Camera, from_axis_angle
 from staf_backend.staf.config import CROP_PX, FOCAL_PX
 
 CROP_FACTOR = 1.1

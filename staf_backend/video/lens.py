@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from staf_backend.choices import Lens
-from staf_backend.geometry.camera import FocalSource
+from staf_backend.geometry import FocalSource
 from staf_backend.video.phones import STEADIED, focal_mm_of
 
 FILM_MM = (36.0, 24.0)

@@ -4,15 +4,9 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from staf_backend.files.atomic import replace_folder_atomically
+from staf_backend.files import replace_folder_atomically
 from staf_backend.weights.error import WeightsError
-from staf_backend.weights.info import (
-    BODY_FILE,
-    INFO_FILE,
-    WeightsInfo,
-    read_info,
-    weights_folder,
-)
+from staf_backend.weights.info import BODY_FILE, INFO_FILE, WeightsInfo, read_info, weights_folder
 from staf_backend.weights.set_body import check_body
 from staf_backend.weights.store import load_weights
 

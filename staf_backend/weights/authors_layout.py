@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from staf_backend.files.limits import shown
+from staf_backend.files import shown
 from staf_backend.staf.body import LANDMARK_VERTICES, POSE_BASIS
 from staf_backend.staf.config import BETAS, JOINTS
 from staf_backend.weights.error import WeightsError

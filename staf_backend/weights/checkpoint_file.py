@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from staf_backend.files.limits import Budget, TooLargeError, shown
+from staf_backend.files import Budget, TooLargeError, shown
 from staf_backend.files.pickle_scan import PickleError, RefusedNameError, scan_pickle
 from staf_backend.weights.checkpoint_archive import CheckpointArchive
 from staf_backend.weights.error import WeightsError

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from staf_backend.assets import AssetError
-from staf_backend.body.body import add_body
-from staf_backend.body.user_bodies import forget_below
+from staf_backend.body import add_body, forget_below
 from staf_backend.reporting import Reporter
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.in_use import default_weights

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from staf_backend.assets import open_weights_folder
-from staf_backend.body.user_bodies import data_folder, forget_below
-from staf_backend.files.atomic import OutputError, make_folder, replace_atomically
-from staf_backend.files.limits import shown
+from staf_backend.body import data_folder, forget_below
+from staf_backend.files import OutputError, make_folder, replace_atomically, shown
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.info import (
     INFO_FILE,

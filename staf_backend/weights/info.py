@@ -9,8 +9,8 @@ from pathlib import Path
 from staf_backend import __version__
 from staf_backend.assets import OPEN_WEIGHTS, open_weights_folder
 from staf_backend.assets import folder as assets_folder
-from staf_backend.body.user_bodies import data_folder
-from staf_backend.files.limits import shown
+from staf_backend.body import data_folder
+from staf_backend.files import shown
 from staf_backend.staf.config import RESNET50, AnyConfig, read_config
 from staf_backend.staf.configurations import configuration_name
 from staf_backend.staf.crop import CROP_FACTOR

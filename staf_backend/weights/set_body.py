@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from staf_backend.body.body import known_bodies, load_body
-from staf_backend.body.files import BodyError, read_body_file
-from staf_backend.files.limits import shown
+from staf_backend.body import BodyError, known_bodies, load_body, read_body_file
+from staf_backend.files import shown
 from staf_backend.staf.body import BodyTables, tables_from_body, tables_from_smpl
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.info import ADD_AGAIN, BODY_FILE, WeightsInfo
 
 if TYPE_CHECKING:
-    from staf_backend.body.body import Body
+    from staf_backend.body import Body
 
 _NAME = "smpl-neutral"
 _TABLES = (

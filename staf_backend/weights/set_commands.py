@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from staf_backend.files.limits import shown
+from staf_backend.files import shown
 from staf_backend.reporting import Reporter
 from staf_backend.weights.in_use import SetState, known_sets, remove_weights, use_weights
 from staf_backend.weights.info import read_info

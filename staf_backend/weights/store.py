@@ -23,9 +23,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from staf_backend.assets import AssetError
-from staf_backend.files.atomic import replace_folder_atomically
-from staf_backend.files.checksum import sha256
-from staf_backend.files.limits import shown
+from staf_backend.files import replace_folder_atomically, sha256, shown
 from staf_backend.staf.any_network import AnyNetwork, make_network
 from staf_backend.staf.body import BodyTables, placeholder_tables
 from staf_backend.staf.config import AnyConfig, StafConfig
@@ -63,7 +61,7 @@ from staf_backend.weights.set_body import body_tables, check_body
 from staf_backend.weights.training_evidence import gather_evidence
 
 if TYPE_CHECKING:
-    from staf_backend.body.body import Body
+    from staf_backend.body import Body
 
 __all__ = [
     "LoadedWeights",

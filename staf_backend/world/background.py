@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from staf_backend.geometry.camera import Camera
+from staf_backend.geometry import Camera
 
 LONG_SIDE_PX = 480
 """Of the small grey picture.  Chosen: a tenth of its pixel is 0.01 degrees, 1 mm at 5 m."""

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from staf_backend.choices import CameraChoice
-from staf_backend.geometry.camera import Camera, CameraMotion
-from staf_backend.geometry.rotations import to_axis_angle
+from staf_backend.geometry import Camera, CameraMotion, to_axis_angle
 from staf_backend.people.track import Track
 from staf_backend.world.background import Lens
 from staf_backend.world.stretch import Stretch

@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.body.body import Body
-from staf_backend.geometry.camera import FocalSource
-from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.motion.contacts import ContactSpan
-from staf_backend.motion.motion import Motion
+from staf_backend.body import Body
+from staf_backend.geometry import FocalSource, from_quaternions
+from staf_backend.motion import ContactSpan, Motion
 from staf_backend.world.movement import FEET, Movement
 
 _SLIDES_CM_PER_S = 3.0

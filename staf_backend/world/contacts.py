@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.motion.contacts import PARTS
+from staf_backend.motion import PARTS
 from staf_backend.world.movement import FEET, Movement
 from staf_backend.world.spans import nearest_known, spans
 

@@ -13,12 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from staf_backend import StafError
-from staf_backend.files.atomic import replace_atomically
-from staf_backend.files.edited_json import EditedJson
-from staf_backend.files.json_place import Place
-from staf_backend.files.limits import shown
-from staf_backend.motion.contacts import PARTS
-from staf_backend.motion.motion import Motion
+from staf_backend.files import EditedJson, Place, replace_atomically, shown
+from staf_backend.motion import PARTS, Motion
 from staf_backend.people.track import Track
 
 FORMAT, VERSION = "staf-contacts", 1

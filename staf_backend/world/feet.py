@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import forward_kinematics
+from staf_backend.geometry import forward_kinematics, from_axis_angle
 from staf_backend.world.contacts import Contacts
 from staf_backend.world.floors import Floors
 from staf_backend.world.legs import SOFT_M, Leg, legs_of, reach

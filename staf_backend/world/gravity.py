@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.geometry.rotations import rotation_between
+from staf_backend.geometry import rotation_between
 from staf_backend.world.contacts import find_contacts
 from staf_backend.world.movement import FEET, Movement
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from staf_backend.body.params import SmplParams
+from staf_backend.body import SmplParams
 from staf_backend.estimators.estimate import Estimate, Evidence
 from staf_backend.fit.fitter import Fitter
 from staf_backend.fit.ground import Ground, looseness
-from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.motion.motion import Motion
+from staf_backend.geometry import TO_Y_UP
+from staf_backend.motion import Motion
 from staf_backend.world import layers, view
 from staf_backend.world.contacts import Contacts, find_contacts, told_contacts
 from staf_backend.world.feet import foot_places, ground_under, held
@@ -32,7 +32,7 @@ from staf_backend.world.settings import WorldSettings
 from staf_backend.world.toes import bent
 
 if TYPE_CHECKING:
-    from staf_backend.body.body import Body
+    from staf_backend.body import Body
     from staf_backend.estimators.settings import EstimatorSettings
     from staf_backend.estimators.shot import Shot
     from staf_backend.reporting import Report

@@ -4,20 +4,20 @@ import dataclasses
 
 import numpy as np
 
-from staf_backend.body.body import Body
-from staf_backend.body.params import SmplParams
+from staf_backend.body import Body, SmplParams
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.estimators.shot import Shot
 from staf_backend.estimators.to_motion import to_motion
-from staf_backend.geometry.camera import TO_Y_UP, Camera, CameraPath
-from staf_backend.geometry.rotations import (
+from staf_backend.geometry import (
+    TO_Y_UP,
+    Camera,
+    CameraPath,
     continuous_signs,
     from_quaternions,
     slerp,
     to_quaternions,
 )
-from staf_backend.motion.contacts import PARTS, ContactSpan
-from staf_backend.motion.motion import Motion
+from staf_backend.motion import PARTS, ContactSpan, Motion
 from staf_backend.world.contacts import Contacts
 from staf_backend.world.floors import Floors
 from staf_backend.world.movement import Movement

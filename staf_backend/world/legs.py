@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import Skeleton, forward_kinematics
+from staf_backend.geometry import Skeleton, forward_kinematics, from_axis_angle
 
 SOFT_M = 0.005
 """From the straight leg, within which it reaches only softly, lest knees snap.  Chosen."""

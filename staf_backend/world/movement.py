@@ -10,12 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from staf_backend.body import markers
-from staf_backend.body.body import Body
-from staf_backend.body.params import SmplParams
-from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.geometry.skeleton import forward_kinematics
-from staf_backend.motion.contacts import PARTS
+from staf_backend.body import Body, SmplParams, markers
+from staf_backend.geometry import TO_Y_UP, forward_kinematics
+from staf_backend.motion import PARTS
 
 FEET = PARTS[:4]
 """Heels and toes, left first: what the lifter and the fit call contacts, too."""

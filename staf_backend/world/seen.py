@@ -3,7 +3,7 @@
 import numpy as np
 
 from staf_backend.estimators.estimate import Estimate
-from staf_backend.geometry.camera import Camera
+from staf_backend.geometry import Camera
 
 _POINTS = ("{side}_heel", "{side}_foot_index", "{letter}_Ankle", "{letter}_Foot")
 """Key points of a foot, by the names that estimators use."""

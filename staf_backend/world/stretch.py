@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from staf_backend.geometry.rotations import from_quaternions, slerp, to_quaternions
+from staf_backend.geometry import from_quaternions, slerp, to_quaternions
 from staf_backend.world.background import Key, Lens, Seen, look, new_key
 
 _WORN = 0.5

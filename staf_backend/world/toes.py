@@ -12,8 +12,7 @@ import dataclasses
 
 import numpy as np
 
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import forward_kinematics
+from staf_backend.geometry import forward_kinematics, from_axis_angle
 from staf_backend.world.contacts import Contacts
 from staf_backend.world.legs import Leg, legs_of, reach
 from staf_backend.world.movement import Movement

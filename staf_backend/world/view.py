@@ -4,13 +4,12 @@ import dataclasses
 
 import numpy as np
 
-from staf_backend.body.params import SmplParams
+from staf_backend.body import SmplParams
 from staf_backend.estimators.estimate import Estimate, Evidence
 from staf_backend.fit.fitter import Fitter
 from staf_backend.fit.ground import Ground
 from staf_backend.fit.terms import NEAREST_M
-from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.geometry.rotations import from_quaternions, to_quaternions
+from staf_backend.geometry import TO_Y_UP, from_quaternions, to_quaternions
 from staf_backend.landmarks.lifted import Lifted, LiftError
 from staf_backend.world.gravity import to_level
 

@@ -20,7 +20,7 @@ from staf_backend.world.movement import Movement, movement_of
 from staf_backend.world.seen import feet_seen
 
 if TYPE_CHECKING:
-    from staf_backend.body.body import Body
+    from staf_backend.body import Body
     from staf_backend.estimators.settings import EstimatorSettings
     from staf_backend.estimators.shot import Shot
 

@@ -54,7 +54,7 @@ def add_contacts(commands: Any, command: Command) -> None:
 
 
 def _contacts(options: argparse.Namespace, reporter: Reporter) -> int:
-    from staf_backend.motion.file import load_motion
+    from staf_backend.motion import load_motion
     from staf_backend.world.contacts_file import write_contacts
 
     motions = [load_motion(path) for path in options.motions]

@@ -9,11 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from addon.scene.body_file import open_body_path, read_body
-from staf_backend.geometry.camera import Camera
-from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.file import save_motion
-from staf_backend.motion.motion import Motion
+from staf_backend.geometry import SMPL, Camera, from_axis_angle, to_quaternions
+from staf_backend.motion import Motion, save_motion
 
 WIDTH_PX, HEIGHT_PX, FOCAL_PX = 640, 480, 700.0
 LEFT_SHOULDER, LEFT_ELBOW = SMPL.index("L_Shoulder"), SMPL.index("L_Elbow")

@@ -5,11 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from addon.scene.body_file import open_body_path, read_body
-from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.contacts import ContactSpan
-from staf_backend.motion.file import save_motion
-from staf_backend.motion.motion import Motion
+from staf_backend.geometry import SMPL, from_axis_angle, to_quaternions
+from staf_backend.motion import ContactSpan, Motion, save_motion
 from tests.addon.known_motions import known_motion
 
 FPS = 30.0

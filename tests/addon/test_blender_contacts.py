@@ -9,7 +9,7 @@ import pytest
 from addon.scene.takes import CONTACTS_KEY
 from addon.solving.contacts import PARTS, Span, write_contacts
 from addon.user_error import UserError
-from staf_backend.motion.contacts import PARTS as THEIR_PARTS
+from staf_backend.motion import PARTS as THEIR_PARTS
 from tests.addon.blender_scene import REPOSITORY
 
 pytestmark = pytest.mark.usefixtures("clean", "backend")

@@ -8,7 +8,7 @@ from addon.controls.building import SWITCH
 from addon.controls.limbs import LIMBS
 from addon.scene.armature import bone_by_joint, controls_of
 from addon.scene.keyframes import curves
-from staf_backend.motion.file import save_motion
+from staf_backend.motion import save_motion
 from tests.addon.blender_scene import fingerprint
 from tests.addon.known_motions import write
 from tests.addon.retarget_motions import write_steps

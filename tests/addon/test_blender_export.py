@@ -8,7 +8,7 @@ import pytest
 from mathutils import Matrix
 
 from addon.scene.transaction import focus
-from staf_backend.motion.motion import joints_m
+from staf_backend.motion import joints_m
 from tests.addon.blender_scene import fingerprint, heads_m, node, node_modules, vertices_m
 from tests.addon.known_motions import known_motion, write
 

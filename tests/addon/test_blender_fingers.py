@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 
 from addon.scene.armature import FINGERS, bone_by_joint
-from staf_backend.body.body import load_body
-from staf_backend.body.fingers import WITH_FINGERS, finger_joints
-from staf_backend.geometry.rotations import from_axis_angle, from_quaternions, to_quaternions
-from staf_backend.motion.file import save_motion
-from staf_backend.motion.motion import Motion, joints_m
+from staf_backend.body import WITH_FINGERS, finger_joints, load_body
+from staf_backend.geometry import from_axis_angle, from_quaternions, to_quaternions
+from staf_backend.motion import Motion, joints_m, save_motion
 from tests.addon.blender_scene import heads_m, vertices_m
 from tests.addon.known_motions import known_motion
 

@@ -6,7 +6,7 @@ import pytest
 
 from addon.scene.armature import bone_by_joint, controls_of
 from addon.scene.bone_names import SCHEMES
-from staf_backend.motion.file import save_motion
+from staf_backend.motion import save_motion
 from tests.addon.blender_scene import heads_m
 from tests.addon.known_motions import write
 from tests.addon.test_blender_fingers import moving_fingers

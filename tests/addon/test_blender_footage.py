@@ -6,7 +6,7 @@ import pytest
 from mathutils import Vector
 
 from addon.scene.footage import turn_needed
-from staf_backend.geometry.camera import Camera, CameraPath
+from staf_backend.geometry import Camera, CameraPath
 from tests.addon.blender_scene import make_clip
 from tests.addon.known_motions import write
 

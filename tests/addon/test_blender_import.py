@@ -9,11 +9,14 @@ from mathutils import Vector
 from addon.scene.armature import bone_by_joint
 from addon.scene.bone_names import SCHEMES
 from addon.scene.keyframes import curves
-from staf_backend.geometry.camera import Camera
-from staf_backend.geometry.rotations import from_axis_angle, from_quaternions, to_quaternions
-from staf_backend.geometry.skeleton import Skeleton
-from staf_backend.motion.file import load_motion
-from staf_backend.motion.motion import joints_m
+from staf_backend.geometry import (
+    Camera,
+    Skeleton,
+    from_axis_angle,
+    from_quaternions,
+    to_quaternions,
+)
+from staf_backend.motion import joints_m, load_motion
 from tests.addon.blender_scene import heads_m, vertices_m
 from tests.addon.known_motions import FOCAL_PX, HEIGHT_PX, WIDTH_PX, known_motion, write
 
@@ -39,7 +42,7 @@ def test_every_bone_is_where_the_motion_has_it_on_every_frame(tmp_path, axes, ro
 
 
 def test_skin_is_where_the_backend_puts_it(tmp_path):
-    from staf_backend.body.body import load_body
+    from staf_backend.body import load_body
 
     motion = known_motion(20)
     rig = bring_in(write(tmp_path / "walk.npz", 20))

@@ -6,9 +6,8 @@ import pytest
 
 from addon.scene.armature import bone_by_joint
 from addon.scene.layers import grounded_strip, raw_strip
-from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
-from staf_backend.motion.file import save_motion
-from staf_backend.motion.motion import Motion
+from staf_backend.geometry import from_axis_angle, to_quaternions
+from staf_backend.motion import Motion, save_motion
 from tests.addon.blender_scene import fingerprint, heads_m
 from tests.addon.known_motions import known_motion
 

@@ -11,8 +11,7 @@ import pytest
 
 from staf_backend.export.bvh import write_bvh
 from staf_backend.export.fbx import write_fbx
-from staf_backend.motion.file import save_motion
-from staf_backend.motion.motion import joints_m
+from staf_backend.motion import joints_m, save_motion
 from tests.addon.blender_scene import heads_m
 from tests.addon.known_motions import known_motion
 

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from addon.scene.keyframes import curves
-from staf_backend.geometry.camera import Camera, CameraPath
-from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
+from staf_backend.geometry import Camera, CameraPath, from_axis_angle, to_quaternions
 from tests.addon.blender_scene import make_clip
 from tests.addon.known_motions import write
 

@@ -9,8 +9,7 @@ from addon.scene.bones import keys_of, layout
 from addon.scene.motion_file import read_motion
 from addon.scene.timing import FrameRate, frame_rate, frames_of, rate_of
 from staf_backend.export.bone_names import BONE_NAMES
-from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL, from_axis_angle, to_quaternions
 from tests.addon.known_motions import write
 
 

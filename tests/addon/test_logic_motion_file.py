@@ -7,8 +7,8 @@ import pytest
 
 from addon.scene.body_file import OPEN_BODIES, BodyFileError, open_body_path, read_body
 from addon.scene.motion_file import MotionFileError, read_motion
-from staf_backend.geometry.camera import Camera
-from staf_backend.motion.file import save_motion
+from staf_backend.geometry import Camera
+from staf_backend.motion import save_motion
 from tests.addon.known_motions import known_motion, rewrite, write
 from tests.support.sample_motions import with_all
 
@@ -153,7 +153,7 @@ def test_what_is_read_cannot_be_changed(tmp_path):
 
 @pytest.mark.parametrize("name", OPEN_BODIES)
 def test_open_bodies_are_the_backends(name):
-    from staf_backend.body.body import load_body
+    from staf_backend.body import load_body
 
     ours, theirs = read_body(open_body_path(name), name), load_body(name)
     betas = np.linspace(-2, 2, 10)

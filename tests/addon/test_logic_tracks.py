@@ -8,7 +8,8 @@ import pytest
 
 from addon.solving.tracks import read_tracks, with_edit, words_of, write_edits
 from addon.user_error import UserError
-from staf_backend.files.json_place import Place, WrongAtError
+from staf_backend.files import Place
+from staf_backend.files.json_place import WrongAtError
 from staf_backend.people.edits import EDITS, apply_edits
 from staf_backend.people.track import Track
 

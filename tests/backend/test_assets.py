@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from staf_backend import assets
-from staf_backend.files.checksum import sha256
+from staf_backend.files import sha256
 from staf_backend.weights.info import OPEN
 
 FOLDER = Path(assets.__file__).parent

@@ -12,7 +12,7 @@ import pytest
 
 from staf_backend.estimators.settings import MOST_THREADS, SettingsError
 from staf_backend.export.deliver import Outputs, is_folder
-from staf_backend.files.atomic import OutputError
+from staf_backend.files import OutputError
 from staf_backend.pipeline import Settings
 from staf_backend.reporting import one_line
 from tests.support.command_line import environment, staf

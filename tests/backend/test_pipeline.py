@@ -8,14 +8,11 @@ import pytest
 
 from staf_backend import StafError
 from staf_backend.export.deliver import Outputs, deliver
-from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.file import load_motion
-from staf_backend.motion.motion import Motion, joints_m
+from staf_backend.geometry import SMPL, from_quaternions
+from staf_backend.motion import Motion, joints_m, load_motion
 from staf_backend.people.track import NobodyError
 from staf_backend.pipeline import Settings, SettingsError, solve
-from staf_backend.video.error import VideoError
-from staf_backend.video.video import open_video
+from staf_backend.video import VideoError, open_video
 from tests.support.balance_truth import errors_mm, overlay_gaps
 from tests.support.glb_reader import read_glb
 from tests.support.make_clips import write_clip

@@ -38,7 +38,7 @@ def _landmarks(frames: int) -> tuple[Any, Any, Any]:
     from staf_backend.people.follow import find_people
     from staf_backend.people.track import choose
     from staf_backend.runtime.onnx_session import open_network
-    from staf_backend.video.video import open_video
+    from staf_backend.video import open_video
 
     video = open_video(FOOTAGE / "balance_cam02.mp4")
     detector = PersonDetector(open_network(asset_path("movenet_multipose.onnx"), threads=1))
@@ -59,8 +59,7 @@ def after_networks(keys: int) -> dict[str, float]:
     import numpy as np
 
     from staf_backend.assets import asset_path
-    from staf_backend.body import markers
-    from staf_backend.body.body import load_body
+    from staf_backend.body import load_body, markers
     from staf_backend.estimators.shot import open_shot
     from staf_backend.fit.fitter import Fitter
     from staf_backend.landmarks.lift import Lifter
@@ -94,9 +93,8 @@ def _write(folder: Path, params: Any, times_s: Any, body: Any, camera: Any) -> N
     import numpy as np
 
     from staf_backend.export.gltf import write_glb
-    from staf_backend.geometry.rotations import continuous_signs, to_quaternions
-    from staf_backend.motion.file import save_motion
-    from staf_backend.motion.motion import Motion
+    from staf_backend.geometry import continuous_signs, to_quaternions
+    from staf_backend.motion import Motion, save_motion
 
     motion = Motion(
         times_s=times_s,

@@ -26,7 +26,7 @@ from staf_backend.people.follow import find_people
 from staf_backend.runtime.onnx_session import open_network
 from staf_backend.runtime.workers import Workers
 from staf_backend.staf.crop import cut, squares_around
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from staf_backend.world.camera_path import CameraFollower
 from tests.benchmarks.measured import FOOTAGE, environment
 

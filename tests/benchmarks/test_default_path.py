@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.benchmarks.measured import FOOTAGE, measured
 
 FRAMES_A_SECOND = int(os.environ.get("STAF_LONG_CLIP_FPS", "10"))

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.export.gltf import write_glb
-from staf_backend.motion.file import load_motion, save_motion
-from staf_backend.motion.motion import joints_m
+from staf_backend.motion import joints_m, load_motion, save_motion
 from tests.support.sample_motions import sample_motion, swaying
 
 

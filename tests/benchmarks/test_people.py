@@ -19,7 +19,7 @@ from staf_backend.people.clothes import clothes_histograms, clothes_similarity
 from staf_backend.people.detect import PersonDetector
 from staf_backend.people.follow import find_people
 from staf_backend.runtime.onnx_session import open_network
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support.make_crossings import KINDS, RATE_HZ, write_crossing
 from tests.support.places import FOOTAGE
 from tests.support.plain_people import skip_without_drawing

@@ -18,7 +18,7 @@ from staf_backend.people.detect import PersonDetector
 from staf_backend.people.follow import find_people
 from staf_backend.people.keypoints import extent_px
 from staf_backend.runtime.onnx_session import open_network
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 
 ROOT = Path(__file__).parents[2]
 FOOTAGE = ROOT / "examples" / "footage"

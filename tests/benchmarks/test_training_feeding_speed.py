@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import torch
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.staf.body import SmplBody, tables_from_body
 from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import MeanParams, Staf
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support import make_feeding as made
 from training.data import feature_cache
 from training.data.augment import Augment

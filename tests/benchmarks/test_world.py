@@ -20,12 +20,16 @@ from staf_backend.estimators.settings import EstimatorSettings
 from staf_backend.estimators.shot import Shot
 from staf_backend.estimators.to_motion import to_motion
 from staf_backend.fit.fitter import Fitter
-from staf_backend.geometry.camera import TO_Y_UP, Camera
-from staf_backend.geometry.rotations import from_axis_angle, from_quaternions
-from staf_backend.geometry.skeleton import forward_kinematics
+from staf_backend.geometry import (
+    TO_Y_UP,
+    Camera,
+    forward_kinematics,
+    from_axis_angle,
+    from_quaternions,
+)
 from staf_backend.landmarks.lift import Lifter
 from staf_backend.landmarks.names import NAMES
-from staf_backend.motion.motion import Motion, joints_m
+from staf_backend.motion import Motion, joints_m
 from staf_backend.people.track import Track
 from staf_backend.runtime.onnx_session import open_network
 from staf_backend.world.grounding import stand

@@ -11,7 +11,7 @@ import pytest
 
 from staf_backend import reporting
 from staf_backend.export import gltf
-from staf_backend.motion.file import save_motion
+from staf_backend.motion import save_motion
 from tests.support.documents import SITE, rows
 from tests.support.places import REPOSITORY
 from tests.support.sample_motions import with_all

@@ -236,16 +236,6 @@ def test_wings_import_downwards(package: str):
     assert upwards == []
 
 
-@pytest.mark.parametrize("package", WINGS)
-def test_wings_say_what_they_hold(package: str):
-    """A docstring and nothing else: whoever needs a module imports that module."""
-    for name, path in modules(package).items():
-        if path.name == "__init__.py" and name not in (package, f"{package}.assets"):
-            tree = ast.parse(path.read_text())
-            assert ast.get_docstring(tree), name
-            assert len(tree.body) == 1, name
-
-
 def test_torch_stays_in_its_wings():
     """Only the STAF network's wings load torch when imported: the default does without."""
     users = {n for n, used in imports("staf_backend", at_import).items() if "torch" in roots(used)}

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL
 from staf_backend.landmarks.names import NAMES
-from staf_backend.motion.motion import Motion, joints_m
+from staf_backend.motion import Motion, joints_m
 from tests.support.places import REPOSITORY
 
 DATA = REPOSITORY / "tests" / "data" / "balance"

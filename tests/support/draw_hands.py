@@ -10,13 +10,11 @@ from functools import cache
 
 import numpy as np
 
-from staf_backend.body.body import Body, load_body
-from staf_backend.body.fingers import finger_joints
+from staf_backend.body import Body, finger_joints, load_body
 from staf_backend.export.mesh import vertex_normals
 from staf_backend.export.raster import nearest_faces
 from staf_backend.fit.fingers_hand import Hand, hand_of
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import SMPL, forward_kinematics
+from staf_backend.geometry import SMPL, forward_kinematics, from_axis_angle
 
 _DRAWN_HAND_PX = 160
 """Length of a hand as it is drawn at least; smaller ones are drawn larger and averaged."""

@@ -19,16 +19,14 @@ from addon.scene.motion_file import read_motion
 from staf_backend.batch.clips import PATTERNS, find_clips
 from staf_backend.batch.journal import Journal
 from staf_backend.batch.people_list import PeopleList, Take, read_people, write_people
-from staf_backend.body.files import read_body_file
+from staf_backend.body import read_body_file
 from staf_backend.commands import export_body
-from staf_backend.files.checksum import content_digest
-from staf_backend.files.identify import describe_file
-from staf_backend.motion.contacts import PARTS, ContactSpan
-from staf_backend.motion.file import load_motion, save_motion
+from staf_backend.files import content_digest, describe_file
+from staf_backend.motion import PARTS, ContactSpan, load_motion, save_motion
 from staf_backend.people.track import Track
 from staf_backend.people.tracks_file import read_tracks, write_tracks
 from staf_backend.reporting import Terminal
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from staf_backend.weights.info import read_info
 from staf_backend.world.contacts_file import read_contacts, write_contacts
 from tests.support.make_body_files import model_arrays, write_npz, write_official_pickle

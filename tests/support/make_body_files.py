@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL
 
 SIZES = {"smpl": (6890, 24, 10), "smplh": (6890, 52, 16), "smplx": (10475, 55, 20)}
 _HANDS = {"smplh": 22, "smplx": 25}

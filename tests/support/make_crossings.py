@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.geometry import rotations
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL, rotations
 from training.moves.movement import Movement
 from training.synthetic import degrade, looks, scene
 from training.synthetic.draw import Actor, Shot

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from staf_backend.geometry.rotations import from_axis_angle
+from staf_backend.geometry import from_axis_angle
 from staf_backend.staf.body import project
 from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import StageParams

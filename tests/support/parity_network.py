@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from staf_backend.geometry.rotations import to_axis_angle
+from staf_backend.geometry import to_axis_angle
 from staf_backend.staf.body import SmplBody, tables_from_smpl
 from staf_backend.staf.encoders.resnet import Encoder
 from staf_backend.staf.network import MeanParams, Staf, StafConfig, StageParams

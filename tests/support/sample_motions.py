@@ -5,12 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.body.body import load_body
-from staf_backend.geometry.camera import Camera, CameraPath
-from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.contacts import ContactSpan
-from staf_backend.motion.motion import Motion
+from staf_backend.body import load_body
+from staf_backend.geometry import SMPL, Camera, CameraPath, from_axis_angle, to_quaternions
+from staf_backend.motion import ContactSpan, Motion
 
 
 def swaying(keys: int = 40, *, seed: int = 0, scale_rad: float = 0.5) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from staf_backend.body.body import load_body
-from staf_backend.geometry.rotations import from_axis_angle
+from staf_backend.body import load_body
+from staf_backend.geometry import from_axis_angle
 from staf_backend.world.legs import legs_of, reach
 from staf_backend.world.movement import Movement
 

@@ -11,11 +11,10 @@ pytest.importorskip("moderngl")
 
 import cv2
 
-from staf_backend.body.body import Body, load_body
-from staf_backend.files.atomic import OutputError
-from staf_backend.geometry.camera import TO_Y_UP, Camera
-from staf_backend.geometry.rotations import from_axis_angle, from_quaternions, to_quaternions
-from staf_backend.motion.motion import Motion
+from staf_backend.body import Body, load_body
+from staf_backend.files import OutputError
+from staf_backend.geometry import TO_Y_UP, Camera, from_axis_angle, from_quaternions, to_quaternions
+from staf_backend.motion import Motion
 from tests.support.places import REPOSITORY
 from tests.support.plain_people import PLAIN, skip_without_drawing
 from training import estimator_scores as room

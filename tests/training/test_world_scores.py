@@ -8,11 +8,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from staf_backend.geometry.camera import TO_Y_UP, Camera
-from staf_backend.geometry.rotations import continuous_signs, from_axis_angle, to_quaternions
-from staf_backend.motion.contacts import ContactSpan
-from staf_backend.motion.file import save_motion
-from staf_backend.motion.motion import Motion
+from staf_backend.geometry import TO_Y_UP, Camera, continuous_signs, from_axis_angle, to_quaternions
+from staf_backend.motion import ContactSpan, Motion, save_motion
 from staf_backend.world.movement import FEET, Movement
 from staf_backend.world.spans import spans
 from tests.support.walker import BODY, FLOOR_M, RATE_HZ, walker

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL
 from staf_backend.staf.config import CROP_PX
 from training.targets.joints import MIRROR
 from training.targets.samples import Targets

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.video.video import Video, open_video
+from staf_backend.geometry import from_quaternions
+from staf_backend.video import Video, open_video
 from training.data.augment import NO_CHANGE, Augment, Change, changed_crop, changed_targets
 from training.datasets.pictures import image_state
 from training.datasets.store import GENDERS, PreparedSet, SetError, open_set

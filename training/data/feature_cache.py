@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from staf_backend import StafError
-from staf_backend.files.atomic import OutputError, put_in_place
+from staf_backend.files import OutputError, put_in_place
 from staf_backend.runtime.torch_device import numerics
 from staf_backend.staf.config import MAP_PX
 from training.datasets.store import GENDERS

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.files.limits import shown
+from staf_backend.files import shown
 from training.datasets.formats.files import reading, shaped
 from training.datasets.formats.tfrecord import Feature, example, records
 from training.datasets.pictures import image_state

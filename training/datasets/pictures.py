@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.files.limits import shown
-from staf_backend.video.container import open_container, video_stream
-from staf_backend.video.error import VideoError
+from staf_backend.files import shown
+from staf_backend.video import VideoError, open_container, video_stream
 from training.datasets.rows import Request
 from training.datasets.store import SetError
 

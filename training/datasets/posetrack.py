@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.files.limits import shown
+from staf_backend.files import shown
 from training.datasets.formats.coco_json import square
 from training.datasets.formats.files import name_below, need, read_json, reading, shaped
 from training.datasets.pictures import Pictures

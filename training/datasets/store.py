@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.files.limits import shown
-from staf_backend.files.strict_json import read_json_text
+from staf_backend.files import read_json_text, shown
 from staf_backend.staf.config import BETAS, JOINTS
 from training.datasets.store_arrays import ArrayWriter, map_array
 from training.datasets.store_folder import half_made, made_whole, occupied

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from staf_backend.files.atomic import put_in_place
+from staf_backend.files import put_in_place
 
 
 def half_made(folder: Path) -> Path:

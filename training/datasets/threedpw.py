@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from staf_backend.body.pickles import RefusedNameError, read_pickled_lists
-from staf_backend.files.limits import shown
-from staf_backend.geometry import rotations
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.files import shown
+from staf_backend.geometry import SMPL, rotations
 from staf_backend.staf.config import BETAS, JOINTS
 from training.datasets.formats.files import name_below, need, read_whole, reading, shaped
 from training.datasets.pictures import Pictures
@@ -157,7 +156,7 @@ def _rows(
     turn, shift = cameras[:, :3, :3], cameras[:, :3, 3]
     smpl_m = world_m.reshape(count, JOINTS, 3) @ turn.transpose(0, 2, 1) + shift[:, None]
     local = rotations.from_axis_angle(poses.reshape(count, JOINTS, 3))
-    local[:, 0] = rotations.nearest(turn @ local[:, 0])
+    local[:, 0] = rotations.nearest_rotation(turn @ local[:, 0])
     joints = _listed(smpl_m) if bodies is None else _of_body(bodies, gender, betas, local, smpl_m)
     keypoints = _projected(joints, lens)
     return {

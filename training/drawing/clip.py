@@ -8,7 +8,7 @@ import numpy as np
 from staf_backend.people.track import Track
 from staf_backend.staf.config import CROP_PX
 from staf_backend.staf.crop import cut, squares_around
-from staf_backend.video.video import Video
+from staf_backend.video import Video
 
 LARGE = 3
 """The picture of a figure is so many times as wide as the network's crop.  Chosen: for the eye."""

@@ -20,7 +20,7 @@ def draw_reports(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    from staf_backend.files.atomic import replace_atomically
+    from staf_backend.files import replace_atomically
 
     curves = _curves(reports)
     if not curves:

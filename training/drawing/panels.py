@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from staf_backend.export.raster import nearest_faces, shading
-from staf_backend.files.atomic import replace_atomically
+from staf_backend.files import replace_atomically
 from training.drawing.numbers import Mesh
 
 _INCH = 2.6

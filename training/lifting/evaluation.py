@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from staf_backend.body.markers import indices
-from staf_backend.geometry.skeleton import SMPL, forward_kinematics, parent_relative
+from staf_backend.geometry import SMPL, forward_kinematics, parent_relative
 from staf_backend.landmarks.lift import Lifter
 from staf_backend.landmarks.lifted import Guess
 from staf_backend.runtime.onnx_session import open_network

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL, TO_Y_UP
 from staf_backend.staf.body import joints_about_root
 from training.lifting.network import Lifting
 from training.moves.scenes import Figure, Scenes

@@ -24,10 +24,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from staf_backend.body.body import load_body
-from staf_backend.files.atomic import replace_atomically
-from staf_backend.files.checksum import sha256
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.body import load_body
+from staf_backend.files import replace_atomically, sha256
+from staf_backend.geometry import SMPL
 from staf_backend.landmarks.windows import WINDOW
 from staf_backend.staf.body import global_rotations, rotations_from_6d, tables_from_body
 from staf_backend.staf.encoders.frame_lifter import FrameLifter

@@ -25,7 +25,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from staf_backend.files.checksum import sha256
+from staf_backend.files import sha256
 from staf_backend.landmarks.features import features, rotations_to_person
 from training.command import command_line
 from training.lifting import evaluation

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from staf_backend.assets import asset_path
-from staf_backend.files.checksum import sha256
+from staf_backend.files import sha256
 from staf_backend.staf.encoders.field_maps import CHANNELS
 from staf_backend.staf.encoders.fields import FieldsEncoder
 from staf_backend.staf.encoders.plan import IMAGE, EncoderPlan, FieldsPlan, Layer

@@ -6,8 +6,7 @@ T-pose that faces +z, knees bend by +x, the left elbow by -y and the right one b
 
 import numpy as np
 
-from staf_backend.geometry import rotations
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL, rotations
 from staf_backend.landmarks.windows import MIRROR_X
 
 ARMS = np.array(SMPL.indices("shoulder", "elbow", "wrist")).reshape(3, 2).T

@@ -11,8 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.geometry import rotations, skeleton
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL, rotations, skeleton
 from staf_backend.landmarks.windows import GRID_HZ, WINDOW
 from training.moves.limbs import blended
 

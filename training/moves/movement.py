@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.geometry import rotations
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL, rotations
 from staf_backend.landmarks.windows import GRID_HZ, MIRROR_X
 from training.moves.limbs import (
     ARMS,

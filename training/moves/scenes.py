@@ -10,12 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.body.body import load_body
+from staf_backend.body import SHAPE_COUNT, load_body
 from staf_backend.body.markers import Markers, indices, markers_of
-from staf_backend.body.params import SHAPE_COUNT
-from staf_backend.geometry import rotations, skeleton
-from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL, TO_Y_UP, rotations, skeleton
 from staf_backend.landmarks.windows import GRID_HZ
 from training.moves.mocap import FEET, Clip, Moves, feet, read_clips
 from training.moves.smooth_noise import smooth_normals

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.geometry import rotations
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL, rotations
 from staf_backend.landmarks.windows import MIRROR_X, WINDOW
 from training.moves.limbs import (
     ARMS,

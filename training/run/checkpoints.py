@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from staf_backend.files.atomic import OutputError, replace_atomically
+from staf_backend.files import OutputError, replace_atomically
 from training.run.run_error import RunError
 
 FORMAT = "staf-run-1"

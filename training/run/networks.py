@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from staf_backend.body.body import load_body
-from staf_backend.files.checksum import sha256
+from staf_backend.body import load_body
+from staf_backend.files import sha256
 from staf_backend.staf.any_network import AnyNetwork, make_network
 from staf_backend.staf.body import BodyTables, tables_from_body
 from staf_backend.staf.config import PooledConfig, StafConfig, read_config

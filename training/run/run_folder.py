@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from staf_backend import __version__
-from staf_backend.files.atomic import OutputError, make_folder, replace_atomically
+from staf_backend.files import OutputError, make_folder, replace_atomically
 from training.run.run_error import RunError
 
 _log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from staf_backend.body.body import Body
-from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.motion.motion import Motion
+from staf_backend.body import Body
+from staf_backend.geometry import from_quaternions
+from staf_backend.motion import Motion
 from staf_backend.staf.body import tables_from_body
 from training.scoring.protocols import Protocol
 from training.scoring.scored_points import BodyReader

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from staf_backend import __version__
-from staf_backend.files.atomic import make_folder, replace_atomically
+from staf_backend.files import make_folder, replace_atomically
 from staf_backend.staf.network import StageParams
 from training.data.feature_cache import FeatureCache, labelled_gender
 from training.scoring.metrics import GAP, Frames, ScoreError, Scores, Summary

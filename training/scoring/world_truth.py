@@ -13,11 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.body.body import load_body
-from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.motion.contacts import PARTS
-from staf_backend.motion.motion import Motion
+from staf_backend.body import load_body
+from staf_backend.geometry import TO_Y_UP, from_quaternions
+from staf_backend.motion import PARTS, Motion
 from staf_backend.world.movement import FEET, Movement
 from training.scoring import world_metrics as metrics
 from training.scoring.metrics import aligned, mpjpe_mm, rooted

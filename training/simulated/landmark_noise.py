@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from staf_backend.body import markers
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL
 from staf_backend.landmarks.features import rotations_to_person
 from staf_backend.landmarks.grid import fill_gaps
 from staf_backend.landmarks.windows import WINDOW, Windows

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.geometry import skeleton
 from staf_backend.landmarks.windows import GRID_HZ, WINDOW, Windows
 from staf_backend.staf.body import tables_from_body

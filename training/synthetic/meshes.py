@@ -5,8 +5,8 @@ from functools import cache
 
 import numpy as np
 
-from staf_backend.body.body import Body, load_body
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.body import Body, load_body
+from staf_backend.geometry import SMPL
 from training.moves.scenes import BODY
 
 SKIN, SKIRT, HAIR = 0.0, 1.0, 2.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from staf_backend import StafError
-from staf_backend.body.body import OPEN_BODIES
+from staf_backend.body import OPEN_BODIES
 from staf_backend.staf.config import CROP_PX
 from training.moves.mocap import Clip, split
 from training.moves.scenes import BODY, figure_of, open_clips

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.files.atomic import OutputError
+from staf_backend.files import OutputError
 from staf_backend.staf.config import CROP_PX
 from training.synthetic.studio import Studio, Take
 from training.targets.samples import Targets

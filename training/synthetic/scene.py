@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from staf_backend.body.body import Body, load_body
+from staf_backend.body import Body, load_body
 from staf_backend.geometry import rotations, skeleton
 from staf_backend.staf.body import LANDMARK_VERTICES, BodyPoints, tables_from_body
 from training.moves.movement import Movement

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL
 from staf_backend.runtime.torch_copies import indices_on
 from staf_backend.staf.body import JOINTS_49 as PICKS
 from staf_backend.staf.body import LANDMARK_VERTICES, BodyPoints, BodyTables

@@ -10,7 +10,7 @@ Two that mean the same place (OpenPose's right knee and LSP's) stay apart: data 
 differently and the paper's losses weigh them differently.
 """
 
-from staf_backend.geometry.skeleton import counterparts
+from staf_backend.geometry import counterparts
 
 OPENPOSE = (
     *("op_nose", "op_neck", "op_right_shoulder", "op_right_elbow", "op_right_wrist"),

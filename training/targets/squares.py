@@ -11,7 +11,7 @@ axes falls on focal · (p.x, p.y) / p.z.
 
 import numpy as np
 
-from staf_backend.geometry.rotations import rotation_between
+from staf_backend.geometry import rotation_between
 from training.targets.joints import HIPS
 from training.targets.samples import CROP_SCALE, Targets
 

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from staf_backend.assets import AssetError, asset_path, checksum
 from staf_backend.body.markers import LANDMARKS
-from staf_backend.files.checksum import sha256
+from staf_backend.files import sha256
 from staf_backend.staf.encoders.field_maps import CHANNELS, paint
 from staf_backend.staf.encoders.frame_lifter import FrameLifter, check_landmarks
 from staf_backend.staf.encoders.plan import FieldsPlan

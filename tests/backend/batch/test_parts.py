@@ -13,18 +13,12 @@ import pytest
 from staf_backend.batch import report_html, worker
 from staf_backend.batch.clips import PATTERNS, find_clips
 from staf_backend.batch.journal import Journal
-from staf_backend.batch.people_list import (
-    PeopleError,
-    PeopleList,
-    Take,
-    read_people,
-    write_people,
-)
+from staf_backend.batch.people_list import PeopleError, PeopleList, Take, read_people, write_people
 from staf_backend.batch.rig import RigError, find_rig
 from staf_backend.batch.schedule import Schedule
-from staf_backend.files.atomic import OutputError
+from staf_backend.files import OutputError
 from staf_backend.runtime import processes
-from staf_backend.video.error import VideoError
+from staf_backend.video import VideoError
 
 
 def touch(root: Path, *names: str) -> Path:

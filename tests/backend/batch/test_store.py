@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from staf_backend.batch.store import Store
-from staf_backend.files.atomic import OutputError
+from staf_backend.files import OutputError
 from tests.backend.batch.test_batch import CLIP, WORDS, report, results, states
 from tests.support.command_line import environment, staf
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from staf_backend.body.body import OPEN_BODIES, Body, BodyError, load_body
-from staf_backend.geometry.skeleton import SMPL, forward_kinematics
+from staf_backend.body import OPEN_BODIES, Body, BodyError, load_body
+from staf_backend.geometry import SMPL, forward_kinematics
 from tests.support.make_body_files import model_arrays, write_npz
 from tests.support.sample_motions import raised_left_arm, swaying
 

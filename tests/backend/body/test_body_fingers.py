@@ -5,10 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from staf_backend.body.body import OPEN_BODIES, BodyError, load_body
-from staf_backend.body.fingers import WITH_FINGERS, finger_joints
-from staf_backend.body.plain import finger_arrays
-from staf_backend.geometry.rotations import from_axis_angle
+from staf_backend.body import (
+    OPEN_BODIES,
+    WITH_FINGERS,
+    BodyError,
+    finger_arrays,
+    finger_joints,
+    load_body,
+)
+from staf_backend.geometry import from_axis_angle
 from tests.support.make_body_files import model_arrays, write_npz
 from tests.support.sample_motions import swaying
 

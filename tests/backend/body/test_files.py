@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from staf_backend.body.body import BodyError, add_body, known_bodies, load_body
+from staf_backend.body import BodyError, add_body, data_folder, known_bodies, load_body
 from staf_backend.body.pickles import RefusedNameError, read_pickled_arrays
-from staf_backend.body.user_bodies import data_folder
-from staf_backend.geometry.skeleton import Skeleton, forward_kinematics
+from staf_backend.geometry import Skeleton, forward_kinematics
 from tests.support.make_body_files import (
     SIZES,
     fake_chumpy,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from staf_backend.body.files import BodyError, read_body_file
+from staf_backend.body import BodyError, read_body_file
 from staf_backend.body.pickles import RefusedNameError, read_pickled_arrays, read_pickled_lists
-from staf_backend.files.limits import shown
+from staf_backend.files import shown
 from staf_backend.files.pickle_scan import MOST_STEPS, scan_pickle
 from tests.support.make_body_files import fake_chumpy, model_arrays, write_official_pickle
 from tests.support.make_hostile import check_refused, get, long, put, staf_with_limits, text

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from staf_backend.body import markers
-from staf_backend.body.body import OPEN_BODIES, load_body
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import SMPL, forward_kinematics
+from staf_backend.body import OPEN_BODIES, load_body, markers
+from staf_backend.geometry import SMPL, forward_kinematics, from_axis_angle
 from staf_backend.landmarks.names import MIRROR as LANDMARK_MIRROR
 from staf_backend.landmarks.names import NAMES as LANDMARK_NAMES
 

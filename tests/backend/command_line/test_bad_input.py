@@ -28,7 +28,7 @@ def _cut_off(path: Path) -> None:
 def _one_picture(path: Path) -> None:
     import cv2
 
-    from staf_backend.video.video import open_video
+    from staf_backend.video import open_video
 
     path.mkdir()
     image = next(open_video(BALANCE).frames(10, 11))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from staf_backend.motion.file import load_motion
+from staf_backend.motion import load_motion
 from tests.support.command_line import BALANCE, PART, events, one_line, staf, start
 from tests.support.glb_reader import read_glb
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from staf_backend.cli import main
 from staf_backend.estimators import staf_ready
-from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.motion.file import load_motion
+from staf_backend.geometry import from_quaternions
+from staf_backend.motion import load_motion
 from staf_backend.people.track import Track, within
 from staf_backend.people.tracks_file import read_tracks
 from staf_backend.staf.any_network import make_network
@@ -20,7 +20,7 @@ from staf_backend.staf.config import PooledConfig
 from staf_backend.staf.configurations import TABLE_IV, TABLE_V, TABLE_VI, configuration_name
 from staf_backend.staf.crop import cut, squares_around
 from staf_backend.staf.network import Regressor
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support.glb_reader import read_glb
 from tests.support.make_training_videos import by_windows
 from tests.support.places import FOOTAGE

@@ -5,11 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.estimators.placement import NetworkTrack, RecoveryError, to_smpl_params
-from staf_backend.geometry.camera import Camera
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import forward_kinematics
+from staf_backend.geometry import Camera, forward_kinematics, from_axis_angle
 
 SIZE_PX, FOCAL_PX = (1280, 720), 1400.0
 BODY = load_body("open-neutral")

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from staf_backend.motion.file import load_motion
-from staf_backend.motion.motion import joints_m
+from staf_backend.motion import joints_m, load_motion
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 from tests.support.places import FOOTAGE

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 from staf_backend.assets import folder as assets_folder
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.estimators import staf_ready
 from staf_backend.estimators.settings import EstimatorSettings
 from staf_backend.estimators.staf_ready import ready_network

@@ -3,8 +3,7 @@
 import numpy as np
 
 from staf_backend.estimators import to_motion
-from staf_backend.geometry.camera import TO_Y_UP
-from staf_backend.geometry.rotations import from_axis_angle, from_quaternions
+from staf_backend.geometry import TO_Y_UP, from_axis_angle, from_quaternions
 
 
 def test_signs_stay_continuous_across_blocks(monkeypatch):

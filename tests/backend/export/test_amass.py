@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.export.amass import save_amass
 from staf_backend.export.constant_rate import nearest_rate, resample
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import SMPL, Skeleton, forward_kinematics
-from staf_backend.motion.motion import Motion, MotionError, joints_m
+from staf_backend.geometry import SMPL, Skeleton, forward_kinematics, from_axis_angle
+from staf_backend.motion import Motion, MotionError, joints_m
 from tests.support.sample_motions import raised_left_arm, sample_motion, swaying
 
 

@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.choices import BONE_SCHEMES, BoneScheme, BvhUnit
 from staf_backend.export.bone_names import BONE_NAMES
 from staf_backend.export.bvh import write_bvh, zxy_degrees
-from staf_backend.files.atomic import OutputError
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.motion import joints_m
+from staf_backend.files import OutputError
+from staf_backend.geometry import SMPL, from_axis_angle
+from staf_backend.motion import joints_m
 from tests.support.bvh_reader import read_bvh
 from tests.support.sample_motions import raised_left_arm, sample_motion, swaying
 

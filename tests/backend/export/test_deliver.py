@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from staf_backend.blender.error import BlenderError
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.export.deliver import Outputs, deliver, is_folder
-from staf_backend.files.atomic import OutputError
-from staf_backend.motion.file import load_motion
+from staf_backend.files import OutputError
+from staf_backend.motion import load_motion
 from staf_backend.pipeline import Solved
 from tests.support.bvh_reader import read_bvh
 from tests.support.glb_reader import read_glb

@@ -5,15 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
-from staf_backend.body.fingers import WITH_FINGERS
+from staf_backend.body import WITH_FINGERS, load_body
 from staf_backend.export.amass import save_amass
 from staf_backend.export.bone_names import BONE_NAMES, bone_names_of
 from staf_backend.export.gltf import write_glb
-from staf_backend.geometry.rotations import from_axis_angle, from_quaternions
-from staf_backend.geometry.skeleton import SMPL, Skeleton
-from staf_backend.motion.file import load_motion, save_motion
-from staf_backend.motion.motion import Motion, MotionError, joints_m
+from staf_backend.geometry import SMPL, Skeleton, from_axis_angle, from_quaternions
+from staf_backend.motion import Motion, MotionError, joints_m, load_motion, save_motion
 from tests.support.glb_reader import read_glb
 from tests.support.sample_motions import sample_motion
 

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from staf_backend.body.body import OPEN_BODIES, load_body
+from staf_backend.body import OPEN_BODIES, load_body
 from staf_backend.choices import BoneScheme
 from staf_backend.export.bone_names import BONE_NAMES
 from staf_backend.export.gltf import write_glb
 from staf_backend.export.mesh import body_mesh, proxy_mesh
-from staf_backend.files.atomic import OutputError
-from staf_backend.geometry.rotations import from_quaternions
-from staf_backend.geometry.skeleton import SMPL, Skeleton
-from staf_backend.motion.motion import Motion, MotionError, joints_m
+from staf_backend.files import OutputError
+from staf_backend.geometry import SMPL, Skeleton, from_quaternions
+from staf_backend.motion import Motion, MotionError, joints_m
 from tests.support.glb_reader import Glb, read_glb
 from tests.support.make_body_files import model_arrays, write_npz
 from tests.support.node_checks import run_node

@@ -9,16 +9,14 @@ import av
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.export.overlay import write_overlay
-from staf_backend.files.atomic import OutputError
-from staf_backend.geometry.camera import TO_Y_UP, Camera
-from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
+from staf_backend.files import OutputError
+from staf_backend.geometry import TO_Y_UP, Camera, from_axis_angle, to_quaternions
 from staf_backend.landmarks.names import NAMES
-from staf_backend.motion.contacts import ContactSpan
-from staf_backend.motion.motion import Motion
+from staf_backend.motion import ContactSpan, Motion
 from staf_backend.pipeline import Solved
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support.make_clips import write_clip
 from tests.support.places import FOOTAGE
 from tests.support.real_clips import silent, solve_clip

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.export.report import write_report
-from staf_backend.files.atomic import OutputError
+from staf_backend.files import OutputError
 from tests.support.places import FOOTAGE
 from tests.support.real_clips import silent, solve_clip
 

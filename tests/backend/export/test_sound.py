@@ -8,10 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.export.overlay import write_overlay
-from staf_backend.geometry.camera import Camera
-from staf_backend.video.video import open_video
+from staf_backend.geometry import Camera
+from staf_backend.video import open_video
 from tests.support.make_clips import number, picture
 from tests.support.real_clips import silent
 from tests.support.sample_motions import sample_motion, swaying

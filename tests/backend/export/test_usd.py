@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from pxr import Usd, UsdGeom, UsdSkel, UsdValidation, Vt
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.choices import BONE_SCHEMES, BoneScheme, RootMotion
 from staf_backend.export.usd import write_usd
-from staf_backend.files.atomic import OutputError
-from staf_backend.geometry.rotations import from_axis_angle, from_quaternions
-from staf_backend.motion.motion import Motion, MotionError, joints_m
+from staf_backend.files import OutputError
+from staf_backend.geometry import from_axis_angle, from_quaternions
+from staf_backend.motion import Motion, MotionError, joints_m
 from tests.support.sample_motions import sample_motion, swaying
 
 # pyright: reportAttributeAccessIssue=false, reportMissingImports=false

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.export.bone_names import BONE_NAMES, bone_names_of
 from staf_backend.export.vrma import write_vrma
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.motion.motion import Motion, MotionError, joints_m
+from staf_backend.geometry import from_axis_angle
+from staf_backend.motion import Motion, MotionError, joints_m
 from tests.support.glb_reader import read_glb
 from tests.support.node_checks import run_node
 from tests.support.sample_motions import sample_motion, swaying

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from staf_backend.files.atomic import OutputError, replace_atomically
+from staf_backend.files import OutputError, replace_atomically
 
 
 def write_half(path: Path, failure: BaseException | type[BaseException]) -> None:

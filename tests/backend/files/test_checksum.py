@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from staf_backend.files.checksum import sha256
+from staf_backend.files import sha256
 
 
 def test_the_checksum_of_three_letters(tmp_path: Path):

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
-from staf_backend.body.fingers import WITH_FINGERS, finger_joints
+from staf_backend.body import WITH_FINGERS, finger_joints, load_body
 from staf_backend.fit.fingers import hand_angles, lasting, with_fingers
 from staf_backend.fit.fingers_frame import fit_frames
 from staf_backend.fit.fingers_hand import Hand, hand_of
 from staf_backend.fit.fingers_points import ORDER, points_of
 from staf_backend.fit.fingers_time import over_time
-from staf_backend.geometry.rotations import from_axis_angle, from_quaternions
+from staf_backend.geometry import from_axis_angle, from_quaternions
 from staf_backend.landmarks.hands import SeenHands
 from tests.support.sample_motions import sample_motion
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from staf_backend.assets import asset_path
-from staf_backend.body.fingers import finger_joints
+from staf_backend.body import finger_joints
 from staf_backend.fit.fingers_frame import fit_frames
 from staf_backend.landmarks.hands import usable_looks
 from staf_backend.landmarks.hands_network import HandNetworks, Looks

@@ -5,17 +5,22 @@ import dataclasses
 import numpy as np
 import pytest
 
-from staf_backend.body import markers
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body, markers
 from staf_backend.fit import terms
 from staf_backend.fit.anatomy import FIXED, limits_rad
 from staf_backend.fit.banded import BandedSystem
 from staf_backend.fit.fitter import FitSettings, Fitter
 from staf_backend.fit.settings import least_deviation_rad
 from staf_backend.fit.unknowns import Unknowns
-from staf_backend.geometry import camera
-from staf_backend.geometry.rotations import from_axis_angle, to_axis_angle, to_quaternions
-from staf_backend.geometry.skeleton import SMPL, forward_kinematics, parent_relative
+from staf_backend.geometry import (
+    SMPL,
+    camera,
+    forward_kinematics,
+    from_axis_angle,
+    parent_relative,
+    to_axis_angle,
+    to_quaternions,
+)
 from staf_backend.landmarks.lifted import Lifted
 
 BODY = load_body("open-neutral")

@@ -82,7 +82,7 @@ def test_from_6d_is_a_rotation_whose_first_column_keeps_its_direction():
 
 def test_nearest_is_nearest_also_to_a_reflection():
     for matrix in [*RNG.normal(size=(10, 3, 3)), np.diag([1.0, 1.0, -1.0])]:
-        best = r.nearest(matrix)
+        best = r.nearest_rotation(matrix)
         assert np.allclose(best @ best.T, np.eye(3))
         assert np.linalg.det(best) == pytest.approx(1)
         distance = np.linalg.norm(best - matrix)

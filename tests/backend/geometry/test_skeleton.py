@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.body.fingers import SKELETONS
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import (
+from staf_backend.geometry import (
     SMPL,
     Skeleton,
     check_parents,
     forward_kinematics,
+    from_axis_angle,
     parent_relative,
 )
 from tests.support.sample_motions import raised_left_arm, swaying

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from staf_backend.assets import asset_path
-from staf_backend.body import markers
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body, markers
 from staf_backend.geometry import rotations, skeleton
 from staf_backend.landmarks.grid import fill_gaps, on_grid
 from staf_backend.landmarks.lift import Lifter

@@ -22,7 +22,7 @@ from staf_backend.landmarks.of_tracks import landmarks_of
 from staf_backend.people.detect import PersonDetector
 from staf_backend.people.track import Track
 from staf_backend.runtime.onnx_session import open_network
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support.make_clips import write_clip
 from tests.support.places import FOOTAGE
 

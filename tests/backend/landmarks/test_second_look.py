@@ -10,7 +10,7 @@ from staf_backend.landmarks.network import LandmarkNetwork
 from staf_backend.landmarks.second_look import agreement, in_front, is_own, painted
 from staf_backend.people.detect import PersonDetector
 from staf_backend.runtime.onnx_session import open_network
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support.places import FOOTAGE
 
 RNG = np.random.default_rng(3)

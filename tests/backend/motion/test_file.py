@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 
 from staf_backend import StafError
-from staf_backend.files.atomic import OutputError
-from staf_backend.geometry.camera import Camera
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.file import load_motion, save_motion
-from staf_backend.motion.motion import MotionError
+from staf_backend.files import OutputError
+from staf_backend.geometry import SMPL, Camera
+from staf_backend.motion import MotionError, load_motion, save_motion
 from tests.support.sample_motions import assert_equal, sample_motion, with_all, with_keypoints
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from staf_backend.geometry.camera import Camera, CameraPath
-from staf_backend.geometry.skeleton import SMPL, forward_kinematics
+from staf_backend.geometry import SMPL, Camera, CameraPath, forward_kinematics
+from staf_backend.motion import MotionError, joints_m
 from staf_backend.motion.edits import mirror, trim
-from staf_backend.motion.motion import MotionError, joints_m
 from tests.support.sample_motions import (
     assert_equal,
     sample_motion,

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.motion.motion import joints_m
-from staf_backend.motion.quality import motion_quality
+from staf_backend.geometry import from_axis_angle
+from staf_backend.motion import joints_m, motion_quality
 from tests.support.sample_motions import sample_motion, swaying
 
 

@@ -11,7 +11,7 @@ from staf_backend.people.detect import PersonDetector, letterbox
 from staf_backend.people.detections import Detections, suppress_duplicates
 from staf_backend.people.keypoints import NAMES, keypoint_similarity
 from staf_backend.runtime.onnx_session import open_network
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support.places import FOOTAGE
 
 

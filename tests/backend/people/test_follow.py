@@ -9,7 +9,7 @@ from staf_backend.people.follow import find_people
 from staf_backend.people.keypoints import extent_px
 from staf_backend.people.summary import summarise
 from staf_backend.people.track import NobodyError
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support.make_clips import write_clip
 from tests.support.places import FOOTAGE
 

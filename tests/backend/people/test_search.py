@@ -9,7 +9,7 @@ from staf_backend.people.detections import Detections
 from staf_backend.people.follow import find_people
 from staf_backend.people.hits import Frame
 from staf_backend.people.search import FrameSearch, merge_coarse
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support.places import FOOTAGE
 
 

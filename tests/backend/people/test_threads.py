@@ -16,8 +16,7 @@ from staf_backend.people.detect import PersonDetector
 from staf_backend.people.follow import find_people
 from staf_backend.people.track import NobodyError, Track
 from staf_backend.runtime.onnx_session import open_network
-from staf_backend.video.error import VideoError
-from staf_backend.video.video import Video, open_video
+from staf_backend.video import Video, VideoError, open_video
 from tests.support.places import FOOTAGE
 
 SPAN = range(120, 134)

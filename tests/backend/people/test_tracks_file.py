@@ -9,7 +9,7 @@ import pytest
 from staf_backend.people.track import NobodyError, Track, within
 from staf_backend.people.tracks_error import TracksError
 from staf_backend.people.tracks_file import read_tracks, write_tracks
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support.make_clips import write_clip
 
 FRAMES = 120

@@ -132,7 +132,7 @@ def test_broken_tables_are_refused(field: str, value: np.ndarray, reason: str) -
 
 
 def test_the_open_body_is_the_exporters(pose) -> None:
-    from staf_backend.body.body import load_body
+    from staf_backend.body import load_body
 
     whole = load_body("open-neutral")
     ours = SmplBody(tables_from_body(whole))(*pose)

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from staf_backend.geometry.camera import Camera
-from staf_backend.geometry.rotations import from_axis_angle
+from staf_backend.geometry import Camera, from_axis_angle
 from staf_backend.staf import crop as crop_camera
 from staf_backend.staf.config import CROP_PX
 from staf_backend.staf.config import FOCAL_PX as FOCAL_PX_OF_CROP

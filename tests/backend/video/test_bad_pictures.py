@@ -8,8 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from staf_backend.video.error import VideoError
-from staf_backend.video.video import open_video
+from staf_backend.video import VideoError, open_video
 from tests.support.make_clips import number, picture
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from staf_backend.video.error import VideoError
-from staf_backend.video.video import open_video
+from staf_backend.video import VideoError, open_video
 from tests.support.make_clips import write_clip, write_sound_only
 
 

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support.make_clips import number, write_clip
 
 QUIET = {"x265-params": "log-level=none"}

@@ -10,8 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from staf_backend.video.error import VideoError
-from staf_backend.video.video import open_video
+from staf_backend.video import VideoError, open_video
 from tests.support.make_clips import number, picture, write_clip
 from tests.support.make_fields import field_pictures
 

@@ -10,12 +10,12 @@ import pytest
 from staf_backend.choices import LENSES
 from staf_backend.estimators.settings import SettingsError
 from staf_backend.estimators.shot import open_shot
-from staf_backend.geometry.camera import assumed_focal_px
+from staf_backend.geometry import assumed_focal_px
 from staf_backend.pipeline import Settings
+from staf_backend.video import focal_of_lens, open_video
 from staf_backend.video.exif import Exif, read_exif
-from staf_backend.video.lens import focal_of_lens, focal_of_still, focal_of_tags
+from staf_backend.video.lens import focal_of_still, focal_of_tags
 from staf_backend.video.phones import PHONES, STEADIED, focal_mm_of
-from staf_backend.video.video import open_video
 from tests.support.make_clips import write_clip
 
 KEY = "com.apple.quicktime.camera.focal_length.35mm_equivalent"

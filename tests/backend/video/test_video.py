@@ -10,10 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from staf_backend.video import movie
+from staf_backend.video import VideoError, movie, open_video
 from staf_backend.video.clock import Clock
-from staf_backend.video.error import VideoError
-from staf_backend.video.video import open_video
 from tests.support.make_clips import (
     CORNERS,
     corner_names,

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from staf_backend.body.body import load_body
-from staf_backend.motion.file import load_motion
+from staf_backend.body import load_body
+from staf_backend.motion import load_motion
 from staf_backend.staf.body import SmplBody, tables_from_body
 from staf_backend.staf.network import MeanParams, Staf, StafConfig
 from staf_backend.weights.info import OPEN, set_folder

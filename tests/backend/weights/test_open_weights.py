@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from staf_backend.assets import folder as assets_folder
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.estimators.choose import chosen_estimator
-from staf_backend.files.atomic import OutputError
-from staf_backend.motion.motion import Motion
+from staf_backend.files import OutputError
+from staf_backend.motion import Motion
 from staf_backend.pipeline import Settings, solve
 from staf_backend.staf.body import SmplBody, tables_from_body
 from staf_backend.staf.config import StafConfig

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from staf_backend.choices import CameraChoice
-from staf_backend.geometry.camera import Camera
-from staf_backend.geometry.rotations import from_axis_angle, to_axis_angle
-from staf_backend.video.video import open_video
+from staf_backend.geometry import Camera, from_axis_angle, to_axis_angle
+from staf_backend.video import open_video
 from staf_backend.world.background import agreed_rotation
 from staf_backend.world.camera_path import CameraFollower
 from tests.support.places import REPOSITORY

@@ -6,11 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
-from staf_backend.geometry.camera import FocalSource
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.contacts import ContactSpan
-from staf_backend.motion.motion import Motion
+from staf_backend.body import load_body
+from staf_backend.geometry import SMPL, FocalSource
+from staf_backend.motion import ContactSpan, Motion
 from staf_backend.world.card import quality_card, with_card
 from tests.support.sample_motions import sample_motion
 

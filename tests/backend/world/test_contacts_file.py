@@ -9,9 +9,7 @@ import pytest
 
 from staf_backend.cli import main
 from staf_backend.estimators.settings import SettingsError
-from staf_backend.motion.contacts import PARTS, ContactSpan
-from staf_backend.motion.file import save_motion
-from staf_backend.motion.motion import Motion
+from staf_backend.motion import PARTS, ContactSpan, Motion, save_motion
 from staf_backend.people.track import Track
 from staf_backend.pipeline import Settings
 from staf_backend.world.contacts import Contacts, told_contacts

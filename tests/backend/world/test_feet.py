@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from staf_backend.geometry.skeleton import forward_kinematics
+from staf_backend.geometry import forward_kinematics
 from staf_backend.world.contacts import find_contacts
 from staf_backend.world.feet import foot_places, held
 from staf_backend.world.floors import Floors, footholds, shared_floors

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from staf_backend.geometry.rotations import from_axis_angle
+from staf_backend.geometry import from_axis_angle
 from staf_backend.world.contacts import Contacts, find_contacts
 from staf_backend.world.floors import Foothold, footholds, levels_of, main_level_m, shared_floors
 from staf_backend.world.gravity import UP, Gravity, LiftedUp, find_up, to_level

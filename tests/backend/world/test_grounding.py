@@ -8,16 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from staf_backend.body.params import SmplParams
+from staf_backend.body import SmplParams
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.estimators.settings import EstimatorSettings, SettingsError
 from staf_backend.estimators.shot import Shot
 from staf_backend.estimators.to_motion import to_motion
-from staf_backend.geometry.camera import TO_Y_UP, Camera
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.contacts import PARTS
-from staf_backend.motion.motion import Motion, joints_m
+from staf_backend.geometry import SMPL, TO_Y_UP, Camera, from_axis_angle
+from staf_backend.motion import PARTS, Motion, joints_m
 from staf_backend.people.track import Track
 from staf_backend.world.grounding import NO_FEET, stand, up_of_tilt
 from staf_backend.world.movement import Movement

@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from staf_backend.geometry.rotations import from_axis_angle, to_axis_angle
-from staf_backend.geometry.skeleton import SMPL
-from staf_backend.motion.contacts import PARTS
+from staf_backend.geometry import SMPL, from_axis_angle, to_axis_angle
+from staf_backend.motion import PARTS
 from staf_backend.world.contacts import Contacts
 from staf_backend.world.legs import legs_of
 from staf_backend.world.movement import Movement

@@ -14,8 +14,14 @@ from staf_backend.estimators.estimate import Estimate, Evidence
 from staf_backend.estimators.settings import EstimatorSettings
 from staf_backend.estimators.shot import Shot
 from staf_backend.fit.fitter import Fitter
-from staf_backend.geometry.camera import TO_Y_UP, Camera, FocalSource, assumed_focal_px
-from staf_backend.geometry.skeleton import SMPL, forward_kinematics
+from staf_backend.geometry import (
+    SMPL,
+    TO_Y_UP,
+    Camera,
+    FocalSource,
+    assumed_focal_px,
+    forward_kinematics,
+)
 from staf_backend.landmarks.lift import Lifter
 from staf_backend.people.track import Track
 from staf_backend.runtime.onnx_session import open_network

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from staf_backend.geometry.rotations import from_axis_angle
-from staf_backend.geometry.skeleton import SMPL, forward_kinematics
+from staf_backend.geometry import SMPL, forward_kinematics, from_axis_angle
 from staf_backend.staf.crop import cut
 from training.data.augment import Augment, Change, changed_crop, changed_targets
 from training.targets.joints import JOINTS_49, MIRROR

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from staf_backend.files.atomic import OutputError
+from staf_backend.files import OutputError
 from tests.support import make_feeding as made
 from tests.support.make_feeding import ENCODER, Worn
 from training.data import feature_cache

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from staf_backend.geometry.rotations import from_axis_angle, to_quaternions
+from staf_backend.geometry import from_axis_angle, to_quaternions
 from staf_backend.staf.crop import cut
-from staf_backend.video.video import Video, open_video
+from staf_backend.video import Video, open_video
 from tests.support.make_feeding import ENCODER
 from training.data.augment import Augment
 from training.data.batches import ImageMix, WindowMix, loaded

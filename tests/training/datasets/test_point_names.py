@@ -6,7 +6,7 @@ told by number, as the sets' authors describe them.
 
 import pytest
 
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL
 from tests.support.make_training_sets import POSETRACK
 from training.datasets import (
     coco,

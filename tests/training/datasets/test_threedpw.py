@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.body.pickles import read_pickled_lists
 from staf_backend.geometry import rotations, skeleton
 from tests.support import make_training_sets as made

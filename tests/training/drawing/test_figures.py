@@ -10,7 +10,7 @@ import pytest
 from staf_backend.people.keypoints import COUNT
 from staf_backend.people.track import Track
 from staf_backend.staf.config import PooledConfig, StafConfig
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support import parity_network
 from tests.support.make_clips import write_clip
 from tests.support.make_feeding import tiny_encoder

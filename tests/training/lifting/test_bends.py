@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402
 
-from staf_backend.geometry.skeleton import SMPL  # noqa: E402
+from staf_backend.geometry import SMPL  # noqa: E402
 from training.lifting import losses  # noqa: E402
 
 

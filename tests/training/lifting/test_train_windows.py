@@ -10,8 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
-from staf_backend.geometry import skeleton  # noqa: E402
-from staf_backend.geometry.skeleton import SMPL  # noqa: E402
+from staf_backend.geometry import SMPL, skeleton  # noqa: E402
 from staf_backend.landmarks.lift import Lifter  # noqa: E402
 from staf_backend.landmarks.windows import WINDOW  # noqa: E402
 from staf_backend.runtime.onnx_session import open_network, run  # noqa: E402

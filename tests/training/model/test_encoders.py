@@ -15,7 +15,7 @@ from torch import nn
 
 from staf_backend import StafError
 from staf_backend.assets import asset_path
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.runtime.onnx_session import open_network, run
 from staf_backend.staf.body import SmplBody, tables_from_body
 from staf_backend.staf.config import StafConfig

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from staf_backend.geometry.rotations import from_axis_angle, to_axis_angle
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.geometry import SMPL, from_axis_angle, to_axis_angle
 from training.moves import limbs, movement
 from training.moves.mocap import Clip
 from training.moves.smooth_noise import smooth_series, smoothed

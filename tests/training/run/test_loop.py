@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.optim.lr_scheduler import ReduceLROnPlateau  # noqa: E402
 
-from staf_backend.files.atomic import OutputError  # noqa: E402
+from staf_backend.files import OutputError  # noqa: E402
 from tests.support.make_training_run import LOOP, SmallConfig, small_run  # noqa: E402
 from tests.support.places import REPOSITORY  # noqa: E402
 from training.run import checkpoints, run_folder  # noqa: E402

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from staf_backend.geometry.rotations import from_axis_angle
+from staf_backend.geometry import from_axis_angle
 from training.scoring import world_metrics as metrics
 
 TURN = from_axis_angle(np.array([0.3, -1.1, 0.4]))

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from staf_backend.body.markers import indices
-from staf_backend.files.checksum import sha256
-from staf_backend.geometry.skeleton import SMPL
+from staf_backend.files import sha256
+from staf_backend.geometry import SMPL
 from staf_backend.staf.any_network import make_network
 from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import Staf

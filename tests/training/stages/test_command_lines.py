@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
 from staf_backend.assets import asset_path  # noqa: E402
-from staf_backend.body.body import load_body  # noqa: E402
+from staf_backend.body import load_body  # noqa: E402
 from staf_backend.staf.config import StafConfig  # noqa: E402
 from staf_backend.staf.pooled import PooledNetwork  # noqa: E402
 from staf_backend.weights.store import load_weights  # noqa: E402

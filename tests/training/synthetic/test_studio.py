@@ -15,8 +15,8 @@ pytest.importorskip("moderngl")
 
 import torch
 
-from staf_backend.body.body import load_body
-from staf_backend.geometry.skeleton import SMPL, forward_kinematics
+from staf_backend.body import load_body
+from staf_backend.geometry import SMPL, forward_kinematics
 from staf_backend.staf.body import BodyPoints, tables_from_body
 from tests.support.places import REPOSITORY
 from tests.support.plain_people import PLAIN, skip_without_drawing

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from staf_backend.body.body import load_body
+from staf_backend.body import load_body
 from staf_backend.geometry import rotations
 from staf_backend.staf.body import JOINTS_49 as PICKS
 from staf_backend.staf.body import LANDMARK_VERTICES, SmplBody, tables_from_body

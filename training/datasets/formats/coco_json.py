@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.files.limits import shown
+from staf_backend.files import shown
 from training.datasets.formats.files import name_below, need, shaped
 from training.datasets.photographs import Person
 from training.datasets.rows import Request

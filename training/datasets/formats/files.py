@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.files.limits import LARGEST_LABEL, LONGEST_NAME, MOST_LABEL_BYTES, shown
-from staf_backend.files.strict_json import read_json_text
+from staf_backend.files import read_json_text, shown
+from staf_backend.files.limits import LARGEST_LABEL, LONGEST_NAME, MOST_LABEL_BYTES
 from training.datasets.store import SetError
 
 _AGAIN = "Fetch it again; if the authors changed the layout, this reader needs a change."

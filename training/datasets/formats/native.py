@@ -21,12 +21,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from staf_backend.files import shown
 from staf_backend.files.limits import (
     NATIVE_GROWTH,
     NATIVE_S_PER_MB,
     NATIVE_SPARE_BYTES,
     NATIVE_SPARE_S,
-    shown,
 )
 from training.datasets.store import SetError
 

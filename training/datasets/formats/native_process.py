@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.files.limits import TooLargeError
+from staf_backend.files import TooLargeError
 from training.datasets.formats.native_readers import PACKAGES, READERS, ReadError
 
 try:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.files.limits import LONGEST_NAME, Budget
+from staf_backend.files import Budget
+from staf_backend.files.limits import LONGEST_NAME
 
 _MOST_CELLS = 64
 """Of one variable.  Chosen: MPI-INF-3DHP has one for each of 14 cameras."""

@@ -8,9 +8,8 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 
-from staf_backend.body.body import load_body
-from staf_backend.body.files import BodyError
-from staf_backend.files.limits import shown
+from staf_backend.body import BodyError, load_body
+from staf_backend.files import shown
 from staf_backend.staf.body import SmplBody, tables_from_body
 from training.datasets.formats.files import read_whole, shaped
 from training.datasets.store import SetError

@@ -83,7 +83,9 @@ class SmplLabels:
             center = entry.get("bbox_center")
             center = None if center is None else shaped(center, (2,), "bbox_center", self.path)
             # the fits come from float32 networks: nearly, not exactly, rotations
-            label = Smpl(rotations.to_quaternions(rotations.nearest(matrices)), betas, center)
+            label = Smpl(
+                rotations.to_quaternions(rotations.nearest_rotation(matrices)), betas, center
+            )
             if entry.get("annotId", -1) not in (-1, None):
                 self._by_id[int(entry["annotId"])] = label
             else:
@@ -138,7 +140,7 @@ class FiledLabels:
             label = neural_annot(entry, self.path)
         quaternions = np.array(label.quaternions_wxyz)
         root = turn @ rotations.from_quaternions(quaternions[0])
-        quaternions[0] = rotations.to_quaternions(rotations.nearest(root))
+        quaternions[0] = rotations.to_quaternions(rotations.nearest_rotation(root))
         return label._replace(quaternions_wxyz=quaternions)
 
     def check_used(self) -> None:

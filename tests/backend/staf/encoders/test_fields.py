@@ -19,7 +19,7 @@ from staf_backend.staf.encoders.field_maps import CHANNELS, paint
 from staf_backend.staf.encoders.fields import FieldsEncoder
 from staf_backend.staf.encoders.frame_lifter import FrameLifter, rest_6d
 from staf_backend.staf.encoders.plan import EncoderPlan, FieldsPlan, read_plan
-from staf_backend.video.video import open_video
+from staf_backend.video import open_video
 from tests.support.balance_truth import _SEEN, _aligned, world_m
 from tests.support.places import FOOTAGE
 from training.model.encoders import FIELDS, make_encoder, plan_of

@@ -1,0 +1,70 @@
+"""What a wing shows in its `__init__`, and how much passes between wings."""
+
+import ast
+from collections import Counter
+
+import pytest
+
+from tests.project.test_layers import REPOSITORY, WINGS, imports, modules
+
+DOORS = {f"staf_backend.{name}" for name in ("geometry", "files", "video", "body", "motion")}
+"""Wings that everybody uses: others take what these offer at the door, not out of a room."""
+
+
+def offered(wing: str) -> set[str]:
+    """Names that a wing's `__init__` imports from its own modules."""
+    tree = ast.parse(modules("staf_backend")[wing].read_text())
+    found = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert all(str(node.module).startswith(f"{wing}.") for node in found), wing
+    return {alias.name for node in found for alias in node.names}
+
+
+@pytest.mark.parametrize("package", WINGS)
+def test_wings_say_what_they_hold(package: str):
+    """A docstring, and what a door offers; the other wings' modules are imported by name."""
+    for name, path in modules(package).items():
+        if path.name == "__init__.py" and name not in (package, f"{package}.assets"):
+            tree = ast.parse(path.read_text())
+            assert ast.get_docstring(tree), name
+            rest = tree.body[1:]
+            assert name in DOORS or rest == [], name
+            kinds = Counter(type(node) for node in rest)
+            assert set(kinds) <= {ast.ImportFrom, ast.Assign}, name
+            assert kinds[ast.Assign] == (name in DOORS), name
+
+
+@pytest.mark.parametrize("wing", sorted(DOORS))
+def test_nobody_climbs_in_where_a_door_is(wing: str):
+    names, climbed = offered(wing), []
+    assert len(names) > 5
+    for package in ("staf_backend", "training", "tests", "examples", "docs"):
+        for path in sorted((REPOSITORY / package).rglob("*.py")):
+            if path.is_relative_to(REPOSITORY / wing.replace(".", "/")):
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith(f"{wing}."):
+                    taken = names & {alias.name for alias in node.names}
+                    climbed += [f"{path.relative_to(REPOSITORY)}: {node.module} {taken}"] * any(
+                        taken
+                    )
+    assert climbed == []
+
+
+@pytest.mark.parametrize("package", ["staf_backend", "training"])
+def test_most_imports_stay_in_their_wing(package: str):
+    """Of a module by a module, both in folders; one of a door counts once."""
+    known = set(modules(package))
+    wings = {name: name.split(".")[1] for name in known if name.count(".") > 1}
+    wings |= {
+        name: name.split(".")[1]
+        for name in known
+        if modules(package)[name].name == "__init__.py" and name != package
+    }
+    inside = across = 0
+    for name, used in imports(package).items():
+        if name in wings:
+            there = [wings[other] for other in used & set(wings)]
+            inside += there.count(wings[name])
+            across += len(there) - there.count(wings[name])
+    assert inside > 100
+    assert across / (inside + across) < 0.40
