@@ -232,8 +232,12 @@ def arguments() -> argparse.ArgumentParser:
     protocol.add_argument("--gender", choices=("neutral", "labelled"), help="of the true body")
     protocol.add_argument("--gendered", action="append", default=[], metavar="GENDER=BODY")
     protocol.add_argument("--edges", choices=get_args(StreamEdges), help="of windows at the ends")
-    protocol.add_argument("--authors", action="store_true", help="as their validate: joins between "
-                          "videos count, valid flags do not, short videos are skipped")  # fmt: skip
+    protocol.add_argument(
+        "--authors",
+        action="store_true",
+        help="as their validate: joins between "
+        "videos count, valid flags do not, short videos are skipped",
+    )
     return parser
 
 

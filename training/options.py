@@ -39,9 +39,13 @@ def add_loop_options(parser: argparse.ArgumentParser, default: LoopConfig) -> No
 def add_loss_weights(parser: argparse.ArgumentParser) -> None:
     """How much each term of the loss counts."""
     parser.add_argument(
-        "--weight", action="append", default=[], type=_weight, metavar="TERM=VALUE",
+        "--weight",
+        action="append",
+        default=[],
+        type=_weight,
+        metavar="TERM=VALUE",
         help=f"of a term of the loss: {', '.join(TERMS)}",
-    )  # fmt: skip
+    )
 
 
 def weighed(losses: LossConfig, options: argparse.Namespace) -> LossConfig:

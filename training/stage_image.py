@@ -195,14 +195,20 @@ def train_images(
 
         progress = train(
             Run(
-                folder=out, stage="image", config=config, objective=objective,
+                folder=out,
+                stage="image",
+                config=config,
+                objective=objective,
                 optimisers=[config.loop.adam(_groups(config, objective))],
-                machine=machine, watch=WATCHED,
+                machine=machine,
+                watch=WATCHED,
                 feed=partial(feed, mix, machine=machine, workers=workers),
                 validate=validate if machine.agree(validation is not None) else None,
-                idle=config.losses.supervise == "last", resume=resume, minutes=minutes,
+                idle=config.losses.supervise == "last",
+                resume=resume,
+                minutes=minutes,
             )
-        )  # fmt: skip
+        )
     folder = out / "weights"
     if machine.first:
         note = f"Base model after {progress.step} of {config.loop.steps} steps on {config.body}."
@@ -284,13 +290,20 @@ def config_of(options: argparse.Namespace) -> ImageStageConfig:
     """
     preset = PRESETS[options.preset]()
     return replace(
-        preset, loop=loop_of(options, preset.loop), encoder=options.encoder,
-        encoder_rate=options.encoder_rate, channels=options.channels, body=options.body,
-        dropout=options.dropout, linear_start=options.linear_start,
+        preset,
+        loop=loop_of(options, preset.loop),
+        encoder=options.encoder,
+        encoder_rate=options.encoder_rate,
+        channels=options.channels,
+        body=options.body,
+        dropout=options.dropout,
+        linear_start=options.linear_start,
         dense=None if options.no_dense else preset.dense,
-        data=tuple(options.data), validation=options.validation, recipes=recipes(options),
+        data=tuple(options.data),
+        validation=options.validation,
+        recipes=recipes(options),
         losses=weighed(preset.losses, options),
-    )  # fmt: skip
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -336,10 +349,16 @@ def _run(config: ImageStageConfig, options: argparse.Namespace, machine: Machine
         source = open_sequences(config.validation, recipe=options.validation_recipe)
         validation = KeptCrops(source, _VALIDATED, config.loop.batch)
     train_images(
-        config, mix, objective, options.out, machine, validation=validation,
-        resume=options.resume, minutes=options.minutes,
+        config,
+        mix,
+        objective,
+        options.out,
+        machine,
+        validation=validation,
+        resume=options.resume,
+        minutes=options.minutes,
         workers=0 if is_simulated(config.data[0]) else options.workers,  # they lie in memory
-    )  # fmt: skip
+    )
 
 
 def _is_random(options: argparse.Namespace) -> bool:

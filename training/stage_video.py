@@ -110,14 +110,20 @@ def train_video(
         mix = open_mix(config, caches)
         progress = train(
             Run(
-                folder=out, stage="video", config=config, objective=objective,
+                folder=out,
+                stage="video",
+                config=config,
+                objective=objective,
                 optimisers=[config.loop.adam([{"params": list(objective.network.parameters())}])],
                 machine=machine,
                 feed=partial(feed, mix, machine=machine),
                 validate=_validation(config, caches.validation, objective, machine),
-                watch=WATCHED, idle=_idle(config), resume=resume, minutes=minutes,
+                watch=WATCHED,
+                idle=_idle(config),
+                resume=resume,
+                minutes=minutes,
             )
-        )  # fmt: skip
+        )
     if machine.first:
         steps = f"{progress.step} of {config.loop.steps} steps"
         note = f"Trained with the body {config.body}; {steps}, seed {config.loop.seed}."
@@ -182,10 +188,16 @@ def open_mix(config: VideoStageConfig, caches: VideoCaches) -> LabelledSets:
     loop = config.loop
     try:
         mix = LabelledSets(
-            caches.two_d, caches.three_d, config.share_2d, loop.batch, loop.seed,
-            config.network.frames, config.stride, body=config.body,
+            caches.two_d,
+            caches.three_d,
+            config.share_2d,
+            loop.batch,
+            loop.seed,
+            config.network.frames,
+            config.stride,
+            body=config.body,
             foreign_betas=config.losses.foreign_betas,
-        )  # fmt: skip
+        )
     except ValueError as error:
         raise RunError(f"The data cannot be mixed: {error}.", "Change the data.") from error
     mix.losses = config.losses
@@ -328,13 +340,20 @@ def config_of(options: argparse.Namespace, base: networks.Base) -> VideoStageCon
     if options.supervise:
         losses = replace(losses, supervise=options.supervise)
     return VideoStageConfig(
-        loop=loop_of(options, default.loop), network=row(options.network, base), body=base.body,
-        base=base.digest, share_2d=options.share_2d if options.data_2d else 0.0,
-        stride=options.stride, dropout=options.dropout, fusion_gain=options.fusion_gain,
+        loop=loop_of(options, default.loop),
+        network=row(options.network, base),
+        body=base.body,
+        base=base.digest,
+        share_2d=options.share_2d if options.data_2d else 0.0,
+        stride=options.stride,
+        dropout=options.dropout,
+        fusion_gain=options.fusion_gain,
         losses=losses,
-        data_2d=tuple(options.data_2d), data_3d=tuple(options.data_3d),
-        validation=options.validation, recipes=recipes(options),
-    )  # fmt: skip
+        data_2d=tuple(options.data_2d),
+        data_3d=tuple(options.data_3d),
+        validation=options.validation,
+        recipes=recipes(options),
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -359,9 +378,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             opened(config.validation, options.validation_recipe) if config.validation else None,
         )
         train_video(
-            config, caches, base, options.out, machine, resume=options.resume,
+            config,
+            caches,
+            base,
+            options.out,
+            machine,
+            resume=options.resume,
             minutes=options.minutes,
-        )  # fmt: skip
+        )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.geometry import Camera, from_axis_angle
+from staf_backend.geometry import Camera, rotation_between
 from staf_backend.staf.config import CROP_PX, FOCAL_PX
 
 CROP_FACTOR = 1.1
@@ -121,10 +121,9 @@ def _crop_points(points_m: np.ndarray, camera: np.ndarray) -> np.ndarray:
 
 def _turns(rays: np.ndarray) -> np.ndarray:
     """Shortest rotations (T, 3, 3) that take the optical axis to rays (x/z, y/z) (T, 2)."""
-    length = np.linalg.norm(rays, axis=1, keepdims=True)
-    angle = np.arctan(length) / np.maximum(length, 1e-12)
-    axis_angle = np.stack([-rays[:, 1], rays[:, 0], np.zeros(len(rays))], 1) * angle
-    return from_axis_angle(axis_angle)
+    directions = np.concatenate([rays, np.ones((len(rays), 1))], 1)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return rotation_between(np.array([0.0, 0.0, 1.0]), directions)
 
 
 def _pelvis_m(bodies_m: np.ndarray, rays: np.ndarray) -> np.ndarray:
@@ -137,9 +136,16 @@ def _pelvis_m(bodies_m: np.ndarray, rays: np.ndarray) -> np.ndarray:
     place_m = np.zeros((len(rays), 3))
     ones, zeros = np.ones_like(weight), np.zeros_like(weight)
     for _ in range(_STEPS):
-        rows = np.stack([
-            np.stack([ones, zeros, -rays[..., 0]], -1), np.stack([zeros, ones, -rays[..., 1]], -1)
-        ], 2) * weight[..., None, None]  # fmt: skip
+        rows = (
+            np.stack(
+                [
+                    np.stack([ones, zeros, -rays[..., 0]], -1),
+                    np.stack([zeros, ones, -rays[..., 1]], -1),
+                ],
+                2,
+            )
+            * weight[..., None, None]
+        )
         wanted = (rays * bodies_m[..., 2:] - bodies_m[..., :2]) * weight[..., None]
         count = 2 * bodies_m.shape[1]
         rows, wanted = rows.reshape(-1, count, 3), wanted.reshape(-1, count, 1)

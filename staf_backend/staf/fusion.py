@@ -94,10 +94,13 @@ class Safm(nn.Module):
         super().__init__()
         self.embed = nn.Linear(features, 256)
         self.score = nn.Sequential(
-            nn.Linear(GROUP * 256, 256), nn.Tanh(),
-            nn.Linear(256, 256), nn.Tanh(),
-            nn.Linear(256, GROUP), nn.Tanh(),
-        )  # fmt: skip
+            nn.Linear(GROUP * 256, 256),
+            nn.Tanh(),
+            nn.Linear(256, 256),
+            nn.Tanh(),
+            nn.Linear(256, GROUP),
+            nn.Tanh(),
+        )
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Fuses (B, T, S), T a power of three.

@@ -59,10 +59,13 @@ _LEFT_EMPTY = {
     "collections.defaultdict",
     "torch.Size",
     "torch.device",
-    *(f"{module}.{name}" for module in ("builtins", "__builtin__")
-      for name in ("set", "complex", "bytearray", "dict")),
+    *(
+        f"{module}.{name}"
+        for module in ("builtins", "__builtin__")
+        for name in ("set", "complex", "bytearray", "dict")
+    ),
     *(f"torch.{name}" for name in ("float64", "float32", "float16", "bfloat16", "int64", "int32")),
-}  # fmt: skip
+}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -175,8 +175,16 @@ def save_weights(
             np.savez_compressed(new / BODY_FILE, **dict(body))  # pyright: ignore[reportArgumentType]
             check_body(new / BODY_FILE)
         digests = {file.name: sha256(file) for file in sorted(new.iterdir())}
-        info = WeightsInfo(folder.name, config, digests, dict(sources or {}), tuple(notes),
-                           encoder=blank.name, crop_factor=crop_factor, body=body_name)  # fmt: skip
+        info = WeightsInfo(
+            folder.name,
+            config,
+            digests,
+            dict(sources or {}),
+            tuple(notes),
+            encoder=blank.name,
+            crop_factor=crop_factor,
+            body=body_name,
+        )
         (new / INFO_FILE).write_text(info.to_json(), encoding="utf-8")
     return info
 

@@ -107,8 +107,14 @@ def followed(tmp_path, name: str, seconds: np.ndarray, **changes):
     turns = to_quaternions(from_axis_angle(np.outer(seconds, [0.0, 0.5, 0.0])))
     places = np.outer(seconds, [0.3, 0.0, 0.1]) + np.array([0.0, 1.5, 0.0])
     path = changes.pop("camera_path", CameraPath(turns.astype(np.float32), places))
-    camera = Camera(350.0, 320, 240, rotation_wxyz=path.rotations_wxyz[0].astype(float),
-                    position_m=path.positions_m[0], motion="moving")  # fmt: skip
+    camera = Camera(
+        350.0,
+        320,
+        240,
+        rotation_wxyz=path.rotations_wxyz[0].astype(float),
+        position_m=path.positions_m[0],
+        motion="moving",
+    )
     words = {"name": name, "times_s": seconds, "camera": camera, "camera_path": path}
     return write(tmp_path / f"{name}.npz", len(seconds), **(words | changes))
 

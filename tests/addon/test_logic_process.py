@@ -201,8 +201,9 @@ def test_request_becomes_words(tmp_path):
     assert "--start" not in SolveRequest(video).convert("py", tmp_path).arguments
     known = SolveRequest(video, lens="phone", focal_px=800.5).convert("py", tmp_path)
     assert known.arguments[-6:-4] == ("--focal-px", "800.5"), "what is measured goes first"
-    assert "--lens phone" in " ".join(SolveRequest(video, lens="phone").convert("py", tmp_path).
-                                      arguments)  # fmt: skip
+    assert "--lens phone" in " ".join(
+        SolveRequest(video, lens="phone").convert("py", tmp_path).arguments
+    )
 
 
 @pytest.mark.parametrize(

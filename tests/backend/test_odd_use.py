@@ -26,9 +26,14 @@ def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A line of sh, in which $STAF runs the command."""
     env = environment(STAF=f"{sys.executable} -m staf_backend")
     return subprocess.run(
-        ["sh", "-c", line], cwd=cwd, env=env, capture_output=True, text=True, timeout=120,
+        ["sh", "-c", line],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
         check=False,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

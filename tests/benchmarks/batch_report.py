@@ -63,8 +63,11 @@ def _has_ray() -> bool:
 def corrupted(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Every tenth clip is damaged: what was done, what was told, and what was done twice."""
     clips = short_clips(folder / "in", options.clips)
-    bad = {clip.stem: corrupt(clip, number // 10) for number, clip in enumerate(clips)
-           if number % 10 == 9}  # fmt: skip
+    bad = {
+        clip.stem: corrupt(clip, number // 10)
+        for number, clip in enumerate(clips)
+        if number % 10 == 9
+    }
     began = time.monotonic()
     words = ("batch", folder / "in", "--out", folder / "out", "--workers", 2, *WORDS)
     ran = staf(*words, cwd=folder, timeout_s=7200)

@@ -93,8 +93,10 @@ def print_machine(device: torch.device) -> None:
     if device.type == "cuda":
         found = torch.cuda.get_device_properties(device)
         memory_gib = found.total_memory / 2**30
-        print(f"- {found.name}, {memory_gib:.0f} GiB, CUDA {torch.version.cuda}, "
-              f"cuDNN {torch.backends.cudnn.version()}")  # fmt: skip
+        print(
+            f"- {found.name}, {memory_gib:.0f} GiB, CUDA {torch.version.cuda}, "
+            f"cuDNN {torch.backends.cudnn.version()}"
+        )
 
 
 def correctness(plan: Plan) -> None:
@@ -112,11 +114,15 @@ def correctness(plan: Plan) -> None:
     print("\n| precision | mean vertex distance, from maps | from images | worst frame's mean |")
     print("|---|---|---|---|")
     for precision in plan.precisions:
-        rows = [_streamed_meshes(plan, precision, x) - y
-                for x, y in ((maps, reference), (images, with_encoder))]  # fmt: skip
+        rows = [
+            _streamed_meshes(plan, precision, x) - y
+            for x, y in ((maps, reference), (images, with_encoder))
+        ]
         means = [row.norm(dim=-1).mean(1) * 1e3 for row in rows]
-        print(f"| {precision} | {means[0].mean():.4f} mm | {means[1].mean():.4f} mm "
-              f"| {means[1].max():.3f} mm |")  # fmt: skip
+        print(
+            f"| {precision} | {means[0].mean():.4f} mm | {means[1].mean():.4f} mm "
+            f"| {means[1].max():.3f} mm |"
+        )
 
 
 def speed(plan: Plan) -> None:
@@ -231,8 +237,16 @@ def _speed_row(plan: Plan, precision: Precision, count: int, acceleration: Accel
     step_ms = _median_ms(plan, push)
     bare_ms = _bare_encoder_ms(plan, precision, count, stream)
     peak_mib = torch.cuda.max_memory_allocated(plan.device) / 2**20 if on_cuda else float("nan")
-    cells = (precision, count, acceleration, f"{step_ms:.2f}", f"{count / step_ms * 1e3:.0f}",
-             f"{bare_ms:.2f} ms", f"{step_ms / bare_ms:.2f}", f"{peak_mib:.0f}")  # fmt: skip
+    cells = (
+        precision,
+        count,
+        acceleration,
+        f"{step_ms:.2f}",
+        f"{count / step_ms * 1e3:.0f}",
+        f"{bare_ms:.2f} ms",
+        f"{step_ms / bare_ms:.2f}",
+        f"{peak_mib:.0f}",
+    )
     print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 

@@ -23,9 +23,14 @@ def test_a_tiny_network_learns_64_synthetic_windows_by_heart(tmp_path: Path):
     cache = build_cache(SyntheticSequences(recipe, 64, 0), given.encoder, tmp_path / "maps")
     assert len(cache.windows(3, 9)) == 64
     loop = LoopConfig(
-        epochs=6, iterations=200, batch=32, learning_rate=8e-4, schedule="onecycle",
-        clip_norm=5.0, save_every=10_000,
-    )  # fmt: skip
+        epochs=6,
+        iterations=200,
+        batch=32,
+        learning_rate=8e-4,
+        schedule="onecycle",
+        clip_norm=5.0,
+        save_every=10_000,
+    )
     losses = LossConfig(keypoints_2d=30.0)
     network = made.network(given, frames=3)
     config = made.video_config(given, loop=loop, network=network, stride=9, losses=losses)

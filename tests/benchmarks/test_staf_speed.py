@@ -126,10 +126,12 @@ def test_three_times_faster_in_all(times_ms: dict[str, float]) -> None:
 
 def test_four_and_a_half_times_faster_after_the_encoder(times_ms: dict[str, float]) -> None:
     spent = times_ms["streamed, after the encoder"]
-    published, plain = (times_ms[f"{name}, after the encoder"]
-                        for name in ("as published", "windowed"))  # fmt: skip
-    print(f"after the encoder: {published / spent:.2f} x as published, "
-          f"{plain / spent:.2f} x windowed")  # fmt: skip
+    published, plain = (
+        times_ms[f"{name}, after the encoder"] for name in ("as published", "windowed")
+    )
+    print(
+        f"after the encoder: {published / spent:.2f} x as published, {plain / spent:.2f} x windowed"
+    )
     assert min(published, plain) / spent >= 4.5
 
 

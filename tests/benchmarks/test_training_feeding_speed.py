@@ -61,9 +61,12 @@ class _Blank(made.Sequences):
         frames = np.zeros((100, 224, 224, 3), np.uint8)
         for first in range(0, self.lengths[index], 100):
             yield feature_cache.CropSequence(
-                f"{self.name}/{index}", frames, made.targets(100, first), first + np.arange(100.0),
+                f"{self.name}/{index}",
+                frames,
+                made.targets(100, first),
+                first + np.arange(100.0),
                 np.ones(100, bool),
-            )  # fmt: skip
+            )
 
 
 def _random_maps(encoder, part, _batch) -> np.ndarray:
@@ -102,8 +105,16 @@ def test_windows_are_read_at_memory_map_speed(cache: FeatureCache) -> None:
         numpys += seconds(copy, 1)
     size = 2 * BATCH * FRAMES * plain[0].size
     ratio = median(ours) / median(numpys)
-    print(json.dumps({"batch_ms": 1e3 * median(ours), "plain_ms": 1e3 * median(numpys),
-                      "GB_per_s": size / median(ours) / 1e9, "ratio": ratio}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "batch_ms": 1e3 * median(ours),
+                "plain_ms": 1e3 * median(numpys),
+                "GB_per_s": size / median(ours) / 1e9,
+                "ratio": ratio,
+            }
+        )
+    )
     assert ratio < 2.0
 
 
@@ -124,8 +135,16 @@ def test_a_step_of_stage_2_hardly_waits_for_data(cache: FeatureCache) -> None:
         worked.append(time.perf_counter() - begin)
     share = sum(waited[1:]) / sum(worked[1:])
     size = batch.maps.numel() * 2
-    print(json.dumps({"wait_ms": 1e3 * median(waited[1:]), "step_s": median(worked[1:]),
-                      "share": share, "MB_per_step": size / 1e6}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "wait_ms": 1e3 * median(waited[1:]),
+                "step_s": median(worked[1:]),
+                "share": share,
+                "MB_per_step": size / 1e6,
+            }
+        )
+    )
     assert share < 0.1
 
 
@@ -148,11 +167,24 @@ def _labels(names: list[str]) -> Annotations:
     box, quaternions = np.array([[320, 240, 300]], np.float32), np.zeros((count, 24, 4), np.float32)
     quaternions[..., 0] = 1
     return Annotations(
-        "frames", "train", "none", 1.0, names, numbers, np.tile(box, (count, 1)),
-        np.ones((count, 49, 3), np.float32), np.ones((count, 49, 4), np.float32), quaternions,
-        np.zeros((count, 10), np.float32), known, known, np.zeros(count, np.int8), numbers,
-        0 * numbers, np.ones(count, bool),
-    )  # fmt: skip
+        "frames",
+        "train",
+        "none",
+        1.0,
+        names,
+        numbers,
+        np.tile(box, (count, 1)),
+        np.ones((count, 49, 3), np.float32),
+        np.ones((count, 49, 4), np.float32),
+        quaternions,
+        np.zeros((count, 10), np.float32),
+        known,
+        known,
+        np.zeros(count, np.int8),
+        numbers,
+        0 * numbers,
+        np.ones(count, bool),
+    )
 
 
 def test_a_sample_of_stage_1(photographs) -> None:
@@ -163,8 +195,15 @@ def test_a_sample_of_stage_1(photographs) -> None:
     decoding = seconds(
         lambda: cv2.imread(str(files[int(rng.integers(16))])), 200, time.process_time
     )
-    print(json.dumps({"sample_ms": 1e3 * median(whole), "decoding_ms": 1e3 * median(decoding),
-                      "samples_per_s_and_core": 1 / median(whole)}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "sample_ms": 1e3 * median(whole),
+                "decoding_ms": 1e3 * median(decoding),
+                "samples_per_s_and_core": 1 / median(whole),
+            }
+        )
+    )
     assert median(whole) < 4 * median(decoding)
 
 

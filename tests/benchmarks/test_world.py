@@ -66,11 +66,13 @@ def test_the_balance_clip_stands(camera: int):
     for name, one in (("ungrounded", raw), ("grounded", motion)):
         errors, ankles = errors_mm(one, camera), joints_m(one)[:, [7, 8], 1].min(1)
         rows[name] = {
-            "mpjpe": errors["mpjpe"], "pa_mpjpe": errors["pa_mpjpe"],
+            "mpjpe": errors["mpjpe"],
+            "pa_mpjpe": errors["pa_mpjpe"],
             "up_deg": metrics.angle_deg(up_of(one), true_up),
-            "ankle_range_mm": 1e3 * np.ptp(ankles), "jitter": metrics.jitter(joints_m(one), 60.0),
+            "ankle_range_mm": 1e3 * np.ptp(ankles),
+            "jitter": metrics.jitter(joints_m(one), 60.0),
             "within_half_percent": float((overlay_gaps(one) < 0.005).mean()),
-        }  # fmt: skip
+        }
         told(f"balance camera {camera}, {name}", rows[name])
     told("card", {k: v for k, v in motion.card["numbers"].items() if "feet" in k or "floor" in k})
     grounded = rows["grounded"]
@@ -93,9 +95,14 @@ def walk(way: str, pitch_deg: float, roll_deg: float) -> tuple[Estimate, Shot, W
     place = middle + view.T @ np.array([0.0, 0.0, -5.0])
     posed = movement.posed
     truth = WorldTruth(
-        posed.joints_m, posed.points_m[:, :4], np.repeat(stands, 2, axis=1), lowest_m(movement),
-        np.tile(view, (frames, 1, 1)), np.tile(place, (frames, 1)), RATE_HZ,
-    )  # fmt: skip
+        posed.joints_m,
+        posed.points_m[:, :4],
+        np.repeat(stands, 2, axis=1),
+        lowest_m(movement),
+        np.tile(view, (frames, 1, 1)),
+        np.tile(place, (frames, 1)),
+        RATE_HZ,
+    )
     return seen(movement, view, place), shot(), truth
 
 
@@ -126,9 +133,14 @@ def seen(movement: Movement, view: np.ndarray, place: np.ndarray) -> Estimate:
     lifted = lifter.lift(rays, none, sure, movement.times_s)
     fitted = fitter.fit(rays, sure, movement.times_s, lifted)
     track = Track(
-        1, 1, np.arange(frames), movement.times_s, np.ones((frames, 3)),
-        np.zeros((frames, 17, 3)), np.ones(frames, bool),
-    )  # fmt: skip
+        1,
+        1,
+        np.arange(frames),
+        movement.times_s,
+        np.ones((frames, 3)),
+        np.zeros((frames, 17, 3)),
+        np.ones(frames, bool),
+    )
     pixels = np.zeros((frames, len(NAMES), 3))
     pixels[:, markers.LANDMARKS] = np.concatenate(
         [rays * CAMERA.focal_px + CAMERA.principal_point_px, sure[..., None]], -1
@@ -138,9 +150,14 @@ def seen(movement: Movement, view: np.ndarray, place: np.ndarray) -> Estimate:
 
 
 SCENES = [
-    ("across", 0, 0), ("toward", 0, 0), ("across", 20, 0), ("toward", 15, 0), ("diagonal", 25, 0),
-    ("across", 0, 6), ("diagonal", 10, -5),
-]  # fmt: skip
+    ("across", 0, 0),
+    ("toward", 0, 0),
+    ("across", 20, 0),
+    ("toward", 15, 0),
+    ("diagonal", 25, 0),
+    ("across", 0, 6),
+    ("diagonal", 10, -5),
+]
 
 
 def test_walks_of_known_feet_stand():

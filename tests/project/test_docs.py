@@ -163,8 +163,9 @@ def test_the_changelog_begins_with_this_version():
     assert versions[0] == __version__
 
 
-@pytest.mark.parametrize("path", [*ALL, *map(REPOSITORY.joinpath, ("CHANGELOG.md", "NOTICE"))],
-                         ids=called)  # fmt: skip
+@pytest.mark.parametrize(
+    "path", [*ALL, *map(REPOSITORY.joinpath, ("CHANGELOG.md", "NOTICE"))], ids=called
+)
 def test_the_documents_tell_no_places_of_one_machine(path: Path):
     text = path.read_text()
     assert str(REPOSITORY) not in text

@@ -10,8 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from staf_backend.body import Body, finger_joints, load_body
-from staf_backend.export.mesh import vertex_normals
+from staf_backend.body import Body, finger_joints, load_body, vertex_normals
 from staf_backend.export.raster import nearest_faces
 from staf_backend.fit.fingers_hand import Hand, hand_of
 from staf_backend.geometry import SMPL, forward_kinematics, from_axis_angle

@@ -159,8 +159,9 @@ def _contacts(path: Path) -> Path:
     spans = tuple(ContactSpan(part, 2.5, 2.6, 0.0) for part in PARTS[:2])
     plain = with_all()
     probability = np.zeros((len(plain.times_s), len(PARTS)))
-    write_contacts(path, [replace(plain, contacts=spans, contact_names=PARTS,
-                                  contact_probability=probability)])  # fmt: skip
+    write_contacts(
+        path, [replace(plain, contacts=spans, contact_names=PARTS, contact_probability=probability)]
+    )
     return path
 
 

@@ -63,10 +63,21 @@ def _smpl(pose: Any) -> dict[str, Any]:
 
 def _coco_eft(root: Path) -> None:
     pictures.make_coco(root)
-    made.write_json(root / "eft.json", {"data": [
-        {"imageName": "COCO_train2014_000000000025.jpg", "annotId": number,
-         "parm_pose": np.tile(np.eye(3), (24, 1, 1)).tolist(), "parm_shape": [0.5] * 10,
-         "bbox_center": [50.0, 55.0]} for number in (103, -1)]})  # fmt: skip
+    made.write_json(
+        root / "eft.json",
+        {
+            "data": [
+                {
+                    "imageName": "COCO_train2014_000000000025.jpg",
+                    "annotId": number,
+                    "parm_pose": np.tile(np.eye(3), (24, 1, 1)).tolist(),
+                    "parm_shape": [0.5] * 10,
+                    "bbox_center": [50.0, 55.0],
+                }
+                for number in (103, -1)
+            ]
+        },
+    )
 
 
 def _coco_annot(root: Path) -> None:

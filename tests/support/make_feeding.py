@@ -29,8 +29,14 @@ def no_targets(*axes: int) -> Targets:
 class Sequences:
     """A `SequenceSource` of given lengths, in parts of seven frames."""
 
-    def __init__(self, lengths: tuple[int, ...], *, kind: str = "3d", body: str = "open-neutral",
-                 name: str = "made") -> None:  # fmt: skip
+    def __init__(
+        self,
+        lengths: tuple[int, ...],
+        *,
+        kind: str = "3d",
+        body: str = "open-neutral",
+        name: str = "made",
+    ) -> None:
         self.name, self.body, self.lengths, self.kind = name, body, lengths, kind
 
     def __len__(self) -> int:
@@ -49,8 +55,9 @@ class Sequences:
         for first in range(0, len(whole.images), 7):
             rows = slice(first, first + 7)
             known = whole.targets.map(lambda field, rows=rows: field[rows])
-            yield CropSequence(whole.name, whole.images[rows], known, whole.times_s[rows],
-                               whole.valid[rows])  # fmt: skip
+            yield CropSequence(
+                whole.name, whole.images[rows], known, whole.times_s[rows], whole.valid[rows]
+            )
 
 
 class Images:

@@ -34,9 +34,15 @@ def coco_person(number: int, image: int, seen: int = 17, seed: int = 0) -> dict[
     points[17 - seen :, :2] = rng.uniform(20, 100, (seen, 2)).round(2)
     points[17 - seen :, 2] = rng.integers(1, 3, seen)
     return {
-        "id": number, "image_id": image, "category_id": 1, "iscrowd": 0, "area": 900.0,
-        "keypoints": points.ravel().tolist(), "num_keypoints": seen, "bbox": [20, 10, 60, 90],
-    }  # fmt: skip
+        "id": number,
+        "image_id": image,
+        "category_id": 1,
+        "iscrowd": 0,
+        "area": 900.0,
+        "keypoints": points.ravel().tolist(),
+        "num_keypoints": seen,
+        "bbox": [20, 10, 60, 90],
+    }
 
 
 def make_coco(root: Path, **changes: Any) -> dict[str, Any]:
@@ -47,11 +53,12 @@ def make_coco(root: Path, **changes: Any) -> dict[str, Any]:
     people = [coco_person(101, 9), coco_person(102, 25, 12), coco_person(103, 25, 8)]
     people.append(coco_person(104, 25) | {"iscrowd": 1})
     content = {
-        "images": [{"id": i, "file_name": n, "width": 160, "height": 120}
-                   for i, n in zip((9, 25), names)],
+        "images": [
+            {"id": i, "file_name": n, "width": 160, "height": 120} for i, n in zip((9, 25), names)
+        ],
         "annotations": people,
         "categories": [{"id": 1, "name": "person", "keypoints": list(COCO)}],
-    } | changes  # fmt: skip
+    } | changes
     made.write_json(root / "annotations/person_keypoints_train2014.json", content)
     return content
 
@@ -61,10 +68,24 @@ def make_mpii(root: Path, training: list[int] | None = None) -> np.ndarray:
     root.mkdir(parents=True, exist_ok=True)
     values = np.random.default_rng(0).uniform(10, 100, (16, 2))
     points = [{"x": x, "y": y, "id": i, "is_visible": i % 2} for i, (x, y) in enumerate(values)]
-    person = {"scale": 0.5, "objpos": {"x": 60.0, "y": 50.0}, "annopoints": {"point": points},
-              "x1": 1.0, "y1": 1.0, "x2": 9.0, "y2": 9.0}  # fmt: skip
-    without = {"scale": [], "objpos": [], "annopoints": [], "x1": 1.0, "y1": 1.0, "x2": 2.0,
-               "y2": 2.0}  # fmt: skip
+    person = {
+        "scale": 0.5,
+        "objpos": {"x": 60.0, "y": 50.0},
+        "annopoints": {"point": points},
+        "x1": 1.0,
+        "y1": 1.0,
+        "x2": 9.0,
+        "y2": 9.0,
+    }
+    without = {
+        "scale": [],
+        "objpos": [],
+        "annopoints": [],
+        "x1": 1.0,
+        "y1": 1.0,
+        "x2": 2.0,
+        "y2": 2.0,
+    }
     few = person | {"annopoints": {"point": points[:9]}}
     people = [person, [few, without, person | {"scale": []}], []]
     names = [f"0156018{number}.jpg" for number in range(3)]
@@ -96,8 +117,16 @@ def make_mpii_json(root: Path, prefix: str = "images/") -> list[dict[str, Any]]:
     for number in (7, 8, 9):
         points = np.concatenate([rng.uniform(10, 100, (16, 2)), np.ones((16, 1))], 1).round(2)
         points[9, 2] = 0
-        people.append({"id": number, "image_id": 3, "category_id": 1, "iscrowd": int(number == 9),
-                       "keypoints": points.ravel().tolist(), "bbox": [20, 10, 60, 90]})  # fmt: skip
+        people.append(
+            {
+                "id": number,
+                "image_id": 3,
+                "category_id": 1,
+                "iscrowd": int(number == 9),
+                "keypoints": points.ravel().tolist(),
+                "bbox": [20, 10, 60, 90],
+            }
+        )
     made.picture(root / "images/015601864.jpg")
     images = [{"id": 3, "file_name": f"{prefix}015601864.jpg", "width": 160, "height": 120}]
     content = {"images": images, "annotations": people, "categories": []}

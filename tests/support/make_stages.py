@@ -28,9 +28,7 @@ from training.targets.samples import CropSequence, ImageBatch, Targets, WindowBa
 
 CPU = Machine(torch.device("cpu"))
 CHANNELS = 16
-LOOP = LoopConfig(
-    epochs=1, iterations=4, batch=4, learning_rate=1e-3, save_every=9, report_every=1
-)  # fmt: skip
+LOOP = LoopConfig(epochs=1, iterations=4, batch=4, learning_rate=1e-3, save_every=9, report_every=1)
 IMAGE = ImageStageConfig(loop=LOOP, encoder="blazepose-full", channels=CHANNELS)
 
 
@@ -44,18 +42,24 @@ def people(frames: int, seed: int, *, betas: bool = True) -> Targets:
     shape = np.tile(rng.normal(0, 0.7, 10), (frames, 1)).astype(np.float32)
     camera = np.tile([rng.uniform(0.8, 1.0), *rng.normal(0, 0.05, 2)], (frames, 1))
     params = StageParams(
-        torch.zeros(frames, 144), torch.from_numpy(shape), torch.from_numpy(camera).float(),
+        torch.zeros(frames, 144),
+        torch.from_numpy(shape),
+        torch.from_numpy(camera).float(),
         torch.from_numpy(rotations),
-    )  # fmt: skip
+    )
     joints_m = joints_of(params)
     keypoints = project(joints_m, params.camera).numpy()
     centred = (joints_m - joints_m[:, list(HIPS)].mean(1, keepdim=True)).numpy()
     ones = np.ones((frames, 49, 1), np.float32)
     known = np.ones(frames, np.float32)
     return Targets(
-        np.concatenate([keypoints, ones], -1), np.concatenate([centred, ones], -1), rotations,
-        shape, known, known * betas,
-    )  # fmt: skip
+        np.concatenate([keypoints, ones], -1),
+        np.concatenate([centred, ones], -1),
+        rotations,
+        shape,
+        known,
+        known * betas,
+    )
 
 
 def joints_of(params: StageParams) -> torch.Tensor:
@@ -107,9 +111,13 @@ def base(seed: int = 0) -> Base:
     objective = make_objective(config, CPU)
     objective.encoder.eval().requires_grad_(False)
     return Base(
-        objective.encoder, objective.network.state_dict(), objective.network.config,
-        "open-neutral", Path("base"), "0" * 64,
-    )  # fmt: skip
+        objective.encoder,
+        objective.network.state_dict(),
+        objective.network.config,
+        "open-neutral",
+        Path("base"),
+        "0" * 64,
+    )
 
 
 def network(given: Base, **changes: Any) -> StafConfig:

@@ -18,9 +18,15 @@ from training.run.loop import Run, train
 from training.run.machine import Machine
 
 LOOP = LoopConfig(
-    epochs=4, iterations=5, batch=8, learning_rate=1e-2, schedule="plateau", patience=0,
-    save_every=3, report_every=2,
-)  # fmt: skip
+    epochs=4,
+    iterations=5,
+    batch=8,
+    learning_rate=1e-2,
+    schedule="plateau",
+    patience=0,
+    save_every=3,
+    report_every=2,
+)
 CPU = Machine(torch.device("cpu"))
 
 
@@ -84,11 +90,16 @@ def small_run(folder: Path, *, loop: LoopConfig = LOOP, dropout: float = 0.5, **
         return {"score": objective(numbers(-1))["total"].item()}
 
     run = Run(
-        folder=folder, stage="image", config=SmallConfig(loop), objective=objective,
+        folder=folder,
+        stage="image",
+        config=SmallConfig(loop),
+        objective=objective,
         optimisers=[loop.adam([{"params": list(objective.parameters())}])],
-        feed=lambda first, last: feed(first, last, **given), machine=CPU, validate=validate,
+        feed=lambda first, last: feed(first, last, **given),
+        machine=CPU,
+        validate=validate,
         watch="score",
-    )  # fmt: skip
+    )
     return replace(run, **changes)
 
 

@@ -62,8 +62,14 @@ def cdf(path: Path, values: np.ndarray) -> Path:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     file = CDF(str(path), cdf_spec={"Compressed": 0}, delete=True)
-    spec = {"Variable": "Pose", "Data_Type": 44, "Num_Elements": 1, "Rec_Vary": True,
-            "Dim_Sizes": list(values.shape), "Compress": 6}  # fmt: skip
+    spec = {
+        "Variable": "Pose",
+        "Data_Type": 44,
+        "Num_Elements": 1,
+        "Rec_Vary": True,
+        "Dim_Sizes": list(values.shape),
+        "Compress": 6,
+    }
     file.write_var(spec, var_data=values[None])
     file.close()
     return path
@@ -146,14 +152,24 @@ def _example_class() -> Any:
         ("BytesList", [("value", 1, types.TYPE_BYTES, None, True)]),
         ("FloatList", [("value", 1, types.TYPE_FLOAT, None, True)]),
         ("Int64List", [("value", 1, types.TYPE_INT64, None, True)]),
-        ("Feature", [("bytes_list", 1, types.TYPE_MESSAGE, "BytesList", False),
-                     ("float_list", 2, types.TYPE_MESSAGE, "FloatList", False),
-                     ("int64_list", 3, types.TYPE_MESSAGE, "Int64List", False)]),
-        ("Entry", [("key", 1, types.TYPE_STRING, None, False),
-                   ("value", 2, types.TYPE_MESSAGE, "Feature", False)]),
+        (
+            "Feature",
+            [
+                ("bytes_list", 1, types.TYPE_MESSAGE, "BytesList", False),
+                ("float_list", 2, types.TYPE_MESSAGE, "FloatList", False),
+                ("int64_list", 3, types.TYPE_MESSAGE, "Int64List", False),
+            ],
+        ),
+        (
+            "Entry",
+            [
+                ("key", 1, types.TYPE_STRING, None, False),
+                ("value", 2, types.TYPE_MESSAGE, "Feature", False),
+            ],
+        ),
         ("Features", [("feature", 1, types.TYPE_MESSAGE, "Entry", True)]),
         ("Example", [("features", 1, types.TYPE_MESSAGE, "Features", False)]),
-    ]  # fmt: skip
+    ]
     for name, fields in layout:
         kind = file.message_type.add(name=name)
         for field, number, field_type, of, many in fields:

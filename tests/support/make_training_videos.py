@@ -65,10 +65,14 @@ class MadeVideos:
     def __init__(self, *lengths: int, part: int = 7) -> None:
         self.part = part
         self.videos = [
-            Part(made_maps(f"{n}", count), made_labels(f"{n}", count),
-                 10.0 * n + np.arange(count) / FPS, np.ones(count, bool))
+            Part(
+                made_maps(f"{n}", count),
+                made_labels(f"{n}", count),
+                10.0 * n + np.arange(count) / FPS,
+                np.ones(count, bool),
+            )
             for n, count in enumerate(lengths)
-        ]  # fmt: skip
+        ]
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -78,9 +82,11 @@ class MadeVideos:
         for first in range(0, len(whole.frames), self.part):
             rows = slice(first, first + self.part)
             yield Part(
-                whole.frames[rows], whole.targets.map(lambda field, rows=rows: field[rows]),
-                whole.times_s[rows], whole.valid[rows],
-            )  # fmt: skip
+                whole.frames[rows],
+                whole.targets.map(lambda field, rows=rows: field[rows]),
+                whole.times_s[rows],
+                whole.valid[rows],
+            )
 
     def gender(self, index: int) -> str:
         return ("male", "female")[index % 2]
@@ -104,9 +110,12 @@ class Crops:
         for first in range(0, count, 6):
             rows = slice(first, first + 6)
             yield CropSequence(
-                str(index), images[rows], labels.map(lambda field, rows=rows: field[rows]),
-                times_s[rows], np.ones(len(times_s[rows]), bool),
-            )  # fmt: skip
+                str(index),
+                images[rows],
+                labels.map(lambda field, rows=rows: field[rows]),
+                times_s[rows],
+                np.ones(len(times_s[rows]), bool),
+            )
 
 
 def by_windows(network, maps: torch.Tensor, edges: str = "repeat") -> StageParams:

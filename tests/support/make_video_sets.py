@@ -47,23 +47,40 @@ def make_h36m_json(root: Path) -> dict[str, np.ndarray]:
     """Four frames of subjects 9 and 11 by cameras 1 and 4, with NeuralAnnot's labels."""
     rng = np.random.default_rng(1)
     turn = rotations.from_axis_angle(np.array([0.3, 1.0, -0.2]))
-    facts = {"R": turn, "t": np.array([10.0, 20.0, 4000.0]), "pose": rng.normal(size=(4, 72)),
-             "world": rng.uniform(-500, 500, (4, 17, 3))}  # fmt: skip
+    facts = {
+        "R": turn,
+        "t": np.array([10.0, 20.0, 4000.0]),
+        "pose": rng.normal(size=(4, 72)),
+        "world": rng.uniform(-500, 500, (4, 17, 3)),
+    }
     camera = {"R": turn.tolist(), "t": facts["t"].tolist(), "f": [300, 300], "c": [64, 64]}
     for subject in (9, 11):
         images = [
-            {"id": 10 * cam + f, "width": 128, "height": 128, "subject": subject, "cam_idx": cam,
-             "action_idx": 2, "subaction_idx": 1, "frame_idx": f,
-             "file_name": f"s_{subject:02d}_ca_{cam:02d}/s_{subject:02d}_{f + 1:06d}.jpg"}
-            for cam in (1, 4) for f in range(4)
-        ]  # fmt: skip
+            {
+                "id": 10 * cam + f,
+                "width": 128,
+                "height": 128,
+                "subject": subject,
+                "cam_idx": cam,
+                "action_idx": 2,
+                "subaction_idx": 1,
+                "frame_idx": f,
+                "file_name": f"s_{subject:02d}_ca_{cam:02d}/s_{subject:02d}_{f + 1:06d}.jpg",
+            }
+            for cam in (1, 4)
+            for f in range(4)
+        ]
         for image in images:
             made.picture(root / "images" / image["file_name"])
-        boxes = [{"id": n, "image_id": image["id"], "bbox": [4, 6, 50, 80]}
-                 for n, image in enumerate(images)]  # fmt: skip
+        boxes = [
+            {"id": n, "image_id": image["id"], "bbox": [4, 6, 50, 80]}
+            for n, image in enumerate(images)
+        ]
         frames = {str(f): facts["world"][f].tolist() for f in range(4)}
-        smpl = {str(f): {"pose": facts["pose"][f].tolist(), "shape": [0.2] * 10, "trans": [0] * 3}
-                for f in range(3)}  # fmt: skip
+        smpl = {
+            str(f): {"pose": facts["pose"][f].tolist(), "shape": [0.2] * 10, "trans": [0] * 3}
+            for f in range(3)
+        }
         name = root / f"annotations/Human36M_subject{subject}"
         made.write_json(Path(f"{name}_data.json"), {"images": images, "annotations": boxes})
         made.write_json(Path(f"{name}_camera.json"), {"1": camera, "4": camera})
@@ -101,17 +118,25 @@ def calibration(turns: np.ndarray) -> str:
         lens = np.eye(4)
         lens[:3, :3] = LENS
         words = [" ".join(f"{value:.9g}" for value in matrix.ravel()) for matrix in (lens, pose)]
-        lines += [f"name          {number}", "  sensor      10 10", "  size        128 128",
-                  "  animated    0", f"  intrinsic   {words[0]} ", f"  extrinsic   {words[1]} ",
-                  "  radial      0"]  # fmt: skip
+        lines += [
+            f"name          {number}",
+            "  sensor      10 10",
+            "  size        128 128",
+            "  animated    0",
+            f"  intrinsic   {words[0]} ",
+            f"  extrinsic   {words[1]} ",
+            "  radial      0",
+        ]
     return "\n".join(lines) + "\n"
 
 
 def mpi_smpl(frames: int, first: int = 1) -> tuple[np.ndarray, dict[str, Any]]:
     """Poses (frames, 72) and NeuralAnnot's labels of all sequences: frames count from one."""
     poses = np.random.default_rng(2).normal(size=(frames, 72))
-    of_frames = {str(first + f): {"pose": pose.tolist(), "shape": [0.2] * 10, "trans": [0] * 3}
-                 for f, pose in enumerate(poses)}  # fmt: skip
+    of_frames = {
+        str(first + f): {"pose": pose.tolist(), "shape": [0.2] * 10, "trans": [0] * 3}
+        for f, pose in enumerate(poses)
+    }
     return poses, {str(s): {"1": of_frames, "2": of_frames} for s in range(1, 9)}
 
 
@@ -122,11 +147,20 @@ def make_mpi_json(root: Path) -> dict[str, np.ndarray]:
     shift = np.array([10.0, 20.0, 4000.0])
     camera = {"R": turn.tolist(), "t": shift.tolist(), "focal": [300, 300], "princpt": [64, 64]}
     images = [
-        {"id": 10 + n, "width": 128, "height": 128, "subject_idx": 1, "seq_idx": sequence,
-         "cam_idx": cam, "frame_idx": f, "file_name": f"img_{cam}_{f:06d}.jpg"}
+        {
+            "id": 10 + n,
+            "width": 128,
+            "height": 128,
+            "subject_idx": 1,
+            "seq_idx": sequence,
+            "cam_idx": cam,
+            "frame_idx": f,
+            "file_name": f"img_{cam}_{f:06d}.jpg",
+        }
         for n, (sequence, cam, f) in enumerate(
-            (sequence, cam, f) for sequence in (1, 2) for cam in (1, 11) for f in (1, 2, 3))
-    ]  # fmt: skip
+            (sequence, cam, f) for sequence in (1, 2) for cam in (1, 11) for f in (1, 2, 3)
+        )
+    ]
     for image in images:
         folder = f"images_1k/S1/Seq{image['seq_idx']}/imageSequence"
         made.picture(root / folder / image["file_name"])
@@ -147,9 +181,12 @@ def make_mpi_test(root: Path, frames: int = 5, **changes: Any) -> np.ndarray:
     for subject in range(1, 7):
         folder = root / f"mpi_inf_3dhp_test_set/TS{subject}"
         folder.mkdir(parents=True, exist_ok=True)
-        content = {"annot2": seen_px(points)[:, None], "univ_annot3": points[:, None],
-                   "annot3": points[:, None] * 1.1,
-                   "valid_frame": np.array([[1], [1], [0], [1], [1]])} | changes  # fmt: skip
+        content = {
+            "annot2": seen_px(points)[:, None],
+            "univ_annot3": points[:, None],
+            "annot3": points[:, None] * 1.1,
+            "valid_frame": np.array([[1], [1], [0], [1], [1]]),
+        } | changes
         with h5py.File(folder / "annot_data.mat", "w") as file:
             for name, values in content.items():
                 file[name] = values
@@ -167,14 +204,18 @@ def make_3dpw(root: Path, frames: int = 6, **changes: Any) -> dict[str, Any]:
     seen = np.ones(frames, bool)
     seen[3] = False
     content = {
-        "sequence": "yard_00", "genders": ["m", "f"], "cam_poses": cameras,
-        "cam_intrinsics": LENS, "img_frame_ids": np.arange(frames),
+        "sequence": "yard_00",
+        "genders": ["m", "f"],
+        "cam_poses": cameras,
+        "cam_intrinsics": LENS,
+        "img_frame_ids": np.arange(frames),
         "poses": [rng.normal(size=(frames, 72)) * 0.3 for _ in range(2)],
         "betas": [rng.normal(size=10), rng.normal(size=300)],
         "jointPositions": [rng.uniform(-0.5, 0.5, (frames, 72)) for _ in range(2)],
         "campose_valid": [seen, np.ones(frames, bool)],
-        "texture_maps": [[], []], "v_template_clothed": [None, None],
-    } | changes  # fmt: skip
+        "texture_maps": [[], []],
+        "v_template_clothed": [None, None],
+    } | changes
     for split in ("train", "test"):
         path = root / f"sequenceFiles/{split}/yard_00.pkl"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,13 +233,15 @@ def insta_example(folder: Path, changes: dict[str, Any] | None = None) -> tuple[
     crops = [made.picture(folder / "crop.jpg", seed=n).read_bytes() for n in range(frames)]
     axes = points.transpose(0, 2, 1)
     features = {
-        "meta/N": [frames], "image/encoded": crops,
+        "meta/N": [frames],
+        "image/encoded": crops,
         "image/xys": axes[:, :2, :14].ravel().tolist(),
         "image/visibilities": axes[:, 2, :14].astype(int).ravel().tolist(),
         "image/face_pts": axes[..., 14:19].ravel().tolist(),
         "image/toe_pts": axes[..., 19:].ravel().tolist(),
-        "image/filenames": [b"a.jpg"] * frames, "mosh/poses": [-1],
-    } | (changes or {})  # fmt: skip
+        "image/filenames": [b"a.jpg"] * frames,
+        "mosh/poses": [-1],
+    } | (changes or {})
     return made.example({k: v for k, v in features.items() if v}), points
 
 
@@ -206,9 +249,17 @@ def make_posetrack(root: Path, **changes: Any) -> np.ndarray:
     """A video of five frames: one person in all but the third, one with few points in all."""
     rng = np.random.default_rng(0)
     names = [f"images/train/000001_bonn_train/{number:06d}.jpg" for number in range(5)]
-    images = [{"id": 10000010000 + n, "frame_id": 10000010000 + n, "vid_id": "000001",
-               "file_name": name, "is_labeled": True, "nframes": 5}
-              for n, name in enumerate(names)]  # fmt: skip
+    images = [
+        {
+            "id": 10000010000 + n,
+            "frame_id": 10000010000 + n,
+            "vid_id": "000001",
+            "file_name": name,
+            "is_labeled": True,
+            "nframes": 5,
+        }
+        for n, name in enumerate(names)
+    ]
     for name in names:
         made.picture(root / name)
     points = np.concatenate([rng.uniform(10, 100, (5, 17, 2)), np.ones((5, 17, 1))], 2)
@@ -216,10 +267,18 @@ def make_posetrack(root: Path, **changes: Any) -> np.ndarray:
     few = points.copy()
     few[:, 7:] = 0
     people = [
-        {"id": 10 * track + n, "image_id": images[n]["id"], "track_id": track, "category_id": 1,
-         "keypoints": values[n].ravel().tolist(), "bbox": [5, 5, 60, 100], "scores": []}
-        for track, values in enumerate((points, few)) for n in (0, 1, 3, 4)
-    ]  # fmt: skip
+        {
+            "id": 10 * track + n,
+            "image_id": images[n]["id"],
+            "track_id": track,
+            "category_id": 1,
+            "keypoints": values[n].ravel().tolist(),
+            "bbox": [5, 5, 60, 100],
+            "scores": [],
+        }
+        for track, values in enumerate((points, few))
+        for n in (0, 1, 3, 4)
+    ]
     categories = [{"name": "person", "keypoints": list(made.POSETRACK)}]
     content = {"images": images, "annotations": people, "categories": categories} | changes
     made.write_json(root / "posetrack_data/annotations/train/000001_bonn_train.json", content)

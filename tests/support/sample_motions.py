@@ -66,6 +66,7 @@ def with_all() -> Motion:
         ),
         raw_rotations_wxyz=to_quaternions(swaying(seed=1)),
         raw_root_m=np.outer(angles, [1.0, 2.0, 3.0]),
+        hand_seen=np.arange(80).reshape(40, 2) % 3 > 0,
         card={"words": ["feet slide"], "numbers": {"tilt_deg": 3.5}, "worst": []},
         configuration="base + APM",
     )

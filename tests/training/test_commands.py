@@ -60,9 +60,13 @@ class Place:
         found = os.pathsep.join(filter(None, (path, str(REPOSITORY))))
         return subprocess.run(
             [sys.executable, "-m", *shlex.split(f"training.{words}")],
-            cwd=self.folder, env={**os.environ, **threads, "PYTHONPATH": found},
-            capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
+            cwd=self.folder,
+            env={**os.environ, **threads, "PYTHONPATH": found},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
 
     def done(self, words: str) -> str:
         """What a command says that succeeds, both streams."""

@@ -70,13 +70,17 @@ def perfect(take: Take, person: int = 1) -> Motion:
     rotations = who.rotations.copy()
     rotations[:, 0] = TO_Y_UP @ camera.view @ rotations[:, 0]
     return Motion(
-        times_s=take.times_s, frames=np.arange(len(take.times_s)),
+        times_s=take.times_s,
+        frames=np.arange(len(take.times_s)),
         rotations_wxyz=to_quaternions(rotations),
         root_m=camera.seen(who.pelvis_m[:, None])[:, 0] @ TO_Y_UP.T,
-        observed=np.ones(len(take.times_s), bool), body="open-neutral", betas=who.betas,
-        rest_joints_m=body().rest_joints_m(who.betas), person=person,
+        observed=np.ones(len(take.times_s), bool),
+        body="open-neutral",
+        betas=who.betas,
+        rest_joints_m=body().rest_joints_m(who.betas),
+        person=person,
         camera=Camera(recording.focal_px, recording.size_px, recording.size_px),
-    )  # fmt: skip
+    )
 
 
 def part(motion: Motion, first: int, last: int) -> Motion:
@@ -206,8 +210,21 @@ def test_sums_are_over_videos_and_nothing_counts_where_nobody_was_found(take):
 def test_the_landmark_estimator_is_scored_from_pictures_to_table(tmp_path, capsys):
     recipe = tmp_path / "recipe.json"
     recipe.write_text(json.dumps({**json.loads(CLEAR.read_text()), "frames": [12, 14]}))
-    room.main(["landmarks", "--data", "synthetic:1:2", "--recipe", str(recipe), "--threads", "1",
-               "--out", str(tmp_path / "scores"), "--sheet", str(tmp_path / "s.png")])  # fmt: skip
+    room.main(
+        [
+            "landmarks",
+            "--data",
+            "synthetic:1:2",
+            "--recipe",
+            str(recipe),
+            "--threads",
+            "1",
+            "--out",
+            str(tmp_path / "scores"),
+            "--sheet",
+            str(tmp_path / "s.png"),
+        ]
+    )
     found = json.loads((tmp_path / "scores" / "estimators.json").read_text())
     (row,) = found["estimators"]
     assert (row["name"], row["ran"], row["coverage"]) == ("landmarks", "landmarks", 1.0)
@@ -242,14 +259,20 @@ def test_a_video_in_which_nobody_is_found_counts_as_not_covered(monkeypatch, cap
 
 @pytest.mark.parametrize(
     ("words", "error", "text"),
-    [("hmr --data synthetic:1", EvaluationError, "no estimator 'hmr'.*landmarks, staf"),
-     ("auto --data synthetic:1", EvaluationError, "no estimator 'auto'"),
-     ("landmarks --data sets/3dpw", DataError, "'sets/3dpw' is not drawn.*synthetic:COUNT"),
-     ("landmarks --data simulated:4", DataError, "'simulated:4' is not drawn"),
-     ("landmarks --data synthetic:0", DataError, "no data source"),
-     ("landmarks --data synthetic:1 --recipe nowhere.json", SyntheticError, "nowhere.json cannot"),
-     ("landmarks --data synthetic:1 --out file/in", OutputError, "cannot write file/in")],
-)  # fmt: skip
+    [
+        ("hmr --data synthetic:1", EvaluationError, "no estimator 'hmr'.*landmarks, staf"),
+        ("auto --data synthetic:1", EvaluationError, "no estimator 'auto'"),
+        ("landmarks --data sets/3dpw", DataError, "'sets/3dpw' is not drawn.*synthetic:COUNT"),
+        ("landmarks --data simulated:4", DataError, "'simulated:4' is not drawn"),
+        ("landmarks --data synthetic:0", DataError, "no data source"),
+        (
+            "landmarks --data synthetic:1 --recipe nowhere.json",
+            SyntheticError,
+            "nowhere.json cannot",
+        ),
+        ("landmarks --data synthetic:1 --out file/in", OutputError, "cannot write file/in"),
+    ],
+)
 def test_mistakes_are_told_before_anything_is_drawn(tmp_path, monkeypatch, words, error, text):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")

@@ -35,7 +35,6 @@ from training.scoring.protocols import (  # noqa: E402
     PROTOCOLS,
     EvaluationError,
     Protocol,
-    protocol_of,
     read_regressor,
 )
 from training.scoring.recoverers import joined_params, make_recoverer  # noqa: E402
@@ -176,10 +175,14 @@ def test_no_window_reaches_across_a_gap():
     first = apart.videos[0]
     pieces = [slice(0, 13), slice(13, 22)]
     apart.videos = [
-        first._replace(frames=first.frames[p], times_s=first.times_s[p], valid=first.valid[p],
-                       targets=first.targets.map(lambda field, p=p: field[p]))
+        first._replace(
+            frames=first.frames[p],
+            times_s=first.times_s[p],
+            valid=first.valid[p],
+            targets=first.targets.map(lambda field, p=p: field[p]),
+        )
         for p in pieces
-    ]  # fmt: skip
+    ]
     one, two, joined = (
         room.evaluate(network, videos, Protocol(), OPTIONS).summary
         for videos in (gap, apart, whole)
@@ -240,9 +243,20 @@ def test_kept_maps_score_like_crops(stored):
 
 
 def test_the_command_writes_a_table_and_json(stored, tmp_path, capsys):
-    arguments = [str(stored / "weights"), "--body", "open-neutral", "--device", "cpu", "--out",
-                 str(tmp_path / "scores"), "--data", f"3dpw={stored / 'cache'}", "--no-regressor",
-                 "--table", "1"]  # fmt: skip
+    arguments = [
+        str(stored / "weights"),
+        "--body",
+        "open-neutral",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path / "scores"),
+        "--data",
+        f"3dpw={stored / 'cache'}",
+        "--no-regressor",
+        "--table",
+        "1",
+    ]
     room.main(arguments)
     said = capsys.readouterr().out
     text = (tmp_path / "scores" / "scores.md").read_text()
@@ -266,8 +280,17 @@ def test_tables_know_the_papers_rows():
 
 
 def test_a_table_without_rows_for_a_set_is_refused(stored, tmp_path):
-    words = [str(stored / "weights"), "--body", "open-neutral", "--out", str(tmp_path / "scores"),
-             "--data", f"3dpw={stored / 'cache'}", "--table", "3"]  # fmt: skip
+    words = [
+        str(stored / "weights"),
+        "--body",
+        "open-neutral",
+        "--out",
+        str(tmp_path / "scores"),
+        "--data",
+        f"3dpw={stored / 'cache'}",
+        "--table",
+        "3",
+    ]
     with pytest.raises(EvaluationError, match="Table III of the paper has no rows for 3dpw"):
         room.main(words)
     assert not (tmp_path / "scores").exists()
@@ -359,30 +382,3 @@ def test_regressors_that_are_missing_or_no_regressor(tmp_path):
         read_regressor(path)
     np.save(path, H36M)
     assert (read_regressor(path) == H36M).all()
-
-
-def test_words_that_name_no_protocol():
-    assert room.named_data("3dpw=/a=b") == ("3dpw", "/a=b")
-    assert room.named_data("synthetic:5:7") == ("synthetic", "synthetic:5:7")
-    with pytest.raises(EvaluationError, match="no protocol"):
-        room.named_data("/data/3dpw")
-    assert protocol_of("h36m").truth == "joints"
-    with pytest.raises(ValueError, match="fourteen"):
-        Protocol(joints=(0, 1), root=(0,), regressor=True)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["W", "--out", "X"],
-        ["--data", "synthetic", "--out", "X"],
-        ["W", "--table", "4", "--data", "synthetic", "--out", "X"],
-        ["--table", "4", "--data", "synthetic", "--out", "X"],
-        ["W", "--data", "synthetic", "--out", "X", "--", "--seed", "1"],
-    ],
-)
-def test_commands_that_lack_something_are_usage_errors(arguments: list[str], capsys):
-    with pytest.raises(SystemExit) as stop:
-        room.main(arguments)
-    assert stop.value.code == 2
-    assert "usage" in capsys.readouterr().err

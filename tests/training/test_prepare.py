@@ -170,6 +170,11 @@ def test_boxes_are_about_the_known_points():
 
 def test_runs_break_where_frames_are_missing():
     assert runs(np.array([3, 4, 6, 7, 0, 1]), np.array([0, 0, 0, 0, 2, 2])).tolist() == [
-        0, 0, 1, 1, 2, 2,
-    ]  # fmt: skip
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+    ]
     assert runs(np.zeros(0, int)).tolist() == []

@@ -30,9 +30,14 @@ def walk() -> tuple[Movement, WorldTruth]:
     view = np.tile(TO_Y_UP @ TILT.T, (frames, 1, 1))
     place = np.tile([0.0, -FLOOR_M, 0.0], (frames, 1))
     truth = WorldTruth(
-        posed.joints_m, posed.points_m[:, :4], np.repeat(stands, 2, axis=1), lowest_m(movement),
-        view, place, RATE_HZ,
-    )  # fmt: skip
+        posed.joints_m,
+        posed.points_m[:, :4],
+        np.repeat(stands, 2, axis=1),
+        lowest_m(movement),
+        view,
+        place,
+        RATE_HZ,
+    )
     return movement, truth
 
 
@@ -45,17 +50,24 @@ def motion_of(movement: Movement, stands: np.ndarray, camera_turn: np.ndarray = 
         for a, b in spans(stands[:, part])
     ]
     camera = Camera(
-        focal_px=900.0, width_px=1600, height_px=900,
+        focal_px=900.0,
+        width_px=1600,
+        height_px=900,
         rotation_wxyz=to_quaternions(camera_turn[None])[0],
         position_m=np.array([0.0, -FLOOR_M, 0.0]),
-    )  # fmt: skip
+    )
     return Motion(
-        times_s=times, frames=np.arange(len(times)),
+        times_s=times,
+        frames=np.arange(len(times)),
         rotations_wxyz=continuous_signs(to_quaternions(movement.rotations)).astype(np.float32),
-        root_m=movement.root_m, observed=np.ones(len(times), bool), body=BODY.name,
-        betas=movement.betas, rest_joints_m=BODY.rest_joints_m(movement.betas), camera=camera,
+        root_m=movement.root_m,
+        observed=np.ones(len(times), bool),
+        body=BODY.name,
+        betas=movement.betas,
+        rest_joints_m=BODY.rest_joints_m(movement.betas),
+        camera=camera,
         contacts=tuple(found),
-    )  # fmt: skip
+    )
 
 
 def test_the_truth_itself_has_no_errors(walk: tuple[Movement, WorldTruth]):

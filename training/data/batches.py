@@ -302,10 +302,15 @@ def loaded(
     context = "spawn" if workers else None
     # A generator of its own, because the loader draws from the global one, which runs restore
     sampler = _Stoppable(steps)
-    loader = DataLoader(_Steps(mix, rank, world), batch_size=None, sampler=sampler,
-                        num_workers=workers, pin_memory=pin_memory,
-                        multiprocessing_context=context,
-                        generator=torch.Generator())  # fmt: skip
+    loader = DataLoader(
+        _Steps(mix, rank, world),
+        batch_size=None,
+        sampler=sampler,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        multiprocessing_context=context,
+        generator=torch.Generator(),
+    )
     batches = iter(loader)
     try:
         for batch in batches:

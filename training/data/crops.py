@@ -39,9 +39,13 @@ def targets_of(labels: PreparedSet, rows: slice) -> Targets:
     )
     rotations = from_quaternions(np.array(labels.quaternions_wxyz[rows], np.float64))
     return Targets(
-        keypoints, joints_m, (rotations * has_pose[:, None, None, None]).astype(np.float32),
-        np.array(labels.betas[rows], np.float32) * has_betas[:, None], has_pose, has_betas,
-    )  # fmt: skip
+        keypoints,
+        joints_m,
+        (rotations * has_pose[:, None, None, None]).astype(np.float32),
+        np.array(labels.betas[rows], np.float32) * has_betas[:, None],
+        has_pose,
+        has_betas,
+    )
 
 
 class PreparedImages:

@@ -115,10 +115,19 @@ class FeatureCache:
             _check_arrays(maps, arrays, extents, index)
             targets = Targets(*(arrays[name] for name in Targets._fields))
             return cls(
-                folder, index["encoder"], index["encoder_digest"], index["source"], index["body"],
-                tuple(index["names"]), tuple(index["genders"]), extents, maps, targets,
-                arrays["times_s"], arrays["valid"],
-            )  # fmt: skip
+                folder,
+                index["encoder"],
+                index["encoder_digest"],
+                index["source"],
+                index["body"],
+                tuple(index["names"]),
+                tuple(index["genders"]),
+                extents,
+                maps,
+                targets,
+                arrays["times_s"],
+                arrays["valid"],
+            )
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise CacheError(f"{folder} is damaged: {error}.", _AGAIN) from error
 

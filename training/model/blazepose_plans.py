@@ -76,10 +76,17 @@ def read_network(onnx_file: str, name: str) -> FieldsEncoder:
     nodes = graph.whole((_LANDMARKS, _OUTPUT))
     source = f"BlazePose GHUM ({onnx_file}), Google LLC, Apache-2.0, and a lifter of our own"
     plan = FieldsPlan(
-        name, CHANNELS, source, tensors, sha256(asset_path(tensors)), _LOOKS,
-        graph.before(_LANDMARKS), graph.before(_OUTPUT), *LIFTER,
+        name,
+        CHANNELS,
+        source,
+        tensors,
+        sha256(asset_path(tensors)),
+        _LOOKS,
+        graph.before(_LANDMARKS),
+        graph.before(_OUTPUT),
+        *LIFTER,
         tuple(graph.layer(node) for node in nodes),
-    )  # fmt: skip
+    )
     return FieldsEncoder(plan)
 
 

@@ -70,9 +70,15 @@ class _Drawing:
         self.last = layer.name
 
     def convolve(
-        self, theirs: tuple[str, str], out: int, kernel: int, stride: int = 1, *,
-        deep: bool = False, clip: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        theirs: tuple[str, str],
+        out: int,
+        kernel: int,
+        stride: int = 1,
+        *,
+        deep: bool = False,
+        clip: bool = True,
+    ) -> None:
         """A convolution, its batch norm and, unless it projects, the clipping.
 
         Args:
@@ -85,9 +91,16 @@ class _Drawing:
         total = max(kernel - stride, 0) if self.side % stride == 0 else kernel - 1
         before, after = total // 2, total - total // 2
         conv = Layer(
-            f"conv_{number}", "conv", (self.last,), channels=self.width, out=out, kernel=kernel,
-            stride=stride, groups=out if deep else 1, pads=(before, after, before, after),
-        )  # fmt: skip
+            f"conv_{number}",
+            "conv",
+            (self.last,),
+            channels=self.width,
+            out=out,
+            kernel=kernel,
+            stride=stride,
+            groups=out if deep else 1,
+            pads=(before, after, before, after),
+        )
         self.add(conv)
         self.tensors[f"{theirs[0]}.weight"] = f"{conv.name}.weight"
         self.add(Layer(f"norm_{number}", "norm", (self.last,), channels=out, epsilon=_EPSILON))
@@ -101,8 +114,13 @@ class _Drawing:
         start, width = self.last, self.width
         if widening > 1:
             self.convolve((f"{theirs}._expand_conv", f"{theirs}._bn0"), width * widening, 1)
-        self.convolve((f"{theirs}._depthwise_conv", f"{theirs}._bn1"), width * widening, kernel,
-                      stride, deep=True)  # fmt: skip
+        self.convolve(
+            (f"{theirs}._depthwise_conv", f"{theirs}._bn1"),
+            width * widening,
+            kernel,
+            stride,
+            deep=True,
+        )
         self.convolve((f"{theirs}._project_conv", f"{theirs}._bn2"), out, 1, clip=False)
         if stride == 1 and out == width:
             self.add(Layer(f"add_{len(self.layers)}", "add", (self.last, start)))

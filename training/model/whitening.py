@@ -30,8 +30,15 @@ _FLOOR = 0.03
 def whitened(encoder: PlannedEncoder) -> PlannedEncoder:
     """The encoder with one more layer, which changes nothing before it is fitted."""
     plan, channels = encoder.plan, encoder.channels
-    last = Layer(_LAYER, "conv", (plan.layers[-1].name,), channels=channels, out=channels,
-                 kernel=1, bias=True)  # fmt: skip
+    last = Layer(
+        _LAYER,
+        "conv",
+        (plan.layers[-1].name,),
+        channels=channels,
+        out=channels,
+        kernel=1,
+        bias=True,
+    )
     plan = replace(plan, name=plan.name + WHITE, layers=(*plan.layers, last))
     longer = PlannedEncoder(plan)
     own = {

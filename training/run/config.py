@@ -167,9 +167,13 @@ class ImageStageConfig:
     def network(self, map_channels: int) -> StafConfig:
         """The base network: one frame through the three stages, no fusion."""
         return StafConfig(
-            frames=1, channels=self.channels, average_target=False, tcfm_stage=None,
-            safm_stage=None, map_channels=map_channels,
-        )  # fmt: skip
+            frames=1,
+            channels=self.channels,
+            average_target=False,
+            tcfm_stage=None,
+            safm_stage=None,
+            map_channels=map_channels,
+        )
 
 
 @dataclass(frozen=True)

@@ -109,9 +109,13 @@ def train(run: Run) -> Progress:
         return _Training(run).run()
     with run_folder.claim(run.folder):
         run_folder.begin(
-            run.folder, run.stage, run.config, resume=run.resume,
-            device=str(run.machine.device), world=run.machine.world,
-        )  # fmt: skip
+            run.folder,
+            run.stage,
+            run.config,
+            resume=run.resume,
+            device=str(run.machine.device),
+            world=run.machine.world,
+        )
         return _Training(run).run()
 
 

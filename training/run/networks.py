@@ -101,9 +101,13 @@ def read_base(path: Path, body: str = "") -> Base:
     encoder = make_encoder(config["encoder"])
     load_strictly(encoder, read_model(file, "encoder."), file)
     network = StafConfig(
-        frames=1, channels=config["channels"], average_target=False, tcfm_stage=None,
-        safm_stage=None, map_channels=encoder.channels,
-    )  # fmt: skip
+        frames=1,
+        channels=config["channels"],
+        average_target=False,
+        tcfm_stage=None,
+        safm_stage=None,
+        map_channels=encoder.channels,
+    )
     encoder.eval().requires_grad_(False)
     tensors = read_model(file, "network.")
     body = same_body(path, config["body"], body)

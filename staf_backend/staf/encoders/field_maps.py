@@ -41,10 +41,15 @@ def _limbs() -> list[tuple[int, int]]:
     limbs = [_TRUNK] * JOINTS
     limbs[12], limbs[15] = (_SHOULDERS, _EARS), (_EARS, _at("nose"))
     of_side = {
-        1: ("hip", "knee"), 4: ("knee", "ankle"), 7: ("heel", "foot_index"),
-        10: ("heel", "foot_index"), 16: ("shoulder", "elbow"), 18: ("elbow", "wrist"),
-        20: ("wrist", "index"), 22: ("wrist", "pinky"),
-    }  # fmt: skip
+        1: ("hip", "knee"),
+        4: ("knee", "ankle"),
+        7: ("heel", "foot_index"),
+        10: ("heel", "foot_index"),
+        16: ("shoulder", "elbow"),
+        18: ("elbow", "wrist"),
+        20: ("wrist", "index"),
+        22: ("wrist", "pinky"),
+    }
     for side, name in enumerate(("left", "right")):
         limbs[13 + side] = (_SHOULDERS, _at(f"{name}_shoulder"))
         for joint, (start, end) in of_side.items():

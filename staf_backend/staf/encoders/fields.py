@@ -143,8 +143,10 @@ def _read(plan: FieldsPlan) -> PlannedNetwork:
     """
     path = asset_path(plan.tensors)
     if sha256(path) != plan.digest:
-        raise AssetError(f"The encoder {plan.name} was trained with another {plan.tensors}.",
-                         "Install the version of this software that it came from.")  # fmt: skip
+        raise AssetError(
+            f"The encoder {plan.name} was trained with another {plan.tensors}.",
+            "Install the version of this software that it came from.",
+        )
     network = PlannedNetwork(plan.layers, (plan.landmarks, plan.world)).eval()
     known = network.state_dict()
     network.load_state_dict({k: v for k, v in load_file(path).items() if k in known}, strict=True)

@@ -121,8 +121,15 @@ def _module(layer: Layer) -> nn.Module:
     if layer.operation == "norm":
         return nn.BatchNorm2d(layer.channels, eps=layer.epsilon)
     padding = 0 if _lopsided(layer) else (layer.pads[2], layer.pads[0])
-    return nn.Conv2d(layer.channels, layer.out, layer.kernel, layer.stride, padding,
-                     groups=layer.groups, bias=layer.bias)  # fmt: skip
+    return nn.Conv2d(
+        layer.channels,
+        layer.out,
+        layer.kernel,
+        layer.stride,
+        padding,
+        groups=layer.groups,
+        bias=layer.bias,
+    )
 
 
 def _lopsided(layer: Layer) -> bool:

@@ -183,8 +183,9 @@ class StafStream:
         if self.network.encoder is None and not arrival.are_maps:
             raise ValueError("this stream has no encoder: push encoder maps")
         if arrival.are_maps and arrival.crops.shape[1] != self.map_channels:
-            raise ValueError(f"maps must have {self.map_channels} channels, "
-                             f"not {arrival.crops.shape[1]}")  # fmt: skip
+            raise ValueError(
+                f"maps must have {self.map_channels} channels, not {arrival.crops.shape[1]}"
+            )
         last = arrival.track.stretch.last_frame
         if last is not None and len(arrival.frames) and arrival.frames[0] <= last:
             raise ValueError(f"frame {arrival.frames[0]} comes after frame {last}")
@@ -232,8 +233,11 @@ class StafStream:
     def _uploaded(self, step: _Step) -> list[Tensor]:
         """On the device: crops, their slots, slots (W, 1) and (W, T) of windows."""
         length = self.network.window
-        crops = torch.empty(0) if not step.crops else (
-            step.crops[0] if len(step.crops) == 1 else torch.cat(step.crops))  # fmt: skip
+        crops = (
+            torch.empty(0)
+            if not step.crops
+            else (step.crops[0] if len(step.crops) == 1 else torch.cat(step.crops))
+        )
         tables = [
             np.array([w.slots for _, w in step.windows if len(w.slots) == count], np.int64)
             for count in dict.fromkeys((1, length))

@@ -36,8 +36,9 @@ def test_the_command_writes_it_into_a_folder(tmp_path: Path, capsys):
     path = tmp_path / "out" / f"staf-{__version__}.zip"
     assert str(path) in capsys.readouterr().out
     names = names_of(path)
-    sources = {p.relative_to(REPOSITORY / "addon").as_posix() for p in (REPOSITORY / "addon").
-               rglob("*.py")}  # fmt: skip
+    sources = {
+        p.relative_to(REPOSITORY / "addon").as_posix() for p in (REPOSITORY / "addon").rglob("*.py")
+    }
     assert sources | {"LICENSE", "blender_manifest.toml"} <= names
     assert {f"bodies/open-{kind}.npz" for kind in ("neutral", "male", "female")} <= names
     assert not [n for n in names if "__pycache__" in n or n.startswith(("pictures/", "ruff", "."))]

@@ -26,11 +26,18 @@ def test_a_conversion_tells_what_it_made(converted: Any):
     assert run.stderr == ""
     told = events(run.stdout)
     assert told[0] == {
-        "event": "start", "protocol": 1, "version": __version__, "command": "convert",
-    }  # fmt: skip
+        "event": "start",
+        "protocol": 1,
+        "version": __version__,
+        "command": "convert",
+    }
     assert list(dict.fromkeys(one["stage"] for one in told[1:-1])) == [
-        "detect", "landmarks", "fit", "ground", "write",
-    ]  # fmt: skip
+        "detect",
+        "landmarks",
+        "fit",
+        "ground",
+        "write",
+    ]
     result = told[-1]
     made = [str(folder / name) for name in ("m.npz", "x.npz", "a.glb")]
     assert sorted(result["files"]) == sorted(made)
@@ -121,8 +128,14 @@ def test_people_are_listed_with_pictures(tmp_path: Path):
     assert run.returncode == 0, run.stderr
     first, *_ = events(run.stdout)[-1]["people"]
     assert first.keys() == {
-        "person", "frames", "coverage", "first_s", "last_s", "box_px", "thumbnail",
-    }  # fmt: skip
+        "person",
+        "frames",
+        "coverage",
+        "first_s",
+        "last_s",
+        "box_px",
+        "thumbnail",
+    }
     assert (first["person"], first["frames"], first["first_s"]) == (1, 36, 0)
     assert first["coverage"] == 1, "seen on every frame that was searched"
     x, y, side = first["box_px"]

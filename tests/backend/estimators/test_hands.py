@@ -71,9 +71,13 @@ def test_without_a_hand_the_motion_stays_as_it_was():
     body, fingers = load_body(motion.body), load_body(motion.body, fingers=True)
     told = []
     found, stands_on = with_seen_fingers(
-        [motion], Shot(video, range(6), motion.camera), body, fingers,
-        hand_networks("cpu", 1), lambda *words: told.append(words[0]),
-    )  # fmt: skip
+        [motion],
+        Shot(video, range(6), motion.camera),
+        body,
+        fingers,
+        hand_networks("cpu", 1),
+        lambda *words: told.append(words[0]),
+    )
     assert stands_on is body
     np.testing.assert_array_equal(found[0].rotations_wxyz, motion.rotations_wxyz)
     assert found[0].card["words"] == [NO_HANDS]

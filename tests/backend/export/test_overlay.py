@@ -54,8 +54,11 @@ def test_size_and_times_are_the_footages(balance: Solved, drawn: Path):
 def test_the_body_covers_the_man_and_little_else(balance: Solved, drawn: Path):
     (motion,) = balance.motions
     assert motion.keypoints_px is not None
-    joints = [NAMES.index(f"{side}_{part}") for side in ("left", "right")
-              for part in ("shoulder", "hip", "knee")]  # fmt: skip
+    joints = [
+        NAMES.index(f"{side}_{part}")
+        for side in ("left", "right")
+        for part in ("shoulder", "hip", "knee")
+    ]
     before = list(balance.video.frames(30, 60))
     for row, after in enumerate(open_video(drawn).frames()):
         paint = changed(before[row], after)
@@ -116,9 +119,11 @@ def test_a_click_is_heard_with_the_picture_it_belongs_to(tmp_path: Path, first: 
     video = open_video(source)
     frames = np.arange(first, 28)
     motion = sample_motion(
-        swaying(len(frames)), frames=frames, times_s=video.times_s[frames],
+        swaying(len(frames)),
+        frames=frames,
+        times_s=video.times_s[frames],
         camera=Camera(60.0, 64, 64),
-    )  # fmt: skip
+    )
     path = tmp_path / f"o{suffix}"
     write_overlay(path, video, [motion], BODIES, silent)
     assert click_s(path) == pytest.approx(0.6 - first / 30, abs=0.035)

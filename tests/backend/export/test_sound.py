@@ -85,11 +85,17 @@ def heard(path: Path) -> tuple[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("name", "codec"),
     [
-        ("a.avi", "pcm_mulaw"), ("a.avi", "pcm_alaw"), ("a.avi", "adpcm_ms"),
-        ("a.avi", "pcm_s16le"), ("a.mov", "pcm_s24be"), ("a.mkv", "wavpack"), ("a.mkv", "tta"),
-        ("a.mov", "adpcm_ima_qt"), ("a.flv", "adpcm_swf"),
+        ("a.avi", "pcm_mulaw"),
+        ("a.avi", "pcm_alaw"),
+        ("a.avi", "adpcm_ms"),
+        ("a.avi", "pcm_s16le"),
+        ("a.mov", "pcm_s24be"),
+        ("a.mkv", "wavpack"),
+        ("a.mkv", "tta"),
+        ("a.mov", "adpcm_ima_qt"),
+        ("a.flv", "adpcm_swf"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("first", [0, 9])
 def test_what_mp4_does_not_take_is_coded_anew(tmp_path: Path, name: str, codec: str, first: int):
     rate = 22_050 if codec == "adpcm_swf" else RATE

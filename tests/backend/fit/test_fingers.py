@@ -166,6 +166,8 @@ def test_a_motion_gets_52_joints_and_keeps_its_body():
     np.testing.assert_array_equal(made_of.root_m, motion.root_m)
     assert made_of.quality["left_hand_seen"] == 1
     assert made_of.quality["right_hand_seen"] == 0
+    assert made_of.hand_seen is not None
+    np.testing.assert_array_equal(made_of.hand_seen, usable)
     still = from_quaternions(made_of.rotations_wxyz[:, list(finger_joints("right"))].astype(float))
     own = hand_of(BODY, motion.betas, "right")
     relaxed = own.rotations(own.relaxed_rad[None])

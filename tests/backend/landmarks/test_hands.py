@@ -68,9 +68,13 @@ def test_from_a_look_and_from_a_hand():
 def test_near_squares():
     square = np.array([[100.0, 100, 80, 3.1]])
     for change, near in (
-        ([20, 0, 0, 0], True), ([40, 0, 0, 0], False), ([0, 0, 80, 0], False),
-        ([0, 0, 0, 0.2], True), ([0, 0, 0, 1.0], False), ([np.nan] * 4, False),
-    ):  # fmt: skip
+        ([20, 0, 0, 0], True),
+        ([40, 0, 0, 0], False),
+        ([0, 0, 80, 0], False),
+        ([0, 0, 0, 0.2], True),
+        ([0, 0, 0, 1.0], False),
+        ([np.nan] * 4, False),
+    ):
         assert are_near(square + change, square)[0] == near, change
 
 

@@ -174,7 +174,7 @@ def test_a_wrong_edit_is_refused_with_its_line(path, video, edit, reason):
         ('{"person": 3, "part": 1', '{"person": 9, "part": 1', None, 'unknown to "people"'),
         ("[40, 41]", "[40, 410]", 13, "from 0 to 119"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_file_is_refused_with_the_line(path, video, old, new, line, reason):
     text = path.read_text()
     assert text.count(old) == 1

@@ -96,9 +96,16 @@ def test_attention_is_the_authors(run) -> None:
 
 @pytest.mark.parametrize(
     ("key", "step"),
-    [("deconv1", 997), ("deconv2", 3989), ("deconv3", 1997), ("z", 29), ("z_ref", 29),
-     ("safm_out", 7), ("feat3", 7)],
-)  # fmt: skip
+    [
+        ("deconv1", 997),
+        ("deconv2", 3989),
+        ("deconv3", 1997),
+        ("z", 29),
+        ("z_ref", 29),
+        ("safm_out", 7),
+        ("feat3", 7),
+    ],
+)
 def test_what_passes_between_the_modules_is_the_authors(run, key: str, step: int) -> None:
     name, _, seen = run
     np.testing.assert_allclose(recipe.every(seen[key], step), _expected(name, key), atol=1e-5)

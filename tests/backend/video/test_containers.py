@@ -75,7 +75,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "amv.mjpeg": {"codec": "mjpeg", **YUVJ},
     "prores.mov": {"codec": "prores_ks", "pix_fmt": "yuv422p10le"},
     "dnxhr.mov": {
-        "codec": "dnxhd", "pix_fmt": "yuv422p", "size": (1280, 720), **AT_25,
+        "codec": "dnxhd",
+        "pix_fmt": "yuv422p",
+        "size": (1280, 720),
+        **AT_25,
         "options": {"profile": "dnxhr_lb"},
     },
     "dv.dv": {**DV, "pix_fmt": "yuv420p"},
@@ -95,7 +98,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "cinepak.avi": {"codec": "cinepak", "pix_fmt": "rgb24"},
     "zmbv.avi": {"codec": "zmbv", "pix_fmt": "bgr0"},
     "jpeg2000.mxf": {"codec": "jpeg2000", **AT_25},
-}  # fmt: skip
+}
 
 
 def decoded_times(path: Path) -> list[float | None]:
@@ -113,12 +116,24 @@ def decoded_times(path: Path) -> list[float | None]:
 
 def probed_times(path: Path) -> list[float | None]:
     """The same by FFmpeg's own program."""
-    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "json", "-show_entries",
-               "frame=best_effort_timestamp_time", str(path)]  # fmt: skip
+    command = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-select_streams",
+        "v:0",
+        "-of",
+        "json",
+        "-show_entries",
+        "frame=best_effort_timestamp_time",
+        str(path),
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     frames = json.loads(answer.stdout).get("frames", [])
-    return [float(f["best_effort_timestamp_time"]) if "best_effort_timestamp_time" in f else None
-            for f in frames]  # fmt: skip
+    return [
+        float(f["best_effort_timestamp_time"]) if "best_effort_timestamp_time" in f else None
+        for f in frames
+    ]
 
 
 def assert_equal_times(ours: np.ndarray, theirs: list[float | None]) -> None:

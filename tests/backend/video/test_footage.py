@@ -244,8 +244,9 @@ def test_a_decoder_that_cannot_open_ends_at_once(tmp_path: Path):
 
 def test_a_stream_that_begins_on_the_way_stops_nothing(tmp_path: Path):
     silent = write_clip(tmp_path / "silent.ts").read_bytes()
-    loud = write_clip(tmp_path / "loud.ts", sound=True, container_options={
-        "mpegts_start_pid": "768"}).read_bytes()  # fmt: skip
+    loud = write_clip(
+        tmp_path / "loud.ts", sound=True, container_options={"mpegts_start_pid": "768"}
+    ).read_bytes()
     path = tmp_path / "joined.ts"
     path.write_bytes(silent + loud + silent)
     assert numbers(path)[:30] == list(range(30))

@@ -48,9 +48,12 @@ def tensor(
     shapes = b"".join(b"(" + b"".join(map(long, shape)) + b"t" for shape in (sizes, strides))
     storage = STORAGE + long(numbers) + view + b"tQ"
     return (
-        b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + long(offset) + shapes
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        + storage
+        + long(offset)
+        + shapes
         + b"\x89ccollections\nOrderedDict\n)RtR"
-    )  # fmt: skip
+    )
 
 
 def entry(value: bytes, name: str = "conv1.weight") -> bytes:
@@ -173,15 +176,23 @@ BOMBS = {
     "steps": content(b"]0" * 4_000_000 + b"N"),
     "repeated states": repeated_states(),
     "state of a tensor": content(
-        tensor(4, (4,), (1,)) + b"(" + STORAGE + long(4) + b"tQ" + long(2) + long(9) + b"\x85"
-        + long(0) + b"\x85tb"
+        tensor(4, (4,), (1,))
+        + b"("
+        + STORAGE
+        + long(4)
+        + b"tQ"
+        + long(2)
+        + long(9)
+        + b"\x85"
+        + long(0)
+        + b"\x85tb"
     ),
     "entry of a tensor": content(tensor(4, (4,), (1,)) + b"K\x01K\x02s"),
     "no tensor": content(b"ctorch._utils\n_rebuild_tensor_v2\n(K\x01K\x02K\x03K\x04tR"),
     "sparse": content(b"ctorch._utils\n_rebuild_sparse_tensor\n(tR"),
     "meta": content(b"ctorch._utils\n_rebuild_meta_tensor_no_storage\n(tR"),
     "terminal": content(b"c\x1b[2J\x07os\nsystem\n"),
-}  # fmt: skip
+}
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     **{f"zip: {kind}": lambda pickled=pickled: zipped(pickled) for kind, pickled in BOMBS.items()},
@@ -227,9 +238,15 @@ def test_checkpoints_that_attack_their_reader_are_refused_at_once(tmp_path: Path
     for number, make in enumerate(HOSTILE.values()):
         (tmp_path / "evil" / f"{number}.pt").write_bytes(make())
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True,
-        text=True, timeout=120, preexec_fn=limit_memory, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        preexec_fn=limit_memory,
+        check=False,
+    )
     told = [json.loads(row) for row in done.stdout.splitlines()]
     kinds = list(HOSTILE)
     assert done.returncode == 0, (kinds[int(told[-1][0])], done.stderr[-2000:])
@@ -268,10 +285,15 @@ def test_what_torch_writes_is_read_as_torch_reads_it(new_format: bool, tmp_path:
     )
     state: dict[str, Any] = {kind: torch.arange(5).to(getattr(torch, kind)) for kind in kinds}
     state |= {
-        "base": base, "transposed": base.T, "part": base[1:3, ::2], "wide": base[:1].expand(3, 6),
-        "scalar": torch.tensor(3), "empty": torch.zeros(0, 3), "flags": torch.tensor([True, False]),
+        "base": base,
+        "transposed": base.T,
+        "part": base[1:3, ::2],
+        "wide": base[:1].expand(3, 6),
+        "scalar": torch.tensor(3),
+        "empty": torch.zeros(0, 3),
+        "flags": torch.tensor([True, False]),
         "parameter": torch.nn.Parameter(base.clone()),
-    }  # fmt: skip
+    }
     ordered = collections.OrderedDict(state)
     ordered._metadata = collections.OrderedDict({"": {"version": 1}})  # type: ignore[attr-defined]
     network = torch.nn.Linear(3, 2)
@@ -279,10 +301,16 @@ def test_what_torch_writes_is_read_as_torch_reads_it(new_format: bool, tmp_path:
     network(torch.ones(3)).sum().backward()
     optimiser.step()
     written = {
-        "model": ordered, "epoch": 3, "best": np.float64(48.0), "size": torch.Size([1, 2]),
-        "device": torch.device("cpu"), "dtype": torch.float32, "steps": collections.Counter("aab"),
-        "gen_optimizer": optimiser.state_dict(), 140737488355328: "a place in memory",
-    }  # fmt: skip
+        "model": ordered,
+        "epoch": 3,
+        "best": np.float64(48.0),
+        "size": torch.Size([1, 2]),
+        "device": torch.device("cpu"),
+        "dtype": torch.float32,
+        "steps": collections.Counter("aab"),
+        "gen_optimizer": optimiser.state_dict(),
+        140737488355328: "a place in memory",
+    }
     path = tmp_path / "model.pt"
     path.write_bytes(saved(written, new_format))
     read: dict[Any, Any] = read_checkpoint(path)

@@ -78,11 +78,16 @@ ODD_VALUES = {
     "name of a layer": of_layer(0, name=7),
     "layers": of_plan(layers=7),
     "layer": of_plan(layers=[7]),
-    "many layers": of_plan(layers=[{"name": f"x{n}", "operation": "relu6", "inputs": ["image"]}
-                                   for n in range(1001)]),
-    "doubled": ("encoder.json", lambda plan: plan["layers"].extend(
-        {"name": f"x{n}", "operation": "double", "inputs": [f"x{n - 1}" if n else "image"]}
-        for n in range(40))),
+    "many layers": of_plan(
+        layers=[{"name": f"x{n}", "operation": "relu6", "inputs": ["image"]} for n in range(1001)]
+    ),
+    "doubled": (
+        "encoder.json",
+        lambda plan: plan["layers"].extend(
+            {"name": f"x{n}", "operation": "double", "inputs": [f"x{n - 1}" if n else "image"]}
+            for n in range(40)
+        ),
+    ),
     "terminal": of_plan(**{"\x1b[2J": 1}),
     "name of the plan": of_plan(name="\x1b[2J"),
     "digest": of_plan(digest=7),
@@ -105,7 +110,7 @@ ODD_VALUES = {
     "sources": of_info(sources={"a": 7}),
     "files": of_info(files=["encoder.safetensors"]),
     "body elsewhere": of_info(body="evil.pkl"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -196,8 +201,9 @@ def test_damaged_tensors_are_refused(content: bytes, folder: Path, tmp_path: Pat
     (folder / "encoder.safetensors").unlink()
     (folder / "encoder.safetensors").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    rewritten(folder, "weights.json",
-              lambda info: info["files"].update({"encoder.safetensors": digest}))  # fmt: skip
+    rewritten(
+        folder, "weights.json", lambda info: info["files"].update({"encoder.safetensors": digest})
+    )
     refused(folder, tmp_path)
 
 

@@ -100,8 +100,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = StafConfig(channels=8, map_channels=encoder.channels)
     means = MeanParams(torch.zeros(144), torch.zeros(10), torch.zeros(3))
     network = Staf(config, SmplBody(tables_from_body(load_body("open-neutral"))), means)
-    save_weights(folder, encoder=encoder.state_dict(), network=network.state_dict(), config=config,
-                 plan=plan_of(encoder), body_name="open-neutral", crop_factor=1.2)  # fmt: skip
+    save_weights(
+        folder,
+        encoder=encoder.state_dict(),
+        network=network.state_dict(),
+        config=config,
+        plan=plan_of(encoder),
+        body_name="open-neutral",
+        crop_factor=1.2,
+    )
     return folder
 
 
@@ -109,12 +116,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestShipping:
     def test_numbers_are_halved_and_stay_near(self, trained: Path, tmp_path: Path):
         ship.main([str(trained), "--out", str(tmp_path / "small")])
-        small, large = (load_weights(one.name, root=one.parent) for one in
-                        (tmp_path / "small", trained))  # fmt: skip
+        small, large = (
+            load_weights(one.name, root=one.parent) for one in (tmp_path / "small", trained)
+        )
         same = {"name": "same", "files": large.info.files}
         assert dataclasses.replace(small.info, **same) == dataclasses.replace(large.info, **same)
-        sizes = [(one / "network.safetensors").stat().st_size for one in
-                 (tmp_path / "small", trained)]  # fmt: skip
+        sizes = [
+            (one / "network.safetensors").stat().st_size for one in (tmp_path / "small", trained)
+        ]
         assert sizes[0] < 0.52 * sizes[1]
         for name, one in large.network.state_dict().items():
             other = small.network.state_dict()[name]

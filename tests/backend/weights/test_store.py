@@ -21,7 +21,6 @@ from staf_backend.staf.network import Staf
 from staf_backend.weights.in_use import default_weights
 from staf_backend.weights.info import OPEN, OWN, installed_names, read_info
 from staf_backend.weights.store import WeightsError, add_weights, load_weights, save_weights
-from staf_backend.weights.training_evidence import gather_evidence, is_initial
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 from tests.support.places import REPOSITORY
@@ -41,8 +40,12 @@ def _staf_content(state: dict[str, torch.Tensor]) -> dict:
     moments = [torch.zeros(256, 2155), torch.zeros(1024, 2312)]
     moved = {number: {"step": 1, "exp_avg": moment} for number, moment in enumerate(moments)}
     optimiser = {"state": moved, "param_groups": []}
-    return {"epoch": 30, "gen_state_dict": state, "performance": np.float64(48.0),
-            "gen_optimizer": optimiser}  # fmt: skip
+    return {
+        "epoch": 30,
+        "gen_state_dict": state,
+        "performance": np.float64(48.0),
+        "gen_optimizer": optimiser,
+    }
 
 
 def _base_content(state: dict[str, torch.Tensor]) -> dict:
@@ -83,8 +86,10 @@ def loaded_staf(root: Path, name: str = OWN) -> Staf:
 
 def test_the_authors_files_become_the_recipes_networks(root: Path) -> None:
     loaded = load_weights(root=root)
-    for module, expected in ((loaded.encoder, parity_network.encoder()),
-                             (loaded.network, parity_network.staf())):  # fmt: skip
+    for module, expected in (
+        (loaded.encoder, parity_network.encoder()),
+        (loaded.network, parity_network.staf()),
+    ):
         state = module.state_dict()
         assert list(state) == list(expected.state_dict())
         for name, tensor in expected.state_dict().items():
@@ -188,13 +193,13 @@ def test_another_body_can_be_put_in(root: Path) -> None:
         (b"", "is empty"),
         (b"\n<!DOCTYPE html><html><body>Sign in</body></html>", "is a web page"),
         (b"<html><head>", "is a web page"),
-        (b"{\"a\": 1}", "is not a PyTorch checkpoint"),
+        (b'{"a": 1}', "is not a PyTorch checkpoint"),
         (b"PK\x03\x04 but no archive follows", "damaged or cut short"),
         (b"\x80\x02}q\x00.", "damaged or cut short"),
         (pickle.dumps([1, 2, 3], 2), "damaged or cut short"),
     ],
     ids=["empty", "page", "page without doctype", "json", "broken zip", "bare pickle", "pickle"],
-)  # fmt: skip
+)
 def test_files_of_another_kind_are_refused(tmp_path, content: bytes, reason: str) -> None:
     path = tmp_path / "base_model.pt"
     path.write_bytes(content)
@@ -209,8 +214,9 @@ def test_files_of_another_kind_are_refused(tmp_path, content: bytes, reason: str
 @pytest.mark.parametrize("new_format", [True, False])
 def test_a_truncated_file_is_refused(tmp_path, new_format: bool, kept: float) -> None:
     path = tmp_path / "model.pt"
-    torch.save({"model": {"w": torch.rand(100_000)}}, path,
-               _use_new_zipfile_serialization=new_format)  # fmt: skip
+    torch.save(
+        {"model": {"w": torch.rand(100_000)}}, path, _use_new_zipfile_serialization=new_format
+    )
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
     with pytest.raises(WeightsError, match="damaged or cut short"):
@@ -263,13 +269,15 @@ def test_a_network_without_encoder_asks_for_the_base_model(checkpoints, tmp_path
         (lambda s: s.pop("safm.nonlocalblock.attention.fc.bias"), "missing: safm.embed.bias"),
         (lambda s: s.update({"encoder.gru.weight": torch.zeros(2)}), "encoder.gru.weight"),
         (lambda s: s.update({"regressor.1.fc2.bias": torch.zeros(7)}), "misshapen: regressors.1"),
-        (lambda s: s["tcfm.nonlocalblock.conv_g.weight"].__setitem__((3, 4), torch.nan),
-         "not finite: tcfm.value.weight"),
+        (
+            lambda s: s["tcfm.nonlocalblock.conv_g.weight"].__setitem__((3, 4), torch.nan),
+            "not finite: tcfm.value.weight",
+        ),
         (lambda s: s.pop("regressor.0.smpl.posedirs"), "only part of the SMPL body"),
         (lambda s: s.update({"maf_extractor.0.Dmap": torch.rand(431, 6890)}), "select vertices"),
     ],
     ids=["missing", "unexpected", "misshapen", "NaN", "half a body", "no selection"],
-)  # fmt: skip
+)
 def test_tensors_that_do_not_fit_are_listed(tmp_path, change, reason: str) -> None:
     def on_copies(state: dict[str, torch.Tensor]) -> None:
         name = "tcfm.nonlocalblock.conv_g.weight"
@@ -315,8 +323,9 @@ def small_set(root: Path, tmp_path: Path) -> Path:
 def test_a_changed_file_is_noticed(small_set: Path) -> None:
     tensors = load_file(small_set / "encoder.safetensors")
     (small_set / "encoder.safetensors").unlink()
-    save_file({**tensors, "conv1.weight": tensors["conv1.weight"] + 1},
-              small_set / "encoder.safetensors")  # fmt: skip
+    save_file(
+        {**tensors, "conv1.weight": tensors["conv1.weight"] + 1}, small_set / "encoder.safetensors"
+    )
     with pytest.raises(WeightsError, match="has changed"):
         load_weights(root=small_set.parent)
 
@@ -342,8 +351,7 @@ def test_names_cannot_leave_the_folder(tmp_path) -> None:
 
 def test_our_own_weights_are_refused_when_they_do_not_fit(tmp_path) -> None:
     with pytest.raises(WeightsError, match="missing: "):
-        save_weights(tmp_path / "mine", encoder={}, network={},
-                     config=parity_network.staf().config)  # fmt: skip
+        save_weights(tmp_path / "mine", encoder={}, network={}, config=parity_network.staf().config)
     assert not (tmp_path / "mine").exists()
 
 
@@ -351,29 +359,6 @@ def test_the_description_is_plain_json(root: Path) -> None:
     content = json.loads((root / "staf" / "weights.json").read_text())
     assert content["config"]["frames"] == 9
     assert (content["format"], content["configuration"]) == (3, "base + STAF + APM")
-
-
-def test_untrained_fusions_are_recognised() -> None:
-    torch.manual_seed(0)
-    fresh = parity_network.Staf(parity_network.StafConfig(), parity_network.body(),
-                                parity_network.mean_params()).state_dict()  # fmt: skip
-    evidence = gather_evidence(fresh, fresh)
-    assert evidence.untrained == ("TCFM", "SAFM")
-    assert evidence.early_stages_are_the_bases
-    one_step = {k: v + 5e-5 * torch.sign(torch.randn_like(v)) for k, v in fresh.items()
-                if v.is_floating_point()}  # fmt: skip
-    evidence = gather_evidence(one_step, fresh)
-    assert evidence.trained == ("TCFM", "SAFM")
-    assert not evidence.early_stages_are_the_bases
-    assert any("never trained" in line for line in gather_evidence(fresh).sentences())
-
-
-def test_initial_values_are_told_from_others_of_like_size() -> None:
-    torch.manual_seed(0)
-    layer = torch.nn.Linear(2155, 256)
-    assert is_initial(layer.weight)
-    assert not is_initial(torch.randn(256, 2155) / 2155**0.5 / 3**0.5)
-    assert not is_initial(0.9 * layer.weight)
 
 
 def test_what_is_installed_can_be_asked_without_loading_torch(root: Path) -> None:

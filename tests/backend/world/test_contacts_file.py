@@ -23,9 +23,14 @@ CLIP = "walk.mp4"
 def track(person: int = 1, first_s: float = 0.0, frames: int = 31) -> Track:
     times = first_s + np.arange(frames) / 10
     return Track(
-        person, 1, np.arange(frames, dtype=np.int64), times, np.ones((frames, 3)),
-        np.zeros((frames, 17, 3)), np.ones(frames, bool),
-    )  # fmt: skip
+        person,
+        1,
+        np.arange(frames, dtype=np.int64),
+        times,
+        np.ones((frames, 3)),
+        np.zeros((frames, 17, 3)),
+        np.ones(frames, bool),
+    )
 
 
 def motion(*spans: ContactSpan, person: int = 1, **changes: object) -> Motion:
@@ -33,13 +38,19 @@ def motion(*spans: ContactSpan, person: int = 1, **changes: object) -> Motion:
     frames = 31
     probability = np.zeros((frames, len(PARTS)))
     plain = sample_motion(
-        swaying(frames), frames=np.arange(frames), times_s=np.arange(frames) / 10,
-        source=CLIP, person=person,
-    )  # fmt: skip
+        swaying(frames),
+        frames=np.arange(frames),
+        times_s=np.arange(frames) / 10,
+        source=CLIP,
+        person=person,
+    )
     return dataclasses.replace(
-        plain, contact_probability=probability, contact_names=PARTS, contacts=spans,
+        plain,
+        contact_probability=probability,
+        contact_names=PARTS,
+        contacts=spans,
         **changes,  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
 
 
 SPANS = (
@@ -83,16 +94,16 @@ def test_the_spans_of_a_person_with_two_parts_stand_together(tmp_path: Path):
         (('"start_s": 1.000', '"start": 1.000'), 6, '"start" is unknown here'),
         (('"start_s": 1.000', f'"{"y" * 5000}": 1'), 6, 'yyy..." is unknown here'),
         (('"start_s": 1.000', '"\\u001b[2J": 1'), 6, '"\\x1b[2J" is unknown here'),
-        (('right_toe', "tail"), 7, '"part" must be one of left_heel'),
+        (("right_toe", "tail"), 7, '"part" must be one of left_heel'),
         (('"person": 1', '"person": 7'), 4, "person 7 is not in this clip"),
         (('"person": 1', '"person": 0'), 4, "must be a whole number from 1"),
         (("walk.mp4", "run.mp4"), 2, "another clip, run.mp4, not of walk.mp4"),
         (('"version": 1', '"version": 2'), 2, "newer version"),
         (("staf-contacts", "staf-tracks"), 2, "this is no contacts file"),
-        (("right_toe\"", "right_toe"), 7, "this is no JSON"),
+        (('right_toe"', "right_toe"), 7, "this is no JSON"),
         (('"end_s": 2.000', '"end_s": 2.000, "end_s": 3'), 6, "stands twice in one object"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_named_with_its_line(
     tmp_path: Path, change: tuple[str, str], line: int | None, words: str
 ):

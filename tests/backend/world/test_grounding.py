@@ -37,9 +37,14 @@ def estimate(movement: Movement, person: int = 1, feet_px: float = 400.0) -> Est
     rotations[:, 0] = TO_Y_UP @ rotations[:, 0]
     numbers = np.arange(frames, dtype=np.int64)
     track = Track(
-        person, 1, numbers, movement.times_s, np.ones((frames, 3)),
-        np.zeros((frames, 17, 3)), np.ones(frames, bool),
-    )  # fmt: skip
+        person,
+        1,
+        numbers,
+        movement.times_s,
+        np.ones((frames, 3)),
+        np.zeros((frames, 17, 3)),
+        np.ones(frames, bool),
+    )
     params = SmplParams(rotations, movement.root_m @ TO_Y_UP.T, movement.betas)
     points = np.full((frames, 24, 3), feet_px)
     points[..., 2] = 1
@@ -150,11 +155,17 @@ def test_somebody_in_the_air_throughout_stays_there():
 @pytest.mark.parametrize(
     "choices",
     [
-        {"level": "up"}, {"level": "1,2,3"}, {"level": "85,0"}, {"level": "nan,0"},
-        {"level": "0,inf"}, {"grounding": 1.5}, {"grounding": float("nan")}, {"feet": "both"},
+        {"level": "up"},
+        {"level": "1,2,3"},
+        {"level": "85,0"},
+        {"level": "nan,0"},
+        {"level": "0,inf"},
+        {"grounding": 1.5},
+        {"grounding": float("nan")},
+        {"feet": "both"},
         {"camera": "drone"},
     ],
-)  # fmt: skip
+)
 def test_choices_that_mean_nothing_are_refused(choices: dict[str, object]):
     with pytest.raises(SettingsError):
         WorldSettings(**choices)  # type: ignore[arg-type]

@@ -59,9 +59,14 @@ def estimate(movement: Movement, camera: Camera) -> Estimate:
     lifted = lifter.lift(rays, world_m, visibility, movement.times_s)
     fitted = Fitter(BODY).fit(rays, visibility, movement.times_s, lifted)
     track = Track(
-        1, 1, np.arange(frames, dtype=np.int64), movement.times_s, np.ones((frames, 3)),
-        np.zeros((frames, 17, 3)), np.ones(frames, bool),
-    )  # fmt: skip
+        1,
+        1,
+        np.arange(frames, dtype=np.int64),
+        movement.times_s,
+        np.ones((frames, 3)),
+        np.zeros((frames, 17, 3)),
+        np.ones(frames, bool),
+    )
     keypoints = np.tile([400.0, 400.0, 1.0], (frames, 24, 1))
     evidence = Evidence(rays, world_m, visibility, lifted, lifter)
     return Estimate(track, fitted.params, keypoints, SMPL.names, {}, "landmarks", evidence)

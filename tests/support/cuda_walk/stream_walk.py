@@ -28,8 +28,9 @@ def walk_streams() -> dict[str, list[str]]:
     """The rules that each case breaks."""
     broken = {}
     for kind, device, precision, deterministic in CASES:
-        config = StreamConfig("cpu", precision, batch=BATCH, vertices=True,
-                              deterministic=deterministic)  # fmt: skip
+        config = StreamConfig(
+            "cpu", precision, batch=BATCH, vertices=True, deterministic=deterministic
+        )
         name = " ".join([kind, device, precision, *["deterministic"] * deterministic])
         broken[name] = walk_stream(_network(kind, config), torch.device(device))
     return broken
@@ -71,10 +72,14 @@ def _wrong(watch: Watch, push: str) -> list[str]:
     """What a push in mid-clip does beyond one upload and one download, and what graphs do."""
     seen = [(event.what, event.detail) for event in watch.events if event.region == push]
     names = [what for what, _ in seen]
-    wrong = [f"{push}: {what} {detail}" for what, detail in seen
-             if what not in ("upload", "download")]  # fmt: skip
-    wrong += [f"{push}: {names.count(what)} of {what}" for what in ("upload", "download")
-              if names.count(what) != 1]  # fmt: skip
+    wrong = [
+        f"{push}: {what} {detail}" for what, detail in seen if what not in ("upload", "download")
+    ]
+    wrong += [
+        f"{push}: {names.count(what)} of {what}"
+        for what in ("upload", "download")
+        if names.count(what) != 1
+    ]
     inside = [event for event in watch.events if event.region in ("capture", "replay")]
     return wrong + [" ".join(event) for event in inside]
 

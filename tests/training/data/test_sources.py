@@ -38,13 +38,24 @@ def annotations(
     keypoints[:, 44] = [[60.5 + index % 10, 50.5, 1] for index in image]
     quaternions = to_quaternions(from_axis_angle(rng.normal(size=(rows, 24, 3))))
     return Annotations(
-        "made", "train", "smpl-neutral", 25.0, images, np.array(image, np.int32),
-        np.tile(np.array([[70, 60, 80]], np.float32), (rows, 1)), keypoints,
-        np.zeros((rows, 49, 4), np.float32), quaternions.astype(np.float32),
-        rng.normal(size=(rows, 10)).astype(np.float32), np.ones(rows, np.float32),
-        np.zeros(rows, np.float32), np.zeros(rows, np.int8), np.array(sequence, np.int32),
-        np.array(frame, np.int32), np.ones(rows, bool),
-    )  # fmt: skip
+        "made",
+        "train",
+        "smpl-neutral",
+        25.0,
+        images,
+        np.array(image, np.int32),
+        np.tile(np.array([[70, 60, 80]], np.float32), (rows, 1)),
+        keypoints,
+        np.zeros((rows, 49, 4), np.float32),
+        quaternions.astype(np.float32),
+        rng.normal(size=(rows, 10)).astype(np.float32),
+        np.ones(rows, np.float32),
+        np.zeros(rows, np.float32),
+        np.zeros(rows, np.int8),
+        np.array(sequence, np.int32),
+        np.array(frame, np.int32),
+        np.ones(rows, bool),
+    )
 
 
 @pytest.fixture

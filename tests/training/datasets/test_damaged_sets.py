@@ -49,8 +49,13 @@ def refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
 
 
 def eft(pose: Any, **changes: Any) -> dict[str, Any]:
-    entry = {"imageName": "COCO_train2014_000000000025.jpg", "annotId": 103, "parm_pose": pose,
-             "parm_shape": [0.5] * 10, "bbox_center": [50.0, 55.0]}  # fmt: skip
+    entry = {
+        "imageName": "COCO_train2014_000000000025.jpg",
+        "annotId": 103,
+        "parm_pose": pose,
+        "parm_shape": [0.5] * 10,
+        "bbox_center": [50.0, 55.0],
+    }
     return {"data": [entry | changes]}
 
 
@@ -79,9 +84,10 @@ def test_a_matlab_file_that_crashes_its_reader(tmp_path: Path, refused: Any):
     sentence = refused("mpii", "--allow-missing")
     assert f"{path} is damaged or cut short" in sentence
     make_mpii(tmp_path / "root")
-    assert prepare.main(
-        ["mpii", "--root", str(tmp_path / "root"), "--out", str(tmp_path / "out")]
-    ) == 0, "the next file has a new reader"  # fmt: skip
+    assert (
+        prepare.main(["mpii", "--root", str(tmp_path / "root"), "--out", str(tmp_path / "out")])
+        == 0
+    ), "the next file has a new reader"
 
 
 def test_a_cdf_file_that_holds_its_reader(

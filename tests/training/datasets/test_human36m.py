@@ -20,8 +20,9 @@ def test_h36m_archives(tmp_path: Path):
     points = make_h36m(tmp_path / "root", 9)
     make_h36m(tmp_path / "root", 9, "54138969")
     make_h36m(tmp_path / "root", 11)
-    made.cdf(tmp_path / "root/S9/MyPoseFeatures/D3_Positions_mono/_ALL.60457274.cdf",
-             np.zeros((2, 96)))  # fmt: skip
+    made.cdf(
+        tmp_path / "root/S9/MyPoseFeatures/D3_Positions_mono/_ALL.60457274.cdf", np.zeros((2, 96))
+    )
     found = ready("h36m", tmp_path, split="test")
     assert (len(found), found.fps, found.body) == (10, 25.0, "none")
     assert found.images[1] == "S9/Videos/Directions 1.60457274.mp4#2"
@@ -101,8 +102,9 @@ def test_h36m_json(tmp_path: Path):
     np.testing.assert_allclose(found.joints_m[:4, SLOT["left_elbow"], :3], expected, atol=1e-5)
     np.testing.assert_allclose(
         found.keypoints_px[:4, SLOT["left_elbow"], :2],
-        seen_px(points[:, human36m_json.POINTS.index("left_elbow")]), atol=1e-3,
-    )  # fmt: skip
+        seen_px(points[:, human36m_json.POINTS.index("left_elbow")]),
+        atol=1e-3,
+    )
     local = rotations.from_axis_angle(facts["pose"].reshape(4, 24, 3))
     turned = rotations.from_quaternions(found.quaternions_wxyz[:3])
     np.testing.assert_allclose(turned[:, 0], facts["R"] @ local[:3, 0], atol=1e-5)

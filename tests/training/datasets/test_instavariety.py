@@ -20,8 +20,10 @@ def test_insta_variety(tmp_path: Path):
     made.tfrecord(tmp_path / "root/train" / name, [message, message])
     found = ready("insta-variety", tmp_path)
     assert (len(found), len(made.extents(found)), found.root.resolve()) == (
-        10, 2, (tmp_path / "set").resolve(),
-    )  # fmt: skip
+        10,
+        2,
+        (tmp_path / "set").resolve(),
+    )
     assert found.images[6] == "images/insta_variety_00_copy00_hmr_noS5/001/000001.jpg"
     picture = made.picture(tmp_path / "crop.jpg", seed=1).read_bytes()
     assert (found.root / found.images[6]).read_bytes() == picture

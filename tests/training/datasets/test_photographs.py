@@ -38,9 +38,16 @@ def test_coco(tmp_path: Path):
 def test_coco_with_eft(tmp_path: Path):
     make_coco(tmp_path / "root")
     pose = rotations.from_axis_angle(np.random.default_rng(0).normal(size=(24, 3)))
-    entry = {"imageName": "COCO_train2014_000000000025.jpg", "annotId": 103, "smpltype": "smpl",
-             "parm_pose": pose.tolist(), "parm_shape": [0.5] * 10, "bbox_center": [50.0, 55.0],
-             "bbox_scale": 0.5, "parm_cam": [0.9, 0.0, 0.1]}  # fmt: skip
+    entry = {
+        "imageName": "COCO_train2014_000000000025.jpg",
+        "annotId": 103,
+        "smpltype": "smpl",
+        "parm_pose": pose.tolist(),
+        "parm_shape": [0.5] * 10,
+        "bbox_center": [50.0, 55.0],
+        "bbox_scale": 0.5,
+        "parm_cam": [0.9, 0.0, 0.1],
+    }
     labels = made.write_json(tmp_path / "eft.json", {"ver": 0.1, "data": [entry]})
     found = ready("coco", tmp_path, labels=labels)
     assert found.body == "smpl-neutral"
@@ -54,8 +61,12 @@ def test_coco_with_eft(tmp_path: Path):
 def test_coco_with_neural_annot(tmp_path: Path):
     make_coco(tmp_path / "root")
     pose = np.random.default_rng(0).normal(size=72)
-    labels = {"101": {"smpl_param": {"pose": pose.tolist(), "shape": [0.1] * 10, "trans": [0] * 3},
-                      "cam_param": {"focal": [5000, 5000], "princpt": [80, 60]}}}  # fmt: skip
+    labels = {
+        "101": {
+            "smpl_param": {"pose": pose.tolist(), "shape": [0.1] * 10, "trans": [0] * 3},
+            "cam_param": {"focal": [5000, 5000], "princpt": [80, 60]},
+        }
+    }
     found = ready("coco", tmp_path, labels=made.write_json(tmp_path / "na.json", labels))
     assert found.has_pose.tolist() == [1, 0, 0]
     turned = rotations.from_quaternions(found.quaternions_wxyz[0])
@@ -92,8 +103,12 @@ def test_lsp_extended_with_eft(tmp_path: Path):
     savemat(tmp_path / "root/joints.mat", {"joints": joints})
     for number in range(3):
         made.picture(tmp_path / f"root/images/im{number + 1:05d}.png")
-    entry = {"imageName": "im00002.jpg", "parm_pose": np.tile(np.eye(3), (24, 1, 1)).tolist(),
-             "parm_shape": [0.0] * 10, "bbox_center": [999.0, 999.0]}  # fmt: skip
+    entry = {
+        "imageName": "im00002.jpg",
+        "parm_pose": np.tile(np.eye(3), (24, 1, 1)).tolist(),
+        "parm_shape": [0.0] * 10,
+        "bbox_center": [999.0, 999.0],
+    }
     labels = made.write_json(tmp_path / "eft.json", {"data": [entry]})
     found = ready("lsp-extended", tmp_path, labels=labels)
     assert known(found.keypoints_px[1]) == set(LSP[5:])
@@ -122,8 +137,12 @@ def test_mpii(tmp_path: Path):
 def test_mpii_with_neural_annot(tmp_path: Path, prefix: str):
     people = make_mpii_json(tmp_path / "root", prefix)
     pose = np.random.default_rng(1).normal(size=72)
-    content = {"8": {"smpl_param": {"pose": pose.tolist(), "shape": [0.1] * 10, "trans": [0] * 3},
-                     "cam_param": {"focal": [5000, 5000], "princpt": [80, 60]}}}  # fmt: skip
+    content = {
+        "8": {
+            "smpl_param": {"pose": pose.tolist(), "shape": [0.1] * 10, "trans": [0] * 3},
+            "cam_param": {"focal": [5000, 5000], "princpt": [80, 60]},
+        }
+    }
     found = ready("mpii", tmp_path, labels=made.write_json(tmp_path / "labels.json", content))
     assert (len(found), found.body, found.image_of(0)) == (
         2,
@@ -152,9 +171,15 @@ def test_labels_of_another_edition_are_refused(tmp_path: Path):
 
 
 def test_labels_of_two_people_in_an_image_go_to_the_nearer(tmp_path: Path):
-    entries = [{"imageName": "x/01560181.jpg", "parm_pose": np.tile(np.eye(3), (24, 1, 1)).tolist(),
-                "parm_shape": [shape] * 10, "bbox_center": center}
-               for shape, center in ((0.1, [20.0, 20.0]), (0.2, [100.0, 90.0]))]  # fmt: skip
+    entries = [
+        {
+            "imageName": "x/01560181.jpg",
+            "parm_pose": np.tile(np.eye(3), (24, 1, 1)).tolist(),
+            "parm_shape": [shape] * 10,
+            "bbox_center": center,
+        }
+        for shape, center in ((0.1, [20.0, 20.0]), (0.2, [100.0, 90.0]))
+    ]
     labels = SmplLabels(made.write_json(tmp_path / "eft.json", {"data": entries}))
     found = labels.of(-1, "images/01560181.jpg", np.array([90.0, 90.0, 60.0]))
     assert found is not None

@@ -35,8 +35,14 @@ def test_posetrack_of_another_year(tmp_path: Path):
 
 def test_names_of_readers_are_among_the_49():
     """A misspelt name would be left out without a word."""
-    for points in (human36m.POINTS, human36m_json.POINTS, mpi_inf_3dhp.POINTS, INSTA,
-                   mpi_inf_3dhp_json.POINTS, threedpw.POINTS):  # fmt: skip
+    for points in (
+        human36m.POINTS,
+        human36m_json.POINTS,
+        mpi_inf_3dhp.POINTS,
+        INSTA,
+        mpi_inf_3dhp_json.POINTS,
+        threedpw.POINTS,
+    ):
         named = {point for point in points if point not in ("", "face", "top")}
         assert named <= set(SLOT)
         assert len(named) == sum(point in named for point in points)

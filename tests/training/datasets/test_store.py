@@ -18,8 +18,10 @@ from training.datasets.store import ROW_FIELDS, Annotations, SetError, open_set,
 def labels(count: int = 12, seed: int = 0, people: int = 3, **changes) -> Annotations:
     """`people` people of `count / people` frames each, all fields filled."""
     rng = np.random.default_rng(seed)
-    arrays = {name: rng.random((count, *shape)).astype(dtype)
-              for name, (dtype, shape) in ROW_FIELDS.items()}  # fmt: skip
+    arrays = {
+        name: rng.random((count, *shape)).astype(dtype)
+        for name, (dtype, shape) in ROW_FIELDS.items()
+    }
     arrays["quaternions_wxyz"] /= np.linalg.norm(arrays["quaternions_wxyz"], axis=-1)[..., None]
     arrays["boxes_px"] += 1
     arrays |= {name: rng.integers(0, 2, count).astype("f4") for name in ("has_pose", "has_betas")}

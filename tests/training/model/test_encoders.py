@@ -31,20 +31,34 @@ from training.model.encoders import EncoderError, digest, make_encoder, plan_of
 
 BLAZEPOSE = ("blazepose-full", "blazepose-heavy")
 SMALL = EncoderPlan(
-    "small", 8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "made here",
+    "small",
+    8,
+    (0.5, 0.5, 0.5),
+    (0.5, 0.5, 0.5),
+    "made here",
     (
         Layer("stem", "conv", ("image",), channels=3, out=4, kernel=8, stride=8),
         Layer("normed", "norm", ("stem",), channels=4, epsilon=1e-5),
         Layer("pooled", "max_pool", ("normed",), kernel=2, stride=2),
-        Layer("down", "conv", ("pooled",), channels=4, out=4, kernel=3, stride=2, bias=True,
-              groups=4, pads=(0, 1, 0, 1)),
+        Layer(
+            "down",
+            "conv",
+            ("pooled",),
+            channels=4,
+            out=4,
+            kernel=3,
+            stride=2,
+            bias=True,
+            groups=4,
+            pads=(0, 1, 0, 1),
+        ),
         Layer("up", "double", ("down",)),
         Layer("both", "add", ("up", "pooled")),
         Layer("clipped", "relu6", ("both",)),
         Layer("wide", "widen", ("clipped",), out=8),
         Layer("last", "conv", ("wide",), channels=8, out=8, kernel=2, stride=2, bias=True),
     ),
-)  # fmt: skip
+)
 
 UNFIT = dataclasses.replace(SMALL.layers[-1], inputs=("normed",))
 
@@ -226,8 +240,13 @@ def network(map_channels: int) -> Staf:
 def stored(tmp_path_factory) -> tuple[Path, PlannedEncoder, Staf]:
     encoder, staf = make_encoder("blazepose-full").eval(), network(288)
     root = tmp_path_factory.mktemp("weights")
-    save_weights(root / "open", encoder=encoder.state_dict(), network=staf.state_dict(),
-                 config=staf.config, plan=plan_of(encoder))  # fmt: skip
+    save_weights(
+        root / "open",
+        encoder=encoder.state_dict(),
+        network=staf.state_dict(),
+        config=staf.config,
+        plan=plan_of(encoder),
+    )
     assert isinstance(encoder, PlannedEncoder)
     return root, encoder, staf
 
@@ -262,8 +281,13 @@ def test_running_it_needs_neither_onnx_nor_training(stored) -> None:
 def test_an_encoder_of_another_width_is_refused(stored, tmp_path) -> None:
     encoder = stored[1]
     with pytest.raises(WeightsError, match="288 channels"):
-        save_weights(tmp_path / "mixed", encoder=encoder.state_dict(), plan=encoder.plan,
-                     network=network(16).state_dict(), config=network(16).config)  # fmt: skip
+        save_weights(
+            tmp_path / "mixed",
+            encoder=encoder.state_dict(),
+            plan=encoder.plan,
+            network=network(16).state_dict(),
+            config=network(16).config,
+        )
     with pytest.raises(ValueError, match="reads 16 channels"):
         StafStream(network(16), encoder)
     maps = torch.zeros(3, 17, 7, 7)
@@ -274,8 +298,13 @@ def test_an_encoder_of_another_width_is_refused(stored, tmp_path) -> None:
 
 def test_a_lost_plan_is_refused(stored, tmp_path) -> None:
     _, encoder, staf = stored
-    save_weights(tmp_path / "open", encoder=encoder.state_dict(), network=staf.state_dict(),
-                 config=staf.config, plan=encoder.plan)  # fmt: skip
+    save_weights(
+        tmp_path / "open",
+        encoder=encoder.state_dict(),
+        network=staf.state_dict(),
+        config=staf.config,
+        plan=encoder.plan,
+    )
     (tmp_path / "open" / "encoder.json").unlink()
     with pytest.raises(WeightsError, match=r"encoder\.json is missing or has changed"):
         load_weights("open", root=tmp_path, body=load_body("open-neutral"))
@@ -284,8 +313,12 @@ def test_a_lost_plan_is_refused(stored, tmp_path) -> None:
 def test_sets_of_the_first_format_are_resnets(tmp_path) -> None:
     staf = parity_network.staf()
     folder = tmp_path / "old"
-    save_weights(folder, encoder=parity_network.encoder().state_dict(),
-                 network=staf.state_dict(), config=staf.config)  # fmt: skip
+    save_weights(
+        folder,
+        encoder=parity_network.encoder().state_dict(),
+        network=staf.state_dict(),
+        config=staf.config,
+    )
     content = json.loads((folder / "weights.json").read_text())
     content["format"] = 1
     del content["encoder"], content["config"]["map_channels"]

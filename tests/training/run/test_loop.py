@@ -42,9 +42,13 @@ def process(code: list[str], **options) -> subprocess.CompletedProcess:
     paths = str(REPOSITORY)
     environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, *code], env=environment, capture_output=True, text=True, check=False,
+        [sys.executable, *code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
         **options,
-    )  # fmt: skip
+    )
 
 
 def same(one: Path, other: Path) -> None:
@@ -321,11 +325,21 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         train(small_run(tmp_path / "file" / "run"))
 
 
-@pytest.mark.parametrize("wrong", [
-    {"epochs": 0}, {"batch": 0}, {"learning_rate": 0.0}, {"learning_rate": float("nan")},
-    {"schedule": "stairs"}, {"precision": "float8"}, {"clip_norm": 0.0}, {"factor": 1.0},
-    {"seed": -1}, {"weight_decay": -1.0},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"batch": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"schedule": "stairs"},
+        {"precision": "float8"},
+        {"clip_norm": 0.0},
+        {"factor": 1.0},
+        {"seed": -1},
+        {"weight_decay": -1.0},
+    ],
+)
 def test_configurations_check_themselves(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         LoopConfig(**wrong)

@@ -47,14 +47,24 @@ def worn(tmp_path) -> PreparedSet:
         crop = recipe.crop_rgb(name)
         assert cv2.imwrite(str(tmp_path / name), crop)
     labels = Annotations(
-        "3dpw", "test", "smpl-gendered", FPS, names, np.arange(rows, dtype=np.int32),
+        "3dpw",
+        "test",
+        "smpl-gendered",
+        FPS,
+        names,
+        np.arange(rows, dtype=np.int32),
         np.tile(np.array([[112, 112, 180]], np.float32), (rows, 1)),
-        np.zeros((rows, 49, 3), np.float32), np.zeros((rows, 49, 4), np.float32),
-        quaternions.astype(np.float32), rng.normal(size=(rows, 10)).astype(np.float32),
-        np.ones(rows, np.float32), np.ones(rows, np.float32),
-        np.array([1, 2, 0], np.int8)[people], people.astype(np.int32),
-        np.tile(np.arange(6, dtype=np.int32), 3), np.ones(rows, bool),
-    )  # fmt: skip
+        np.zeros((rows, 49, 3), np.float32),
+        np.zeros((rows, 49, 4), np.float32),
+        quaternions.astype(np.float32),
+        rng.normal(size=(rows, 10)).astype(np.float32),
+        np.ones(rows, np.float32),
+        np.ones(rows, np.float32),
+        np.array([1, 2, 0], np.int8)[people],
+        people.astype(np.int32),
+        np.tile(np.arange(6, dtype=np.int32), 3),
+        np.ones(rows, bool),
+    )
     write_set(tmp_path / "set", labels, {}, root=tmp_path)
     return open_set(tmp_path / "set")
 

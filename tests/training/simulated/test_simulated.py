@@ -218,9 +218,13 @@ class TestLinearStart:
     def network(self) -> Staf:
         torch.manual_seed(0)
         config = StafConfig(
-            frames=1, channels=16, average_target=False, tcfm_stage=None, safm_stage=None,
+            frames=1,
+            channels=16,
+            average_target=False,
+            tcfm_stage=None,
+            safm_stage=None,
             map_channels=make_encoder(FIELDS).channels,
-        )  # fmt: skip
+        )
         made = make_network(config, networks.body_tables("open-neutral"), networks.start_values())
         assert isinstance(made, Staf)
         return made

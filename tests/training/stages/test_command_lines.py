@@ -40,8 +40,23 @@ SHORT = ["--epochs", "1", "--iterations", "2", "--batch", "4", "--device", "cpu"
 @pytest.mark.usefixtures("sources")
 def test_both_stages_from_the_command_line_to_weights(tmp_path, capsys):
     one, two = tmp_path / "one", tmp_path / "two"
-    first = ["--data", "a=0.5", "--data", "b=0.5", "--encoder", "blazepose-full", "--channels",
-             "16", "--workers", "0", "--validation", "c", "--out", str(one), *SHORT]  # fmt: skip
+    first = [
+        "--data",
+        "a=0.5",
+        "--data",
+        "b=0.5",
+        "--encoder",
+        "blazepose-full",
+        "--channels",
+        "16",
+        "--workers",
+        "0",
+        "--validation",
+        "c",
+        "--out",
+        str(one),
+        *SHORT,
+    ]
     stage_image.main([*first, "--dry-run"])
     plan = json.loads(capsys.readouterr().out)
     assert plan["steps"] == 2
@@ -53,8 +68,21 @@ def test_both_stages_from_the_command_line_to_weights(tmp_path, capsys):
     assert loaded.info.encoder == "blazepose-full"
     assert loaded.network.config.frames == 1
 
-    second = ["--run", str(one), "--data-2d", "wild", "--data-3d", "studio", "--validation", "c",
-              "--stride", "3", "--out", str(two), *SHORT]  # fmt: skip
+    second = [
+        "--run",
+        str(one),
+        "--data-2d",
+        "wild",
+        "--data-3d",
+        "studio",
+        "--validation",
+        "c",
+        "--stride",
+        "3",
+        "--out",
+        str(two),
+        *SHORT,
+    ]
     stage_video.main(second)
     loaded = load_weights("weights", root=two, body=load_body("open-neutral"))
     assert loaded.network.config == StafConfig(channels=16, map_channels=288)
@@ -102,9 +130,23 @@ def test_a_resnet_without_weights_says_that_it_starts_from_nothing(tmp_path, cap
 def test_white_encoder_is_fitted_before_stage_1_and_found_by_stage_2(given, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     short = [*SHORT, "--schedule", "constant"]
-    first = ["--data", "a", "--encoder", "blazepose-full-white", "--encoder-rate", "0",
-             "--channels", "16", "--workers", "0", "--no-dense", "--out", str(one), *short,
-             *map(str, given)]  # fmt: skip
+    first = [
+        "--data",
+        "a",
+        "--encoder",
+        "blazepose-full-white",
+        "--encoder-rate",
+        "0",
+        "--channels",
+        "16",
+        "--workers",
+        "0",
+        "--no-dense",
+        "--out",
+        str(one),
+        *short,
+        *map(str, given),
+    ]
     stage_image.main(first)
     stage_image.main([*first, "--resume"])  # fitted to the same pictures again
     base = networks.read_base(one)
@@ -175,10 +217,14 @@ def test_words_of_sources():
 
 
 @pytest.mark.usefixtures("sources")
-@pytest.mark.parametrize(("data", "message"), [
-    ((), "nothing to train on"), (("a=0.5", "b"), "Give all or none"),
-    (("a=1", "b=1e-9"), "cannot be mixed"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((), "nothing to train on"),
+        (("a=0.5", "b"), "Give all or none"),
+        (("a=1", "b=1e-9"), "cannot be mixed"),
+    ],
+)
 def test_data_that_cannot_be_mixed_is_refused(data, message):
     with pytest.raises(RunError, match=message):
         stage_image.open_mix(replace(made.IMAGE, data=data))

@@ -24,8 +24,14 @@ def processes(world: int, stage: str, folder: Path, out: Path) -> list[dict[str,
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     paths = str(REPOSITORY)
-    shared = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(world),
-              "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # fmt: skip
+    shared = {
+        **os.environ,
+        "PYTHONPATH": paths,
+        "OMP_NUM_THREADS": "1",
+        "WORLD_SIZE": str(world),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
     command = [
         sys.executable,
         str(REPOSITORY / "tests" / "support" / "make_stages.py"),

@@ -44,9 +44,13 @@ def test_one_step_of_stage_2_moves_every_parameter(base, gain: float):
     went, stayed = moved(objective, batch(2, 9, base.network.map_channels))
     assert stayed == set()
     modules = {".".join(name.split(".")[1:3]) for name in went}
-    assert modules >= {"tcfm.query", "tcfm.mix", "safm.embed", "safm.score",
-                       *(f"{part}.{i}" for part in ("deconv", "points", "regressors")
-                         for i in range(3))}  # fmt: skip
+    assert modules >= {
+        "tcfm.query",
+        "tcfm.mix",
+        "safm.embed",
+        "safm.score",
+        *(f"{part}.{i}" for part in ("deconv", "points", "regressors") for i in range(3)),
+    }
 
 
 def test_supervising_the_last_stage_leaves_what_the_released_trainer_leaves(base):
@@ -94,12 +98,18 @@ def test_stage_2_begins_with_all_of_the_base_but_the_fusions(base):
     assert all(torch.equal(state[name], tensor) for name, tensor in base.tensors.items())
 
 
-@pytest.mark.parametrize(("harm", "message"), [
-    (lambda t: t.pop("deconv.1.conv.weight"), r"missing: deconv\.1\.conv\.weight"),
-    (lambda t: t.update({"tcfm.mix.weight": torch.zeros(1, 2)}), r"unexpected: tcfm\.mix\.weight"),
-    (lambda t: t.update({"mean_camera": torch.zeros(4)}), "misshapen: mean_camera"),
-    (lambda t: t["mean_betas"].fill_(float("nan")), "not finite: mean_betas"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda t: t.pop("deconv.1.conv.weight"), r"missing: deconv\.1\.conv\.weight"),
+        (
+            lambda t: t.update({"tcfm.mix.weight": torch.zeros(1, 2)}),
+            r"unexpected: tcfm\.mix\.weight",
+        ),
+        (lambda t: t.update({"mean_camera": torch.zeros(4)}), "misshapen: mean_camera"),
+        (lambda t: t["mean_betas"].fill_(float("nan")), "not finite: mean_betas"),
+    ],
+)
 def test_a_base_that_is_not_quite_one_is_refused(harm, message, base):
     tensors = {name: tensor.clone() for name, tensor in base.tensors.items()}
     harm(tensors)

@@ -185,8 +185,11 @@ def test_the_crops_camera_sees_the_joints_where_the_crop_has_them():
     seen = (person.joints_m - camera.place_m[:, None]) @ turn.swapaxes(-1, -2)
     middle = seen[:, list(HIPS)].mean(1, keepdims=True)
     assert np.abs(seen - middle - take.targets.joints_m[..., :3]).max() < 1e-5
-    ray = np.einsum("tij,tj->ti", np.linalg.inv(camera.view), np.concatenate(
-        [squares[:, :2] / camera.focal, np.ones((len(squares), 1))], -1))  # fmt: skip
+    ray = np.einsum(
+        "tij,tj->ti",
+        np.linalg.inv(camera.view),
+        np.concatenate([squares[:, :2] / camera.focal, np.ones((len(squares), 1))], -1),
+    )
     ahead = np.einsum("tij,tj->ti", turn, ray)
     assert np.abs(ahead[:, :2]).max() < 1e-9
     assert (ahead[:, 2] > 0).all()
@@ -271,10 +274,22 @@ def test_recipes_travel_as_json():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", '{"colour": 1}', '{"part": "test"}', '{"looks": {"skirt": 2}}', '{"looks": 3}',
-     '{"bodies": [["smpl", 1]]}', '{"frames": [9]}', '{"frames": "ab"}', '{"pixels": 100}',
-     '{"frames": [20, 9]}', '{"sampled": null}', '{"bodies": []}'],
-)  # fmt: skip
+    [
+        "",
+        "[]",
+        '{"colour": 1}',
+        '{"part": "test"}',
+        '{"looks": {"skirt": 2}}',
+        '{"looks": 3}',
+        '{"bodies": [["smpl", 1]]}',
+        '{"frames": [9]}',
+        '{"frames": "ab"}',
+        '{"pixels": 100}',
+        '{"frames": [20, 9]}',
+        '{"sampled": null}',
+        '{"bodies": []}',
+    ],
+)
 def test_bad_recipes_are_refused(text):
     with pytest.raises(SyntheticError, match="recipe"):
         SyntheticRecipe.from_json(text)

@@ -37,11 +37,21 @@ def encoder() -> FieldsEncoder:
 def standing(count: int = 1) -> torch.Tensor:
     """Landmarks (count, 27, 6) of somebody upright in the middle of the crop, arms to the sides."""
     places = {
-        "nose": (0, -0.6), "eye": (0.03, -0.63), "ear": (0.06, -0.6), "shoulder": (0.15, -0.45),
-        "elbow": (0.4, -0.45), "wrist": (0.6, -0.45), "pinky": (0.65, -0.43),
-        "index": (0.66, -0.46), "thumb": (0.63, -0.48), "hip": (0.1, 0.0), "knee": (0.1, 0.35),
-        "ankle": (0.1, 0.7), "heel": (0.1, 0.75), "foot_index": (0.12, 0.8),
-    }  # fmt: skip
+        "nose": (0, -0.6),
+        "eye": (0.03, -0.63),
+        "ear": (0.06, -0.6),
+        "shoulder": (0.15, -0.45),
+        "elbow": (0.4, -0.45),
+        "wrist": (0.6, -0.45),
+        "pinky": (0.65, -0.43),
+        "index": (0.66, -0.46),
+        "thumb": (0.63, -0.48),
+        "hip": (0.1, 0.0),
+        "knee": (0.1, 0.35),
+        "ankle": (0.1, 0.7),
+        "heel": (0.1, 0.75),
+        "foot_index": (0.12, 0.8),
+    }
     points = torch.zeros(COUNT, 6)
     for name, (x, y) in places.items():
         for place, side in zip(indices(name), (1, -1)):

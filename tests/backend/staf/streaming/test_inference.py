@@ -124,8 +124,10 @@ def test_frames_of_several_people_fill_batches(
     monkeypatch.setattr(network.frames, "function", counted)
     stream = StafStream(network)
     each = -(-16 // people)
-    arrivals = [Arrival(stream.open(), np.arange(each), torch.zeros(each, CHANNELS, 7, 7))
-                for _ in range(people)]  # fmt: skip
+    arrivals = [
+        Arrival(stream.open(), np.arange(each), torch.zeros(each, CHANNELS, 7, 7))
+        for _ in range(people)
+    ]
     stream.push(arrivals)
     assert asked[0] == 16
     assert sum(asked) == each * people

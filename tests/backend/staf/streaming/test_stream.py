@@ -125,12 +125,14 @@ def test_tracks_do_not_depend_on_who_shares_the_batch(small: Staf) -> None:
     stream = StafStream(small, config=CPU)
     tracks = [stream.open() for _ in maps]
     parts = [
-        stream.push([
-            Arrival(track, numbers[start : start + 4], each[start : start + 4])
-            for track, numbers, each in zip(tracks, frames, maps, strict=True)
-        ])
+        stream.push(
+            [
+                Arrival(track, numbers[start : start + 4], each[start : start + 4])
+                for track, numbers, each in zip(tracks, frames, maps, strict=True)
+            ]
+        )
         for start in range(0, 17, 4)
-    ]  # fmt: skip
+    ]
     parts.append(stream.finish(tracks))
     for track, numbers, each in zip(tracks, frames, maps, strict=True):
         alone = streamed(StafStream(small, config=CPU), each, numbers)
