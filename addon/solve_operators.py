@@ -15,6 +15,7 @@ from .solving.solve import SOLVER, Work, wait_for
 from .user_error import UserError
 
 TICK_S = 0.1
+"""Between two looks at a solve that runs.  Chosen: progress moves smoothly."""
 
 
 def work_of(context: bpy.types.Context, video: Path | None) -> Work:

@@ -25,6 +25,7 @@ _CUT = 4000
 """Characters of an error's line.  Chosen: a path may have 4096 bytes, and must not fill a screen
 twice."""
 _SHORTEST_WAIT_S = 0.1
+"""Between two lines of progress.  Chosen: a bar that moves smoothly."""
 
 
 class StreamError(StafError):

@@ -62,6 +62,7 @@ _log = logging.getLogger(__name__)
 
 PRESETS = {"coco": ImageStageConfig.coco, "mixed": ImageStageConfig.mixed}
 _VALIDATED = 1024
+"""Images that a validation looks at.  Chosen."""
 _RANDOM = (
     "ResNet-50 starts from random numbers: no --encoder-weights are given. "
     "The paper starts from ImageNet's: give torchvision's resnet50 file."

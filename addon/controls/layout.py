@@ -24,6 +24,7 @@ _SAME = 1e-4
 """Of two axes.  Chosen: half an arc minute."""
 _POLE_LENGTH_M = 0.1
 _MASTER_LENGTH_M = 0.6
+"""Of bones that only show a place: large enough to click.  Chosen."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ import threading
 import time
 
 GRACE_S = 5.0
+"""From the request to end until the child is killed.  Chosen."""
 
 
 def main(command: list[str]) -> int:

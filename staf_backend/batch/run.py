@@ -33,6 +33,7 @@ from staf_backend.reporting import Reporter
 from staf_backend.runtime.onnx_session import usable_cores
 
 SOME_FAILED, INTERRUPTED = 3, 130
+"""Exit codes, as docs/batch.md has them; 130 is what shells give a program that Ctrl-C ended."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from staf_backend.geometry import SMPL, from_quaternions, to_axis_angle
 from staf_backend.motion import Motion, MotionError
 
 _BODY_JOINTS, _ALL_JOINTS, _SHAPES = 22, 52, 16
+"""Of SMPL-H, as AMASS's files have them."""
 _Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
 

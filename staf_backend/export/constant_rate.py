@@ -9,6 +9,7 @@ _COMMON_RATES = np.array(
     [15, 24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 90, 100, 120, 240]
 )
 _SNAP = 5e-4
+"""Share of a common rate within which it is meant.  Chosen: 30000 / 1001 and 30 are 1e-3 apart."""
 
 
 def nearest_rate(times_s: np.ndarray) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 _COMPONENTS = {"float32": 5126, "uint8": 5121, "uint16": 5123, "uint32": 5125}
 _TYPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 VERTICES, INDICES = 34962, 34963
+"""Numbers of glTF 2.0: component types, accessor types, and targets of buffer views."""
 
 
 class Buffer:

@@ -20,6 +20,7 @@ _END = struct.Struct("<4s8xLLH")
 _END_64 = struct.Struct("<4s36xQ8x")
 """The same for archives over 4 GB, which stands before it and its locator"""
 _LOCATOR_64_BYTES = 20
+"""Sizes and signatures are those of PKWARE's APPNOTE, 4.3."""
 
 
 class ArchiveError(ValueError):

@@ -14,8 +14,10 @@ from training.targets.joints import JOINTS_49
 from training.targets.samples import Targets
 
 _CELLS, _COLUMNS, _SIDE_PX = 12, 3, 224
+"""Rows of the set, how many stand side by side, and a crop's side.  Chosen: fits a screen."""
 _HALF_M = 1.1  # half of what a drawing in space shows
 _RED, _BLUE, _GREEN = (230, 40, 40), (60, 110, 255), (60, 220, 60)
+"""RGB of left limbs, right limbs and the rest.  Chosen."""
 
 
 def write_sheet(prepared: PreparedSet, path: Path) -> None:

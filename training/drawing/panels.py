@@ -15,6 +15,7 @@ _INCH = 2.6
 """Of a panel's side.  Chosen."""
 _SKIN = np.array([120, 170, 240])
 _OPACITY = 0.85
+"""Colour (RGB) and opacity of a mesh over its picture.  Chosen."""
 
 
 def draw_matrices(matrices: Mapping[str, np.ndarray], path: Path) -> None:

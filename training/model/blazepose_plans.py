@@ -26,6 +26,7 @@ from training.model.encoder_error import EncoderError, package
 LIFTER = (512, 3)
 """Width and blocks of the lifter."""
 _STRIDE = 32
+"""Pixels of the picture for each cell of the deepest map, as in the ONNX file."""
 _OUTPUT, _LANDMARKS = "world", "landmarks"
 _LOOKS = 3  # the third finds what the landmark estimator's own crops show, a fourth nothing more
 _OPERATIONS = {

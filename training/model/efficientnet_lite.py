@@ -27,6 +27,7 @@ _STAGES = (
     *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
 )
 _STEM = 32
+"""Channels of the first layer (TensorFlow's lite0)."""
 _PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 

@@ -25,6 +25,7 @@ PICTURES = 512
 """Enough to fit on: 25 thousand cells."""
 _LAYER = "white"
 _FLOOR = 0.03
+"""Of a direction's variance, as a share of the mean one: weaker ones are not blown up.  Chosen."""
 
 
 def whitened(encoder: PlannedEncoder) -> PlannedEncoder:

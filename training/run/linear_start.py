@@ -28,6 +28,7 @@ from training.targets.samples import ImageBatch, Targets
 
 _log = logging.getLogger(__name__)
 SAMPLES = 65_536
+"""To fit the start on.  Chosen."""
 _TOLD = 8192  # samples between two words of progress
 _RIDGE = 1e-2  # of the mean variance of a feature
 _KERNEL = 0.05  # of the enlargement; the norm behind it takes any scale away

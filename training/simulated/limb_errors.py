@@ -91,6 +91,7 @@ _STARTS, _ENDS = (np.array([limb[k] for limb in _TREE]) for k in (0, 1))
 _TABLE = np.array([_LIMBS[limb[2]] for limb in _TREE], np.float32).T
 _DEPTH_M, _SIDE_M = _TABLE[0:3] / 1000, _TABLE[3:6] / 1000
 _USUAL_M, _DEPTH_KEPT, _DEPTH_SPREAD, _FLIPS = _TABLE[6] / 1000, *_TABLE[7:]
+"""Columns of `_LIMBS`, a row a limb; millimetres become metres."""
 _SIDES = np.array([{"l": 1, "r": -1}.get(name[0], 0) for name in _end_names()])
 _LEANING = np.array([_ASYMMETRY.get(limb[2], 0) for limb in _TREE]) * _SIDES
 

@@ -10,7 +10,9 @@ from training.targets.samples import ImageSource, SequenceSource, Targets
 
 Rows = list[list[tuple[np.ndarray, Targets]]]
 ROWS, COLUMNS = 6, 8
+"""Of the sheet.  Chosen: fits a screen."""
 _RED, _BLUE, _GREEN = (255, 60, 60), (60, 90, 255), (80, 255, 80)
+"""RGB of left limbs, right limbs and the rest.  Chosen."""
 _FARTHEST_PX = 999  # cv2 draws no line to infinity
 
 

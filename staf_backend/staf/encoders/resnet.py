@@ -25,6 +25,7 @@ Rgb = tuple[float, float, float]
 
 _STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # planes, blocks, stride
 _WIDENING = 4
+"""Of ResNet-50 (He et al. 2016, Table 1); a block's last layer has so many times its planes."""
 
 
 def normalise(crops_u8: Tensor) -> Tensor:
