@@ -32,6 +32,7 @@ from staf_backend.staf.body import global_rotations, rotations_from_6d, tables_f
 from staf_backend.staf.encoders.frame_lifter import FrameLifter
 from training.command import command_line
 from training.lifting.averaged import CLIP_NORM, Averaged, train_averaged
+from training.lifting.options import lifting_parser
 from training.model.blazepose_plans import LIFTER
 from training.moves.mocap import HELD_OUT, split
 from training.moves.scenes import figure_of, open_clips
@@ -250,22 +251,14 @@ def train(
 
 def arguments() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.lifting.train_frames", description=__doc__
+    defaults = FrameLifterConfig()
+    return lifting_parser(
+        "train_frames",
+        __doc__,
+        steps=defaults.steps,
+        seed=defaults.seed,
+        rate=defaults.learning_rate,
     )
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "--mocap", type=Path, nargs="+", required=True, help="motion capture, .npz, or several"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--steps", type=int, default=FrameLifterConfig.steps)
-    parser.add_argument("--seed", type=int, default=FrameLifterConfig.seed)
-    parser.add_argument(
-        "--rate", type=float, default=FrameLifterConfig.learning_rate, help="learning rate"
-    )
-    parser.add_argument("--begin", type=Path, help="lifter.safetensors to begin from")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    return parser
 
 
 def main(argv: list[str] | None = None) -> None:

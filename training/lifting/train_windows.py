@@ -32,6 +32,7 @@ from training.lifting import evaluation
 from training.lifting.averaged import CLIP_NORM, Averaged, train_averaged
 from training.lifting.losses import Shape, Weights, WindowTruth, weighted_losses, window_truth
 from training.lifting.network import LiftNetwork, Size, export
+from training.lifting.options import lifting_parser
 from training.moves.mocap import HELD_OUT, Clip, Sampler, split
 from training.moves.scenes import Cameras, Figure, figure_of, open_clips, place
 from training.moves.variety import Variety, vary
@@ -241,28 +242,20 @@ def evaluate_again(mocap: list[Path], out: Path) -> None:
 
 def arguments() -> argparse.ArgumentParser:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.lifting.train_windows", description=__doc__
+    parser = lifting_parser(
+        "train_windows",
+        __doc__,
+        steps=WindowLifterConfig.steps,
+        seed=WindowLifterConfig.seed,
+        rate=WindowLifterConfig.learning_rate,
     )
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "--mocap", type=Path, nargs="+", required=True, help="motion capture, .npz, or several"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--minutes", type=float, default=WindowLifterConfig.minutes)
-    parser.add_argument("--steps", type=int, default=WindowLifterConfig.steps)
-    parser.add_argument("--seed", type=int, default=WindowLifterConfig.seed)
-    parser.add_argument(
-        "--rate", type=float, default=WindowLifterConfig.learning_rate, help="learning rate"
-    )
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default=WindowLifterConfig.precision,
         help="of products; float32 is faster on processors without AVX-512 BF16",
     )
-    parser.add_argument("--begin", type=Path, help="lift.safetensors to begin from")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--evaluate", action="store_true", help="renew the numbers in lift.json")
     return parser
 
