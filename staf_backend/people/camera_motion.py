@@ -7,8 +7,11 @@ is where neither the corners can be followed nor the pictures look alike once al
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+
+from staf_backend.video import Picture
 
 _LONG_SIDE_PX = 320
 """Of the small grey picture.  Chosen: a pixel of it is a small share of a person's size."""
@@ -64,15 +67,11 @@ def chain(first: np.ndarray, then: np.ndarray) -> np.ndarray:
     return np.column_stack([then[:, :2] @ first[:, :2], move(then, first[:, 2])])
 
 
-def small_grey(image: np.ndarray) -> np.ndarray:
-    """What `CameraMotion` looks at of an (H, W, 3) uint8 RGB picture: (h, w) uint8."""
-    import cv2
-
-    factor = min(1.0, _LONG_SIDE_PX / max(image.shape[:2]))
-    size = [max(8, round(n * factor)) for n in image.shape[1::-1]]
-    # resized in colour first: cvtColor of the full picture would cost more than all the rest
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+def small_grey(picture: Picture) -> np.ndarray:
+    """What `CameraMotion` looks at of a picture: (h, w) uint8."""
+    factor = min(1.0, _LONG_SIDE_PX / max(picture.shape[:2]))
+    width, height = (max(8, round(n * factor)) for n in picture.shape[1::-1])
+    return picture.grey(width, height)
 
 
 class CameraMotion:
@@ -81,14 +80,14 @@ class CameraMotion:
     def __init__(self) -> None:
         self._grey: np.ndarray | None = None
 
-    def step(self, image: np.ndarray, boxes_px: np.ndarray) -> Step:
+    def step(self, picture: Picture, boxes_px: np.ndarray) -> Step:
         """The motion since the last call.
 
         Args:
-            image: (H, W, 3) uint8 RGB, the same size at every call.
+            picture: of the same size at every call.
             boxes_px: (P, 4) x0, y0, x1, y1 of people in the *previous* frame, to be left out.
         """
-        return self.step_to(small_grey(image), image.shape, boxes_px)
+        return self.step_to(small_grey(picture), picture.shape, boxes_px)
 
     def step_to(self, grey: np.ndarray, shape: tuple[int, ...], boxes_px: np.ndarray) -> Step:
         """The same from a picture's `small_grey`, and the shape (H, W, 3) of the picture."""
@@ -147,17 +146,27 @@ def _exposed_like(grey: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The picture with the mean and the contrast of another: flow must not see a flash."""
     import cv2
 
-    gain = float(other.std() / max(grey.std(), 1.0))
-    return cv2.convertScaleAbs(grey, None, gain, float(other.mean() - gain * grey.mean()))
+    (mean, deviation), (wanted, spread) = (
+        (values.item() for values in cv2.meanStdDev(one)) for one in (grey, other)
+    )
+    gain = spread / max(deviation, 1.0)
+    return cv2.convertScaleAbs(grey, None, gain, wanted - gain * mean)
 
 
 def _shift(before: np.ndarray, now: np.ndarray) -> tuple[float, float]:
     """Whole-picture shift x, y by phase correlation, for pans that outrun the optical flow."""
     import cv2
 
-    window = cv2.createHanningWindow(before.shape[1::-1], cv2.CV_32F)
+    window = _hanning(before.shape[1::-1])
     shift, sharpness = cv2.phaseCorrelate(before.astype(np.float32), now.astype(np.float32), window)
     return (shift[0], shift[1]) if sharpness > _SHARP_SHIFT else (0.0, 0.0)
+
+
+@lru_cache(1)
+def _hanning(size: tuple[int, ...]) -> np.ndarray:
+    import cv2
+
+    return cv2.createHanningWindow(size, cv2.CV_32F)
 
 
 def _correlation(before: np.ndarray, now: np.ndarray, moved: np.ndarray) -> float:

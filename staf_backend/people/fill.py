@@ -1,6 +1,6 @@
 """A person's hits as tracks: split where they were away, filled in where not seen, smoothed.
 
-chain of tracklets ──split at gaps > 1 s──► stretches ──fill in, smooth──► every frame
+chain of tracklets ──split at gaps > 1 s, and cuts──► stretches ──fill in, smooth──► every frame
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,8 @@ from staf_backend.people.tracklet import Tracklet
 _MIDDLE_SIGMA_S, _SIZE_SIGMA_S = 0.06, 0.12
 """Widths of the Gaussian that smooths a box's middle and its side.  Chosen: people's sizes change
 more slowly than their places."""
+_TOGETHER = 2**16
+"""Values filled in at a time.  Chosen: a few MB with all that is computed on the way."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Stretch:
 
 
 def split(chain: Sequence[Tracklet], times_s: np.ndarray) -> list[Stretch]:
-    """The chain's hits, apart where a person was away for too long.
+    """The chain's hits, apart where a person was away for too long, and where there was a cut.
 
     Args:
         chain: tracklets of one person, one after another.
@@ -43,8 +45,9 @@ def split(chain: Sequence[Tracklet], times_s: np.ndarray) -> list[Stretch]:
     # the frames between two tracklets were looked at in vain
     for before, after in pairwise(chain):
         missed |= frozenset(range(before.hits.last["frame"] + 1, after.hits.first["frame"]))
-    gaps = np.diff(hits["time_s"])
-    ends = [0, *(np.flatnonzero(gaps > longest_gap_s(times_s)) + 1).tolist(), len(hits)]
+    shots = np.repeat([t.shot for t in chain], [len(t.hits) for t in chain])
+    apart = (np.diff(hits["time_s"]) > longest_gap_s(times_s)) | (np.diff(shots) > 0)
+    ends = [0, *(np.flatnonzero(apart) + 1).tolist(), len(hits)]
     return [Stretch(hits[a:b], missed) for a, b in pairwise(ends)]
 
 
@@ -103,7 +106,7 @@ class Filled:
 def interpolate(known_s: np.ndarray, values: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     """Values at all times: monotone cubic between the known ones, so nothing overshoots.
 
-    Column by column: the polynomials of all key points of a long clip would be large.
+    Some columns at a time: the polynomials of all key points of a long clip would be large.
 
     Args:
         known_s: (N,) rising.
@@ -114,11 +117,13 @@ def interpolate(known_s: np.ndarray, values: np.ndarray, times_s: np.ndarray) ->
 
     if len(known_s) == len(times_s):
         return np.array(values)
-    filled = np.empty((len(times_s), *values.shape[1:]), values.dtype)
-    for column in np.ndindex(values.shape[1:]):
-        at = (slice(None), *column)
-        filled[at] = PchipInterpolator(known_s, values[at])(times_s)
-    return filled
+    columns = values.reshape(len(values), -1)
+    filled = np.empty((len(times_s), columns.shape[1]), values.dtype)
+    together = max(1, _TOGETHER // len(times_s))
+    for first in range(0, columns.shape[1], together):
+        some = slice(first, first + together)
+        filled[:, some] = PchipInterpolator(known_s, columns[:, some])(times_s)
+    return filled.reshape(len(times_s), *values.shape[1:])
 
 
 def _observed(frames: np.ndarray, stretch: Stretch) -> np.ndarray:

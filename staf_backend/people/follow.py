@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
+from staf_backend.people.appearance import AppearanceNetwork
 from staf_backend.people.camera_motion import CameraMotion
 from staf_backend.people.detect import PersonDetector
 from staf_backend.people.hits import Frame
 from staf_backend.people.join import finish
 from staf_backend.people.pace import Pace, is_as_expected
-from staf_backend.people.read_ahead import Picture, ReadAhead, read_ahead
+from staf_backend.people.read_ahead import Coming, ReadAhead, read_ahead
 from staf_backend.people.search import FrameSearch, window_search
 from staf_backend.people.track import Track
 from staf_backend.people.tracker import Tracker
@@ -41,6 +42,7 @@ def find_people(
     every: int | str = "auto",
     progress: Callable[[int, int], None] | None = None,
     threads: int = 1,
+    appearance: AppearanceNetwork | None = None,
 ) -> list[Track]:
     """Everybody in a stretch of a video, the main person first.
 
@@ -51,6 +53,7 @@ def find_people(
         every: run the detector on every n-th frame, or "auto": as often as the motion asks.
         progress: called with the number of frames done and of all frames.
         threads: processors to use; they change no result.
+        appearance: tells people apart by more than the colours of their clothes.
 
     Raises:
         NobodyError: nobody was found, or nobody long enough.
@@ -59,7 +62,7 @@ def find_people(
     span = range(len(video.times_s)) if span is None else span
     if every != "auto" and not (isinstance(every, int) and every > 0):
         raise ValueError(f'every must be "auto" or a positive number, not {every!r}')
-    tracker = Tracker(window_search(detector))
+    tracker = Tracker(window_search(detector), appearance)
     pace = Pace(every, video.fps)
     search = FrameSearch(detector)
     looked = 0
@@ -77,7 +80,7 @@ class _Batch:
     """Frames to follow people through, with the pictures that were read ahead."""
 
     frames: list[Frame]
-    pictures: list[Picture]
+    pictures: list[Coming]
     ahead: ReadAhead
 
 
@@ -91,9 +94,9 @@ def _batches(
         ahead.look(pictures[-1])
         ahead.expect(end - 1 for end in accumulate(pace.forecast(_BATCHES_AHEAD)))
         frames = []
-        for picture in pictures:
-            step = camera.step_to(picture.grey, picture.image.shape, tracker.boxes_px())
-            frames.append(Frame(index, float(video.times_s[index]), picture.image, step))
+        for coming in pictures:
+            step = camera.step_to(coming.grey, coming.picture.shape, tracker.boxes_px())
+            frames.append(Frame(index, float(video.times_s[index]), coming.picture, step))
             index += 1
         yield _Batch(frames, pictures, ahead)
 

@@ -1,23 +1,45 @@
 """Where and when people were seen: `Frame` --> `Hit` --> `HitLog`, one for each person."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from staf_backend.people.appearance import AppearanceNetwork
 from staf_backend.people.camera_motion import STILL, Step
 from staf_backend.people.clothes import clothes_histograms
 from staf_backend.people.detections import Detections
 from staf_backend.people.keypoints import COUNT
+from staf_backend.video import Picture
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of the video: number, time, (H, W, 3) uint8 RGB, and the camera's step to it."""
+    """One frame of the video: number, time, picture, and the camera's step to it."""
 
     index: int
     time_s: float
-    image: np.ndarray
+    picture: Picture
     step: Step = STILL
+
+    @property
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
+        return self.picture.rgb()
+
+
+@dataclass(frozen=True)
+class Look:
+    """Somebody on a frame, whose appearance is read when it is first asked for."""
+
+    frame: Frame
+    keypoints_px: np.ndarray
+    network: AppearanceNetwork
+
+    @cached_property
+    def vector(self) -> np.ndarray:
+        """(128,) of unit length."""
+        return self.network(self.frame.image, self.keypoints_px)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +52,7 @@ class Hit:
         keypoints_px: (17, 3) x, y and a score 0..1.
         score: 0..1, how surely it is a person.
         clothes: (2, 216) colour histograms.
+        look: for what clothes do not tell; None where there is no network.
     """
 
     frame: int
@@ -38,10 +61,13 @@ class Hit:
     keypoints_px: np.ndarray
     score: float
     clothes: np.ndarray
+    look: Look | None = None
 
 
-def hits_of(frame: Frame, found: Detections) -> list[Hit]:
-    """The people found on a frame, with the colours of their clothes."""
+def hits_of(
+    frame: Frame, found: Detections, appearance: AppearanceNetwork | None = None
+) -> list[Hit]:
+    """The people found on a frame, with the colours of their clothes, and their looks."""
     return [
         Hit(
             frame.index,
@@ -50,6 +76,7 @@ def hits_of(frame: Frame, found: Detections) -> list[Hit]:
             keypoints,
             float(score),
             clothes_histograms(frame.image, keypoints),
+            Look(frame, keypoints, appearance) if appearance else None,
         )
         for box, keypoints, score in zip(
             found.boxes_px, found.keypoints_px, found.scores, strict=True

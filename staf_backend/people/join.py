@@ -1,6 +1,6 @@
 """Finished tracks: tracklets of one person joined, gaps filled, boxes smoothed, people numbered.
 
-tracklets ──join over gaps (way, size, clothes)──► chains ──split, fill in (`fill`)──► Tracks
+tracklets ──join over gaps (way, size, looks) and cuts (looks)──► chains ──split, fill──► Tracks
 """
 
 import logging
@@ -11,6 +11,7 @@ import numpy as np
 from staf_backend.people.clothes import clothes_similarity
 from staf_backend.people.fill import Filled, is_long_enough, split
 from staf_backend.people.keypoints import extent_px
+from staf_backend.people.match import likeness_of
 from staf_backend.people.track import SHORTEST_S, NobodyError, Track
 from staf_backend.people.tracker import Tracker
 from staf_backend.people.tracklet import Tracklet
@@ -19,15 +20,19 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_ABSENCE_S = 10.0
 """Chosen: whoever comes back later is somebody new, since light and clothes will have changed."""
-_LEAST_CLOTHES = 0.75
-"""Similarity of clothes below which two tracklets are not one person.  Chosen."""
+_LEAST_CLOTHES, _LEAST_LIKENESS = 0.75, 0.4
+"""Similarity of clothes, or likeness by the appearance network where there is one, below which two
+tracklets are not one person.  Chosen; measured likenesses of one person's are above 0.86."""
+_SURE_COSINE, _SURE_AHEAD, _SURE_LOOKS = 0.65, 0.15, 3
+"""Over a cut: least cosine of appearances, how much more alike than anybody else who is there, and
+looks at each.  Measured (training/LOG.md): nobody else came so near."""
 _GREATEST_SIZE_RATIO = 1.8
 """Chosen: somebody who comes nearer or bends down meanwhile."""
 _REACH_AT_ONCE, _REACH_PER_S = 0.5, 2.5
 """Shares of the own size that somebody may move during an absence.  Chosen: a run across."""
 _AWAY_COST, _COST_PER_S = 0.5, 0.05
-"""Of the whole reach, and of each second of absence, beside what clothes differ by.  Chosen:
-clothes say most."""
+"""Of the whole reach, and of each second of absence, beside what looks differ by.  Chosen: looks
+say most."""
 _REAL_SCORE, _FAINT_SCORE = 0.3, 0.2
 """Mean scores of people; the lower counts where nobody has the higher.  Measured (training/LOG.md):
 plainly visible people reach 0.1 to 0.35, photographs without people at most 0.17."""
@@ -82,6 +87,7 @@ def _join(tracklets: list[Tracklet], path: np.ndarray, first: int) -> list[list[
         for j, after in _candidates(tracklets, i)
         if (cost := _cost(before, after, path, first)) is not None
     )
+    pairs += _over_cuts(tracklets)
     following: dict[int, int] = {}
     taken: set[int] = set()
     for _, i, j in pairs:
@@ -106,15 +112,63 @@ def _cost(before: Tracklet, after: Tracklet, path: np.ndarray, first: int) -> fl
     """How unlikely it is that both are one person, 0..; None: impossible."""
     end, start = before.hits.last, after.hits.first
     gap_s = float(start["time_s"] - end["time_s"])
-    clothes = float(clothes_similarity(before.clothes, after.clothes))
+    looks = _looks(before, after)
     sizes = [float(np.median(extent_px(t.hits.rows()["keypoints_px"]))) for t in (before, after)]
     ratio = max(sizes) / max(min(sizes), 1e-6)
     guess = _still(end, path, first) + before.prediction.shift_px(float(start["time_s"]))
     away = float(np.linalg.norm(_still(start, path, first) - guess)) / max(sizes)
     reach = _REACH_AT_ONCE + _REACH_PER_S * gap_s
-    if clothes < _LEAST_CLOTHES or ratio > _GREATEST_SIZE_RATIO or away > reach:
+    if looks is None or ratio > _GREATEST_SIZE_RATIO or away > reach:
         return None
-    return (1 - clothes) + _AWAY_COST * away / reach + _COST_PER_S * gap_s
+    return (1 - looks) + _AWAY_COST * away / reach + _COST_PER_S * gap_s
+
+
+def _looks(before: Tracklet, after: Tracklet) -> float | None:
+    """How alike both look, 0..1; None: not one person."""
+    clothes = float(clothes_similarity(before.clothes, after.clothes))
+    if not (before.gallery and after.gallery):
+        return clothes if clothes >= _LEAST_CLOTHES else None
+    likeness = likeness_of(before.gallery.cosine_to(after.gallery))
+    return likeness * clothes if likeness >= _LEAST_LIKENESS else None
+
+
+def _over_cuts(tracklets: list[Tracklet]) -> list[tuple[float, int, int]]:
+    """Costs of pairs on both sides of a cut that are surely one person, the best first.
+
+    A cut changes place and size, so looks alone say it: the last of one shot and the first of a
+    later one must be alike, and less so with everybody who is beside the other.
+    """
+    known = [n for n, one in enumerate(tracklets) if len(one.gallery) >= _SURE_LOOKS]
+    alike = {
+        (i, j): tracklets[i].gallery.cosine_to(tracklets[j].gallery)
+        for i in known
+        for j in known
+        if tracklets[i].shot < tracklets[j].shot and _away_s(tracklets[i], tracklets[j]) is not None
+    }
+    pairs = []
+    for (i, j), cosine in alike.items():
+        rivals = [
+            other
+            for (a, b), other in alike.items()
+            if (a == i and _together(tracklets[b], tracklets[j]) and b != j)
+            or (b == j and _together(tracklets[a], tracklets[i]) and a != i)
+        ]
+        if cosine >= _SURE_COSINE and cosine - max(rivals, default=-1.0) >= _SURE_AHEAD:
+            away_s = _away_s(tracklets[i], tracklets[j]) or 0.0
+            pairs.append((1 - cosine + _COST_PER_S * away_s, i, j))
+    return sorted(pairs)
+
+
+def _away_s(before: Tracklet, after: Tracklet) -> float | None:
+    """Seconds from the end of one to the start of the other; None: not one after the other."""
+    away_s = float(after.hits.first["time_s"] - before.hits.last["time_s"])
+    return away_s if 0 < away_s <= _LONGEST_ABSENCE_S else None
+
+
+def _together(one: Tracklet, other: Tracklet) -> bool:
+    """Whether both are seen at once, as two people."""
+    begin = max(one.hits.first["frame"], other.hits.first["frame"])
+    return bool(begin <= min(one.hits.last["frame"], other.hits.last["frame"]))
 
 
 def _still(hit: np.void, path: np.ndarray, first: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from staf_backend.people.appearance import AppearanceNetwork
 from staf_backend.people.detections import Detections
 from staf_backend.people.hits import Frame, Hit, hits_of
 from staf_backend.people.match import is_same_person, match
@@ -33,10 +34,14 @@ class CloserLook:
     Args:
         detect: looks in a window, more closely than the detector does in the whole frame.  None:
             there are no second looks.
+        appearance: tells what they look like.
     """
 
-    def __init__(self, detect: DetectInWindow | None) -> None:
+    def __init__(
+        self, detect: DetectInWindow | None, appearance: AppearanceNetwork | None = None
+    ) -> None:
         self._detect = detect
+        self._appearance = appearance
 
     def at_known(
         self, frame: Frame, tracklet: Tracklet, hit: Hit | None, others: Sequence[Hit]
@@ -67,10 +72,10 @@ class CloserLook:
 
     def _around(self, frame: Frame, box_px: np.ndarray, taken: Sequence[Hit]) -> list[Hit]:
         """Who is clear in the part around a box, and not taken yet."""
-        window = _window(box_px, frame.image.shape)
+        window = _window(box_px, frame.picture.shape)
         if self._detect is None or window is None:
             return []
-        hits = hits_of(frame, self._detect(frame.image, window))
+        hits = hits_of(frame, self._detect(frame.image, window), self._appearance)
         return [h for h in hits if h.score >= CLEAR_SCORE and not is_same_person(h, taken)]
 
 

@@ -1,6 +1,9 @@
 """Match: which of the people followed is which of the people seen on a frame.
 
-key points, boxes, clothes ──► score of every pair ──Hungarian algorithm──► pairs
+key points, boxes, looks ──► score of every pair ──Hungarian algorithm──► pairs
+
+Looks are the colours of clothes; where more than one way leads to somebody, or somebody was away,
+the appearance network is asked as well.
 """
 
 from collections.abc import Sequence
@@ -12,14 +15,18 @@ from staf_backend.people.hits import Hit
 from staf_backend.people.keypoints import keypoint_similarity
 from staf_backend.people.tracklet import Tracklet
 
-_KEYPOINTS, _BOXES, _CLOTHES = 0.5, 0.25, 0.25
-"""Shares of a pair's score.  Chosen: poses tell most; clothes alone must not make a match."""
+_KEYPOINTS, _BOXES, _LOOKS = 0.5, 0.25, 0.25
+"""Shares of a pair's score.  Chosen: poses tell most; looks alone must not make a match."""
 _LEAST_SCORE = 0.425
-"""Of a pair that may match.  Chosen: above the share of clothes and a little of the rest."""
+"""Of a pair that may match.  Chosen: above the share of looks and a little of the rest."""
+_NO_WAY = 0.1
+"""Score of key points and boxes below which somebody cannot have got there.  Chosen."""
+_OTHER_COSINE, _SAME_COSINE = 0.35, 0.8
+"""Of appearances: surely of different people, and of one.  Measured (training/LOG.md)."""
 _TOLERANCE, _TOLERANCE_PER_S = 2, 4
 """On COCO's annotators at once, and each second since a person was seen.  Chosen: 4 after 0.5 s."""
 _AWAY_S, _SURELY_AWAY_S = 0.14, 0.22
-"""Unseen for longer, clothes begin to decide, and decide.  Chosen: more than the longest stride
+"""Unseen for longer, looks begin to decide, and decide.  Chosen: more than the longest stride
 from look to look, and two frames beyond."""
 _SAME_OKS = 0.5
 """Key-point similarity above which two hits of a frame are one person.  Chosen: half of all."""
@@ -41,30 +48,53 @@ def pair_scores(tracklets: Sequence[Tracklet], hits: Sequence[Hit], time_s: floa
     close = np.concatenate(
         [keypoint_similarity(p[None], there, t) for p, t in zip(points, tolerances, strict=True)]
     )
-    clothes = clothes_similarity(
+    overlap = box_overlap(boxes, np.array([hit.box_px for hit in hits]))
+    ways = _KEYPOINTS * close + _BOXES * overlap
+    away_s = time_s - np.array([t.prediction.last_s for t in tracklets])
+    looks = _likeness(tracklets, hits, _is_contested(ways, away_s))
+    return ways + _LOOKS * looks - _of_another(looks, away_s)
+
+
+def _is_contested(ways: np.ndarray, away_s: np.ndarray) -> bool:
+    """Whether ways (N, M) may lead to somebody else, or somebody was away."""
+    open_ways = ways > _NO_WAY
+    crowded = open_ways.sum(0).max() > 1 or open_ways.sum(1).max() > 1
+    return bool(crowded or (len(ways) > 1 and away_s.max() > _AWAY_S))
+
+
+def _likeness(tracklets: Sequence[Tracklet], hits: Sequence[Hit], contested: bool) -> np.ndarray:
+    """How alike people and hits look, (N, M), 0..1."""
+    likeness = clothes_similarity(
         np.array([t.clothes for t in tracklets])[:, None], np.array([h.clothes for h in hits])[None]
     )
-    overlap = box_overlap(boxes, np.array([hit.box_px for hit in hits]))
-    scores = _KEYPOINTS * close + _BOXES * overlap + _CLOTHES * clothes
-    away_s = time_s - np.array([t.prediction.last_s for t in tracklets])
-    return scores - _of_another(clothes, away_s)
+    if contested and all(t.gallery for t in tracklets):
+        for col, hit in enumerate(hits):
+            if hit.look:
+                vector = hit.look.vector
+                likeness[:, col] *= [likeness_of(t.gallery.cosine(vector)) for t in tracklets]
+    return likeness
 
 
-def _of_another(clothes: np.ndarray, away_s: np.ndarray) -> np.ndarray:
-    """(N, M) by how much a hit's clothes are rather somebody else's than a person's who was away.
+def likeness_of(cosine: float) -> float:
+    """0 for somebody else, 1 for the same person, of the cosine of their appearances."""
+    return float(np.clip((cosine - _OTHER_COSINE) / (_SAME_COSINE - _OTHER_COSINE), 0, 1))
+
+
+def _of_another(looks: np.ndarray, away_s: np.ndarray) -> np.ndarray:
+    """(N, M) by how much a hit looks rather like somebody else than a person who was away.
 
     Who comes out from behind something is expected where they went in, and so is everybody else who
     went in there.
 
     Args:
-        clothes: (N, M) similarity of the people followed and the hits.
+        looks: (N, M) similarity of the people followed and the hits.
         away_s: (N,) for how long each person was not seen.
     """
-    if len(clothes) == 1:
-        return np.zeros_like(clothes)
-    others = np.stack([np.delete(clothes, n, 0).max(0) for n in range(len(clothes))])
+    if len(looks) == 1:
+        return np.zeros_like(looks)
+    others = np.stack([np.delete(looks, n, 0).max(0) for n in range(len(looks))])
     share = np.clip((away_s - _AWAY_S) / (_SURELY_AWAY_S - _AWAY_S), 0, 1)
-    return share[:, None] * np.maximum(others - clothes, 0)
+    return share[:, None] * np.maximum(others - looks, 0)
 
 
 def match(

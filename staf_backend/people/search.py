@@ -72,7 +72,7 @@ class FrameSearch:
         found = self._plain.detect(frame.image) if plain is None else plain
         if not _anybody_sure(found) or frame.time_s >= self._next_coarse_s:
             found = self._with_coarse(frame, found)
-        has_detail = max(frame.image.shape) > self._plain.long_side_px
+        has_detail = max(frame.picture.shape) > self._plain.long_side_px
         due = has_detail and frame.time_s >= self._next_fine_s
         if _anybody_sure(found) or somebody_known or not due:
             return found
@@ -81,7 +81,7 @@ class FrameSearch:
 
     def _with_coarse(self, frame: Frame, plain: Detections) -> Detections:
         """The plain look's finds, and whom only a coarse one finds."""
-        long_side = max(frame.image.shape)
+        long_side = max(frame.picture.shape)
         both = merge_coarse(plain, self._coarse.detect(frame.image), long_side)
         if not _anybody_sure(both):
             both = merge_coarse(both, self._half.detect(frame.image), long_side)

@@ -9,6 +9,7 @@ tracklets of one person.
 
 import numpy as np
 
+from staf_backend.people.appearance import AppearanceNetwork
 from staf_backend.people.begin_and_end import is_over, newcomers
 from staf_backend.people.camera_motion import chain
 from staf_backend.people.detections import Detections
@@ -24,14 +25,21 @@ class Tracker:
     Args:
         detect_in_window: looks for people in a part of an image more closely than the detector
             does; used where a sure person was not found.  None: not done.
+        appearance: tells people apart where their ways do not.  None: by the colours of their
+            clothes alone.
 
     Attributes:
         active: who is followed now.
     """
 
-    def __init__(self, detect_in_window: DetectInWindow | None = None) -> None:
+    def __init__(
+        self,
+        detect_in_window: DetectInWindow | None = None,
+        appearance: AppearanceNetwork | None = None,
+    ) -> None:
         self.active: list[Tracklet] = []
-        self._closer_look = CloserLook(detect_in_window)
+        self._appearance = appearance
+        self._closer_look = CloserLook(detect_in_window, appearance)
         self._ended: list[Tracklet] = []
         self._camera_path: list[np.ndarray] = []
         self._frames: list[tuple[int, float]] = []
@@ -58,7 +66,8 @@ class Tracker:
         for tracklet in self.active:
             tracklet.prediction.carry(frame.step.similarity)
         if detections is not None:
-            strangers, known = self._find_known(frame, hits_of(frame, detections))
+            found = hits_of(frame, detections, self._appearance)
+            strangers, known = self._find_known(frame, found)
             for hit in newcomers(frame, strangers, known, self._closer_look):
                 self.active.append(Tracklet.start(self._shot, hit))
         self._end([t for t in self.active if is_over(t, frame.time_s)])

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from staf_backend.people.gallery import Gallery
 from staf_backend.people.hits import Hit, HitLog
 from staf_backend.people.predict import Prediction
 
@@ -23,12 +24,13 @@ class Tracklet:
     """One person while they are followed.
 
     Attributes:
-        shot: number of the shot (cuts so far); people are never joined across shots.
+        shot: number of the shot (cuts so far); over a cut only looks join people.
         prediction: where they should be.
         score: their usual score, 0..1.
         clothes: (2, 216) the usual histograms of their clothes.
         hits: where they were seen.
         missed: frames on which the detector ran and they were not seen.
+        gallery: looks at them.
     """
 
     shot: int
@@ -37,6 +39,7 @@ class Tracklet:
     clothes: np.ndarray
     hits: HitLog = field(default_factory=HitLog)
     missed: set[int] = field(default_factory=set)
+    gallery: Gallery = field(default_factory=Gallery)
 
     @classmethod
     def start(cls, shot: int, hit: Hit) -> "Tracklet":
@@ -56,4 +59,6 @@ class Tracklet:
         self.score += _SCORE_SHARE * (hit.score - self.score)
         if unobstructed:
             self.clothes = self.clothes + _CLOTHES_SHARE * (hit.clothes - self.clothes)
+            if hit.look and self.gallery.wants(hit.time_s):
+                self.gallery.add(hit.look.vector, hit.time_s)
         self.hits.append(hit)

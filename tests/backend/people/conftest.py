@@ -3,6 +3,7 @@
 import pytest
 
 from staf_backend.assets import asset_path
+from staf_backend.people.appearance import AppearanceNetwork
 from staf_backend.people.detect import PersonDetector
 from staf_backend.runtime.onnx_session import open_network
 
@@ -12,3 +13,10 @@ def detector() -> PersonDetector:
     """The shipped network, on one thread."""
     session = open_network(asset_path("movenet_multipose.onnx"), device="cpu", threads=1)
     return PersonDetector(session)
+
+
+@pytest.fixture(scope="module")
+def appearance() -> AppearanceNetwork:
+    """The shipped network, on one thread."""
+    session = open_network(asset_path("appearance.onnx"), device="cpu", threads=1)
+    return AppearanceNetwork(session)

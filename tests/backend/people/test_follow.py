@@ -9,7 +9,7 @@ from staf_backend.people.follow import find_people
 from staf_backend.people.keypoints import extent_px
 from staf_backend.people.summary import summarise
 from staf_backend.people.track import NobodyError
-from staf_backend.video import open_video
+from staf_backend.video import ReadyPicture, open_video
 from tests.support.make_clips import write_clip
 from tests.support.places import FOOTAGE
 
@@ -105,14 +105,30 @@ def test_somebody_small_is_found_from_the_first_frame_on(tmp_path, balance, dete
     assert 0.07 < man.boxes_px[:, 2].mean() / 1920 < 0.1
 
 
-@pytest.mark.slow
-def test_a_cut_between_two_cameras_ends_every_track(tmp_path, balance, detector):
-    """The same man in the same room from two cameras, cut together."""
+@pytest.fixture(scope="module")
+def cut_together(tmp_path_factory, balance):
+    """The same man in the same room from two cameras."""
     other = open_video(FOOTAGE / "balance_cam02.mp4")
     images = [*balance.frames(40, 70), *other.frames(70, 100)]
+    folder = tmp_path_factory.mktemp("cut")
     for i, image in enumerate(images):
-        cv2.imwrite(str(tmp_path / f"{i}.jpg"), cv2.resize(image, None, fx=0.4, fy=0.4)[..., ::-1])
-    tracks = find_people(open_video(tmp_path, fps=60), detector)
+        cv2.imwrite(str(folder / f"{i}.jpg"), cv2.resize(image, None, fx=0.4, fy=0.4)[..., ::-1])
+    return folder
+
+
+@pytest.mark.slow
+def test_over_a_cut_looks_say_who_is_who(cut_together, detector, appearance):
+    tracks = find_people(open_video(cut_together, fps=30), detector, appearance=appearance)
+    assert all(t.frames[-1] < 30 or t.frames[0] >= 30 for t in tracks)
+    parts = {t.part: t for t in tracks if t.person == 1}
+    assert sorted(parts) == [1, 2]
+    assert parts[1].frames[-1] == 29
+    assert parts[2].frames[0] == 30
+
+
+@pytest.mark.slow
+def test_a_cut_between_two_cameras_ends_every_track(cut_together, detector):
+    tracks = find_people(open_video(cut_together, fps=60), detector)
     assert {int(t.frames[0]) for t in tracks} >= {0, 30}
     assert all(t.frames[-1] < 30 or t.frames[0] >= 30 for t in tracks)
     before = {t.person for t in tracks if t.frames[0] < 30}
@@ -129,7 +145,7 @@ def test_a_shaken_camera_and_a_flash_are_no_cuts(balance):
         )
         if i == 15:
             part = np.clip(part * 1.6 + 20, 0, 255).astype(np.uint8)
-        step = camera.step(part, np.zeros((0, 4)))
+        step = camera.step(ReadyPicture(part), np.zeros((0, 4)))
         assert not step.cut
         if i:
             moved = move(step.similarity, np.array([500.0, 900.0])) - [500, 900]

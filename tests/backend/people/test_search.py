@@ -9,7 +9,7 @@ from staf_backend.people.detections import Detections
 from staf_backend.people.follow import find_people
 from staf_backend.people.hits import Frame
 from staf_backend.people.search import FrameSearch, merge_coarse
-from staf_backend.video import open_video
+from staf_backend.video import ReadyPicture, open_video
 from tests.support.places import FOOTAGE
 
 
@@ -91,7 +91,7 @@ def test_where_nobody_is_sure_a_second_coarse_look_is_taken(detector, monkeypatc
     monkeypatch.setattr(
         detect, "run", lambda s, image: looks.append(image.shape) or run(s, image=image)
     )
-    empty = np.full((400, 512, 3), 120, np.uint8)
+    empty = ReadyPicture(np.full((400, 512, 3), 120, np.uint8))
     assert not len(FrameSearch(detector).detect(Frame(0, 0.0, empty), True))
     assert [max(shape[2:]) for shape in looks] == [512, 192, 256]
 

@@ -10,6 +10,7 @@ from staf_backend.people.join import finish
 from staf_backend.people.keypoints import HIPS
 from staf_backend.people.track import NobodyError
 from staf_backend.people.tracker import Tracker
+from staf_backend.video import ReadyPicture
 
 RED, GREEN = (200, 40, 40), (40, 160, 60)
 FPS = 30
@@ -56,7 +57,7 @@ def play(acts, closer=None):
     """Tracks of a list of (image, detections or None) or (image, detections, step)."""
     tracker = Tracker(closer)
     for i, (image, found, *step) in enumerate(acts):
-        tracker.update(Frame(i, i / FPS, image, step[0] if step else STILL), found)
+        tracker.update(Frame(i, i / FPS, ReadyPicture(image), step[0] if step else STILL), found)
     return finish(tracker)
 
 
@@ -210,7 +211,7 @@ def test_a_closer_look_keeps_whom_the_detector_loses():
     for i in range(40):
         acts_seen = list(range(i))
         found = seen() if 15 <= i < 35 else seen(_walker(i))
-        tracker.update(Frame(i, i / FPS, stage((_walker(i), RED))), found)
+        tracker.update(Frame(i, i / FPS, ReadyPicture(stage((_walker(i), RED)))), found)
     (track,) = finish(tracker)
     assert len(track) == 40
     assert track.observed.all()
@@ -272,9 +273,9 @@ def test_the_main_person_comes_first():
 
 def test_frames_must_come_in_order():
     tracker = Tracker()
-    tracker.update(Frame(5, 0.0, stage()), seen())
+    tracker.update(Frame(5, 0.0, ReadyPicture(stage())), seen())
     with pytest.raises(ValueError, match="frame 7 follows 5"):
-        tracker.update(Frame(7, 0.1, stage()), seen())
+        tracker.update(Frame(7, 0.1, ReadyPicture(stage())), seen())
 
 
 @pytest.mark.parametrize(("away", "parts"), [(16, 1), (28, 1), (34, 2)])
@@ -297,7 +298,7 @@ def test_a_frame_a_second_is_enough_for_a_track():
     tracker = Tracker(None)
     for i in range(20):
         there = person(200 + 10 * i, 240)
-        tracker.update(Frame(i, float(i), stage((there, RED)), STILL), seen(there))
+        tracker.update(Frame(i, float(i), ReadyPicture(stage((there, RED))), STILL), seen(there))
     (track,) = finish(tracker)
     assert len(track) == 20
     assert track.observed.all()
