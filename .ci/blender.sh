@@ -161,7 +161,7 @@ window() {  # the window test; STAF_SCREENSHOTS=addon/pictures renews the pictur
   cd "$REPOSITORY"
   STAF_EXTENSION=$(echo "$CACHE"/extension/staf-*.zip) STAF_WINDOW=1 \
     "$STAF_BACKEND_PYTHON" -m pytest -p no:cacheprovider -q tests/addon/test_window_first.py \
-    tests/addon/test_window.py tests/addon/test_staf_blender.py
+    tests/addon/test_window.py tests/addon/test_window_people.py tests/addon/test_staf_blender.py
 }
 
 test() {  # every place one after another; the first failure ends it

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import bpy
 from bpy.props import CollectionProperty, EnumProperty, IntProperty
 
-from .quality import take_of
-from .reporting import Reporting
+from .on_character import OnCharacter, take_of
+from .panels import InSidebar
 from .scene.character import PERSON_KEY, characters
 from .scene.takes import CLOCK_KEY, CONTACTS_KEY, SOURCE_KEY
 from .settings import absolute
@@ -35,22 +35,7 @@ class StafContact(bpy.types.PropertyGroup):
     end: IntProperty(name="End", description="Last frame of the scene on which it stands")
 
 
-class _Listing(Reporting):
-    """Mix-in: work on the take of the active character."""
-
-    def take(self, context: bpy.types.Context) -> bpy.types.Action:
-        """The take.
-
-        Raises:
-            UserError: there is none.
-        """
-        take = take_of(context.view_layer.objects.active)
-        if take is None:
-            raise UserError("no character with a take is active.", "Select one.")
-        return take
-
-
-class EditContacts(_Listing, bpy.types.Operator):
+class EditContacts(OnCharacter, bpy.types.Operator):
     """List when parts of the body stand in this take, to correct it; what was listed is replaced"""
 
     bl_idname = "staf.edit_contacts"
@@ -72,7 +57,7 @@ class EditContacts(_Listing, bpy.types.Operator):
         return [f"{len(take.staf_contact_list)} contacts listed"]
 
 
-class AddContact(_Listing, bpy.types.Operator):
+class AddContact(OnCharacter, bpy.types.Operator):
     """Add a contact that starts on the current frame"""
 
     bl_idname = "staf.add_contact"
@@ -89,7 +74,7 @@ class AddContact(_Listing, bpy.types.Operator):
         return []
 
 
-class RemoveContact(_Listing, bpy.types.Operator):
+class RemoveContact(OnCharacter, bpy.types.Operator):
     """Remove a contact from the list"""
 
     bl_idname = "staf.remove_contact"
@@ -108,7 +93,7 @@ class RemoveContact(_Listing, bpy.types.Operator):
         return []
 
 
-class ApplyContacts(_Listing, Solving, bpy.types.Operator):
+class ApplyContacts(OnCharacter, Solving, bpy.types.Operator):
     """Solve the video again with the listed contacts, of everybody in it who has a list"""
 
     bl_idname = "staf.apply_contacts"
@@ -176,14 +161,11 @@ class ContactList(bpy.types.UIList):
         row.prop(line, "end", text="", emboss=False)
 
 
-class ContactPanel(bpy.types.Panel):
+class ContactPanel(InSidebar, bpy.types.Panel):
     """Contacts of the active character's take"""
 
     bl_idname = "STAF_PT_contacts"
     bl_label = "Contacts"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "STAF"
     bl_options = {"DEFAULT_CLOSED"}
     bl_order = 8
 

@@ -7,17 +7,15 @@ from .control_operators import AddControls, BakeControls, RemoveControls, Switch
 from .controls.baking import is_ik
 from .controls.limbs import LIMBS
 from .on_character import character_of
+from .panels import InSidebar
 from .scene.armature import bone_by_joint, controls_of
 
 
-class ControlPanel(bpy.types.Panel):
+class ControlPanel(InSidebar, bpy.types.Panel):
     """Controls of the active character"""
 
     bl_idname = "STAF_PT_controls"
     bl_label = "Controls"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "STAF"
     bl_options = {"DEFAULT_CLOSED"}
     bl_order = 9
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import bpy
 from bpy.props import (
     BoolProperty,
-    CollectionProperty,
     EnumProperty,
     FloatProperty,
     IntProperty,
@@ -15,6 +14,7 @@ from bpy.props import (
 )
 from bpy_extras.io_utils import ImportHelper
 
+from .file_choice import VIDEO_FILTER, ReadsFiles
 from .reporting import Reporting
 from .scene import footage
 from .scene.armature import refuse_edit_mode
@@ -43,7 +43,7 @@ from .solving.solve import MOTION_KEY, import_motion_file
 from .user_error import UserError
 
 
-class ImportMotion(Reporting, bpy.types.Operator, ImportHelper):
+class ImportMotion(Reporting, ReadsFiles, bpy.types.Operator):
     """Import motion files as animated characters"""
 
     bl_idname = "staf.import_motion"
@@ -52,10 +52,6 @@ class ImportMotion(Reporting, bpy.types.Operator, ImportHelper):
 
     filename_ext = ".npz"
     filter_glob: StringProperty(default="*.npz", options={"HIDDEN"})
-    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
-    files: CollectionProperty(
-        type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
-    )
     video: StringProperty(
         name="Video",
         description="The video; empty: the one of the same name beside the motion",
@@ -82,7 +78,7 @@ class ImportMotion(Reporting, bpy.types.Operator, ImportHelper):
     height_cm: FloatProperty(name="Height, cm", description="0: as estimated", min=0, max=300)
 
     def perform(self, context: bpy.types.Context) -> Iterable[str]:
-        paths = chosen_paths(self)
+        paths = self.paths()
         notes = []
         video = absolute(self.video)
         with all_or_nothing(context):
@@ -97,9 +93,7 @@ class ImportMotion(Reporting, bpy.types.Operator, ImportHelper):
             if not self.properties.is_property_set(name):
                 value = getattr(context.scene.staf, name)
                 setattr(self, name, bone_names_of(value) if name == "bone_names" else value)
-        if self.directory and self.files and any(one.name for one in self.files):
-            return self.execute(context)  # files dropped into the window
-        return ImportHelper.invoke(self, context, event)
+        return super().invoke(context, event)
 
     def draw(self, _context: bpy.types.Context) -> None:
         self.layout.use_property_split = True
@@ -114,7 +108,7 @@ class AddFootage(Reporting, bpy.types.Operator, ImportHelper):
     bl_label = "Add Footage"
     bl_options = {"REGISTER", "UNDO"}
 
-    filter_glob: StringProperty(default="*.mp4;*.mov;*.mkv;*.webm;*.avi;*.m4v", options={"HIDDEN"})
+    filter_glob: StringProperty(default=VIDEO_FILTER, options={"HIDDEN"})
     motion: StringProperty(name="Motion", description="Motion file", subtype="FILE_PATH")
     start_frame: IntProperty(name="First Frame", description="Frame of second 0", default=1)
     plane: BoolProperty(name="Image Plane", description="The video on a plane")
@@ -148,22 +142,6 @@ def _filmed_as(context: bpy.types.Context, clip: MotionClip, motion: Path) -> st
         if rig.get(MOTION_KEY) == str(motion) and CONTENT_KEY in rig:
             return rig[CONTENT_KEY]
     return clip_identity(clip, None)
-
-
-def chosen_paths(operator: bpy.types.Operator) -> list[Path]:
-    """The files of a file browser or a drop; else the one path of a script.
-
-    Raises:
-        UserError: none.
-    """
-    names = [one.name for one in operator.files if one.name]
-    if names:
-        folder = absolute(operator.directory) or Path(operator.filepath).parent
-        return [folder / name for name in names]
-    path = absolute(operator.filepath)
-    if path is None:
-        raise UserError("no file is chosen.")
-    return [path]
 
 
 def python_if_any() -> str:

@@ -8,6 +8,7 @@ import bpy
 
 from .controls.baking import bake_shown
 from .on_character import OnCharacter, character_of
+from .panels import InSidebar
 from .scene.armature import ArmatureError
 from .scene.finger_fade import FADE_KEY, add_fade, finger_bones, remove_fade
 from .scene.layers import add_raw, grounded_strip, raw_strip, remove_raw
@@ -84,14 +85,11 @@ class RemoveFade(OnCharacter, bpy.types.Operator):
         return []
 
 
-class LayerPanel(bpy.types.Panel):
+class LayerPanel(InSidebar, bpy.types.Panel):
     """Raw and grounded motion of the active character, and its fingers"""
 
     bl_idname = "STAF_PT_layers"
     bl_label = "Layers"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "STAF"
     bl_options = {"DEFAULT_CLOSED"}
     bl_order = 8
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators that work on the active character."""
+"""The active character and the take that it plays: what operators and panels work on."""
 
 import bpy
 
 from .reporting import Reporting
 from .scene.armature import CONTROLS_KEY, ArmatureError
+from .scene.takes import CARD_KEY
 
 
 def character_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
@@ -16,8 +17,19 @@ def character_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
     return rig if rig is not None and rig.type == "ARMATURE" else None
 
 
+def take_of(item: bpy.types.Object | None) -> bpy.types.Action | None:
+    """The take that an object's character plays; else its newest strip's."""
+    rig = character_of(item)
+    data = rig.animation_data if rig is not None else None
+    if data is None:
+        return None
+    strips = [strip.action for track in data.nla_tracks for strip in track.strips]
+    found = [one for one in (data.action, *reversed(strips)) if one and CARD_KEY in one]
+    return found[0] if found else None
+
+
 class OnCharacter(Reporting):
-    """Mix-in: the character."""
+    """Mix-in: the character, and its take."""
 
     def rig(self, context: bpy.types.Context) -> bpy.types.Object:
         """The active character.
@@ -29,3 +41,14 @@ class OnCharacter(Reporting):
         if rig is None:
             raise ArmatureError("no character is active.", "Select one.")
         return rig
+
+    def take(self, context: bpy.types.Context) -> bpy.types.Action:
+        """The take of the active character.
+
+        Raises:
+            ArmatureError: there is none.
+        """
+        take = take_of(context.view_layer.objects.active)
+        if take is None:
+            raise ArmatureError("no character with a take is active.", "Select one.")
+        return take

@@ -38,18 +38,6 @@ class GoTo(Reporting, bpy.types.Operator):
         return []
 
 
-def take_of(item: bpy.types.Object | None) -> bpy.types.Action | None:
-    """The take that a character, or the one a mesh belongs to, plays; else its newest strip's."""
-    if item is not None and item.type == "MESH" and item.parent is not None:
-        item = item.parent
-    data = item.animation_data if item is not None else None
-    if data is None:
-        return None
-    strips = [strip.action for track in data.nla_tracks for strip in track.strips]
-    found = [one for one in (data.action, *reversed(strips)) if one and CARD_KEY in one]
-    return found[0] if found else None
-
-
 def words_of(take: bpy.types.Action) -> list[str]:
     """Sentences, the gravest first."""
     words = _card(take).get("words", [])

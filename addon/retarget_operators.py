@@ -17,7 +17,7 @@ from bpy.props import (
 )
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
-from .import_operators import chosen_paths
+from .file_choice import ReadsFiles
 from .reporting import Reporting
 from .retarget import kept_maps
 from .retarget.guess import guess_map
@@ -60,7 +60,7 @@ class StafBoneMap(bpy.types.PropertyGroup):
     label: StringProperty(description="Where the map comes from")
 
 
-class Retarget(Reporting, bpy.types.Operator, ImportHelper):
+class Retarget(Reporting, ReadsFiles, bpy.types.Operator):
     """Put motion on the active rig, as an action with the rig's own bone names"""
 
     bl_idname = "staf.retarget"
@@ -69,10 +69,6 @@ class Retarget(Reporting, bpy.types.Operator, ImportHelper):
 
     filename_ext = ".npz"
     filter_glob: StringProperty(default="*.npz", options={"HIDDEN"})
-    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
-    files: CollectionProperty(
-        type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
-    )
     source: StringProperty(
         name="Source",
         description="The character whose action is taken; empty: motion files, or the only one",
@@ -126,10 +122,9 @@ class Retarget(Reporting, bpy.types.Operator, ImportHelper):
 
     def clips(self) -> list[MotionClip]:
         """The motion files that are named, read; none where a character is the source."""
-        named = self.filepath or any(one.name for one in self.files)
-        if self.source or not named:
+        if self.source or not (self.filepath or self.names()):
             return []
-        return [read_motion(path) for path in chosen_paths(self)]
+        return [read_motion(path) for path in self.paths()]
 
     def takes(
         self,
@@ -152,9 +147,7 @@ class Retarget(Reporting, bpy.types.Operator, ImportHelper):
         return [of_action(source, action, rate)]
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        if self.source or (self.directory and self.files and any(one.name for one in self.files)):
-            return self.execute(context)
-        return ImportHelper.invoke(self, context, event)
+        return self.execute(context) if self.source else super().invoke(context, event)
 
     def draw(self, _context: bpy.types.Context) -> None:
         self.layout.use_property_split = True

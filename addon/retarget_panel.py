@@ -3,6 +3,7 @@
 
 import bpy
 
+from .panels import InSidebar
 from .retarget.joints import REQUIRED
 from .retarget.live import is_linked
 from .retarget_operators import (
@@ -30,14 +31,11 @@ class BoneList(bpy.types.UIList):
         row.prop_search(line, "bone", rig.id_data.data, "bones", text="")
 
 
-class RetargetPanel(bpy.types.Panel):
+class RetargetPanel(InSidebar, bpy.types.Panel):
     """Motion onto the active rig"""
 
     bl_idname = "STAF_PT_retarget"
     bl_label = "My Own Rig"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "STAF"
     bl_options = {"DEFAULT_CLOSED"}
     bl_order = 10
 

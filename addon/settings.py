@@ -15,6 +15,7 @@ from bpy.props import (
     StringProperty,
 )
 
+from .scene.body_file import LOOKS
 from .scene.bone_names import scheme_items
 from .scene.character import OWN_RATE, ImportOptions
 from .scene.film_camera import SENSOR_MM
@@ -52,7 +53,7 @@ KEYS_ITEMS = [
 ]
 LOOK_ITEMS = [
     ("TEXTURED", "Textured", "Coloured by its own shape, darker at joints and in hollows"),
-    ("PLAIN", "Plain", "A mannequin of clay"),
+    ("CLAY", "Clay", "A mannequin in one colour"),
 ]
 LENS_ITEMS = [
     ("auto", "Found Out", "Read from the file or measured, else a usual one"),
@@ -83,6 +84,7 @@ PRECISION_ITEMS = [
     ("bf16", "BFloat 16", "Within a millimetre of float 32"),
     ("fp16", "Float 16", "Of graphics cards"),
 ]
+assert [item[0] for item in LOOK_ITEMS] == list(LOOKS)
 assert [item[0] for item in PRECISION_ITEMS] == list(PRECISIONS)
 assert [item[0] for item in ESTIMATOR_ITEMS] == list(ESTIMATORS)
 assert [item[0] for item in PRESET_ITEMS] == list(PRESETS)

@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import bpy
-from bpy.props import CollectionProperty, StringProperty
-from bpy_extras.io_utils import ImportHelper
+from bpy.props import StringProperty
 
-from .import_operators import chosen_paths
+from .file_choice import VIDEO_FILTER, ReadsFiles
 from .reporting import Reporting, last_log, remember_log
 from .settings import absolute, backend_python, import_options, solve_request
 from .solving.solve import SOLVER, Work, wait_for
@@ -111,32 +110,23 @@ class Solve(Solving, bpy.types.Operator):
         return self.start(context)
 
 
-class ImportVideo(Solving, bpy.types.Operator, ImportHelper):
+class ImportVideo(Solving, ReadsFiles, bpy.types.Operator):
     """Turn videos into animated characters, one after another"""
 
     bl_idname = "staf.import_video"
     bl_label = "Video as Motion"
     bl_options = {"REGISTER"}
 
-    filter_glob: StringProperty(default="*.mp4;*.mov;*.mkv;*.webm;*.avi;*.m4v", options={"HIDDEN"})
-    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
-    files: CollectionProperty(
-        type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
-    )
+    filter_glob: StringProperty(default=VIDEO_FILTER, options={"HIDDEN"})
 
     def works(self, context: bpy.types.Context) -> list[Work]:
-        return [work_of(context, path) for path in chosen_paths(self)]
+        return [work_of(context, path) for path in self.paths()]
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         # the file browser ends in execute, where the window must stay free too
         if bpy.app.background or not context.window:
             return Reporting.execute(self, context)
         return self.start(context)
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        if self.directory and any(one.name for one in self.files):
-            return self.start(context)
-        return ImportHelper.invoke(self, context, event)
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.staf

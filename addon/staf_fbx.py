@@ -4,9 +4,9 @@ add-on imports it.
 
     blender --background --factory-startup --python staf_fbx.py -- ORDER.json
 
-The order has `addon` (folder of the add-on), `motions` (files), `bone_names`, `root_motion`, `mesh`
-(as the importer knows them) and `output` (the file to write).  It ends with code 0, or with 1 and a
-last line on standard error that says why.
+The order has `addon` (folder of the add-on), `motions` (files), `bone_names`, `root_motion`,
+`mesh`, `look` (as the importer knows them) and `output` (the file to write).  It ends with code 0,
+or with 1 and a last line on standard error that says why.
 """
 
 import importlib
@@ -34,6 +34,7 @@ def main(order: dict) -> None:
             bone_names=order["bone_names"],
             root_motion=order["root_motion"],
             mesh=order["mesh"],
+            look=order["look"],
             keys="whole",  # the exporter samples whole frames
             onto="AUTO",  # several motions of one person are takes of one character
             camera=False,

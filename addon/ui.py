@@ -4,18 +4,18 @@
 import bpy
 
 from .export_operators import ExportClips
+from .file_choice import VIDEO_ENDINGS
 from .import_operators import AddFootage, ImportMotion
+from .on_character import take_of
+from .panels import InSidebar
 from .people_operators import EditPeople, ScanPeople, UndoEditPeople
-from .quality import GoTo, places_of, take_of, words_of
+from .quality import GoTo, places_of, words_of
 from .reporting import draw_text
 from .settings import backend_python, scanned_people
 from .solve_operators import Cancel, ImportVideo, ShowLog, Solve, progress_text
 from .solving.solve import SOLVER
 from .storage import package_preferences
 from .user_error import UserError
-
-VIDEO_ENDINGS = ".mp4;.mov;.mkv;.webm;.avi;.m4v"
-
 
 _EDIT_ICONS = (
     *(("name", "GREASEPENCIL"), ("merge", "AUTOMERGE_ON"), ("swap", "UV_SYNC_SELECT")),
@@ -24,13 +24,7 @@ _EDIT_ICONS = (
 """Buttons of each person."""
 
 
-class _Panel:
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "STAF"
-
-
-class VideoPanel(_Panel, bpy.types.Panel):
+class VideoPanel(InSidebar, bpy.types.Panel):
     """Which video, which part, whom"""
 
     bl_idname = "STAF_PT_video"
@@ -49,7 +43,7 @@ class VideoPanel(_Panel, bpy.types.Panel):
             _draw_people(layout, settings)
 
 
-class SolvePanel(_Panel, bpy.types.Panel):
+class SolvePanel(InSidebar, bpy.types.Panel):
     """From video to motion"""
 
     bl_idname = "STAF_PT_solve"
@@ -78,7 +72,7 @@ class SolvePanel(_Panel, bpy.types.Panel):
         _draw_outcome(layout, context)
 
 
-class CharacterPanel(_Panel, bpy.types.Panel):
+class CharacterPanel(InSidebar, bpy.types.Panel):
     """How motions become characters"""
 
     bl_idname = "STAF_PT_character"
@@ -93,7 +87,7 @@ class CharacterPanel(_Panel, bpy.types.Panel):
         layout.operator(ImportMotion.bl_idname, text="Import Motion File", icon="IMPORT")
 
 
-class DetailsPanel(_Panel, bpy.types.Panel):
+class DetailsPanel(InSidebar, bpy.types.Panel):
     """What most people leave as it is"""
 
     bl_idname = "STAF_PT_details"
@@ -114,7 +108,7 @@ class DetailsPanel(_Panel, bpy.types.Panel):
             layout.prop(settings, name)
 
 
-class QualityPanel(_Panel, bpy.types.Panel):
+class QualityPanel(InSidebar, bpy.types.Panel):
     """What the active character's take says of itself"""
 
     bl_idname = "STAF_PT_quality"
@@ -136,7 +130,7 @@ class QualityPanel(_Panel, bpy.types.Panel):
             row.operator(GoTo.bl_idname, text=place.text, icon="TIME").frame = place.frame
 
 
-class ExportPanel(_Panel, bpy.types.Panel):
+class ExportPanel(InSidebar, bpy.types.Panel):
     """Clips for other programs"""
 
     bl_idname = "STAF_PT_export"
@@ -185,7 +179,7 @@ class VideoDrop(bpy.types.FileHandler):
     bl_idname = "STAF_FH_video"
     bl_label = "Video as motion (STAF)"
     bl_import_operator = ImportVideo.bl_idname
-    bl_file_extensions = VIDEO_ENDINGS
+    bl_file_extensions = ";".join(VIDEO_ENDINGS)
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:

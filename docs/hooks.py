@@ -28,7 +28,7 @@ WINGS = {
     ),
     "training": (
         *("targets", "datasets", "moves", "synthetic", "simulated", "model", "data", "run"),
-        *("scoring", "lifting", "drawing"),
+        *("scoring", "lifting", "fingers", "appearance", "drawing"),
     ),
 }
 """What has a page of reference, in the order of the menu."""

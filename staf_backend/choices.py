@@ -17,6 +17,8 @@ BoneScheme = Literal["smpl", "smplx", "mixamo", "vrm", "unreal"]
 """Whose bone names a .glb has."""
 RootMotion = Literal["root", "pelvis", "in-place"]
 """Which bone carries the travel; "in-place" leaves it out."""
+Look = Literal["textured", "clay"]
+"""Of the skin of characters: coloured by the body's own shape, or in one colour."""
 BvhUnit = Literal["m", "cm"]
 """Of lengths in a .bvh: Blender's, or that of most other programs."""
 Lens = Literal["phone", "webcam", "35mm", "tele"]
@@ -36,6 +38,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 HANDS: tuple[Hands, ...] = get_args(Hands)
 BONE_SCHEMES: tuple[BoneScheme, ...] = get_args(BoneScheme)
 ROOT_MOTIONS: tuple[RootMotion, ...] = get_args(RootMotion)
+LOOKS: tuple[Look, ...] = get_args(Look)
 BVH_UNITS: tuple[BvhUnit, ...] = get_args(BvhUnit)
 GENDERS: tuple[Gender, ...] = get_args(Gender)
 LENSES: tuple[Lens, ...] = get_args(Lens)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from staf_backend import StafError, __version__
 from staf_backend.blender.words import add_blender
-from staf_backend.choices import BONE_SCHEMES, GENDERS, ROOT_MOTIONS
+from staf_backend.choices import BONE_SCHEMES, GENDERS, LOOKS, ROOT_MOTIONS
 from staf_backend.estimators.words import add_words as add_estimator_words
 from staf_backend.export.words import add_words as add_file_words
 from staf_backend.reporting import JsonLines, Reporter, Terminal
@@ -214,6 +214,9 @@ def _add_conversion_options(parser: argparse.ArgumentParser) -> None:
         default="root",
         help="which bone carries the travel (default root)",
     )
+    parser.add_argument(
+        "--look", choices=LOOKS, default="textured", help="of the skin (default textured)"
+    )
     parser.add_argument("--no-mesh", action="store_true", help="skeleton with a thin proxy mesh")
     parser.add_argument("--together", action="store_true", help="all people in one file")
 
@@ -309,6 +312,7 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
         bone_names=options.bone_names,
         root_motion=options.root_motion,
         mesh=not options.no_mesh,
+        look=options.look,
         together=options.together,
         bvh_unit=options.bvh_unit,
         blender=options.blender,

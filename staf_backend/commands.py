@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.body import add_body, finger_arrays, known_bodies, load_body
+from staf_backend.body import add_body, finger_arrays, known_bodies, load_body, look_arrays
 from staf_backend.estimators.choose import check_device, chosen_estimator
 from staf_backend.export.deliver import Outputs, Written, deliver
 from staf_backend.files import OutputError, make_folder, replace_atomically, write_arrays
@@ -157,6 +157,7 @@ def export_body(name: str, path: Path, reporter: Reporter) -> int:
         "skin_weights": body.skin_weights.astype(np.float32),
         "joint_names": np.array(body.skeleton.names),
         "parents": np.array(body.skeleton.parents),
+        **look_arrays(body),
     }
     if body.uvs is not None and body.uv_faces is not None:
         arrays |= {"uvs": body.uvs, "uv_faces": body.uv_faces}

@@ -30,6 +30,7 @@ from staf_backend.estimators.settings import EstimatorSettings, SettingsError
 from staf_backend.estimators.shot import Shot, open_shot
 from staf_backend.estimators.to_motion import to_motion
 from staf_backend.motion import Motion, motion_quality, part_names
+from staf_backend.people.appearance import AppearanceNetwork
 from staf_backend.people.detect import PersonDetector
 from staf_backend.people.follow import find_people
 from staf_backend.people.track import Track, choose, within
@@ -216,6 +217,9 @@ def people_in(
         span,
         progress=lambda done, total: report("detect", done, total, "finding people"),
         threads=threads or usable_cores(),
+        appearance=AppearanceNetwork(
+            open_network(asset_path("appearance.onnx"), device=device, threads=1)
+        ),
     )
 
 

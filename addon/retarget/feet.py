@@ -9,38 +9,19 @@ Legs of other proportions swing otherwise: that is what is made up for.  How far
 swings is the motion's own; a step is as long as these legs make it, and the way with it.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from .fitting import Fit
-from .legs import Leg, bend, lowered
+from .legs import bend, lowered
 from .performance import Stand
 from .posing import Poses, heads_of
 from .rotations import between, turns_by, unit, vectors_of
+from .soles import Foot, active_keys, floor_of, foot_of, part_of, places_of, points_of
 
 FADE_S = 0.2
 """How long a correction takes to come and go.  Chosen: half a step of a walk."""
 SWINGING_DEG = 2.5
 """How far a limb in the air may be turned to keep its sole above the floor.  Chosen: unseen."""
-_HEEL = 0.25
-"""How far the heel is behind the ankle, of ankle to toe.  Chosen: as in the open body."""
-_FOOT = 0.3
-"""Of the leg: the foot of a rig whose bones do not tell.  Chosen."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Foot:
-    """What one foot is to do."""
-
-    leg: Leg
-    bones: tuple[int, ...]
-    """The foot, and the toes where mapped."""
-    heel: np.ndarray
-    """(3,) sole at rest, from the ankle."""
-    toe: np.ndarray
-    """(3,)"""
-    stands: tuple[Stand, ...]
 
 
 def keep_feet(fit: Fit, poses: Poses, stands: tuple[Stand, ...], times_s: np.ndarray) -> Poses:
@@ -55,7 +36,7 @@ def keep_feet(fit: Fit, poses: Poses, stands: tuple[Stand, ...], times_s: np.nda
     if not stands:
         return poses
     turns = poses.turns.copy()
-    feet = [_foot(fit, side, stands) for side in "LR"]
+    feet = [foot_of(fit, side, stands, len(times_s)) for side in "LR"]
     for foot in feet:
         _level(foot, turns, times_s)
         _tip(foot, turns, times_s)
@@ -80,14 +61,14 @@ def keep_feet(fit: Fit, poses: Poses, stands: tuple[Stand, ...], times_s: np.nda
     return Poses(turns, hips)
 
 
-def _travel(fit: Fit, poses: Poses, feet: list[_Foot], times_s: np.ndarray) -> np.ndarray:
+def _travel(fit: Fit, poses: Poses, feet: list[Foot], times_s: np.ndarray) -> np.ndarray:
     """(T, 3) along the floor: how far the hips have to go so that what stands does not move."""
     steps, number = np.zeros((len(times_s) - 1, 3)), np.zeros(len(times_s) - 1)
     for foot in feet:
-        points = _points(fit, poses, foot)
+        points = points_of(fit, poses, foot)
         for stand in foot.stands:
             span = slice(stand.first, stand.last)
-            steps[span] -= np.diff(points[_part(stand)][stand.first : stand.last + 1], axis=0)
+            steps[span] -= np.diff(points[part_of(stand)][stand.first : stand.last + 1], axis=0)
             number[span] += 1
     seconds = np.diff(times_s)
     speed = steps / np.maximum(number, 1)[:, None] / seconds[:, None] * [1, 1, 0]
@@ -125,106 +106,52 @@ def _smooth(share: np.ndarray) -> np.ndarray:
     return share * share * (3 - 2 * share)
 
 
-def _foot(fit: Fit, side: str, stands: tuple[Stand, ...]) -> _Foot:
-    leg = Leg(*(fit.place(f"{side}_{joint}") for joint in ("Hip", "Knee", "Ankle")))
-    toes = [p for p, joint in enumerate(fit.joints) if joint == f"{side}_Foot"]
-    ankle = fit.heads[leg.foot]
-    forward = (fit.tails[(toes or [leg.foot])[0]] - ankle) * [1, 1, 0]
-    if np.linalg.norm(forward) < 0.2 * _FOOT * fit.leg:
-        forward = np.array([0.0, -_FOOT * fit.leg, 0.0])
-    down = np.array([0.0, 0.0, fit.ground - ankle[2]])
-    word = {"L": "left", "R": "right"}[side]
-    own = tuple(stand for stand in stands if stand.part.startswith(word))
-    return _Foot(leg, (leg.foot, *toes), down - _HEEL * forward, down + forward, own)
-
-
-def _active(foot: _Foot, part: str, count: int) -> np.ndarray:
-    """(T,) bool: whether heel or toe stands."""
-    out = np.zeros(count, bool)
-    for stand in foot.stands:
-        if stand.part.endswith(part):
-            out[stand.first : stand.last + 1] = True
-    return out
-
-
-def _level(foot: _Foot, turns: np.ndarray, times_s: np.ndarray) -> None:
-    """Turn a foot so that it lies still and flat while heel and toe both stand; in place."""
+def _level(foot: Foot, turns: np.ndarray, times_s: np.ndarray) -> None:
+    """Turn a foot so that it lies still on the ground while heel and toe both stand; in place."""
     count = len(turns)
-    both = _active(foot, "heel", count) & _active(foot, "toe", count)
+    both = active_keys(foot, "heel", count) & active_keys(foot, "toe", count)
     if not both.any():
         return
-    sole = foot.toe - foot.heel
-    along = turns[:, foot.leg.foot] @ sole
+    along = turns[:, foot.leg.foot] @ (foot.toe - foot.heel)
     vectors = np.zeros((count, 3))
     for run in runs(both):
-        wanted = unit(along[run].mean(0) * [1, 1, 0]) * np.linalg.norm(sole)
+        wanted = _lying(np.broadcast_to(along[run].mean(0), along[run].shape), foot.rise[run])
         vectors[run] = vectors_of(between(along[run], wanted))
     _turn(foot, turns, fade(vectors, both, times_s)[0])
 
 
-def _tip(foot: _Foot, turns: np.ndarray, times_s: np.ndarray) -> None:
+def _tip(foot: Foot, turns: np.ndarray, times_s: np.ndarray) -> None:
     """Turn a foot up that stands on its heel with the toe in the ground, or the other way round."""
     count = len(turns)
-    heel, toe = _active(foot, "heel", count), _active(foot, "toe", count)
+    heel, toe = active_keys(foot, "heel", count), active_keys(foot, "toe", count)
     along = turns[:, foot.leg.foot] @ (foot.toe - foot.heel)
-    wrong = np.where(along[:, 2] < 0, heel, toe)
-    flat = np.where(wrong[:, None], along * [1, 1, 0], along)
-    _turn(foot, turns, fade(vectors_of(between(along, flat)), heel | toe, times_s)[0])
+    wrong = np.where(along[:, 2] < foot.rise, heel, toe)
+    lying = np.where(wrong[:, None], _lying(along, foot.rise), along)
+    _turn(foot, turns, fade(vectors_of(between(along, lying)), heel | toe, times_s)[0])
 
 
-def _turn(foot: _Foot, turns: np.ndarray, vectors: np.ndarray) -> None:
+def _lying(along: np.ndarray, rise: np.ndarray) -> np.ndarray:
+    """Soles (T, 3) from heel to toe, as long and to the same side, that rise by so much (T,)."""
+    length = np.linalg.norm(along, axis=1)
+    flat = unit(along * [1, 1, 0]) * np.sqrt(np.maximum(length**2 - rise**2, 0))[:, None]
+    return flat + rise[:, None] * [0.0, 0.0, 1.0]
+
+
+def _turn(foot: Foot, turns: np.ndarray, vectors: np.ndarray) -> None:
     for bone in foot.bones:
         turns[:, bone] = turns_by(vectors) @ turns[:, bone]
 
 
-def _shifts(fit: Fit, poses: Poses, foot: _Foot) -> tuple[np.ndarray, np.ndarray]:
+def _shifts(fit: Fit, poses: Poses, foot: Foot) -> tuple[np.ndarray, np.ndarray]:
     """How far (T, 3) a foot is off its places, and where (T,) it has any."""
     count = len(poses.hips)
-    points = _points(fit, poses, foot)
+    points = points_of(fit, poses, foot)
     total, number = np.zeros((count, 3)), np.zeros(count)
-    for stand, place in _places(fit, foot, points).items():
+    for stand, place in places_of(fit, foot, points).items():
         span = slice(stand.first, stand.last + 1)
-        total[span] += place - points[_part(stand)][span]
+        total[span] += place - points[part_of(stand)][span]
         number[span] += 1
     return total / np.maximum(number, 1)[:, None], number > 0
-
-
-def _points(fit: Fit, poses: Poses, foot: _Foot) -> dict[str, np.ndarray]:
-    """(T, 3) where heel and toe are."""
-    ankle, turn = heads_of(fit, poses, foot.leg.foot), poses.turns[:, foot.leg.foot]
-    return {"heel": ankle + turn @ foot.heel, "toe": ankle + turn @ foot.toe}
-
-
-def _places(fit: Fit, foot: _Foot, points: dict[str, np.ndarray]) -> dict[Stand, np.ndarray]:
-    """(3,) where each stand is: its mean, or as far from one that it meets as the sole is long."""
-    found: dict[Stand, np.ndarray] = {}
-    for stand in sorted(foot.stands, key=lambda one: one.first):
-        part = _part(stand)
-        met = {other: _overlap(stand, other) for other in foot.stands if _part(other) != part}
-        met = {other: keys for other, keys in met.items() if keys.stop > keys.start}
-        known = [other for other in met if other in found]
-        if known:
-            other = max(known, key=lambda one: met[one].stop)
-            keys = met[other]
-            place = found[other] + (points[part] - points[_part(other)])[keys].mean(0)
-        else:
-            own = slice(stand.first, stand.last + 1)
-            longest = max(met.values(), key=lambda keys: keys.stop - keys.start, default=own)
-            place = points[part][longest].mean(0)
-        found[stand] = np.array([place[0], place[1], _floor(fit, stand)])
-    return found
-
-
-def _floor(fit: Fit, stand: Stand) -> float:
-    return fit.ground + fit.scale * stand.floor_m
-
-
-def _part(stand: Stand) -> str:
-    return stand.part.rpartition("_")[2]
-
-
-def _overlap(one: Stand, other: Stand) -> slice:
-    return slice(max(one.first, other.first), min(one.last, other.last) + 1)
 
 
 def _shared(shifts: list[np.ndarray], here: list[np.ndarray]) -> np.ndarray:
@@ -234,7 +161,7 @@ def _shared(shifts: list[np.ndarray], here: list[np.ndarray]) -> np.ndarray:
 
 
 def _above_floor(
-    fit: Fit, turns: np.ndarray, foot: _Foot, ankle: np.ndarray, stands: tuple[Stand, ...]
+    fit: Fit, turns: np.ndarray, foot: Foot, ankle: np.ndarray, stands: tuple[Stand, ...]
 ) -> np.ndarray:
     """Ankles (T, 3), raised where a sole would go through the floor.
 
@@ -242,9 +169,13 @@ def _above_floor(
     """
     ordered = sorted(stands, key=lambda one: one.first)
     starts = np.array([stand.first for stand in ordered])
-    floors = np.array([_floor(fit, stand) for stand in ordered])
+    floors = np.array([floor_of(fit, stand) for stand in ordered])
     after = np.searchsorted(starts, np.arange(len(turns)), side="right")
     floor = np.minimum(floors[np.maximum(after - 1, 0)], floors[np.minimum(after, len(starts) - 1)])
+    for stand in foot.stands:  # whatever the other foot stands on
+        span = slice(stand.first, stand.last + 1)
+        toe_up = foot.rise[span] if part_of(stand) == "heel" else -foot.rise[span]
+        floor[span] = np.minimum(floor[span], floor_of(fit, stand) + np.minimum(toe_up, 0))
     turn = turns[:, foot.leg.foot]
     low = np.minimum((turn @ foot.heel)[:, 2], (turn @ foot.toe)[:, 2]) + ankle[:, 2]
     return ankle + np.maximum(floor - low, 0)[:, None] * [0.0, 0.0, 1.0]

@@ -115,8 +115,10 @@ def _write(
         poses = keep_feet(fit, poses, performance.stands, performance.times_s)
     fit, poses = with_twist(shape, fit, poses, carried.carriers)
     channels = [
-        _rotation_channel(rig, bone, turns)
-        for bone, turns in zip(fit.bones, rotations_of(fit, poses).swapaxes(0, 1), strict=True)
+        replace(_rotation_channel(rig, bone, turns), filled=take.unseen.get(joint))
+        for joint, bone, turns in zip(
+            fit.joints, fit.bones, rotations_of(fit, poses).swapaxes(0, 1), strict=True
+        )
     ]
     root, pelvis = travel_of(fit, poses, options.travel)
     moved = {bone_map.bones["Pelvis"]: pelvis}

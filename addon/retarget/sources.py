@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import bpy
@@ -15,7 +16,7 @@ from ..scene.armature import bone_by_joint, rest_frames
 from ..scene.axes import matrix_of
 from ..scene.body_file import read_body
 from ..scene.bone_names import ROOT_BONE
-from ..scene.bones import lowest_joint_lift_m
+from ..scene.bones import lowest_joint_lift_m, unseen_fingers
 from ..scene.character import body_path
 from ..scene.motion_file import MotionClip
 from ..scene.takes import CLOCK_KEY, CONTACTS_KEY, SOURCE_KEY
@@ -38,6 +39,8 @@ class Take:
     """(T,) bool, True where nobody saw the pose."""
     source: str
     """The video's file name."""
+    unseen: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Joint -> (T,) bool of fingers: True where their hand was not seen."""
 
 
 def of_file(clip: MotionClip, start_frame: float, rate: float, body_folder: Path | None) -> Take:
@@ -55,7 +58,9 @@ def of_file(clip: MotionClip, start_frame: float, rate: float, body_folder: Path
     except UserError:  # a body that is not at hand has its lowest joint for a sole
         lift_m = lowest_joint_lift_m(clip.rest_joints_m)
     frames = frames_of(clip.times_s, start_frame, rate)
-    return Take(of_clip(clip, lift_m), frames, ~clip.observed, clip.source)
+    performance = of_clip(clip, lift_m)
+    unseen = {canonical(joint): keys for joint, keys in unseen_fingers(clip).items()}
+    return Take(performance, frames, ~clip.observed, clip.source, unseen)
 
 
 def of_action(rig: bpy.types.Object, action: bpy.types.Action | None, rate: float) -> Take:

@@ -9,7 +9,7 @@ import numpy as np
 from .armature import link
 from .axes import UP, to_blender
 from .body_file import BodyShape
-from .skin_look import material, paint, shades
+from .skin_look import material, paint
 
 _SMALLEST_WEIGHT = 1e-4
 
@@ -35,7 +35,7 @@ def make_body(
         lift_m: how far the rest pose is raised.
         bones: (J,) a bone for each joint of the body.
         shape_keys: add a key for each shape number, at zero.  The skeleton does not follow them.
-        look: one of `skin_look.LOOKS`.
+        look: one of `body_file.LOOKS`.
     """
     rest_m = to_blender(body.rest_vertices_m(betas)) + UP * lift_m
     mesh = _mesh(name, rest_m, body)
@@ -47,9 +47,9 @@ def make_body(
     modifier.object = rig
     if shape_keys:
         _shape_keys(item, rest_m, body)
-    mesh.materials.append(material(look))
+    mesh.materials.append(material(look, body))
     if look == "TEXTURED":
-        paint(mesh, shades(rest_m, body.faces.astype(np.int64), body.skin_weights))
+        paint(mesh, body)
     return item
 
 

@@ -16,6 +16,8 @@ from ..user_error import UserError
 from .motion_file import MotionClip
 
 OPEN_BODIES = ("open-neutral", "open-male", "open-female")
+LOOKS = ("TEXTURED", "CLAY")
+"""How a body can look, by what its file says; see `skin_look`."""
 _SAME_M = 1e-3
 _LARGEST_BYTES = 500_000_000
 """Of a file's arrays.  Chosen: SMPL-X, the largest body, takes 30 MB."""
@@ -26,6 +28,7 @@ _FINGERS = "fingers_"
 _FIELDS = (
     *("template_m", "faces", "shape_directions", "joint_template_m", "joint_shape_directions"),
     *("skin_joints", "skin_weights"),
+    *("skin_colours", "skin_roughness", "clay_colour", "clay_roughness"),
 )
 
 
@@ -53,6 +56,14 @@ class BodyShape:
     skin_weights: np.ndarray
     """(V, 4) rows sum to 1"""
     joint_names: tuple[str, ...]
+    skin_colours: np.ndarray
+    """(V, 3) encoded as sRGB, 0 to 1"""
+    skin_roughness: np.ndarray
+    """()"""
+    clay_colour: np.ndarray
+    """(3,) linear red, green and blue"""
+    clay_roughness: np.ndarray
+    """()"""
     uvs: np.ndarray | None = None
     """(U, 2) origin at the lower left"""
     uv_faces: np.ndarray | None = None
@@ -69,6 +80,10 @@ class BodyShape:
             "joint_shape_directions": (joints, 3, shapes),
             "skin_joints": (vertices, 4),
             "skin_weights": (vertices, 4),
+            "skin_colours": (vertices, 3),
+            "skin_roughness": (),
+            "clay_colour": (3,),
+            "clay_roughness": (),
         }
         for field, shape in expected.items():
             array = getattr(self, field)
@@ -139,7 +154,9 @@ def read_body(path: str | Path, name: str, fingers: bool = False) -> BodyShape:
     except FileNotFoundError:
         raise BodyFileError(f"body {name} is not at {path}.") from None
     except KeyError as error:
-        raise BodyFileError(f"{path.name} is not a body file: {error} is missing.") from None
+        advice = "If it is a body of your own, add it again in Preferences."
+        reason = f"{path.name} is not a body file of this version: {error} is missing."
+        raise BodyFileError(reason, advice) from None
     except Exception as error:  # zipfile, zlib, struct and numpy each have their own
         raise BodyFileError(f"{path.name} is not a body file: {_plain(error)}.") from None
     joints = tuple(str(word) for word in np.ravel(arrays.pop("joint_names")))
@@ -148,6 +165,7 @@ def read_body(path: str | Path, name: str, fingers: bool = False) -> BodyShape:
     for field, array in arrays.items():
         whole = field in ("faces", "skin_joints", "uv_faces")
         arrays[field] = array.astype(np.int32 if whole else np.float64)
+    arrays["skin_colours"] /= 255
     return BodyShape(name=name, joint_names=joints, **arrays)
 
 

@@ -101,6 +101,14 @@ def finger_places(names: tuple[str, ...]) -> list[int]:
     return [place for _, chains in _hands(names) for chain in chains for place in chain]
 
 
+def unseen_fingers(clip: MotionClip) -> dict[str, np.ndarray]:
+    """Joint -> (T,) bool of fingers: True where their hand was not seen; empty if nobody knows."""
+    if clip.hand_seen is None:
+        return {}
+    fingers = [clip.joint_names[place] for place in finger_places(clip.joint_names)]
+    return {name: ~clip.hand_seen[:, int(name.startswith("right"))] for name in fingers}
+
+
 def lowest_joint_lift_m(rest_joints_m: np.ndarray) -> float:
     """Lift for a skeleton whose body is not at hand: the lowest joint goes to the ground."""
     return -float(rest_joints_m[:, 1].min())

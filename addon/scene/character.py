@@ -22,9 +22,9 @@ from .armature import (
 )
 from .axes import to_blender
 from .body import make_body
-from .body_file import OPEN_BODIES, BodyFileError, BodyShape, open_body_path, read_body
+from .body_file import LOOKS, OPEN_BODIES, BodyFileError, BodyShape, open_body_path, read_body
 from .bone_names import ROOT_BONE, bone_names
-from .bones import has_fingers, keys_of, layout, lowest_joint_lift_m
+from .bones import has_fingers, keys_of, layout, lowest_joint_lift_m, unseen_fingers
 from .film_camera import add_camera
 from .first_look import CONTENT_KEY, gathered, hide_startup_cube
 from .footage import Clock
@@ -32,7 +32,6 @@ from .identity import clip_identity, person_identity
 from .motion_file import MotionClip
 from .resampling import on_whole_frames
 from .size import height_m, resized, resized_body
-from .skin_look import LOOKS
 from .takes import (
     ID_KEY,
     SOURCE_KEY,
@@ -52,6 +51,7 @@ OWN_RATE = "CLIP"
 RATES = (OWN_RATE, "24", "25", "30", "60")
 KEYS = ("exact", "whole")
 _PROPORTIONS_M = 5e-3
+"""Between joints at rest, from which on two characters are of different build.  Chosen."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ImportOptions:
     mesh: bool = True
     shape_keys: bool = False
     look: str = "TEXTURED"
-    """One of `skin_look.LOOKS`, of new meshes."""
+    """One of `body_file.LOOKS`, of new meshes."""
     nla: bool = False
     start_frame: int = 1
     """Scene frame of the video's second 0."""
@@ -271,10 +271,12 @@ def _animate(
         keyframes.bone_channel(ROOT_BONE, "location", keys.root_m),
         keyframes.bone_channel(names[0], "location", keys.pelvis_m),
     ]
-    for place, name in enumerate(names):
+    unseen = unseen_fingers(clip)
+    for place, (joint, name) in enumerate(zip(clip.joint_names, names, strict=True)):
         rig.pose.bones[name].rotation_mode = "QUATERNION"
         values = keys.rotations_wxyz[:, place]
-        channels.append(keyframes.bone_channel(name, "rotation_quaternion", values))
+        filled = unseen.get(joint)
+        channels.append(keyframes.bone_channel(name, "rotation_quaternion", values, filled))
     rig.pose.bones[ROOT_BONE].location = rig.pose.bones[names[0]].location = (0.0, 0.0, 0.0)
     action = new_take(rig, clip, clock, options.replace)
     action[TRAVEL_KEY] = options.root_motion

@@ -27,11 +27,16 @@ class Channel:
     """(T, N)"""
     group: str
     """The group's name in the dope sheet."""
+    filled: np.ndarray | None = None
+    """(T,) bool, True where nobody saw this property, beside the keys where nobody saw any."""
 
 
-def bone_channel(bone: str, prop: str, values: np.ndarray) -> Channel:
+def bone_channel(
+    bone: str, prop: str, values: np.ndarray, filled: np.ndarray | None = None
+) -> Channel:
     """The channel of a pose bone's property."""
-    return Channel(f'pose.bones["{bpy.utils.escape_identifier(bone)}"].{prop}', values, bone)
+    path = f'pose.bones["{bpy.utils.escape_identifier(bone)}"].{prop}'
+    return Channel(path, values, bone, filled)
 
 
 def new_action(name: str) -> bpy.types.Action:
@@ -70,11 +75,11 @@ def write(
         filled: (T,) bool, True where the key type shall say that nobody saw this pose.
     """
     assign(item, action)
-    types = np.where(filled, _filled_type(), 0).astype(np.int32) if filled.any() else None
     linear = np.full(len(frames), _LINEAR, np.int32)
     points = np.empty((len(frames), 2), np.float32)
     points[:, 0] = frames
     for channel in channels:
+        types = _types(filled if channel.filled is None else filled | channel.filled)
         still = channel.path.endswith(".location") and not channel.values.any()
         for index in range(channel.values.shape[1]):
             if still:
@@ -173,7 +178,9 @@ def _fill(curve: Any, points: np.ndarray, linear: np.ndarray, types: np.ndarray 
     curve.update()
 
 
-def _filled_type() -> int:
-    """Blender's "Generated", or "Jitter" where a version lacks it."""
+def _types(filled: np.ndarray) -> np.ndarray | None:
+    """Of keys (T,): Blender's "Generated" for the filled; None: all are plain."""
+    if not filled.any():
+        return None
     kinds = bpy.types.Keyframe.bl_rna.properties["type"].enum_items
-    return (kinds.get("GENERATED") or kinds["JITTER"]).value
+    return np.where(filled, kinds["GENERATED"].value, 0).astype(np.int32)

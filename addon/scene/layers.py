@@ -14,7 +14,7 @@ from . import keyframes
 from .armature import ArmatureError, bone_by_joint, controls_of, rest_frames
 from .axes import continuous
 from .bone_names import ROOT_BONE
-from .bones import Keys, keys_of
+from .bones import Keys, keys_of, unseen_fingers
 from .motion_file import MotionClip
 from .size import resized
 from .takes import CLIP_KEY, CLOCK_KEY, TRAVEL_KEY, take_playing
@@ -148,6 +148,7 @@ def _write(
         keyframes.bone_channel(names[0], "location", keys.pelvis_m),
     ]
     curves = {(c.data_path, c.array_index): c for c in keyframes.curves(take)}
+    unseen = unseen_fingers(clip)
     for place, name in enumerate(names):
         turns = continuous(keys.rotations_wxyz[:, place])
         channel = keyframes.bone_channel(name, "rotation_quaternion", turns)
@@ -155,6 +156,7 @@ def _write(
         if all(near):
             theirs = np.array([[c.evaluate(float(f)) for c in near if c] for f in frames])
             sides = np.where((theirs * turns).sum(-1) < 0, -1.0, 1.0)
-            channel = keyframes.bone_channel(name, "rotation_quaternion", turns * sides[:, None])
-        channels.append(channel)
+            turns = turns * sides[:, None]
+        filled = unseen.get(clip.joint_names[place])
+        channels.append(keyframes.bone_channel(name, "rotation_quaternion", turns, filled))
     keyframes.write(rig, action, frames, channels, ~clip.observed)

@@ -3,8 +3,9 @@
 
 Axes in the file: y up, metres, seconds; quaternions (w, x, y, z), parent-relative.
 T keys, J joints, B shape numbers, K key points.  Of what format 2 has and format 1 lacks, the
-camera's path, the contacts, the card and, on request, the raw motion are read.  This reader shares
-no code with the software that writes the file; one test holds the two together.
+camera's path, the contacts, the card, which hands were seen and, on request, the raw motion are
+read.  This reader shares no code with the software that writes the file; one test holds the two
+together.
 """
 
 import json
@@ -23,6 +24,7 @@ from ..user_error import UserError
 FORMAT = 2
 KIND = "staf-motion"
 MAX_JOINTS = 1000
+"""Of a file that is read.  Chosen: 20 times the largest body; a damaged number asks for more."""
 CAMERA_WORDS = "still, rotating, moving, unsure"
 _AGAIN = "Convert the video again."
 
@@ -125,6 +127,8 @@ class MotionClip:
     keypoints_px: np.ndarray | None = None
     """(T, K, 3) x, y, confidence in the upright image."""
     keypoint_names: tuple[str, ...] = ()
+    hand_seen: np.ndarray | None = None
+    """(T, 2) bool, left and right hand: False where its fingers were filled in; None: not known."""
     contacts: tuple[ContactSpan, ...] = ()
     """When which part stands."""
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -148,6 +152,8 @@ class MotionClip:
         _check(self, "rest_joints_m", (joints, 3), "f")
         if self.keypoints_px is not None:
             _check(self, "keypoints_px", (keys, len(self.keypoint_names), 3), "f")
+        if self.hand_seen is not None:
+            _check(self, "hand_seen", (keys, 2), "b")
         _require(bool((np.diff(self.times_s) > 0).all()), "times_s", "increase strictly")
         _require_unit(self.rotations_wxyz, "rotations_wxyz")
         if self.camera.rotations_wxyz is not None:
@@ -262,6 +268,7 @@ def _clip(members: Mapping[str, np.ndarray]) -> MotionClip:
         joint_names=tuple(str(name) for name in members["joint_names"]),
         parents=tuple(int(parent) for parent in members["parents"]),
         keypoints_px=keypoints,
+        hand_seen=members.get("hand_seen"),
         keypoint_names=tuple(str(name) for name in keypoint_names),
     )
 

@@ -12,7 +12,7 @@ from .timing import frames_of
 def on_whole_frames(clip: MotionClip, start_frame: int, rate: float) -> MotionClip:
     """The motion with a key at each whole frame that it covers, at least one.
 
-    A key is `observed` where both keys around it are.
+    A key is `observed`, and a hand seen, where both keys around it are.
 
     Args:
         clip: the motion.
@@ -28,14 +28,19 @@ def on_whole_frames(clip: MotionClip, start_frame: int, rate: float) -> MotionCl
     before = after - 1
     share = np.clip((wanted - frames[before]) / (frames[after] - frames[before]), 0.0, 1.0)
     nearest = np.where(share < 0.5, before, after)
-    seen = clip.observed
+
+    def seen(told: np.ndarray) -> np.ndarray:
+        share_of = share.reshape(-1, *[1] * (told.ndim - 1))
+        return (told[before] | (share_of == 1)) & (told[after] | (share_of == 0))
+
     return dataclasses.replace(
         clip,
         times_s=(wanted - start_frame) / rate,
         frames=clip.frames[nearest],
         rotations_wxyz=_turned(clip.rotations_wxyz, before, after, share),
         root_m=_moved(clip.root_m, before, after, share),
-        observed=(seen[before] | (share == 1)) & (seen[after] | (share == 0)),
+        observed=seen(clip.observed),
+        hand_seen=None if clip.hand_seen is None else seen(clip.hand_seen),
         keypoints_px=None,
         keypoint_names=(),
         camera=_filmed(clip, before, after, share),

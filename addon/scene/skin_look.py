@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the body looks: textured by its own shape, or plain clay.  No picture is needed.
+"""How the body looks: textured by the colours of its vertices, or plain clay.  No picture.
 
-The texture is a colour for each vertex: darker in hollows, which draws the face, and over the
-joints, as on an artist's wooden figure, so that one sees how limbs bend.  Fine grain is added by
-nodes.  Other programs get the colours (COLOR_0 in a .glb), base colour and roughness.
+Colours, clay and roughness come from the body file, which the backend makes; its own exports take
+them from the same place.  Fine grain is added by nodes.  Other programs get the colours (COLOR_0 in
+a .glb), base colour and roughness.
 """
 
 from __future__ import annotations
@@ -11,46 +11,23 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-LOOKS = ("TEXTURED", "PLAIN")
+from .body_file import LOOKS, BodyShape
+
 ATTRIBUTE = "Shade"
-_CLAY = (0.61, 0.40, 0.30, 1.0)
-_BODY = np.array([0.42, 0.37, 0.33])
-"""Linear red, green and blue.  Chosen: the grey of unpainted wood, as light as skin."""
-_JOINT = np.array([0.21, 0.19, 0.18])
-_SEAM = (0.22, 0.45)
-"""Weight of a second bone at which a seam starts and is full.  Chosen: a hand wide at knees."""
-_HOLLOW = 1.6
-"""Darkness for the mean slope of a vertex's edges.  Chosen by eye."""
-_ROUGHNESS, _GRAIN_PER_M, _GRAIN = 0.62, 900.0, 0.06
+_GRAIN_PER_M, _GRAIN = 900.0, 0.06
 
 
-def shades(vertices_m: np.ndarray, faces: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Linear colours (V, 3).
-
-    Args:
-        vertices_m: (V, 3) at rest.
-        faces: (F, 3) vertex numbers.
-        weights: (V, K) of the bones of each vertex.
-    """
-    second = np.sort(weights, axis=1)[:, -2]
-    low, high = _SEAM
-    seam = np.clip((second - low) / (high - low), 0, 1)[:, None]
-    seam = seam * seam * (3 - 2 * seam)
-    light = np.clip(1 - _HOLLOW * _hollows(vertices_m, faces), 0.35, 1.25)[:, None]
-    return np.clip(((1 - seam) * _BODY + seam * _JOINT) * light, 0, 1)
-
-
-def paint(mesh: bpy.types.Mesh, colours: np.ndarray) -> None:
-    """Give a mesh its colours (V, 3) as an attribute that shading and exporters find."""
+def paint(mesh: bpy.types.Mesh, body: BodyShape) -> None:
+    """Give a mesh its body's colours as an attribute that shading and exporters find."""
     layer = mesh.color_attributes.new(ATTRIBUTE, "BYTE_COLOR", "POINT")
-    values = np.ones((len(colours), 4), np.float32)
-    values[:, :3] = colours
-    layer.data.foreach_set("color", values.ravel())
+    values = np.ones((len(body.skin_colours), 4), np.float32)
+    values[:, :3] = body.skin_colours
+    layer.data.foreach_set("color_srgb", values.ravel())
     mesh.color_attributes.active_color = layer
     mesh.color_attributes.render_color_index = mesh.color_attributes.active_color_index
 
 
-def material(look: str) -> bpy.types.Material:
+def material(look: str, body: BodyShape) -> bpy.types.Material:
     """The material of a look, one for all bodies of a file.
 
     Raises:
@@ -66,13 +43,12 @@ def material(look: str) -> bpy.types.Material:
     if bpy.app.version < (5, 0):  # always on from 5.0, where setting it is deprecated
         made.use_nodes = True
     shader = next(n for n in made.node_tree.nodes if n.type == "BSDF_PRINCIPLED")
-    if look == "PLAIN":
-        shader.inputs["Base Color"].default_value = made.diffuse_color = _CLAY
-        shader.inputs["Roughness"].default_value = 0.75
-        return made
-    made.diffuse_color = (*_BODY, 1.0)
-    shader.inputs["Roughness"].default_value = _ROUGHNESS
-    _texture(made.node_tree, shader)
+    colour, roughness = body.clay_colour, body.clay_roughness
+    if look == "TEXTURED":  # one colour for whoever reads no vertices'
+        colour, roughness = (body.skin_colours**2.2).mean(0), body.skin_roughness
+        _texture(made.node_tree, shader)
+    made.diffuse_color = shader.inputs["Base Color"].default_value = (*colour, 1.0)
+    shader.inputs["Roughness"].default_value = float(roughness)
     return made
 
 
@@ -92,28 +68,3 @@ def _texture(tree: bpy.types.NodeTree, shader: bpy.types.Node) -> None:
     tree.links.new(place.outputs["UV"], grain.inputs["Vector"])
     tree.links.new(grain.outputs[0], bump.inputs["Height"])
     tree.links.new(bump.outputs["Normal"], shader.inputs["Normal"])
-
-
-def _hollows(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(V,) mean slope of the edges against each vertex's normal, positive in a hollow."""
-    corners = vertices_m[faces]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(vertices_m)
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], across)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    step = vertices_m[ends[:, 1]] - vertices_m[ends[:, 0]]
-    step /= np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-12)
-    count = np.maximum(np.bincount(ends[:, 0], minlength=len(vertices_m)), 1)
-    slopes = (normals[ends[:, 0]] * step).sum(1)
-    slope = np.bincount(ends[:, 0], slopes, len(vertices_m)) / count
-    return _softened(slope, ends)
-
-
-def _softened(values: np.ndarray, ends: np.ndarray, times: int = 2) -> np.ndarray:
-    count = np.maximum(np.bincount(ends[:, 0], minlength=len(values)), 1)
-    for _ in range(times):
-        around = np.bincount(ends[:, 0], values[ends[:, 1]], len(values)) / count
-        values = (values + around) / 2
-    return values

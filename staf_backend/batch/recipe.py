@@ -26,7 +26,7 @@ class Recipe:
         settings: of `pipeline.Settings`, without those below, `threads`, `fit`, `tracks` and
             `contacts`.
         world: of `world.settings.WorldSettings`.
-        outputs: of `export.deliver.Outputs`: bone_names, root_motion, mesh, together.
+        outputs: of `export.deliver.Outputs`: bone_names, root_motion, mesh, look, together.
         extras: which of `EXTRA_FILES` to write, too.
         blender: `Blending.key` of what Blender makes of each clip; empty for nothing.
     """

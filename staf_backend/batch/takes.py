@@ -147,7 +147,8 @@ class _Writer:
             dataclasses.replace(motion, name=name, person=1)
             for motion, name in zip(in_one_shape(motions, body), names, strict=True)
         ]
-        words = {word: self.recipe.outputs[word] for word in ("bone_names", "root_motion", "mesh")}
+        chosen = ("bone_names", "root_motion", "mesh", "look")
+        words = {word: self.recipe.outputs[word] for word in chosen}
         write_glb(target, alike, {body.name: body}, **words)
         if self.blending is not None:
             self._put_on_rig(target.with_suffix(""), alike, self.blending)

@@ -80,6 +80,7 @@ def plan_of(options: argparse.Namespace, settings: "Settings") -> "Plan":
         "bone_names": options.bone_names,
         "root_motion": options.root_motion,
         "mesh": not options.no_mesh,
+        "look": options.look,
         "together": options.together,
     }
     wanted = [*(["motion"] if together else []), *(n for n in EXTRA_FILES if getattr(options, n))]

@@ -4,11 +4,13 @@ fingers_joint_names, fingers_parents        (52,)
 fingers_joint_template_m                    (52, 3) metres
 fingers_joint_shape_directions              (52, 3, 10)
 fingers_skin_joints, fingers_skin_weights   (V, 4)
+fingers_skin_colours                        (V, 3) encoded as sRGB
 """
 
 import numpy as np
 
 from staf_backend.body.body import Body, BodyError, load_body
+from staf_backend.body.look import look_arrays
 
 
 def finger_arrays(name: str) -> dict[str, np.ndarray]:
@@ -29,4 +31,5 @@ def _arrays(body: Body) -> dict[str, np.ndarray]:
         "joint_shape_directions": body.joint_shape_directions,
         "skin_joints": body.skin_joints.astype(np.uint8),
         "skin_weights": body.skin_weights.astype(np.float32),
+        "skin_colours": look_arrays(body)["skin_colours"],
     }

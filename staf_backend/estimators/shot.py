@@ -9,14 +9,14 @@ import numpy as np
 from staf_backend.choices import Lens
 from staf_backend.geometry import Camera, CameraMotion, assumed_focal_px
 from staf_backend.people.track import Track
-from staf_backend.video import Focal, Video, focal_of_lens
+from staf_backend.video import Focal, Picture, Video, focal_of_lens
 
 
 class CameraWatch(Protocol):
     """Who finds out how the camera moves while an estimator looks at the frames."""
 
-    def see(self, frame: int, image: np.ndarray, /) -> None:
-        """The next frame: its number, and (H, W, 3) uint8 RGB."""
+    def see(self, frame: int, picture: Picture, /) -> None:
+        """The next frame: its number and its picture."""
         ...
 
     def kind(self, frames: np.ndarray, /) -> CameraMotion:
@@ -31,7 +31,7 @@ class CameraWatch(Protocol):
 class StillCamera:
     """Nobody looks: the camera stands still."""
 
-    def see(self, _frame: int, _image: np.ndarray, /) -> None:
+    def see(self, _frame: int, _picture: Picture, /) -> None:
         pass
 
     def kind(self, _frames: np.ndarray, /) -> CameraMotion:

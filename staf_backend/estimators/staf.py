@@ -25,6 +25,7 @@ from staf_backend.runtime.onnx_session import usable_cores
 from staf_backend.runtime.workers import Workers
 from staf_backend.staf.crop import cut, squares_around
 from staf_backend.staf.streaming.stream import Arrival, Recovered, StafStream, TrackStream
+from staf_backend.video import Picture
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.in_use import default_weights
 from staf_backend.weights.info import BODY_FILE, WeightsInfo, read_info, set_folder
@@ -149,9 +150,9 @@ def _run(
     first = min(int(one.track.frames[0]) for one in followed)
     last = max(int(one.track.frames[-1]) for one in followed) + 1
     waiting = 0
-    images = shot.video.in_advance(first, last, workers, np.asarray)
-    for index, image in enumerate(images, first):
-        shot.watch.see(index, image)
+    pictures = shot.video.in_advance(first, last, workers, _with_rgb)
+    for index, (picture, image) in enumerate(pictures, first):
+        shot.watch.see(index, picture)
         here = sum(one.see(index, image) for one in followed)
         waiting += here
         full = waiting + here > stream.batches.size  # the next picture's people would not fit
@@ -164,6 +165,10 @@ def _run(
     recovered = stream.finish([one.stream for one in followed])
     for one in followed:
         one.keep(recovered)
+
+
+def _with_rgb(_index: int, picture: Picture) -> tuple[Picture, np.ndarray]:
+    return picture, picture.rgb()
 
 
 def _estimate(

@@ -8,7 +8,6 @@ Metres, y up.  The rest pose is the body's T-pose with the shape baked in, lifte
 are at y = 0; all rotations of it are the identity.
 """
 
-import colorsys
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from staf_backend.body import WITH_FINGERS, Body
-from staf_backend.choices import ROOT_MOTIONS, RootMotion
+from staf_backend.choices import LOOKS, ROOT_MOTIONS, Look, RootMotion
 from staf_backend.export.bone_names import BONE_NAMES, bone_names_of
 from staf_backend.export.mesh import SkinnedMesh, body_mesh, proxy_mesh
 from staf_backend.geometry import SMPL, continuous_signs
@@ -25,8 +24,6 @@ from staf_backend.motion import Motion, MotionError
 
 _REST_TOLERANCE_M = 1e-3
 """That a motion's rest joints may be off its body's.  Chosen: what nobody sees."""
-_CLAY_HUE, _GOLDEN_TURN = 0.06, 0.381966
-"""Of the first person, and the step to the next, in turns of the colour circle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +47,13 @@ class Character:
         """The joints that hang on one."""
         return [child for child, p in enumerate(self.body.skeleton.parents) if p == joint]
 
-    def mesh(self, *, full: bool) -> SkinnedMesh:
-        """The body in its lifted rest pose, or a thin octahedron per bone."""
-        if not full:
+    def mesh(self, style: "Style") -> SkinnedMesh:
+        """The body in its lifted rest pose, coloured where it is textured; or a thin octahedron per
+        bone."""
+        if not style.mesh:
             return proxy_mesh(self.rest_m, self.body.skeleton.parents)
-        mesh = body_mesh(self.body, self.motions[0].betas)
+        coloured = style.look == "textured"
+        mesh = body_mesh(self.body, self.motions[0].betas, coloured=coloured)
         lifted = mesh.positions_m + np.array([0, self.lift_m, 0], np.float32)
         return dataclasses.replace(mesh, positions_m=lifted)
 
@@ -66,6 +65,7 @@ class Style:
     bone_names: tuple[str, ...]
     root_motion: RootMotion
     mesh: bool
+    look: Look
 
 
 def checked_style(
@@ -74,12 +74,14 @@ def checked_style(
     bone_names: str,
     root_motion: RootMotion,
     mesh: bool,
+    look: Look,
 ) -> Style:
     """The style that the words make, for these motions.
 
     Raises:
         MotionError: a motion's skeleton is neither SMPL's nor SMPL-H's, or not that of its body.
-        ValueError: no motions, an unknown scheme or kind of root motion, a body that is missing.
+        ValueError: no motions, an unknown scheme, look or kind of root motion, or a body that
+            is missing.
     """
     if not motions:
         raise ValueError("motions must hold at least one")
@@ -88,6 +90,8 @@ def checked_style(
     if root_motion not in ROOT_MOTIONS:
         kinds = ", ".join(ROOT_MOTIONS)
         raise ValueError(f"root_motion must be one of {kinds}, got {root_motion!r}")
+    if look not in LOOKS:
+        raise ValueError(f"look must be one of {', '.join(LOOKS)}, got {look!r}")
     for motion in motions:
         if motion.body not in bodies:
             raise ValueError(f"bodies lacks {motion.body!r}, the body of clip {motion.name!r}")
@@ -96,7 +100,7 @@ def checked_style(
             raise MotionError(f"clip {motion.name!r} has another skeleton than SMPL's.")
         if names != bodies[motion.body].skeleton.names or names != motions[0].skeleton.names:
             raise MotionError(f"clip {motion.name!r} has another skeleton than its body.")
-    return Style(bone_names_of(bone_names, motions[0].skeleton), root_motion, mesh)
+    return Style(bone_names_of(bone_names, motions[0].skeleton), root_motion, mesh, look)
 
 
 def characters(motions: Sequence[Motion], bodies: Mapping[str, Body]) -> list[Character]:
@@ -165,12 +169,6 @@ def quaternions_wxyz(rotations_wxyz: np.ndarray) -> np.ndarray:
     """(T, 4) float64 of one joint: unit, without jumps of sign."""
     quaternions = continuous_signs(rotations_wxyz.astype(np.float64))
     return quaternions / np.linalg.norm(quaternions, axis=-1, keepdims=True)
-
-
-def clay(place: int) -> list[float]:
-    """Linear red, green and blue of the person at a place in a file: each has another hue."""
-    encoded = colorsys.hsv_to_rgb((_CLAY_HUE + place * _GOLDEN_TURN) % 1, 0.30, 0.78)
-    return [round(value**2.2, 4) for value in encoded]
 
 
 def unused(name: str, used: list[str]) -> str:

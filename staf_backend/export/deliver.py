@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from staf_backend.choices import BoneScheme, BvhUnit, OverlayView, RootMotion
+from staf_backend.choices import BoneScheme, BvhUnit, Look, OverlayView, RootMotion
 from staf_backend.export.amass import save_amass
 from staf_backend.export.bvh import write_bvh
 from staf_backend.export.fbx import program_for_fbx, write_fbx
@@ -33,7 +33,7 @@ class Outputs:
         output: a file with a suffix of `WRITERS`, or a folder for .glb files.
         motion, amass, overlay, report: more files, or None.
         overlay_view: see `overlay.write_overlay`.
-        bone_names, root_motion, mesh: see `gltf.write_glb`.
+        bone_names, root_motion, mesh, look: see `gltf.write_glb`.
         together: one .glb, .fbx or .usd for all people instead of one each.
         bvh_unit: see `bvh.write_bvh`.
         blender: what writes .fbx, see `fbx.write_fbx`.
@@ -48,6 +48,7 @@ class Outputs:
     bone_names: BoneScheme = "smpl"
     root_motion: RootMotion = "root"
     mesh: bool = True
+    look: Look = "textured"
     together: bool = False
     bvh_unit: BvhUnit = "m"
     blender: Path | None = None
@@ -208,6 +209,7 @@ def _skinned(write: Callable[..., None]) -> Callable[..., None]:
             bone_names=outputs.bone_names,
             root_motion=outputs.root_motion,
             mesh=outputs.mesh,
+            look=outputs.look,
         )
 
     return written
@@ -240,6 +242,7 @@ def _write_fbx(
         bone_names=outputs.bone_names,
         root_motion=outputs.root_motion,
         mesh=outputs.mesh,
+        look=outputs.look,
         blender=outputs.blender,
     )
 

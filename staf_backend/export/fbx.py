@@ -16,7 +16,7 @@ from pathlib import Path
 
 from staf_backend.blender.error import BlenderError
 from staf_backend.blender.headless import Program, find_program, run_inside
-from staf_backend.choices import BoneScheme, RootMotion
+from staf_backend.choices import BoneScheme, Look, RootMotion
 from staf_backend.files import replace_atomically
 from staf_backend.motion import Motion, save_motion
 
@@ -47,13 +47,14 @@ def write_fbx(
     bone_names: BoneScheme = "smpl",
     root_motion: RootMotion = "root",
     mesh: bool = True,
+    look: Look = "textured",
     blender: Path | None = None,
 ) -> None:
     """Write motions as one .fbx, whole or not at all.
 
     Args:
         path: the file.
-        motions, bone_names, root_motion, mesh: see `gltf.write_glb`.
+        motions, bone_names, root_motion, mesh, look: see `gltf.write_glb`.
         blender: a Blender, or a Python that has bpy; None: one that is found.
 
     Raises:
@@ -74,6 +75,7 @@ def write_fbx(
             "bone_names": bone_names,
             "root_motion": root_motion,
             "mesh": mesh,
+            "look": look.upper(),
             "output": str(temporary.resolve()),
         }
         run_inside(program, _SCRIPT, Path(folder), order, io.StringIO())

@@ -9,6 +9,7 @@
 Metres, y up.  The rest pose is the body's T-pose with the shape baked in, lifted so that its
 soles are at y = 0 and `root` is on the ground below it; the keys put the pelvis where the motion
 says.  Rotations are keyed on all joints, translation on `root` and the pelvis alone, scale never.
+The skin is coloured at its vertices (COLOR_0) or of clay, in another hue for each person.
 SMPL's pose blend shapes cannot be carried by glTF and are left out.
 """
 
@@ -19,15 +20,14 @@ from typing import Any
 import numpy as np
 
 from staf_backend import __version__
-from staf_backend.body import Body
-from staf_backend.choices import RootMotion
+from staf_backend.body import CLAY_ROUGHNESS, SKIN_ROUGHNESS, Body, clay
+from staf_backend.choices import Look, RootMotion
 from staf_backend.export.bone_names import ROOT_BONE
 from staf_backend.export.character import (
     Character,
     Style,
     characters,
     checked_style,
-    clay,
     clips,
     quaternions_wxyz,
     travel,
@@ -46,6 +46,7 @@ def write_glb(
     bone_names: str = "smpl",
     root_motion: RootMotion = "root",
     mesh: bool = True,
+    look: Look = "textured",
 ) -> None:
     """Write motions as one .glb, whole or not at all.  Equal input gives equal bytes.
 
@@ -62,13 +63,16 @@ def write_glb(
             "pelvis": all travel on the pelvis; "in-place": the horizontal travel is removed, and
             people who share an animation stay where they were when they first appeared.
         mesh: False writes a thin octahedron per bone instead of the body.
+        look: "textured" gives vertices the colours of `body.skin_colours`; "clay", and what is no
+            body, has one colour, another for each person.
 
     Raises:
         OutputError: the file cannot be written.
         MotionError: a motion's skeleton is neither, or not that of its body.
-        ValueError: no motions, an unknown scheme or kind of root motion, a body that is missing.
+        ValueError: no motions, an unknown scheme, look or kind of root motion, or a body that
+            is missing.
     """
-    style = checked_style(motions, bodies, bone_names, root_motion, mesh)
+    style = checked_style(motions, bodies, bone_names, root_motion, mesh, look)
     data = _encode(characters(motions, bodies), style)
     with replace_atomically(path) as temporary:
         temporary.write_bytes(data)
@@ -100,8 +104,9 @@ def _add_character(
     skin = Skin(name=character.name, inverseBindMatrices=buffer.add(bind), joints=joints)
     skin.skeleton = joints[0]
     name = f"{character.name}-body"
-    primitive = _add_primitive(buffer, character.mesh(full=style.mesh), len(document.materials))
-    document.materials.append(_material(name, place))
+    mesh = character.mesh(style)
+    primitive = _add_primitive(buffer, mesh, len(document.materials))
+    document.materials.append(_material(name, place, textured=mesh.colours is not None))
     document.meshes.append(Mesh(name=name, primitives=[primitive], extras=_shape_extras(character)))
     document.skins.append(skin)
     document.nodes.append(Node(name=name, mesh=place, skin=place))
@@ -138,16 +143,20 @@ def _add_primitive(buffer: Buffer, mesh: SkinnedMesh, material: int) -> Any:
     )
     if mesh.uvs is not None:
         attributes.TEXCOORD_0 = buffer.add(mesh.uvs, target=VERTICES)
+    if mesh.colours is not None:
+        attributes.COLOR_0 = buffer.add(mesh.colours, target=VERTICES, normalized=True)
     indices = buffer.add(mesh.triangles.reshape(-1), target=INDICES)
     return Primitive(attributes=attributes, indices=indices, material=material)
 
 
-def _material(name: str, place: int) -> Any:
-    """Matt clay."""
+def _material(name: str, place: int, *, textured: bool) -> Any:
+    """White, which the vertices' colours are multiplied with, or clay."""
     from pygltflib import Material, PbrMetallicRoughness
 
     surface = PbrMetallicRoughness(
-        baseColorFactor=[*clay(place), 1.0], metallicFactor=0.0, roughnessFactor=0.75
+        baseColorFactor=[1.0] * 4 if textured else [*clay(place), 1.0],
+        metallicFactor=0.0,
+        roughnessFactor=SKIN_ROUGHNESS if textured else CLAY_ROUGHNESS,
     )
     return Material(name=name, pbrMetallicRoughness=surface, alphaCutoff=None)
 

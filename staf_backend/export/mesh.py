@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.body import Body
+from staf_backend.body import Body, skin_colours, vertex_normals
 
 _TIP = 0.4
 """Length of a bone without children, of that before it.  Chosen: a hand on a forearm."""
@@ -29,6 +29,8 @@ class SkinnedMesh:
     """(N, 4) uint16, rows sum to 65535"""
     triangles: np.ndarray
     """(M, 3) uint16 or uint32"""
+    colours: np.ndarray | None = None
+    """(N, 4) uint8, linear red, green, blue and opacity"""
 
     def __post_init__(self) -> None:
         count = len(self.positions_m)
@@ -37,14 +39,20 @@ class SkinnedMesh:
             raise ValueError(f"mesh arrays of different lengths: {sorted(sizes)}")
 
 
-def body_mesh(body: Body, betas: np.ndarray) -> SkinnedMesh:
+def body_mesh(body: Body, betas: np.ndarray, *, coloured: bool = False) -> SkinnedMesh:
     """The body with its shape baked in, vertices split along the seams of the texture.
 
     Normals are computed before the split, so no seam shows in the shading.
+
+    Args:
+        body: the body.
+        betas: (B,) its shape.
+        coloured: with the colours of its skin.
     """
     rest_m = body.rest_vertices_m(betas)
     normals = vertex_normals(rest_m, body.faces)
     vertices, corners, uvs = _split_seams(body)
+    colours = _whole_colours(skin_colours(body))[vertices] if coloured else None
     return SkinnedMesh(
         positions_m=rest_m[vertices].astype(np.float32),
         normals=normals[vertices].astype(np.float32),
@@ -52,6 +60,7 @@ def body_mesh(body: Body, betas: np.ndarray) -> SkinnedMesh:
         joints=np.where(body.skin_weights > 0, body.skin_joints + 1, 0)[vertices].astype(np.uint8),
         weights=_whole_weights(body.skin_weights)[vertices],
         triangles=corners.astype(np.uint16 if len(vertices) < 65535 else np.uint32),
+        colours=colours,
     )
 
 
@@ -85,16 +94,6 @@ def tip_m(rest_joints_m: np.ndarray, parents: tuple[int, ...], joint: int) -> np
     return _TIP * (rest_joints_m[joint] - rest_joints_m[parents[joint]])
 
 
-def vertex_normals(vertices_m: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Outward unit normals (V, 3), each the area-weighted mean of the faces around a vertex."""
-    a, b, c = (vertices_m[faces[:, k]] for k in range(3))
-    flat = np.repeat(np.cross(b - a, c - a), 3, axis=0)
-    sums = [np.bincount(faces.ravel(), flat[:, k], len(vertices_m)) for k in range(3)]
-    normals = np.stack(sums, -1)
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.where(length > 0, normals / np.where(length > 0, length, 1), [0.0, 1.0, 0.0])
-
-
 def _split_seams(body: Body) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Body vertex (N,) of each glTF vertex, triangles (M, 3), texture coordinates (N, 2)."""
     if body.uvs is None or body.uv_faces is None:
@@ -111,6 +110,13 @@ def _whole_weights(weights: np.ndarray) -> np.ndarray:
     whole = np.rint(weights * 65535).astype(np.int64)
     whole[:, 0] += 65535 - whole.sum(1)  # the largest, so it cannot turn negative
     return whole.astype(np.uint16)
+
+
+def _whole_colours(linear: np.ndarray) -> np.ndarray:
+    """Linear colours (V, 3) as opaque (V, 4) uint8, which glTF's alignment asks for."""
+    opaque = np.ones((len(linear), 4))
+    opaque[:, :3] = linear
+    return np.rint(255 * opaque).astype(np.uint8)
 
 
 def _octahedron(start: np.ndarray, end: np.ndarray) -> np.ndarray:

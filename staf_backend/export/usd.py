@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from staf_backend.body import Body
-from staf_backend.choices import RootMotion
+from staf_backend.choices import Look, RootMotion
 from staf_backend.export.character import characters, checked_style
 from staf_backend.files import OutputError, replace_atomically
 from staf_backend.motion import Motion
@@ -42,22 +42,24 @@ def write_usd(
     bone_names: str = "smpl",
     root_motion: RootMotion = "root",
     mesh: bool = True,
+    look: Look = "textured",
 ) -> None:
     """Write motions as one stage, whole or not at all.
 
     Args:
         path: its suffix says which: .usda is text, .usdc and .usd are binary.
-        motions, bodies, bone_names, root_motion, mesh: see `gltf.write_glb`.
+        motions, bodies, bone_names, root_motion, mesh, look: see `gltf.write_glb`.
 
     Raises:
         OutputError: the file cannot be written, or usd-core is not installed.
         MotionError: a motion's skeleton is neither SMPL's nor SMPL-H's, or not that of its body.
-        ValueError: no motions, an unknown scheme or kind of root motion, a body that is missing.
+        ValueError: no motions, an unknown scheme, look or kind of root motion, or a body that
+            is missing.
     """
     check_usd()
     from staf_backend.export.usd_stage import write_stage
 
-    style = checked_style(motions, bodies, bone_names, root_motion, mesh)
+    style = checked_style(motions, bodies, bone_names, root_motion, mesh, look)
     cast = characters(motions, bodies)
     with replace_atomically(path) as temporary:
         write_stage(temporary, Path(path), cast, style)

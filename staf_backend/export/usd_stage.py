@@ -11,10 +11,12 @@ import numpy as np
 from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdShade, UsdSkel, Vt
 
 from staf_backend import __version__
+from staf_backend.body import CLAY_ROUGHNESS, SKIN_ROUGHNESS, clay
 from staf_backend.export.bone_names import ROOT_BONE
-from staf_backend.export.character import Character, Style, clay, quaternions_wxyz, travel
+from staf_backend.export.character import Character, Style, quaternions_wxyz, travel
 from staf_backend.export.constant_rate import nearest_rate
 from staf_backend.export.gltf import motion_extras
+from staf_backend.export.mesh import SkinnedMesh
 from staf_backend.files import OutputError
 from staf_backend.motion import Motion
 
@@ -77,8 +79,9 @@ def _add_character(
     UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets(
         [animation.GetPath()]
     )
-    body = _add_mesh(stage, f"{path}/body", character, skeleton, full=style.mesh)
-    _add_material(stage, f"{path}/material", body, place)
+    shape = character.mesh(style)
+    body = _add_mesh(stage, f"{path}/body", shape, skeleton)
+    _add_material(stage, f"{path}/material", body, place, textured=shape.colours is not None)
 
 
 def _joint_paths(character: Character, names: Sequence[str]) -> list[str]:
@@ -149,8 +152,7 @@ def _poses(
             yield float(code), local_m, turns[key]
 
 
-def _add_mesh(stage: Any, path: str, character: Character, skeleton: Any, *, full: bool) -> Any:
-    shape = character.mesh(full=full)
+def _add_mesh(stage: Any, path: str, shape: SkinnedMesh, skeleton: Any) -> Any:
     triangles = shape.triangles.astype(np.int32)
     mesh = UsdGeom.Mesh.Define(stage, path)
     mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
@@ -167,6 +169,9 @@ def _add_mesh(stage: Any, path: str, character: Character, skeleton: Any, *, ful
         st = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", kind, UsdGeom.Tokens.vertex)
         lower_left = (shape.uvs * [1, -1] + [0, 1]).astype(np.float32)
         st.Set(Vt.Vec2fArray.FromNumpy(lower_left))
+    if shape.colours is not None:
+        colour = mesh.CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex)
+        colour.Set(Vt.Vec3fArray.FromNumpy(shape.colours[:, :3] / np.float32(255)))
     weights = (shape.weights / np.float32(65535)).astype(np.float32)
     binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
     binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
@@ -177,12 +182,19 @@ def _add_mesh(stage: Any, path: str, character: Character, skeleton: Any, *, ful
     return mesh
 
 
-def _add_material(stage: Any, path: str, mesh: Any, place: int) -> None:
+def _add_material(stage: Any, path: str, mesh: Any, place: int, *, textured: bool) -> None:
     material = UsdShade.Material.Define(stage, path)
     shader = UsdShade.Shader.Define(stage, f"{path}/surface")
     shader.CreateIdAttr("UsdPreviewSurface")
     colour, number = Sdf.ValueTypeNames.Color3f, Sdf.ValueTypeNames.Float
-    shader.CreateInput("diffuseColor", colour).Set(Gf.Vec3f(*clay(place)))
-    shader.CreateInput("roughness", number).Set(0.75)
+    diffuse = shader.CreateInput("diffuseColor", colour)
+    shader.CreateInput("roughness", number).Set(SKIN_ROUGHNESS if textured else CLAY_ROUGHNESS)
+    if textured:
+        reader = UsdShade.Shader.Define(stage, f"{path}/colours")
+        reader.CreateIdAttr("UsdPrimvarReader_float3")
+        reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("displayColor")
+        diffuse.ConnectToSource(reader.CreateOutput("result", Sdf.ValueTypeNames.Float3))
+    else:
+        diffuse.Set(Gf.Vec3f(*clay(place)))
     material.CreateSurfaceOutput().ConnectToSource(shader.ConnectableAPI(), "surface")
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)

@@ -1,6 +1,6 @@
 """Fingers for a motion: what was seen of the hands, on the body's own hands, as 52 joints.
 
-    SeenHands ─► angles of each frame ─► over time ─► Motion of SMPL-H's joints
+    SeenHands ─► fitted in each frame ─► corrected ─► over time ─► Motion of SMPL-H's joints
 
 Body joints stay as they are, the wrists too; SMPL's two hand joints make way for the fingers.
 """
@@ -11,19 +11,20 @@ import numpy as np
 
 from staf_backend.body import WITH_FINGERS, Body, finger_joints
 from staf_backend.fit.fingers_frame import fit_frames
-from staf_backend.fit.fingers_hand import ANGLES, Hand, hand_of
+from staf_backend.fit.fingers_hand import Hand, hand_of
+from staf_backend.fit.fingers_learnt import corrected
 from staf_backend.fit.fingers_time import over_time
 from staf_backend.geometry import continuous_signs, to_quaternions
 from staf_backend.landmarks.hands import SIDES, SeenHands
 from staf_backend.motion import Motion
 
-_SURE_M, _WORST_M = 0.005, 0.008
-"""Distance of the fitted hand from its points across the view that halves a frame's weight, and
-from which the frame is not used.  From 400 drawn hands: the worst tenth lie beyond 5.5 mm, and
-their joints are 19 degrees off instead of 12."""
+_SURE_M, _DOUBTFUL_M = 0.025, 0.018
+"""Expected error of a finger's tip that halves a frame's weight for this finger, and from which the
+finger counts as not seen.  Chosen on 48 drawn films (training/LOG.md): from 13 mm on, fingers that
+are believed err less, but all together more, and from 22 mm on both err more."""
 _SHORTEST_S = 0.06
 """Of a hand's use without a break.  Chosen: shorter ones are mostly looks at something else."""
-_BLOCK = 512
+_BLOCK = 170
 """Frames fitted at once.  Chosen: some 50 MB."""
 
 
@@ -35,12 +36,13 @@ def with_fingers(motion: Motion, body: Body, seen: SeenHands) -> Motion:
         body: its body, with fingers.
         seen: the hands of its frames.
     """
-    turns, shares = {}, {}
+    turns, shares, used = {}, {}, []
     for place, side in enumerate(SIDES):
         hand = hand_of(body, motion.betas, side)
         angles, trust = hand_angles(hand, motion.times_s, seen, place)
         turns[side] = _keys(hand, angles)
-        shares[f"{side}_hand_seen"] = float((trust > 0).mean())
+        used.append((trust > 0).any(1))
+        shares[f"{side}_hand_seen"] = float(used[-1].mean())
     raw = motion.raw_rotations_wxyz
     return dataclasses.replace(
         motion,
@@ -48,6 +50,7 @@ def with_fingers(motion: Motion, body: Body, seen: SeenHands) -> Motion:
         raw_rotations_wxyz=None if raw is None else _joined(raw, turns),
         rest_joints_m=body.rest_joints_m(motion.betas),
         skeleton=WITH_FINGERS,
+        hand_seen=np.stack(used, 1),
         quality={**motion.quality, **shares},
     )
 
@@ -55,7 +58,8 @@ def with_fingers(motion: Motion, body: Body, seen: SeenHands) -> Motion:
 def hand_angles(
     hand: Hand, times_s: np.ndarray, seen: SeenHands, place: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Angles (T, 21) of one of a person's hands over time, and trust (T,) in what was seen.
+    """Angles (T, 21) of one of a person's hands over time, and trust (T, 5) in what was seen of
+    index, middle, pinky and ring finger and thumb.
 
     Args:
         hand: the body's.
@@ -64,15 +68,16 @@ def hand_angles(
         place: 0 the left one, 1 the right one.
     """
     angles = np.tile(hand.relaxed_rad, (len(times_s), 1))
-    trust, used = np.zeros(len(times_s)), lasting(seen.usable[:, place], times_s)
+    trust, used = np.zeros((len(times_s), 5)), lasting(seen.usable[:, place], times_s)
     rows = np.flatnonzero(used)
     for begin in range(0, len(rows), _BLOCK):
         some = rows[begin : begin + _BLOCK]
-        fitted = fit_frames(hand, seen.points_px[some, place], seen.world_m[some, place])
-        angles[some] = fitted.angles
-        sure = seen.presence[some, place] ** 2 / (1 + (fitted.error_m / _SURE_M) ** 2)
-        trust[some] = np.where(fitted.error_m < _WORST_M, sure, 0.0)
-    return over_time(hand, times_s, angles.reshape(-1, ANGLES), trust), trust
+        points, world = seen.points_px[some, place], seen.world_m[some, place]
+        fitted = fit_frames(hand, points, world)
+        angles[some], doubt_m = corrected(hand, fitted, points, world)
+        sure = seen.presence[some, place, None] ** 2 / (1 + (doubt_m / _SURE_M) ** 2)
+        trust[some] = np.where(doubt_m < _DOUBTFUL_M, sure, 0.0)
+    return over_time(hand, times_s, angles, trust), trust
 
 
 def lasting(usable: np.ndarray, times_s: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ _THUMB_DEG = ((-25.0, 45.0), (-15.0, 65.0), (-25.0, 80.0), (-20.0, 50.0))
 """Of the thumb from its rest pose: flexions, and out of the palm.  Chosen, as for fingers."""
 _TWIST_DEG = (-25.0, 25.0)
 """Of the thumb's base.  Chosen: what opposition takes."""
-_RELAXED_DEG = ((26.0, 30.0, 16.0), (32.0, 34.0, 18.0), (34.0, 34.0, 20.0), (34.0, 34.0, 20.0))
+RELAXED_DEG = ((26.0, 30.0, 16.0), (32.0, 34.0, 18.0), (34.0, 34.0, 20.0), (34.0, 34.0, 20.0))
 """Flexion from straight of index, middle, pinky and ring of a hand that does nothing.  Chosen: the
 pose `relaxed` that came with the open body's fingers."""
 _RELAXED_THUMB_DEG = (4.0, 8.0, 10.0, 10.0)
@@ -175,7 +175,7 @@ def _ranges(bent: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         array[:4, :3] = np.radians([limits[side] for limits in _FLEXION_DEG]) - bent
         array[:4, 3] = np.radians(_SPREAD_DEG[side])
         array[4] = np.radians([limits[side] for limits in _THUMB_DEG])
-    relaxed[:4, :3] = np.radians(_RELAXED_DEG) - bent
+    relaxed[:4, :3] = np.radians(RELAXED_DEG) - bent
     relaxed[4] = np.radians(_RELAXED_THUMB_DEG)
     twist = np.radians([*_TWIST_DEG, 0.0])
     return tuple(  # type: ignore[return-value]  # three

@@ -3,7 +3,8 @@
     pose ─► square ─► re-crop ─► the frame before's, where it is near ─► 21 points ─► gates
 
 Two hands a person; all hands of a frame go through the networks together.  A hand that no gate
-doubts is `usable`; what is unclear stays unused rather than wrong.
+doubts is `usable`; what is unclear stays unused rather than wrong.  Whether it is the hand of its
+arm is decided over the whole track.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from staf_backend.landmarks.hands_network import HandNetworks, Looks
+from staf_backend.landmarks.hands_network import HandNetworks, Looks, log_odds
 from staf_backend.landmarks.hands_regions import (
     KNUCKLE,
     POINTS,
@@ -20,6 +21,7 @@ from staf_backend.landmarks.hands_regions import (
     from_hand,
     from_pose,
 )
+from staf_backend.landmarks.hands_sides import own_hand
 from staf_backend.video import Video
 
 SIDES = ("left", "right")
@@ -30,7 +32,7 @@ _SURE = 0.8
 """Presence of a usable hand.  Of 54 frames above it 49 looked right (shared measurements)."""
 _RIGHT_SIDE = 0.5
 """Probability that it is the hand of its side: likelier than the other.  Of 120 drawn hands that
-were asked for as the other one it lets 7 % through; 0.9 lets 3 %, but loses a fifth of all."""
+were asked for as the other one it lets 7 % through, which the track decides (`hands_sides`)."""
 _HOME_SIDE, _HOME_PALM = 0.15, 0.25
 """How far the wrist may be from the pose's: shares of the square's side and of the palm's length.
 From the same measurements."""
@@ -83,6 +85,8 @@ class _Reading:
     world_m: np.ndarray = field(init=False)
     presence: np.ndarray = field(init=False)
     usable: np.ndarray = field(init=False)
+    side_odds: np.ndarray = field(init=False)
+    """(T, 2) log odds that it is the hand of its side, by the look alone; NaN where none is."""
     next_px: np.ndarray = field(init=False)
     """(2, 4) where the last frame's hands will be; NaN where they were not seen."""
 
@@ -92,6 +96,7 @@ class _Reading:
         self.world_m = np.full((count, 2, POINTS, 3), np.nan, np.float32)
         self.presence = np.zeros((count, 2), np.float32)
         self.usable = np.zeros((count, 2), bool)
+        self.side_odds = np.full((count, 2), np.nan)
         self.next_px = np.full((2, 4), np.nan)
 
 
@@ -122,7 +127,13 @@ def hands_of(
         _read_frame(image, index, readings, networks)
         if progress:
             progress(index + 1 - first, last - first)
-    return [SeenHands(r.points_px, r.world_m, r.presence, r.usable) for r in readings]
+    return [_decided(one, video.times_s[one.wanted.frames]) for one in readings]
+
+
+def _decided(one: _Reading, times_s: np.ndarray) -> SeenHands:
+    """With only those hands usable that are their arms' own."""
+    usable = one.usable & own_hand(one.side_odds, times_s)
+    return SeenHands(one.points_px, one.world_m, one.presence, usable)
 
 
 def _read_frame(
@@ -143,12 +154,13 @@ def _read_frame(
     squares = networks.find(image, from_pose(pose), left)
     kept = are_near(expected, squares)  # never where nothing is expected: NaN is not near
     squares = np.where(kept[:, None], expected, squares)
-    looks, usable = _look(image, squares, left, pose[:, 0], networks)
+    looks, usable, odds = _look(image, squares, left, pose[:, 0], networks)
     following = from_hand(looks.points_px)
     following[looks.presence <= _PRESENT] = np.nan
     for n, (one, row, side) in enumerate(known):
         one.points_px[row, side], one.world_m[row, side] = looks.points_px[n], looks.world_m[n]
         one.presence[row, side], one.usable[row, side] = looks.presence[n], usable[n]
+        one.side_odds[row, side] = odds[n]
         one.next_px[side] = following[n]
     for one, row, side in known:
         if side == 1 and _is_one_hand(one, row):
@@ -161,19 +173,22 @@ def _look(
     left: np.ndarray,
     wrists_px: np.ndarray,
     networks: HandNetworks,
-) -> tuple[Looks, np.ndarray]:
-    """Looks at N squares, and (N,) which are usable; what is there but doubtful is looked at again
-    in the other mirror."""
+) -> tuple[Looks, np.ndarray, np.ndarray]:
+    """Looks at N squares, (N,) which are usable, and (N,) their log odds of the side, NaN where no
+    hand is; what is there but doubtful is looked at again in the other mirror."""
     looks = networks.look(image, squares_px, left)
+    odds = np.where(looks.presence > _PRESENT, log_odds(looks.right_side), np.nan)
     usable = usable_looks(looks, wrists_px, image.shape)
     doubtful = np.flatnonzero(~usable & (looks.presence > _PRESENT))
     if len(doubtful):
         again = networks.look(image, squares_px[doubtful], left[doubtful], other=True)
         better = usable_looks(again, wrists_px[doubtful], image.shape)
+        seen = again.presence > _PRESENT
+        odds[doubtful[seen]] = (odds[doubtful] + log_odds(again.right_side))[seen] / 2
         for name in ("points_px", "world_m", "presence", "right_side"):
             getattr(looks, name)[doubtful[better]] = getattr(again, name)[better]
         usable[doubtful[better]] = True
-    return looks, usable
+    return looks, usable, odds
 
 
 def usable_looks(looks: Looks, wrists_px: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -87,6 +87,12 @@ class HandNetworks:
         return Looks(points_px, world, presence, 1 - right if other else right, squares_px)
 
 
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """Natural logarithm of the odds."""
+    sound = probability.clip(1e-6, 1 - 1e-6)
+    return np.log(sound) - np.log1p(-sound)
+
+
 def _input(crops: np.ndarray) -> np.ndarray:
     image = np.multiply(crops, np.float32(1 / 255), dtype=np.float32)
     return np.ascontiguousarray(image.transpose(0, 3, 1, 2))

@@ -15,7 +15,7 @@ from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
 from staf_backend.landmarks.second_look import agreement, in_front, is_own, meet, painted
 from staf_backend.people.track import Track
 from staf_backend.runtime.workers import Job, Workers
-from staf_backend.video import Video
+from staf_backend.video import Picture, Video
 
 _LEAST_PERSON = 0.5
 """Probability below which a crop shows nobody.  Chosen: likelier nobody than somebody."""
@@ -28,7 +28,7 @@ def landmarks_of(
     tracks: Sequence[Track],
     network: LandmarkNetwork,
     progress: Callable[[int, int], None] | None = None,
-    watch: Callable[[int, np.ndarray], None] | None = None,
+    watch: Callable[[int, Picture], None] | None = None,
     others: Sequence[Track] = (),
     threads: int = 1,
 ) -> list[Landmarks]:
@@ -39,7 +39,7 @@ def landmarks_of(
         tracks: whom to look at; all of a frame's people go through the network together.
         network: finds landmarks in crops.
         progress: called with frames done and frames in all.
-        watch: shown the number and the (H, W, 3) picture of every frame.
+        watch: shown the number and the picture of every frame.
         others: people whose landmarks nobody wants; they are read where they may hide the wanted.
         threads: processors to use; they change no result.
 
@@ -54,16 +54,23 @@ def landmarks_of(
     last = max(int(track.frames[-1]) for track in tracks) + 1
     with Workers(threads) as workers:
         reader = _Reader(everybody, len(tracks), squares, network, workers)
-        with closing(video.in_advance(first, last, workers, np.asarray)) as images:
-            readings = (
-                reader.begin(index, image, watch) for index, image in enumerate(images, first)
-            )
+        with closing(video.in_advance(first, last, workers, reader.cut)) as cuts:
+            readings = (reader.begin(index, cut, watch) for index, cut in enumerate(cuts, first))
             ahead = 0 if threads == 1 else _FRAMES_A_THREAD * threads
             for done, reading in enumerate(_begun_early(readings, ahead), 1):
                 _keep_all(found, reading)
                 if progress:
                     progress(done, last - first)
     return found
+
+
+class _Cut(NamedTuple):
+    """A frame's picture, who is to be read on it (see `_Reading`), where (N, 4), and the crops."""
+
+    picture: Picture
+    here: list[tuple[int, int]]
+    squares_px: np.ndarray
+    crops: np.ndarray
 
 
 class _Reading(NamedTuple):
@@ -90,20 +97,27 @@ class _Reader:
     network: LandmarkNetwork
     workers: Workers
 
+    def cut(self, index: int, picture: Picture) -> _Cut:
+        """Cut out who is to be read on a frame."""
+        here = _to_read(self.everybody, index, self.wanted)
+        if not here:
+            return _Cut(picture, here, np.empty((0, 4)), np.empty(0, np.uint8))
+        squares = np.array([self.squares_px[i][row] for i, row in here])
+        image = picture.rgb()
+        crops = np.stack([crop_image(image, square) for square in squares])
+        return _Cut(picture, here, squares, crops)
+
     def begin(
-        self, index: int, image: np.ndarray, watch: Callable[[int, np.ndarray], None] | None
+        self, index: int, cut: _Cut, watch: Callable[[int, Picture], None] | None
     ) -> _Reading:
         """Have a frame looked at."""
         if watch:
-            watch(index, image)
-        here = _to_read(self.everybody, index, self.wanted)
-        if not here:
-            return _Reading(here, None, image.shape)
-        squares = np.array([self.squares_px[i][row] for i, row in here])
-        keypoints = np.array([self.everybody[i].keypoints_px[row] for i, row in here])
-        crops = np.stack([crop_image(image, square) for square in squares])  # not the picture
-        look = partial(_look, crops, squares, keypoints, self.network)
-        return _Reading(here, self.workers.job(look), image.shape)
+            watch(index, cut.picture)
+        if not cut.here:
+            return _Reading(cut.here, None, cut.picture.shape)
+        keypoints = np.array([self.everybody[i].keypoints_px[row] for i, row in cut.here])
+        look = partial(_look, cut.crops, cut.squares_px, keypoints, self.network)
+        return _Reading(cut.here, self.workers.job(look), cut.picture.shape)
 
 
 def _begun_early(readings: Iterator[_Reading], ahead: int) -> Iterator[_Reading]:

@@ -53,6 +53,7 @@ def mirror(motion: Motion) -> Motion:
         contacts=tuple(
             ContactSpan(other_side(s.part), s.start_s, s.end_s, s.floor_m) for s in motion.contacts
         ),
+        hand_seen=None if motion.hand_seen is None else motion.hand_seen[:, ::-1],
         **_mirrored_raw(motion),
     )
 

@@ -27,6 +27,7 @@ below the line are optional:
 | `contact_names`         | str (C,)       | 2: with `contact_probability`; see `contacts.PARTS`  |
 | `raw_rotations_wxyz`    | float32 (T, J, 4) | 2: before grounding, in the same axes             |
 | `raw_root_m`            | float64 (T, 3) | 2: with `raw_rotations_wxyz`                         |
+| `hand_seen`             | bool (T, 2)    | 2: left, right; False where fingers were filled in   |
 
 The header holds `name` (of the clip), `body`, `gender`, `source` (file name), `source_fps`,
 `person`, `estimator`, `version` (of this software), `quality` (word to number) and `camera`:
@@ -116,7 +117,7 @@ def _members_of_format_2(motion: Motion) -> dict[str, Any]:
     if motion.contact_probability is not None:
         members["contact_probability"] = motion.contact_probability
         members["contact_names"] = np.array(motion.contact_names, np.str_)
-    for name in ("raw_rotations_wxyz", "raw_root_m"):
+    for name in ("raw_rotations_wxyz", "raw_root_m", "hand_seen"):
         if getattr(motion, name) is not None:
             members[name] = getattr(motion, name)
     return members

@@ -30,7 +30,7 @@ from staf_backend.motion.contacts import PARTS, ContactSpan, in_order
 TEXT_FIELDS = ("name", "body", "gender", "source", "estimator", "version")
 _PER_KEY = (
     *("times_s", "frames", "rotations_wxyz", "root_m", "observed", "keypoints_px"),
-    *("camera_path", "contact_probability", "raw_rotations_wxyz", "raw_root_m"),
+    *("camera_path", "contact_probability", "raw_rotations_wxyz", "raw_root_m", "hand_seen"),
 )
 """Fields with one row a key; some may be None."""
 _SAME_POSE = 1e-3
@@ -102,6 +102,8 @@ class Motion:
     """(T, J, 4) float32 the rotations before grounding, in the same axes; or None."""
     raw_root_m: np.ndarray | None = None
     """(T, 3) float64, only with `raw_rotations_wxyz`."""
+    hand_seen: np.ndarray | None = None
+    """(T, 2) bool, left and right hand: False where its fingers were filled in; None: not known."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """What the motion says of its own quality, in words and numbers that JSON knows."""
 
@@ -131,6 +133,8 @@ class Motion:
         for name in ("times_s", "frames"):
             require(bool((np.diff(getattr(self, name)) > 0).all()), name, "strictly increasing")
         require_unit(self.rotations_wxyz, "rotations_wxyz")
+        if self.hand_seen is not None:
+            keep_array(self, "hand_seen", np.bool_, (count, 2))
         _check_raw(self, count, joints)
         _check_contacts(self, count)
         _check_camera_path(self, count)

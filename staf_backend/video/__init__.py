@@ -4,11 +4,15 @@ from staf_backend.video.clock import Origin
 from staf_backend.video.container import ffmpeg_name, open_container, video_stream, whole_packets
 from staf_backend.video.error import VideoError
 from staf_backend.video.lens import Focal, focal_of_lens
+from staf_backend.video.picture import KeptPicture, Picture, ReadyPicture
 from staf_backend.video.video import Video, check_path, open_video
 
 __all__ = [
     "Focal",
+    "KeptPicture",
     "Origin",
+    "Picture",
+    "ReadyPicture",
     "Video",
     "VideoError",
     "check_path",

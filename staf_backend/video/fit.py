@@ -38,26 +38,18 @@ class Shape:
         """Width and height with square pixels: anamorphic footage is widened."""
         return _square(*self.stored_px, self.aspect)
 
-    def rgb(self, frame: Any, context: Any) -> np.ndarray:
-        """(height, width, 3) uint8 RGB of the size `square_px`.
+    def inner_px(self, frame: Any, context: Any) -> tuple[int, int]:
+        """Width and height of a frame of another shape, as it fits into `square_px`.
 
         Args:
             frame: decoded.
             context: the decoder, which has just given the frame.
-
-        Raises:
-            ValueError: its colours cannot be read.
         """
         width, height = self.square_px
-        if not self.differs(frame, context):
-            return _to_rgb(frame, width, height)
         own = _square(frame.width, frame.height, self._aspect_of(context))
         scale = min(width / own[0], height / own[1])
         inner = [max(1, min(most, round(side * scale))) for side, most in zip(own, (width, height))]
-        picture = np.zeros((height, width, 3), np.uint8)
-        left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-        picture[top : top + inner[1], left : left + inner[0]] = _to_rgb(frame, *inner)
-        return picture
+        return inner[0], inner[1]
 
     def differs(self, frame: Any, context: Any) -> bool:
         """Whether a frame has another shape than the first."""
@@ -91,9 +83,38 @@ def _square(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
     return max(1, round(width * aspect)), height
 
 
-def _to_rgb(frame: Any, width: int, height: int) -> np.ndarray:
-    """(height, width, 3) uint8 RGB; untagged HD footage is taken as BT.709, as players do."""
+def centred(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """An image (h, w, 3) in the middle of a black one (height, width, 3)."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    left, top = (width - image.shape[1]) // 2, (height - image.shape[0]) // 2
+    picture[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return picture
+
+
+def to_rgb(frame: Any, width: int, height: int, interpolation: str = "BILINEAR") -> np.ndarray:
+    """(height, width, 3) uint8 RGB; untagged HD footage is taken as BT.709, as players do.
+
+    Args:
+        frame: decoded.
+        width, height: of the result.
+        interpolation: FFmpeg's name of it, where the frame has another size.
+
+    Raises:
+        FFmpegError, ValueError: its colours cannot be read.
+    """
     untagged = frame.colorspace in _UNTAGGED and frame.height >= _HD_HEIGHT_PX
     source = {"src_colorspace": "ITU709"} if untagged else {}
     # threads of its own would come on top of those that the caller has
-    return frame.reformat(width, height, "rgb24", threads=1, **source).to_ndarray()
+    sized = {"interpolation": interpolation, "threads": 1, **source}
+    return frame.reformat(width, height, "rgb24", **sized).to_ndarray()
+
+
+def to_grey(frame: Any, width: int, height: int) -> np.ndarray:
+    """(height, width) uint8, every pixel the mean brightness of what it covers.
+
+    Raises:
+        FFmpegError, ValueError: its colours cannot be read.
+    """
+    import cv2
+
+    return cv2.cvtColor(to_rgb(frame, width, height, "AREA"), cv2.COLOR_RGB2GRAY)

@@ -10,6 +10,7 @@ import numpy as np
 from staf_backend.video.clock import Origin
 from staf_backend.video.error import VideoError
 from staf_backend.video.lens import Focal, focal_of_still
+from staf_backend.video.picture import Picture, ReadyPicture
 from staf_backend.video.picture_file import read_picture
 from staf_backend.video.upright import Upright
 
@@ -44,8 +45,8 @@ class ImageFolder:
         first: int,
         last: int,
         threads: int | None = None,  # noqa: ARG002 - of a movie's decoder
-    ) -> Generator[np.ndarray, None, None]:
-        """Upright (H, W, 3) uint8 RGB pictures first .. last - 1."""
+    ) -> Generator[Picture, None, None]:
+        """Upright pictures first .. last - 1."""
         expected = self.upright.size(self.width_px, self.height_px)
         for path in self.paths[first:last]:
             stored, upright, _ = read_picture(path)
@@ -56,7 +57,7 @@ class ImageFolder:
                     message.format(path, *image.shape[1::-1], *expected),
                     "All pictures of a folder must have one size.",
                 )
-            yield image
+            yield ReadyPicture(image)
 
 
 def open_image_folder(folder: Path, fps: float) -> ImageFolder:

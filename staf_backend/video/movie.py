@@ -19,11 +19,12 @@ from staf_backend.video.clean_aperture import warn_if_cropped
 from staf_backend.video.clock import Clock, Origin, mean_rate
 from staf_backend.video.container import Decoder, open_container, video_stream, whole_packets
 from staf_backend.video.error import VideoError
-from staf_backend.video.fit import Shape, shape_of
+from staf_backend.video.fit import Shape, centred, shape_of
 from staf_backend.video.frame_clock import frame_clock
 from staf_backend.video.lens import Focal, focal_of_tags
 from staf_backend.video.packet_clock import packet_clock
 from staf_backend.video.packet_log import PacketLog
+from staf_backend.video.picture import DecodedPicture, Picture, ReadyPicture
 from staf_backend.video.upright import Upright, from_display_matrix
 
 _log = logging.getLogger(__name__)
@@ -67,8 +68,8 @@ class Movie:
 
     def pictures(
         self, first: int, last: int, threads: int | None = None
-    ) -> Generator[np.ndarray, None, None]:
-        """Upright (H, W, 3) uint8 RGB pictures first .. last - 1; `threads` are the decoder's."""
+    ) -> Generator[Picture, None, None]:
+        """Upright pictures first .. last - 1; `threads` are the decoder's."""
         if first == last:
             return
         kept, missing, fitted = None, 0, False
@@ -78,7 +79,7 @@ class Movie:
                 missing = 0 if frame is not None else missing + 1
                 if frame is not None:
                     fitted = self._tell_shape(index, frame, context, fitted)
-                    kept = self._rgb(frame, context)
+                    kept = self._picture(frame, context, fitted)
                 elif kept is None:
                     raise self._damage(index)
                 else:
@@ -153,14 +154,14 @@ class Movie:
             _seek(container, int(wanted[0]), stream)
         yield from whole_packets(container, stream)
 
-    def _rgb(self, frame: Any, context: Any) -> np.ndarray:
-        from av.error import FFmpegError
-
-        try:
-            return self.upright.apply(self.shape.rgb(frame, context))
-        except (FFmpegError, ValueError) as error:
-            message = f"{self.path} has colours of a kind that cannot be read here."
-            raise VideoError(message, "Convert it to H.264.") from error
+    def _picture(self, frame: Any, context: Any, fitted: bool) -> Picture:
+        """Of a decoded frame; one of another shape is fitted while the decoder knows it."""
+        square_px = self.shape.square_px
+        if not fitted:
+            return DecodedPicture(self.path, frame, square_px, self.upright)
+        inner_px = self.shape.inner_px(frame, context)
+        picture = DecodedPicture(self.path, frame, inner_px, Upright())
+        return ReadyPicture(self.upright.apply(centred(picture.rgb(), *square_px)))
 
     def _tell_shape(self, index: int, frame: Any, context: Any, told: bool) -> bool:
         """Warn where a picture of another shape than the first one's begins."""

@@ -36,14 +36,14 @@ class Upright:
         return (height_px, width_px) if self.swap else (width_px, height_px)
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """The stored picture (H, W, 3) turned upright, contiguous."""
+        """The stored picture (H, W, 3), or (H, W), turned upright."""
         import cv2
 
         if self.swap:
             image = cv2.transpose(image)
         if self.flip_x or self.flip_y:
             image = cv2.flip(image, {(1, 0): 1, (0, 1): 0, (1, 1): -1}[(self.flip_x, self.flip_y)])
-        return np.ascontiguousarray(image)
+        return image
 
 
 def from_display_matrix(data: bytes) -> Upright:

@@ -23,6 +23,7 @@ from staf_backend.video.error import VideoError
 from staf_backend.video.image_folder import open_image_folder
 from staf_backend.video.lens import Focal
 from staf_backend.video.movie import open_movie
+from staf_backend.video.picture import Picture
 from staf_backend.video.upright import Upright
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _IN_ADVANCE_BYTES = 64_000_000
-"""Of pictures that wait.  Chosen: ten of 1080p, two of 4K."""
+"""Of pictures that wait, were all of them in RGB.  Chosen: ten of 1080p, two of 4K."""
 
 
 class Source(Protocol):
@@ -53,9 +54,7 @@ class Source(Protocol):
     @property
     def origin(self) -> Origin: ...
 
-    def pictures(
-        self, first: int, last: int, threads: int | None = None
-    ) -> Iterator[np.ndarray]: ...
+    def pictures(self, first: int, last: int, threads: int | None = None) -> Iterator[Picture]: ...
 
 
 @dataclass(frozen=True)
@@ -130,17 +129,18 @@ class Video:
         last = len(self.times_s) if last is None else last
         if not 0 <= first <= last <= len(self.times_s):
             raise IndexError(f"frames {first}..{last} of {len(self.times_s)}")
-        return self._source.pictures(first, last)
+        pictures = self._source.pictures(first, last)
+        return (np.ascontiguousarray(picture.rgb()) for picture in pictures)
 
     def in_advance(
-        self, first: int, last: int, workers: Workers, prepare: Callable[[np.ndarray], T]
+        self, first: int, last: int, workers: Workers, prepare: Callable[[int, Picture], T]
     ) -> Generator[T, None, None]:
         """What is made of each of the frames, a few of them decoded before they are asked for.
 
         Args:
             first, last: as for `frames`.
             workers: who decode and prepare; they must outlast the iterator.
-            prepare: takes a frame (H, W, 3) uint8 RGB, in order.
+            prepare: takes a frame's number and its picture, in order.
 
         Raises:
             VideoError: as for `frames`.
@@ -148,7 +148,8 @@ class Video:
         pictures = self._source.pictures(first, last, max(1, workers.threads // 2))
         most = _IN_ADVANCE_BYTES // (3 * self.width_px * self.height_px)
         most = min(max(most, 1), 2 * workers.threads)
-        return in_advance((prepare(picture) for picture in pictures), workers, most)
+        prepared = (prepare(index, picture) for index, picture in enumerate(pictures, first))
+        return in_advance(prepared, workers, most)
 
 
 def check_path(path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from staf_backend.geometry import Camera
+from staf_backend.video import Picture
 
 LONG_SIDE_PX = 480
 """Of the small grey picture.  Chosen: a tenth of its pixel is 0.01 degrees, 1 mm at 5 m."""
@@ -65,18 +66,14 @@ class Lens:
         middle = camera.principal_point_px * factor - 0.5
         return cls(camera.focal_px * factor, middle, (width, height))
 
-    def grey(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, small, grey, of one brightness and contrast."""
+    def grey(self, picture: Picture) -> np.ndarray:
+        """A picture small, grey, of one brightness and contrast: uint8."""
         import cv2
 
-        small = image
-        while small.shape[1] >= 2 * self.size_px[0] and small.shape[0] >= 2 * self.size_px[1]:
-            half = (small.shape[1] // 2, small.shape[0] // 2)  # twice as fast as in one step
-            small = cv2.resize(small, half, interpolation=cv2.INTER_AREA)
-        small = cv2.resize(small, self.size_px, interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        gain = _DEVIATION / max(float(grey.std()), 4.0)  # what is all black stays dark
-        return cv2.convertScaleAbs(grey, None, gain, _MEAN - gain * float(grey.mean()))
+        grey = picture.grey(*self.size_px)
+        mean, deviation = (values.item() for values in cv2.meanStdDev(grey))
+        gain = _DEVIATION / max(deviation, 4.0)  # what is all black stays dark
+        return cv2.convertScaleAbs(grey, None, gain, _MEAN - gain * mean)
 
     def rays(self, points_px: np.ndarray) -> np.ndarray:
         """Unit rays (N, 3), camera axes, of points (N, 2) of the small picture."""

@@ -16,6 +16,7 @@ import numpy as np
 from staf_backend.choices import CameraChoice
 from staf_backend.geometry import Camera, CameraMotion, to_axis_angle
 from staf_backend.people.track import Track
+from staf_backend.video import Picture
 from staf_backend.world.background import Lens
 from staf_backend.world.stretch import Stretch
 
@@ -66,15 +67,15 @@ class CameraFollower:
         factor = self._lens.focal_px / camera.focal_px
         self._people = [(int(t.frames[0]), _boxes(t) * factor) for t in tracks]
         self._stretches: list[Stretch] = []
-        self._waiting: list[tuple[int, np.ndarray]] = []
+        self._waiting: list[tuple[int, Picture]] = []
         self._resting = True
         self._told: set[str] = set()
 
-    def see(self, frame: int, image: np.ndarray) -> None:
-        """The next frame: its number, and (H, W, 3) uint8 RGB."""
+    def see(self, frame: int, picture: Picture) -> None:
+        """The next frame: its number and its picture."""
         if self._choice == "still":
             return
-        self._waiting.append((frame, self._lens.grey(image)))
+        self._waiting.append((frame, picture))
         if not self._resting or len(self._waiting) >= _EVERY:
             self._take()
 
@@ -132,20 +133,20 @@ class CameraFollower:
         """Take the frames that wait: all as still, where the camera rests and the last says so."""
         waiting, self._waiting = self._waiting, []
         if self._resting and waiting and self._stretches:
-            frame, grey = waiting[-1]
-            seen = self._stretches[-1].at_rest(grey, self._boxes_px(frame))
+            frame, picture = waiting[-1]
+            seen = self._stretches[-1].at_rest(self._lens.grey(picture), self._boxes_px(frame))
             if seen and (seen.moved_px < _REST_PX or seen.fixed > _REST_SHARE):
                 self._stretches[-1].rest(seen, len(waiting))
                 return
             self._resting = False
-        for frame, grey in waiting:
+        for frame, picture in waiting:
             if not self._stretches:
                 self._stretches.append(Stretch(self._lens, frame))
-            away = self._stretches[-1].add(grey, self._boxes_px(frame))
+            away = self._stretches[-1].add(self._lens.grey(picture), self._boxes_px(frame))
             if away:
                 self._stretches.append(Stretch(self._lens, frame + 1 - len(away)))
-                for picture, boxes_px in away:
-                    self._stretches[-1].add(picture, boxes_px)
+                for grey, boxes_px in away:
+                    self._stretches[-1].add(grey, boxes_px)
 
     def _boxes_px(self, frame: int) -> np.ndarray:
         """(P, 4) people on a frame, in the small picture."""

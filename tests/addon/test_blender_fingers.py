@@ -1,10 +1,13 @@
 """Motions with fingers as characters: exact, with bones that curl about x, hidden at a click."""
 
+from dataclasses import replace
+
 import bpy
 import numpy as np
 import pytest
 
 from addon.scene.armature import FINGERS, bone_by_joint
+from addon.scene.keyframes import curves
 from staf_backend.body import WITH_FINGERS, finger_joints, load_body
 from staf_backend.geometry import from_axis_angle, from_quaternions, to_quaternions
 from staf_backend.motion import Motion, joints_m, save_motion
@@ -73,6 +76,61 @@ def test_a_positive_turn_about_x_curls_every_finger(tmp_path):
                 assert away[1] < away[0] - 0.005, chain
             else:  # towards the palm, which looks down
                 assert after[2] < before[2] - 0.01, chain
+
+
+def marked(action, bone: str, prop: str = "rotation_quaternion") -> np.ndarray:
+    """(T,) bool: which keys of a bone say that nobody saw it, the same on all its curves."""
+    found = [c for c in curves(action) if c.data_path == f'pose.bones["{bone}"].{prop}']
+    assert found, bone
+    told = np.array([[key.type != "KEYFRAME" for key in curve.keyframe_points] for curve in found])
+    assert (told == told[0]).all()
+    return told[0]
+
+
+def half_seen(count: int = 12) -> Motion:
+    """The left hand is not seen on keys 3 to 6, the right one on 9, nobody on 11."""
+    seen, observed = np.ones((count, 2), bool), np.ones(count, bool)
+    seen[3:7, 0] = seen[9, 1] = observed[11] = False
+    return replace(moving_fingers(count), hand_seen=seen, observed=observed)
+
+
+def test_keys_are_marked_where_a_hand_was_not_seen(tmp_path):
+    """By the type that keys have where nobody saw the body; of that hand's fingers alone."""
+    motion = half_seen()
+    assert motion.hand_seen is not None
+    rig = bring_in(tmp_path, motion)
+    left, right = motion.hand_seen.T
+    away = ~motion.observed
+    for joint in WITH_FINGERS.names[22:]:
+        hidden = ~left if joint.startswith("left") else ~right
+        told = marked(rig.animation_data.action, joint)
+        np.testing.assert_array_equal(told, hidden | away, err_msg=joint)
+    for joint in ("L_Wrist", "R_Elbow", "Head"):
+        np.testing.assert_array_equal(marked(rig.animation_data.action, joint), away)
+
+
+def test_on_whole_frames_a_hand_is_seen_where_both_keys_around_are(tmp_path):
+    rig = bring_in(tmp_path, half_seen(), keys="whole", scene_fps="60")
+    told = marked(rig.animation_data.action, "left_index1")
+    assert told.sum() == 2 * 4 + 1 + 2, "four keys, their halves and both sides, and the last"
+    assert not told[:4].any()
+
+
+def test_the_raw_layer_marks_them_too(tmp_path):
+    motion = half_seen()
+    assert motion.hand_seen is not None
+    raw = {"raw_rotations_wxyz": motion.rotations_wxyz, "raw_root_m": motion.root_m}
+    rig = bring_in(tmp_path, replace(motion, **raw))
+    assert bpy.ops.staf.add_raw() == {"FINISHED"}
+    strips = [s for track in rig.animation_data.nla_tracks for s in track.strips]
+    for strip in strips:
+        told = marked(strip.action, "left_index1")
+        np.testing.assert_array_equal(told, ~motion.hand_seen[:, 0] | ~motion.observed)
+
+
+def test_an_older_file_marks_nothing(tmp_path):
+    rig = bring_in(tmp_path, moving_fingers())
+    assert not marked(rig.animation_data.action, "left_index1").any()
 
 
 def test_fingers_are_hidden_at_a_click(tmp_path):

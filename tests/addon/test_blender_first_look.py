@@ -6,7 +6,8 @@ import pytest
 from mathutils import Vector
 
 import addon
-from addon.quality import places_of, take_of, words_of
+from addon.on_character import take_of
+from addon.quality import places_of, words_of
 from addon.scene import character
 from addon.scene.keyframes import curves
 from tests.addon.blender_scene import make_clip, vertices_m

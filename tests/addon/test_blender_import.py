@@ -234,7 +234,7 @@ def test_the_look_is_textured_by_the_shape_or_plain(tmp_path):
     ]
     assert light[knee].mean() < 0.75 * light[shin].mean(), "joints are darker"
     assert np.ptp(light[shin]) > 0.02, "and the shape is drawn"
-    plain = bring_in(write(tmp_path / "b.npz", 2, source=""), look="PLAIN", onto="NEW").children[0]
+    plain = bring_in(write(tmp_path / "b.npz", 2, source=""), look="CLAY", onto="NEW").children[0]
     assert plain.data.materials[0].name == "STAF clay"
     assert not plain.data.color_attributes
 

@@ -1,4 +1,4 @@
-"""Files of `staf convert` that are not .glb, read by Blender's own importers."""
+"""Files of `staf convert`, read by Blender's own importers."""
 
 import os
 import subprocess
@@ -76,7 +76,45 @@ def test_fbx_by_the_importers_defaults(tmp_path, motion, mesh):
     check(motion)
     body = next(item for item in bpy.data.objects if item.type == "MESH")
     assert (len(body.data.vertices) > 5000) == mesh
+    assert len(body.data.color_attributes) == mesh, "the look, of a body alone"
     assert body.find_armature() == rig
+
+
+def test_the_glb_wears_the_look_that_the_addon_gives(tmp_path, motion, backend):
+    save_motion(tmp_path / "walk.npz", motion)
+    said = (
+        "import sys; from staf_backend.body.body import load_body;"
+        "from staf_backend.export.gltf import write_glb;"
+        "from staf_backend.motion.file import load_motion;"
+        "motion = load_motion(sys.argv[1]);"
+        "write_glb(sys.argv[2], [motion], {motion.body: load_body(motion.body)})"
+    )
+    words = [str(tmp_path / name) for name in ("walk.npz", "walk.glb")]
+    subprocess.run([backend, "-c", said, *words], check=True)
+    bpy.ops.import_scene.gltf(filepath=words[1])
+    theirs = next(item for item in bpy.data.objects if item.data and item.name.endswith("-body"))
+    bpy.ops.staf.import_motion(filepath=words[0])
+    ours = bpy.context.object.children[0]
+    for look in (theirs, ours):
+        shader = next(
+            n for n in look.active_material.node_tree.nodes if n.type == "BSDF_PRINCIPLED"
+        )
+        assert shader.inputs["Base Color"].links[0].from_node.type == "VERTEX_COLOR"
+        assert shader.inputs["Roughness"].default_value == pytest.approx(0.62)
+    np.testing.assert_allclose(colours_by_corner(theirs), colours_by_corner(ours), atol=0.01)
+
+
+def colours_by_corner(item) -> np.ndarray:
+    """(3F, 3) linear colours of a mesh's corners; triangles are in the order of the body's."""
+    attribute = item.data.color_attributes[0]
+    values = np.empty(4 * len(attribute.data), np.float32)
+    attribute.data.foreach_get("color", values)
+    colours = values.reshape(-1, 4)[:, :3]
+    if attribute.domain == "CORNER":
+        return colours
+    corners = np.empty(len(item.data.loops), np.int32)
+    item.data.loops.foreach_get("vertex_index", corners)
+    return colours[corners]
 
 
 @pytest.mark.skipif(

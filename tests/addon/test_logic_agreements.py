@@ -30,7 +30,7 @@ PURE = (
     *("retarget.feet", "retarget.fitting", "retarget.guess", "retarget.joints", "retarget.legs"),
     *("retarget.kept_maps", "retarget.map_file", "retarget.performance", "retarget.posing"),
     *("retarget.rotations", "retarget.schemes", "retarget.shape", "retarget.structure"),
-    "retarget.twist",
+    *("retarget.soles", "retarget.twist"),
 )
 MANIFEST = tomllib.loads((ADDON / "blender_manifest.toml").read_text())
 
@@ -92,6 +92,7 @@ def test_every_file_says_its_licence():
 
 def test_choices_are_the_backends():
     """The add-on may import nothing of the backend, so it writes down what it may ask for."""
+    from addon.scene.body_file import LOOKS
     from addon.scene.bone_names import SCHEMES, scheme_items
     from addon.scene.bones import ROOT_MOTIONS
     from addon.solving.job import ESTIMATORS, PRESETS
@@ -102,6 +103,7 @@ def test_choices_are_the_backends():
     assert set(ESTIMATORS) == set(choices.ESTIMATORS)
     assert set(PRESETS) == set(choices.PRESETS)
     assert set(ROOT_MOTIONS) == set(choices.ROOT_MOTIONS)
+    assert tuple(look.lower() for look in LOOKS) == choices.LOOKS, "the default first"
 
 
 def test_manifest():

@@ -56,6 +56,8 @@ def test_reads_the_cameras_path_and_the_card(tmp_path):
     clip = read_motion(tmp_path / "a.npz")
     assert motion.camera_path is not None
     assert clip.camera.motion == "moving"
+    assert motion.hand_seen is not None
+    np.testing.assert_array_equal(clip.hand_seen, motion.hand_seen)
     assert clip.camera.rotations_wxyz is not None
     assert clip.camera.positions_m is not None
     assert np.array_equal(clip.camera.rotations_wxyz, motion.camera_path.rotations_wxyz)
@@ -83,6 +85,8 @@ def test_reads_format_1(tmp_path):
         ({"times_s": np.arange(5.0)}, "frames must have shape"),
         ({"rotations_wxyz": np.ones((6, 24, 4))}, "unit quaternions"),
         ({"observed": np.ones(6)}, "observed must not be of type float64"),
+        ({"hand_seen": np.ones((6, 3), bool)}, "hand_seen must have shape"),
+        ({"hand_seen": np.ones((6, 2))}, "hand_seen must not be of type float64"),
         ({"frames": np.linspace(0, 1, 6)}, "frames must not be of type"),
         ({"parents": np.zeros(24, int)}, "parents must start with -1"),
         ({"parents": np.array([-1, 0])}, "parents must hold 24"),

@@ -61,15 +61,6 @@ def workers() -> list[int]:
     return found
 
 
-def settings(screen: Screen, **values) -> None:
-    """Set, and drawn: buttons move with them."""
-    lines = [f"bpy.context.scene.staf.{name} = {value!r}" for name, value in values.items()]
-    lines += ["for window in bpy.context.window_manager.windows:"]
-    lines += ["    for area in window.screen.areas: area.tag_redraw()"]
-    screen.ask("\n".join(lines))
-    time.sleep(1.0 + min(4.0, os.getloadavg()[0] / 5))  # panels slide to their new places
-
-
 def save(screen: Screen) -> None:
     """The scene, beside the clip."""
     target = str(CLIP.with_name("scene.blend"))
@@ -107,13 +98,13 @@ def test_choose_a_video_by_typing_its_path(screen):
 
 
 def test_quick_scan_fills_the_list(screen):
-    settings(screen, person="LIST", end_s=0.8)
+    screen.set(person="LIST", end_s=0.8)
     screen.move(*VIEWPORT)
     screen.click(*FIND)
     count = "answer = len(bpy.context.scene.staf.people)"
     screen.wait(lambda: screen.ask(count) >= 2, 180, "people")
     picture(screen, "people")
-    settings(screen, person="ALL", end_s=0.0)
+    screen.set(person="ALL", end_s=0.0)
 
 
 def test_escape_cancels(screen):
@@ -132,7 +123,7 @@ def test_cancel_button_cancels(screen):
 
 
 def test_solve_makes_characters_and_the_window_stays_free(screen):
-    settings(screen, preset="fast", end_s=0.6)
+    screen.set(preset="fast", end_s=0.6)
     screen.ask("beats['longest_gap_s'] = 0.0")
     screen.click(*SOLVE)
     shares = set()
@@ -195,8 +186,9 @@ def test_export(screen):
     screen.move(*VIEWPORT)
     picture(screen, "export")
     screen.key("Return")
-    screen.wait(lambda: list(CLIP.parent.glob("*.glb")), 60, "the clip")
-    (path,) = CLIP.parent.glob("*.glb")
+    whole = "[!.]*.glb"  # what is not yet whole begins with a dot
+    screen.wait(lambda: list(CLIP.parent.glob(whole)), 60, "the clip")
+    (path,) = CLIP.parent.glob(whole)
     data = path.read_bytes()
     gltf = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
     assert gltf["skins"]
@@ -218,7 +210,7 @@ def test_set_up_that_fails_says_so_and_leaves_nothing(screen):
 
 
 def test_closing_blender_ends_the_backend_and_nothing_was_written_to_the_log(screen):
-    settings(screen, end_s=0.0)
+    screen.set(end_s=0.0)
     start(screen)
     assert workers()
     screen.folder.joinpath("ask-99.py").write_text("bpy.ops.wm.quit_blender()")

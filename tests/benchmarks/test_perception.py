@@ -18,7 +18,7 @@ from staf_backend.people.detect import PersonDetector
 from staf_backend.people.follow import find_people
 from staf_backend.people.keypoints import extent_px
 from staf_backend.runtime.onnx_session import open_network
-from staf_backend.video import open_video
+from staf_backend.video import ReadyPicture, open_video
 
 ROOT = Path(__file__).parents[2]
 FOOTAGE = ROOT / "examples" / "footage"
@@ -89,7 +89,7 @@ def test_all_that_is_not_the_network_costs_less_than_a_look(detector, capsys):
     camera = CameraMotion()
     start = time.process_time()
     for image in images:
-        camera.step(image, np.zeros((0, 4)))
+        camera.step(ReadyPicture(image), np.zeros((0, 4)))
     camera_s = (time.process_time() - start) / 40
     start = time.process_time()
     for image in images[::4]:

@@ -52,18 +52,20 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         data
         scoring
         run
-        lifting  options
+        lifting  fingers  options
+        appearance
         prepare  stage_image  stage_video  estimator_scores  world_scores  ship
         table_runs
         evaluate
         figures
     """,
     "addon": """
-        user_error  names  storage  staf_blender  staf_blend  staf_fbx
+        user_error  names  storage  panels  staf_blender  staf_blend  staf_fbx
         scene  reporting
         solving  retarget
         controls
         settings  on_character
+        file_choice
         import_operators  export_operators  preferences  quality
         solve_operators  retarget_operators  control_operators
         people_operators  contact_operators  layer_operators

@@ -7,13 +7,15 @@ or beside the body, turned to the camera or not.  The picture shows a hand and w
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from staf_backend.body import Body, finger_joints, load_body, vertex_normals
 from staf_backend.export.raster import nearest_faces
 from staf_backend.fit.fingers_hand import Hand, hand_of
-from staf_backend.geometry import SMPL, forward_kinematics, from_axis_angle
+from staf_backend.geometry import SMPL, forward_kinematics, from_axis_angle, to_axis_angle
+from staf_backend.video import Video, open_video
 
 _DRAWN_HAND_PX = 160
 """Length of a hand as it is drawn at least; smaller ones are drawn larger and averaged."""
@@ -91,12 +93,59 @@ def draw_person(
         hand_px: length of a hand in the picture.
         side: of the hand in the middle of the picture.
     """
-    body, hands = drawn_body()
+    rotations = _posed(rng, gesture, side)
+    return _drawn(rng, rotations, gesture, hand_px, side)
+
+
+def draw_track(
+    rng: np.random.Generator, gestures: tuple[str, str], hand_px: float, side: str, frames: int
+) -> list[Drawn]:
+    """A person who moves from one pose and gesture to another, seen by a camera that follows.
+
+    Args:
+        rng: as for `draw_person`.
+        gestures: first and last.
+        hand_px, side: as for `draw_person`.
+        frames: how many.
+    """
+    first, last = (_posed(rng, gesture, side) for gesture in gestures)
+    turn = to_axis_angle(first.swapaxes(-1, -2) @ last)
+    look = int(rng.integers(1 << 31))  # colours, light and what is behind stay
+    shares = np.linspace(0, 1, frames)
+    return [
+        _drawn(
+            np.random.default_rng(look), first @ from_axis_angle(share * turn),
+            gestures[int(share > 0.5)], hand_px, side,
+        )
+        for share in shares
+    ]  # fmt: skip
+
+
+def film_of(folder: Path, track: list[Drawn]) -> Video:
+    """The track as a folder of pictures, opened."""
+    import cv2
+
+    folder.mkdir()
+    for number, drawn in enumerate(track):
+        assert cv2.imwrite(str(folder / f"{number:03d}.png"), drawn.image[..., ::-1])
+    return open_video(folder)
+
+
+def _posed(rng: np.random.Generator, gesture: str, side: str) -> np.ndarray:
+    """(52, 3, 3) a person whose one hand makes a gesture."""
+    hands = drawn_body()[1]
     rotations = _pose(rng)
     for one in ("left", "right"):
         angles = gesture_angles(gesture if one == side else "relaxed", rng)
         angles = angles.clip(*hands[one].limits_rad)
         rotations[list(finger_joints(one))] = hands[one].rotations(angles[None])[0]
+    return rotations
+
+
+def _drawn(
+    rng: np.random.Generator, rotations: np.ndarray, gesture: str, hand_px: float, side: str
+) -> Drawn:
+    body, hands = drawn_body()
     root = np.zeros(3)
     turned, joints = forward_kinematics(
         rotations, body.rest_joints_m(np.zeros(10)), root, body.skeleton

@@ -30,6 +30,9 @@ from training import (
     stage_video,
     world_scores,
 )
+from training.appearance import draw as draw_people
+from training.appearance import train as train_appearance
+from training.fingers import looks, train
 from training.lifting import recover, train_frames, train_windows
 from training.synthetic import studio
 from training.synthetic.recipe import SyntheticRecipe
@@ -194,6 +197,10 @@ PARSERS = {
     "estimator_scores": estimator_scores.arguments,
     "world_scores": world_scores.arguments,
     "figures": figures.arguments,
+    "appearance.draw": draw_people.arguments,
+    "appearance.train": train_appearance.arguments,
+    "fingers.looks": looks.arguments,
+    "fingers.train": train.arguments,
     "lifting.train_frames": train_frames.arguments,
     "lifting.train_windows": train_windows.arguments,
     "lifting.recover": recover.arguments,

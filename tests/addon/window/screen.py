@@ -47,6 +47,26 @@ class Screen:
         self._tool("xdotool", "mousemove", str(x), str(y))
         time.sleep(0.3)
 
+    def rest(self, x: int, y: int) -> None:
+        """Move there and let the window draw itself: buttons are where it drew them last."""
+        self.move(x, y)
+        for _ in range(3):  # panels slide to their new places
+            self.ask(
+                "window = bpy.context.window_manager.windows[0]\n"
+                "for area in window.screen.areas: area.tag_redraw()\n"
+                "with bpy.context.temp_override(window=window):\n"
+                "    bpy.ops.wm.redraw_timer(type='DRAW_WIN_SWAP', iterations=1)"
+            )
+            time.sleep(0.4)
+
+    def set(self, **values: Any) -> None:
+        """Change the panel's settings, and draw them: buttons move with them."""
+        lines = [f"bpy.context.scene.staf.{name} = {value!r}" for name, value in values.items()]
+        lines += ["for window in bpy.context.window_manager.windows:"]
+        lines += ["    for area in window.screen.areas: area.tag_redraw()"]
+        self.ask("\n".join(lines))
+        time.sleep(1.0 + min(4.0, os.getloadavg()[0] / 5))  # panels slide to their new places
+
     def shot(self, path: Path) -> Path:
         """The whole screen as a picture."""
         path.parent.mkdir(parents=True, exist_ok=True)

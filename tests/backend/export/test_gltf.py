@@ -240,7 +240,7 @@ def test_clips_of_one_person_share_an_armature(tmp_path: Path):
 
 def test_people_together_keep_their_timing_to_each_other(tmp_path: Path):
     late = dataclasses.replace(SECOND, times_s=SECOND.times_s + 1.25)
-    write_glb(tmp_path / "m.glb", [sample_motion(), late], BODIES)
+    write_glb(tmp_path / "m.glb", [sample_motion(), late], BODIES, look="clay")
     glb = read_glb(tmp_path / "m.glb")
     names = [glb.json["nodes"][n]["name"] for n in glb.json["scenes"][0]["nodes"]]
     assert names == ["person-1", "person-1-body", "person-2", "person-2-body"]
@@ -300,6 +300,8 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path):
         write_glb(path, [motion], BODIES, bone_names="maya")
     with pytest.raises(ValueError, match="root_motion must be one of"):
         write_glb(path, [motion], BODIES, root_motion="none")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="look must be one of textured, clay"):
+        write_glb(path, [motion], BODIES, look="wood")  # type: ignore[arg-type]
     with pytest.raises(OutputError, match="it is a folder"):
         write_glb(tmp_path, [motion], BODIES)
     assert not list(tmp_path.iterdir())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pxr import Usd, UsdGeom, UsdSkel, UsdValidation, Vt
+from pxr import Usd, UsdGeom, UsdShade, UsdSkel, UsdValidation, Vt
 
 from staf_backend.body import load_body
 from staf_backend.choices import BONE_SCHEMES, BoneScheme, RootMotion
@@ -99,6 +99,27 @@ def test_names_of_all_schemes_are_valid(tmp_path: Path, scheme: BoneScheme):
     shown = Shown(opened(tmp_path / "a.usda"))
     assert shown.skeleton.GetTopology().Validate()[0]
     assert len(set(shown.names)) == 25
+
+
+def test_the_stage_has_the_colours_of_the_skin_and_its_material_reads_them(tmp_path: Path):
+    write_usd(tmp_path / "a.usdc", [sample_motion(swaying(1))], BODIES)
+    stage = opened(tmp_path / "a.usdc")
+    prim = stage.GetPrimAtPath("/characters/person_1/body")
+    colours = UsdGeom.Gprim(prim).GetDisplayColorPrimvar()
+    assert colours.GetInterpolation() == "vertex"
+    assert len(colours.Get()) == len(UsdGeom.Mesh(prim).GetPointsAttr().Get())
+    (source,), _ = diffuse(stage).GetConnectedSources()
+    reader = UsdShade.Shader(source.source.GetPrim())
+    assert reader.GetInput("varname").Get() == "displayColor"
+    write_usd(tmp_path / "c.usdc", [sample_motion(swaying(1))], BODIES, look="clay")
+    stage = opened(tmp_path / "c.usdc")
+    assert not diffuse(stage).GetConnectedSources()[0]
+
+
+def diffuse(stage: Usd.Stage) -> UsdShade.Input:
+    """What the material of the first person has for a colour."""
+    surface = UsdShade.Shader(stage.GetPrimAtPath("/characters/person_1/material/surface"))
+    return surface.GetInput("diffuseColor")
 
 
 def test_fingers_are_joints_like_others(tmp_path: Path):

@@ -7,7 +7,7 @@ import pytest
 
 from staf_backend.choices import CameraChoice
 from staf_backend.geometry import Camera, from_axis_angle, to_axis_angle
-from staf_backend.video import open_video
+from staf_backend.video import ReadyPicture, open_video
 from staf_backend.world.background import agreed_rotation
 from staf_backend.world.camera_path import CameraFollower
 from tests.support.places import REPOSITORY
@@ -41,7 +41,7 @@ def turned(film, vectors_deg):
 def followed(pictures, camera, choice: CameraChoice = "auto"):
     follower = CameraFollower(camera, [], choice)
     for number, picture in enumerate(pictures, 100):
-        follower.see(number, picture)
+        follower.see(number, ReadyPicture(picture))
     return follower, np.arange(100, 100 + len(pictures))
 
 

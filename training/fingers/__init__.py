@@ -1,0 +1,1 @@
+"""What the hand network's points mean, learned from drawn hands with known fingers."""
