@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.body import OPEN_BODIES, finger_arrays, load_body
+from staf_backend.body import OPEN_BODIES, finger_arrays, load_body, look_arrays
 from staf_backend.files import write_arrays
 
 
@@ -34,5 +34,5 @@ def _write_body(name: str, path: Path) -> Path:
         "joint_names": np.array(body.skeleton.names),
         "parents": np.array(body.skeleton.parents, np.int64),
     }
-    write_arrays(path, arrays | finger_arrays(name))
+    write_arrays(path, arrays | look_arrays(body) | finger_arrays(name))
     return path
