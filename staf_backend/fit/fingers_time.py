@@ -82,12 +82,11 @@ def _smoothed(
     there: np.ndarray,
 ) -> np.ndarray:
     """(T, A) of one finger; `there` (T,) where any of the hand is seen."""
-    robust = trust
-    for number in range(_PASSES):
+    smooth = _solved(times_s, angles, trust, rest, there)
+    for _ in range(_PASSES - 1):
+        off = np.sqrt(((angles - smooth) ** 2).mean(1))
+        robust = trust / (1 + (off / _OUTLIER_RAD) ** 2)
         smooth = _solved(times_s, angles, robust, rest, there)
-        if number < _PASSES - 1:
-            off = np.sqrt(((angles - smooth) ** 2).mean(1))
-            robust = trust / (1 + (off / _OUTLIER_RAD) ** 2)
     return smooth
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from staf_backend.people.clothes import clothes_similarity
 from staf_backend.people.fill import Filled, is_long_enough, split
 from staf_backend.people.keypoints import extent_px
-from staf_backend.people.match import likeness_of
+from staf_backend.people.match import similarity_of
 from staf_backend.people.track import SHORTEST_S, NobodyError, Track
 from staf_backend.people.tracker import Tracker
 from staf_backend.people.tracklet import Tracklet
@@ -20,9 +20,9 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_ABSENCE_S = 10.0
 """Chosen: whoever comes back later is somebody new, since light and clothes will have changed."""
-_LEAST_CLOTHES, _LEAST_LIKENESS = 0.75, 0.4
-"""Similarity of clothes, or likeness by the appearance network where there is one, below which two
-tracklets are not one person.  Chosen; measured likenesses of one person's are above 0.86."""
+_LEAST_CLOTHES, _LEAST_ALIKE = 0.75, 0.4
+"""Similarity of clothes, and of appearances where a network tells them, below which two tracklets
+are not one person.  Chosen; measured similarities of one person's appearances are above 0.86."""
 _SURE_COSINE, _SURE_AHEAD, _SURE_LOOKS = 0.65, 0.15, 3
 """Over a cut: least cosine of appearances, how much more alike than anybody else who is there, and
 looks at each.  Measured (training/LOG.md): nobody else came so near."""
@@ -128,8 +128,8 @@ def _looks(before: Tracklet, after: Tracklet) -> float | None:
     clothes = float(clothes_similarity(before.clothes, after.clothes))
     if not (before.gallery and after.gallery):
         return clothes if clothes >= _LEAST_CLOTHES else None
-    likeness = likeness_of(before.gallery.cosine_to(after.gallery))
-    return likeness * clothes if likeness >= _LEAST_LIKENESS else None
+    similarity = similarity_of(before.gallery.cosine_to(after.gallery))
+    return similarity * clothes if similarity >= _LEAST_ALIKE else None
 
 
 def _over_cuts(tracklets: list[Tracklet]) -> list[tuple[float, int, int]]:

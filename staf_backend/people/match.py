@@ -51,7 +51,7 @@ def pair_scores(tracklets: Sequence[Tracklet], hits: Sequence[Hit], time_s: floa
     overlap = box_overlap(boxes, np.array([hit.box_px for hit in hits]))
     ways = _KEYPOINTS * close + _BOXES * overlap
     away_s = time_s - np.array([t.prediction.last_s for t in tracklets])
-    looks = _likeness(tracklets, hits, _is_contested(ways, away_s))
+    looks = _similarity(tracklets, hits, _is_contested(ways, away_s))
     return ways + _LOOKS * looks - _of_another(looks, away_s)
 
 
@@ -62,20 +62,20 @@ def _is_contested(ways: np.ndarray, away_s: np.ndarray) -> bool:
     return bool(crowded or (len(ways) > 1 and away_s.max() > _AWAY_S))
 
 
-def _likeness(tracklets: Sequence[Tracklet], hits: Sequence[Hit], contested: bool) -> np.ndarray:
+def _similarity(tracklets: Sequence[Tracklet], hits: Sequence[Hit], contested: bool) -> np.ndarray:
     """How alike people and hits look, (N, M), 0..1."""
-    likeness = clothes_similarity(
+    similarity = clothes_similarity(
         np.array([t.clothes for t in tracklets])[:, None], np.array([h.clothes for h in hits])[None]
     )
     if contested and all(t.gallery for t in tracklets):
         for col, hit in enumerate(hits):
             if hit.look:
                 vector = hit.look.vector
-                likeness[:, col] *= [likeness_of(t.gallery.cosine(vector)) for t in tracklets]
-    return likeness
+                similarity[:, col] *= [similarity_of(t.gallery.cosine(vector)) for t in tracklets]
+    return similarity
 
 
-def likeness_of(cosine: float) -> float:
+def similarity_of(cosine: float) -> float:
     """0 for somebody else, 1 for the same person, of the cosine of their appearances."""
     return float(np.clip((cosine - _OTHER_COSINE) / (_SAME_COSINE - _OTHER_COSINE), 0, 1))
 

@@ -31,12 +31,12 @@ def sample(maps: Tensor, points: Tensor) -> Tensor:
 
 
 class Corners(NamedTuple):
-    """The four cells around each point: flat index y w + x and weight, both (N, P, 4).
+    """The four cells around each point: flat place y w + x and weight, both (N, P, 4).
 
-    A corner outside the map has weight 0 and an index inside.
+    A corner outside the map has weight 0 and a place inside.
     """
 
-    index: Tensor
+    place: Tensor
     weight: Tensor
 
 

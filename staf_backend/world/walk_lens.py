@@ -64,7 +64,7 @@ class _Steps(NamedTuple):
 
     seconds: float
     uneven: float
-    count: int
+    whole: int
 
 
 def corrected_lens(
@@ -125,7 +125,7 @@ def _step_ratios(movement: Movement) -> Iterator[float]:
         travel = way[-1] - way[0]
         ahead = apart_m[rows] @ (travel / np.linalg.norm(travel))
         steps = _steps(ahead / height_m, movement.rate_hz)
-        if steps is None or steps.uneven > _MOST_UNEVEN or steps.count < _FEWEST_STEPS:
+        if steps is None or steps.uneven > _MOST_UNEVEN or steps.whole < _FEWEST_STEPS:
             continue
         if _STEPS_HZ[0] <= 1 / steps.seconds <= _STEPS_HZ[1]:
             seconds = float(np.ptp(movement.times_s[rows]))

@@ -124,17 +124,17 @@ def test_a_step_of_stage_2_hardly_waits_for_data(cache: FeatureCache) -> None:
     pose6d = torch.tensor([1.0, 0, 0, 1, 0, 0]).repeat(24)
     network = Staf(StafConfig(), body, MeanParams(pose6d, torch.zeros(10), torch.ones(3))).train()
     batches = threaded(WindowMix([], [cache], batch=BATCH, stride=3), range(5))
-    waited, worked = [], []
+    waited, worked, size = [], [], 0
     for _ in range(4):
         begin = time.perf_counter()
         batch = next(batches)
         waited.append(time.perf_counter() - begin)
+        size = batch.maps.numel() * 2
         begin = time.perf_counter()
         result = network(batch.maps.float()).result
         (result.pose6d.square().mean() + result.betas.square().mean()).backward()
         worked.append(time.perf_counter() - begin)
     share = sum(waited[1:]) / sum(worked[1:])
-    size = batch.maps.numel() * 2
     print(
         json.dumps(
             {

@@ -114,11 +114,14 @@ def draw_track(
     shares = np.linspace(0, 1, frames)
     return [
         _drawn(
-            np.random.default_rng(look), first @ from_axis_angle(share * turn),
-            gestures[int(share > 0.5)], hand_px, side,
+            np.random.default_rng(look),
+            first @ from_axis_angle(share * turn),
+            gestures[int(share > 0.5)],
+            hand_px,
+            side,
         )
         for share in shares
-    ]  # fmt: skip
+    ]
 
 
 def film_of(folder: Path, track: list[Drawn]) -> Video:

@@ -190,7 +190,7 @@ class FoldedStaf(nn.Module):
         """Stage-3 map sampled at the mesh: (W P, C)."""
         count, wide = len(second), SIDES[3]
         start = torch.arange(count, device=second.device)[:, None, None]
-        index, weight = mesh.index, mesh.weight.flatten(0, 1)
+        index, weight = mesh.place, mesh.weight.flatten(0, 1)
         deconv = self.deconv_3
         if sparse:
             y, x = index // wide, index.remainder(wide)
@@ -238,7 +238,7 @@ class FoldedPoints(nn.Module):
 
 def sample_linear(linear: Tensor, places: Tensor, corners: Corners) -> Tensor:
     """Samples (W, T, P, 197) at corners (W, T, P, 4) on rows (W, T) of a table (S, 784, 197)."""
-    cells = places[..., None, None] * SIDES[2] ** 2 + corners.index
+    cells = places[..., None, None] * SIDES[2] ** 2 + corners.place
     sampled = weighted_rows(linear.flatten(0, 1), cells.flatten(0, 2), corners.weight.flatten(0, 2))
     return sampled.unflatten(0, cells.shape[:3])
 
@@ -279,8 +279,8 @@ def _by_channel(features: Tensor) -> Tensor:
 
 def _dense(corners: Corners, cells: int) -> Tensor:
     """Bilinear weights as a matrix (P, cells)."""
-    matrix = torch.zeros(corners.index.shape[1], cells)
-    return matrix.scatter_add_(1, corners.index[0], corners.weight[0])
+    matrix = torch.zeros(corners.place.shape[1], cells)
+    return matrix.scatter_add_(1, corners.place[0], corners.weight[0])
 
 
 def _deconv(module: nn.Module) -> DeconvBlock:

@@ -145,7 +145,7 @@ class _Steps:
         middle = vectors.shape[1] // 2
         parts = (vectors[:, :middle], rows.vectors[:, None], vectors[:, middle + 1 :])
         params, corners = self.folded.first_bodies(torch.cat(parts, 1))
-        return rows.linear, second, params, corners.index, corners.weight
+        return rows.linear, second, params, corners.place, corners.weight
 
     def answer(self, sampled: Tensor, second: Tensor, params: Tensor) -> tuple[Tensor]:
         """Parameters (W, 157); arguments as `FoldedStaf.last_bodies` has them."""

@@ -52,9 +52,8 @@ def looked_at() -> list[tuple[Drawn, Looks]]:
         points = drawn.pose_points(side) + rng.normal(0, 0.05 * drawn.hand_px, (3, 2))
         left = np.array([side == "left"])
         squares = networks().find(drawn.image, from_pose(points[None]), left)
-        for _ in range(2):  # the second look is where the first found the hand
-            looks = networks().look(drawn.image, squares, left)
-            squares = from_hand(looks.points_px)
+        first = networks().look(drawn.image, squares, left)
+        looks = networks().look(drawn.image, from_hand(first.points_px), left)
         if usable_looks(looks, points[None, 0], drawn.image.shape)[0]:
             found.append((drawn, looks))
     return found

@@ -13,7 +13,7 @@ from staf_backend.people.appearance import (
 from staf_backend.people.detections import Detections
 from staf_backend.people.gallery import Gallery
 from staf_backend.people.hits import Frame, hits_of
-from staf_backend.people.match import likeness_of, match
+from staf_backend.people.match import match, similarity_of
 from staf_backend.people.tracklet import Tracklet
 from staf_backend.video import ReadyPicture, open_video
 from tests.support.places import FOOTAGE
@@ -125,6 +125,6 @@ def test_looks_decide_where_neither_ways_nor_clothes_do(appearance):
     assert dict(match(people, back, 12 / 25)) == {0: 1, 1: 0}
 
 
-def test_likeness_rises_from_other_to_same():
-    assert [likeness_of(c) for c in (-1.0, 1.0)] == [0, 1]
-    assert 0 < likeness_of(0.5) < 1
+def test_similarity_rises_from_other_to_same():
+    assert [similarity_of(c) for c in (-1.0, 1.0)] == [0, 1]
+    assert 0 < similarity_of(0.5) < 1

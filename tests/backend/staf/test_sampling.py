@@ -36,7 +36,7 @@ def test_corners_weigh_as_grid_sample_does(height: int, width: int) -> None:
     points = torch.rand(2, 200, 2, dtype=torch.float64) * 3 - 1.5
     points[0, :4] = torch.tensor([[-1, -1], [1, 1], [1, -1], [0, 0]])
     corners = bilinear_corners(points, height, width)
-    picked = maps.flatten(2).gather(2, corners.index.flatten(1)[:, None].expand(-1, 3, -1))
+    picked = maps.flatten(2).gather(2, corners.place.flatten(1)[:, None].expand(-1, 3, -1))
     ours = (picked.unflatten(2, (-1, 4)) * corners.weight[:, None]).sum(-1)
     torch.testing.assert_close(ours, sample(maps, points), atol=1e-12, rtol=0)
 
@@ -44,8 +44,8 @@ def test_corners_weigh_as_grid_sample_does(height: int, width: int) -> None:
 def test_corners_of_lost_points_are_harmless() -> None:
     points = torch.tensor([[[1e30, 0.0], [float("nan"), 0.0], [float("-inf"), float("inf")]]])
     corners = bilinear_corners(points, 28, 28)
-    assert int(corners.index.min()) >= 0
-    assert int(corners.index.max()) < 28 * 28
+    assert int(corners.place.min()) >= 0
+    assert int(corners.place.max()) < 28 * 28
     assert torch.equal(corners.weight, torch.zeros_like(corners.weight))
 
 

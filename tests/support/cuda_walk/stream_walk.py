@@ -42,7 +42,7 @@ def walk_stream(network: InferenceNetwork, device: torch.device) -> list[str]:
         _place(network, device)
         stream = StafStream(network)
         a, b = stream.open(), stream.open()
-        counts = {}
+        counts, result = {}, None
         for number, (of_a, of_b) in enumerate([(5, 3), (5, 3), (5, 3), (4, 4), (7, 1)]):
             before = _captures(network)
             with watch.region(f"push {number}"):
@@ -60,6 +60,7 @@ def walk_stream(network: InferenceNetwork, device: torch.device) -> list[str]:
             wrong.append("the store has not grown")
         if _captures(network) < kept or counts[4]:
             wrong.append(f"graphs were captured again: {counts}")
+        assert result is not None
         assert result.vertices_m is not None
         if {tensor.device.type for tensor in (*result.params, result.vertices_m)} != {"cpu"}:
             wrong.append("results are not on the CPU")

@@ -19,8 +19,7 @@ def test_motion_is_smooth_and_of_the_length_and_rate_asked_for():
         assert np.abs(np.diff(made.local, axis=0)).max() < 0.5
         # knees bend backwards only: the shank turns by +x
         assert (to_axis_angle(made.local[:, limbs.KNEES])[..., 0] >= 0).all()
-    twice = limbs.mirrored(limbs.mirrored(made.local))
-    assert np.allclose(twice, made.local)
+        assert np.allclose(limbs.mirrored(limbs.mirrored(made.local)), made.local)
 
 
 def test_captured_motion_without_variety_is_a_stretch_of_the_clip():
