@@ -3,7 +3,7 @@
 
     spans in which heel and toe stand ─► the way that the hips travel over them
                                       ─► their places ─► how far each foot is off them
-    hips take what both feet share, two-bone IK of each leg the rest, fading in and out
+    hips take what both feet share (`hips`), two-bone IK of each leg the rest, fading in and out
 
 Legs of other proportions swing otherwise: that is what is made up for.  How far a foot turns and
 swings is the motion's own; a step is as long as these legs make it, and the way with it.
@@ -11,15 +11,15 @@ swings is the motion's own; a step is as long as these legs make it, and the way
 
 import numpy as np
 
+from .fading import fade, runs
 from .fitting import Fit
+from .hips import shared_by_hips
 from .legs import bend, lowered
 from .performance import Stand
 from .posing import Poses, heads_of
 from .rotations import between, turns_by, unit, vectors_of
 from .soles import Foot, active_keys, floor_of, foot_of, part_of, places_of, points_of
 
-FADE_S = 0.2
-"""How long a correction takes to come and go.  Chosen: half a step of a walk."""
 SWINGING_DEG = 2.5
 """How far a limb in the air may be turned to keep its sole above the floor.  Chosen: unseen."""
 
@@ -41,13 +41,8 @@ def keep_feet(fit: Fit, poses: Poses, stands: tuple[Stand, ...], times_s: np.nda
         _level(foot, turns, times_s)
         _tip(foot, turns, times_s)
     poses = Poses(turns, poses.hips + _travel(fit, Poses(turns, poses.hips), feet, times_s))
-    shifts, here = [], []
-    for foot in feet:
-        shift, active = _shifts(fit, Poses(turns, poses.hips), foot)
-        filled, weight = fade(shift, active, times_s)
-        shifts.append(filled)
-        here.append(weight)
-    shared = _shared(shifts, here)
+    off = [_shifts(fit, poses, foot) for foot in feet]
+    shared, shifts, here = shared_by_hips(fit, poses, [f.leg for f in feet], off, times_s)
     hips = poses.hips + shared
     ankles = []
     for foot, shift, weight in zip(feet, shifts, here, strict=True):
@@ -74,36 +69,6 @@ def _travel(fit: Fit, poses: Poses, feet: list[Foot], times_s: np.ndarray) -> np
     speed = steps / np.maximum(number, 1)[:, None] / seconds[:, None] * [1, 1, 0]
     speed = fade(speed, number > 0, times_s[:-1])[0]
     return np.concatenate([np.zeros((1, 3)), np.cumsum(speed * seconds[:, None], 0)])
-
-
-def fade(
-    values: np.ndarray, active: np.ndarray, times_s: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Values (T, N) that count where active (T,), fading to nothing elsewhere.
-
-    Returns:
-        the values, and how much they count (T,), 1 where active.
-    """
-    keys = np.flatnonzero(active)
-    if not len(keys):
-        return np.zeros_like(values), np.zeros(len(values))
-    every = np.arange(len(values))
-    after = np.searchsorted(keys, every)
-    later, earlier = keys[np.minimum(after, len(keys) - 1)], keys[np.maximum(after - 1, 0)]
-    earlier = np.where(active, every, earlier)
-    gap = np.abs(times_s[later] - times_s[earlier])
-    gap = np.where((earlier < every) & (every < later), gap, np.inf)
-    length = np.minimum(FADE_S, gap)
-    first = _smooth(1 - np.abs(times_s - times_s[earlier]) / length)
-    second = np.where(earlier == later, 0, _smooth(1 - np.abs(times_s[later] - times_s) / length))
-    weights = np.where(active, 1.0, np.clip(first + second, 0, 1))
-    mixed = first[:, None] * values[earlier] + second[:, None] * values[later]
-    return np.where(active[:, None], values, mixed), weights
-
-
-def _smooth(share: np.ndarray) -> np.ndarray:
-    share = np.clip(share, 0, 1)
-    return share * share * (3 - 2 * share)
 
 
 def _level(foot: Foot, turns: np.ndarray, times_s: np.ndarray) -> None:
@@ -154,12 +119,6 @@ def _shifts(fit: Fit, poses: Poses, foot: Foot) -> tuple[np.ndarray, np.ndarray]
     return total / np.maximum(number, 1)[:, None], number > 0
 
 
-def _shared(shifts: list[np.ndarray], here: list[np.ndarray]) -> np.ndarray:
-    """(T, 3) what the hips take: the mean of the feet that stand."""
-    total = sum(weight[:, None] * shift for weight, shift in zip(here, shifts, strict=True))
-    return total / np.maximum(np.sum(here, axis=0), 1)[:, None]
-
-
 def _above_floor(
     fit: Fit, turns: np.ndarray, foot: Foot, ankle: np.ndarray, stands: tuple[Stand, ...]
 ) -> np.ndarray:
@@ -179,9 +138,3 @@ def _above_floor(
     turn = turns[:, foot.leg.foot]
     low = np.minimum((turn @ foot.heel)[:, 2], (turn @ foot.toe)[:, 2]) + ankle[:, 2]
     return ankle + np.maximum(floor - low, 0)[:, None] * [0.0, 0.0, 1.0]
-
-
-def runs(active: np.ndarray) -> list[slice]:
-    """The stretches of True in (T,)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(int)))
-    return [slice(start, end) for start, end in edges.reshape(-1, 2).tolist()]

@@ -89,6 +89,13 @@ def bend(fit: Fit, poses: Poses, leg: Leg, ankle: np.ndarray, limit_rad: np.ndar
         poses.turns[moved, bone] = turns_by(share[:, None] * vectors) @ poses.turns[moved, bone]
 
 
+def bend_of(fit: Fit, leg: Leg, distance: np.ndarray) -> np.ndarray:
+    """(T,) radians by which the knee bends where the ankle is so far (T,) from the hip."""
+    upper, lower = _lengths(fit, leg)
+    cosine = (distance**2 - upper**2 - lower**2) / (2 * upper * lower)
+    return np.arccos(np.clip(cosine, -1, 1))
+
+
 def _lengths(fit: Fit, leg: Leg) -> tuple[float, float]:
     hip, knee, ankle = fit.heads[[leg.thigh, leg.shin, leg.foot]]
     return float(np.linalg.norm(knee - hip)), float(np.linalg.norm(ankle - knee))

@@ -5,12 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from addon.retarget.feet import fade, keep_feet, runs
+from addon.retarget.fading import fade, runs
+from addon.retarget.feet import keep_feet
 from addon.retarget.fitting import fit_rig
 from addon.retarget.guess import guess_map
+from addon.retarget.hips import shared_by_hips
+from addon.retarget.legs import Leg
 from addon.retarget.performance import Stand, of_clip
 from addon.retarget.posing import heads_of, poses_of
-from addon.retarget.rotations import angles_deg
+from addon.retarget.rotations import about, angles_deg
 from addon.retarget.soles import foot_of, part_of, points_of
 from addon.scene.motion_file import read_motion
 from tests.addon.retarget_motions import write_steps
@@ -74,6 +77,38 @@ def test_hips_go_as_far_as_the_rig_s_own_legs_carry_them(steps):
         rest = steps.rest_m[steps.place(f"{side}_Knee")] - steps.rest_m[steps.place(f"{side}_Hip")]
         off_deg = angles_deg(knee - hip, steps.turns[:, steps.place(f"{side}_Hip")] @ rest)
         assert np.percentile(off_deg, 95) < 1.2
+
+
+def test_hips_follow_the_straight_leg_and_the_bent_one_bends(steps):
+    """Shortened by a centimetre, a straight leg's knee would turn by 15 degrees."""
+    shape = shape_of(bones_of(RIGS["unreal"]))
+    fit = fit_rig(shape, guess_map(shape, "unreal"), steps)
+    poses = poses_of(fit, steps)
+    straight, bent = (Leg(*(fit.place(f"{s}_{j}") for j in ("Hip", "Knee", "Ankle"))) for s in "LR")
+    poses.turns[:, [straight.thigh, straight.shin]] = np.eye(3)
+    forward = about(np.array([1.0, 0, 0]), np.radians([-40.0, 40.0]))
+    poses.turns[:, [bent.thigh, bent.shin]] = forward
+    count = len(steps.times_s)
+    down, stands = np.tile([0.0, 0.0, 0.01 * fit.leg], (count, 1)), np.ones(count, bool)
+    off = [(-down, stands), (down, stands)]
+    hips, _, here = shared_by_hips(fit, poses, [straight, bent], off, steps.times_s)
+    assert (here[0] == 1).all()
+    np.testing.assert_allclose(hips[:, 2], -down[:, 2], rtol=0.05)
+
+
+def test_steps_go_to_where_legs_fit_best(steps):
+    """Feet that are off by the same along the floor are not off: the whole way is moved."""
+    shape = shape_of(bones_of(RIGS["unreal"]))
+    fit = fit_rig(shape, guess_map(shape, "unreal"), steps)
+    poses, count = poses_of(fit, steps), len(steps.times_s)
+    legs = [Leg(*(fit.place(f"{s}_{j}") for j in ("Hip", "Knee", "Ankle"))) for s in "LR"]
+    along = np.tile([0.1 * fit.leg, 0.0, 0.0], (count, 1))
+    stands = np.ones(count, bool)
+    hips, shifts, _ = shared_by_hips(
+        fit, poses, legs, [(along, stands), (-along, stands)], steps.times_s
+    )
+    np.testing.assert_allclose(shifts[0] - hips, 0, atol=1e-3 * fit.leg)
+    np.testing.assert_allclose(shifts[1] - hips, 0, atol=1e-3 * fit.leg)
 
 
 def test_corrections_come_and_go_softly():

@@ -10,8 +10,8 @@ from addon.solving.tracks import read_tracks, with_edit, words_of, write_edits
 from addon.user_error import UserError
 from staf_backend.files import Place
 from staf_backend.files.json_place import WrongAtError
+from staf_backend.people import Track
 from staf_backend.people.edits import EDITS, apply_edits
-from staf_backend.people.track import Track
 
 FPS, FRAMES = 25.0, 100
 
