@@ -52,10 +52,8 @@ def _neighbours(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(none, 0, before_or_after), np.where(none, 0, after_or_before)
 
 
-def on_grid(
-    rays: np.ndarray, world_m: np.ndarray, visibility: np.ndarray, times_s: np.ndarray
-) -> tuple[np.ndarray, Windows]:
-    """A clip's landmarks at 30 frames a second.
+class Grid:
+    """A clip's landmarks at 30 frames a second, made a stretch at a time, since a clip may be long.
 
     Faster clips are averaged over a triangle of one grid step to each side, which quietens the
     landmarks; slower ones are interpolated.
@@ -66,39 +64,70 @@ def on_grid(
         visibility: (T, K), NaN = 0.
         times_s: (T,) increasing.
 
-    Returns:
-        grid times (G,) from the first to at least the last time, and one run of G frames
-        (`Windows` without its first axis).
+    Attributes:
+        times_s: (G,) the grid's, from the first to at least the last time.
     """
-    steps = int(np.ceil((times_s[-1] - times_s[0]) * GRID_HZ - 1e-6))
-    grid_s = times_s[0] + np.arange(steps + 1) / GRID_HZ
-    shape = (len(grid_s), rays.shape[1])
-    run = Windows(
-        np.empty((*shape, 2), np.float32),
-        np.empty((*shape, 3), np.float32),
-        np.empty(shape, np.float32),
-        np.empty(shape, bool),
-        np.empty(shape, bool),
-    )
-    for k in range(shape[1]):  # one marker at a time: a clip may be long
-        one = slice(k, k + 1)
-        seen, world_seen = np.isfinite(rays[:, one]).min(-1), np.isfinite(world_m[:, one]).min(-1)
-        flat = np.concatenate([rays[:, one], np.nan_to_num(visibility[:, one, None])], -1)
-        flat = _gridded(flat, seen, times_s, grid_s)
-        run.rays[:, one] = flat[..., :2]
-        run.world_m[:, one] = _gridded(world_m[:, one], world_seen, times_s, grid_s)
-        run.observed[:, one] = _bridged(seen, times_s, grid_s)
-        run.visibility[:, one] = np.where(run.observed[:, one], flat[..., 2], 0)
-        run.world_observed[:, one] = _bridged(world_seen, times_s, grid_s)
-    return grid_s, run
+
+    def __init__(
+        self, rays: np.ndarray, world_m: np.ndarray, visibility: np.ndarray, times_s: np.ndarray
+    ) -> None:
+        steps = int(np.ceil((times_s[-1] - times_s[0]) * GRID_HZ - 1e-6))
+        self.times_s = times_s[0] + np.arange(steps + 1) / GRID_HZ
+        flat = np.concatenate([rays, np.nan_to_num(visibility)[..., None]], -1)
+        self._flat = _Filled(flat, np.isfinite(rays).min(-1), times_s)
+        self._world = _Filled(world_m, np.isfinite(world_m).min(-1), times_s)
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    def stretch(self, begin: int, end: int) -> Windows:
+        """Frames `begin` to `end` of the grid as one run: `Windows` without its first axis."""
+        grid_s = self.times_s[begin:end]
+        flat, observed = self._flat.sampled(grid_s), self._flat.bridged(grid_s)
+        return Windows(
+            flat[..., :2].astype(np.float32),
+            self._world.sampled(grid_s).astype(np.float32),
+            np.where(observed, flat[..., 2], 0).astype(np.float32),
+            observed,
+            self._world.bridged(grid_s),
+        )
 
 
-def _gridded(
-    values: np.ndarray, seen: np.ndarray, times_s: np.ndarray, grid_s: np.ndarray
-) -> np.ndarray:
-    """Values (T, K, C) of a clip's frames, quietened and without gaps, on the grid."""
-    quiet = _quietened(values.astype(float), seen, times_s)
-    return _sampled(fill_gaps(quiet, seen, times_s), times_s, grid_s)
+class _Filled:
+    """Values (T, K, C) of a clip's own frames, quietened and without gaps.
+
+    Args:
+        values: (T, K, C).
+        seen: (T, K) where they count.
+        times_s: (T,) increasing.
+    """
+
+    def __init__(self, values: np.ndarray, seen: np.ndarray, times_s: np.ndarray) -> None:
+        self._times_s, self._ever = times_s, seen.max(0)
+        self._values = np.empty(values.shape)
+        self._before, self._after = np.empty(seen.shape, np.int32), np.empty(seen.shape, np.int32)
+        for k in range(seen.shape[1]):  # one marker at a time: a clip may be long
+            one = slice(k, k + 1)
+            quiet = _quietened(values[:, one].astype(float), seen[:, one], times_s)
+            self._values[:, one] = fill_gaps(quiet, seen[:, one], times_s)
+            self._before[:, one], self._after[:, one] = _neighbours(seen[:, one])
+        usual = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+        self._longest_s = max(_LONGEST_BRIDGE_S, _LONGEST_BRIDGE_FRAMES * usual)
+
+    def sampled(self, grid_s: np.ndarray) -> np.ndarray:
+        """Values (n, K, C) at some times by straight lines, the ends held."""
+        low, share = interpolation(self._times_s, grid_s)
+        share = share[:, None, None]
+        high = np.minimum(low + 1, len(self._values) - 1)
+        return self._values[low] * (1 - share) + self._values[high] * share
+
+    def bridged(self, grid_s: np.ndarray) -> np.ndarray:
+        """Which (n, K) lie on a frame that counts or in a short gap between two."""
+        low, share = interpolation(self._times_s, grid_s)
+        high = np.minimum(low + (share > 0), len(self._times_s) - 1)
+        start, end = self._times_s[self._before[low]], self._times_s[self._after[high]]
+        inside = (start <= grid_s[:, None] + 1e-9) & (end >= grid_s[:, None] - 0.5 / GRID_HZ)
+        return self._ever & inside & (end - start <= self._longest_s)
 
 
 def _quietened(values: np.ndarray, seen: np.ndarray, times_s: np.ndarray) -> np.ndarray:
@@ -117,14 +146,6 @@ def _quietened(values: np.ndarray, seen: np.ndarray, times_s: np.ndarray) -> np.
     return total / np.maximum(weights, 1)[..., None]
 
 
-def _sampled(values: np.ndarray, times_s: np.ndarray, grid_s: np.ndarray) -> np.ndarray:
-    """Values (T, ...) at the grid times by straight lines, the ends held."""
-    low, share = interpolation(times_s, grid_s)
-    share = share.reshape(-1, *(1,) * (values.ndim - 1))
-    high = np.minimum(low + 1, len(values) - 1)
-    return values[low] * (1 - share) + values[high] * share
-
-
 def interpolation(times_s: np.ndarray, wanted_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each wanted time the frame before it and how far it is towards the next one, 0..1."""
     low = np.clip(np.searchsorted(times_s, wanted_s, side="right") - 1, 0, len(times_s) - 1)
@@ -132,15 +153,3 @@ def interpolation(times_s: np.ndarray, wanted_s: np.ndarray) -> tuple[np.ndarray
     span = times_s[high] - times_s[low]
     share = np.where(span > 0, (wanted_s - times_s[low]) / np.where(span > 0, span, 1), 0)
     return low, np.clip(share, 0, 1)
-
-
-def _bridged(seen: np.ndarray, times_s: np.ndarray, grid_s: np.ndarray) -> np.ndarray:
-    """Which grid frames (G, K) lie on an observed frame or in a short gap between two."""
-    before, after = _neighbours(seen)
-    low, share = interpolation(times_s, grid_s)
-    high = np.minimum(low + (share > 0), len(times_s) - 1)
-    usual = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
-    longest = max(_LONGEST_BRIDGE_S, _LONGEST_BRIDGE_FRAMES * usual)
-    start, end = times_s[before[low]], times_s[after[high]]
-    inside = (start <= grid_s[:, None] + 1e-9) & (end >= grid_s[:, None] - 0.5 / GRID_HZ)
-    return seen.max(0) & inside & (end - start <= longest)

@@ -16,10 +16,10 @@ from staf_backend.body import markers
 from staf_backend.geometry import SMPL, TO_Y_UP, counterparts, from_6d
 from staf_backend.landmarks.blend import Blend, trust_in
 from staf_backend.landmarks.features import features, rotations_to_person
-from staf_backend.landmarks.grid import on_grid
+from staf_backend.landmarks.grid import Grid
 from staf_backend.landmarks.lifted import Guess, Lifted, LiftError
-from staf_backend.landmarks.windows import MIRROR_X, Windows, starts, windows_at
-from staf_backend.runtime.onnx_session import run
+from staf_backend.landmarks.windows import MIRROR_X, WINDOW, Windows, starts, windows_at
+from staf_backend.runtime import run
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -60,15 +60,15 @@ class Lifter:
             ValueError: shapes that do not belong together, or times that do not increase.
         """
         _check(rays, world_m, visibility, times_s)
-        grid_s, seen = on_grid(rays, world_m, visibility, times_s)
-        first = starts(len(grid_s), _STRIDE_FRAMES)
-        blend = Blend(len(grid_s))
+        grid = Grid(rays, world_m, visibility, times_s)
+        first = starts(len(grid), _STRIDE_FRAMES)
+        blend = Blend(grid.times_s, times_s)
         for begin in range(0, len(first), _BATCH_WINDOWS):
             some = first[begin : begin + _BATCH_WINDOWS]
-            windows = windows_at(seen, some)
+            stretch = grid.stretch(some[0], min(some[-1] + WINDOW, len(grid)))
+            windows = windows_at(stretch, some - some[0])
             blend.add(self.guess(windows), some, trust_in(windows))
-        del seen  # a clip may be long
-        return blend.at(grid_s, times_s)
+        return blend.finished()
 
     def guess(self, windows: Windows) -> Guess:
         """The answer for windows of 32 frames: the mean of both modes, as seen and mirrored."""

@@ -1,5 +1,6 @@
 """The first guess from landmarks: any clock, any gap, mirror images, and what it must get right."""
 
+import tracemalloc
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,11 +10,11 @@ import pytest
 from staf_backend.assets import asset_path
 from staf_backend.body import load_body, markers
 from staf_backend.geometry import rotations, skeleton
-from staf_backend.landmarks.grid import fill_gaps, on_grid
-from staf_backend.landmarks.lift import Lifter
-from staf_backend.landmarks.lifted import LiftError
-from staf_backend.landmarks.windows import MIRROR_X, WINDOW, starts
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.landmarks import Guess, Lifter, LiftError
+from staf_backend.landmarks.blend import Blend, trust_in
+from staf_backend.landmarks.grid import Grid, fill_gaps
+from staf_backend.landmarks.windows import MIRROR_X, WINDOW, starts, windows_at
+from staf_backend.runtime import open_network
 
 FLIP = np.diag([1.0, -1.0, -1.0])
 FACING = FLIP  # global rotation of an upright person who faces the camera
@@ -290,7 +291,8 @@ def test_long_gaps_are_marked_and_short_ones_bridged():
     rays = np.zeros((len(times_s), 27, 2))
     rays[10:12] = np.nan
     rays[30:45] = np.nan
-    _, run = on_grid(rays, np.zeros((61, 27, 3)), np.ones((61, 27)), times_s)
+    grid = Grid(rays, np.zeros((61, 27, 3)), np.ones((61, 27)), times_s)
+    run = grid.stretch(0, len(grid))
     assert run.observed[10:12].all()
     assert not run.observed[31:44].any()
     assert run.observed[46:].all()
@@ -303,3 +305,30 @@ def test_windows_cover_every_frame():
         covered = {f for start in first for f in range(start, start + WINDOW)}
         assert covered >= set(range(frames))
         assert first[-1] == max(frames - WINDOW, 0)
+
+
+def test_a_long_clip_of_few_frames_takes_little_memory():
+    """Half an hour at a frame a second: the grid's frames, thirty times as many, are never held."""
+    times_s = np.arange(1800.0)
+    rays, world_m = np.zeros((1800, 27, 2)), np.zeros((1800, 27, 3))
+    answer = Guess(
+        np.broadcast_to(np.eye(3, dtype=np.float32), (16, 32, 24, 3, 3)),
+        np.ones((16, 32, 24), np.float32),
+        np.ones((16, 32, 4), np.float32),
+        np.zeros((16, 10), np.float32),
+        np.tile(np.array([0, -1, 0], np.float32), (16, 1)),
+        np.ones(16, np.float32),
+    )
+    tracemalloc.start()
+    grid = Grid(rays, world_m, np.ones((1800, 27)), times_s)
+    blend, first = Blend(grid.times_s, times_s), starts(len(grid), 8)
+    for some in np.array_split(first, len(first) // 16 + 1):
+        guess = Guess(*(values[: len(some)] for values in answer))
+        windows = windows_at(grid.stretch(some[0], some[-1] + 32), some - some[0])
+        blend.add(guess, some, trust_in(windows))
+    lifted = blend.finished()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(lifted.rotations_wxyz) == 1800
+    assert lifted.contact == pytest.approx(1)
+    assert peak < 15e6
