@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from staf_backend.assets import asset_path
-from staf_backend.landmarks.hands import SIDES, Wanted, hands_of
-from staf_backend.landmarks.hands_network import HandNetworks
+from staf_backend.landmarks import SIDES, HandNetworks, Wanted, hands_of
 from staf_backend.motion import Motion
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.runtime import open_network
 
 if TYPE_CHECKING:
     from staf_backend.body import Body
@@ -51,6 +50,7 @@ def with_seen_fingers(
     fingers: "Body",
     networks: HandNetworks,
     report: "Report",
+    threads: int = 1,
 ) -> tuple[Sequence[Motion], "Body"]:
     """Motions with fingers, and the body with fingers; as they were where no hand was seen.
 
@@ -61,14 +61,16 @@ def with_seen_fingers(
         fingers: the same body with 52 joints.
         networks: that read hands.
         report: told about progress.
+        threads: processors to use for all but the networks.
 
     Raises:
         VideoError: the footage is damaged.
     """
-    from staf_backend.fit.fingers import with_fingers
+    from staf_backend.fit import with_fingers
 
     told = lambda done, all_: report("hands", done, all_, "reading hands")
-    seen = hands_of(shot.video, [wanted_of(motion) for motion in motions], networks, told)
+    wanted = [wanted_of(motion) for motion in motions]
+    seen = hands_of(shot.video, wanted, networks, told, threads)
     pairs = zip(motions, seen, strict=True)
     made = [with_fingers(motion, fingers, hands) for motion, hands in pairs]
     if not any(motion.quality[f"{side}_hand_seen"] for motion in made for side in SIDES):

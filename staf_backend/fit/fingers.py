@@ -2,10 +2,12 @@
 
     SeenHands ─► fitted in each frame ─► corrected ─► over time ─► Motion of SMPL-H's joints
 
-Body joints stay as they are, the wrists too; SMPL's two hand joints make way for the fingers.
+Wrists and forearms follow the palms that are seen; other body joints stay as they are.  SMPL's two
+hand joints make way for the fingers.
 """
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 
@@ -14,8 +16,9 @@ from staf_backend.fit.fingers_frame import fit_frames
 from staf_backend.fit.fingers_hand import Hand, hand_of
 from staf_backend.fit.fingers_learnt import corrected
 from staf_backend.fit.fingers_time import over_time
+from staf_backend.fit.fingers_wrist import palms_in_motion, with_seen_wrist
 from staf_backend.geometry import continuous_signs, to_quaternions
-from staf_backend.landmarks.hands import SIDES, SeenHands
+from staf_backend.landmarks import SIDES, SeenHands
 from staf_backend.motion import Motion
 
 _SURE_M, _DOUBTFUL_M = 0.025, 0.018
@@ -37,16 +40,20 @@ def with_fingers(motion: Motion, body: Body, seen: SeenHands) -> Motion:
         seen: the hands of its frames.
     """
     turns, shares, used = {}, {}, []
+    keys, raw = motion.rotations_wxyz, motion.raw_rotations_wxyz
     for place, side in enumerate(SIDES):
         hand = hand_of(body, motion.betas, side)
-        angles, trust = hand_angles(hand, motion.times_s, seen, place)
+        angles, trust, palms = hand_angles(hand, motion.times_s, seen, place)
         turns[side] = _keys(hand, angles)
         used.append((trust > 0).any(1))
         shares[f"{side}_hand_seen"] = float(used[-1].mean())
-    raw = motion.raw_rotations_wxyz
+        palms = palms_in_motion(motion, palms, seen.points_px[:, place])
+        turned = partial(with_seen_wrist, motion, side=side, palms=palms, trust=trust.mean(1))
+        keys = turned(keys)
+        raw = None if raw is None else turned(raw)
     return dataclasses.replace(
         motion,
-        rotations_wxyz=_joined(motion.rotations_wxyz, turns),
+        rotations_wxyz=_joined(keys, turns),
         raw_rotations_wxyz=None if raw is None else _joined(raw, turns),
         rest_joints_m=body.rest_joints_m(motion.betas),
         skeleton=WITH_FINGERS,
@@ -57,9 +64,9 @@ def with_fingers(motion: Motion, body: Body, seen: SeenHands) -> Motion:
 
 def hand_angles(
     hand: Hand, times_s: np.ndarray, seen: SeenHands, place: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Angles (T, 21) of one of a person's hands over time, and trust (T, 5) in what was seen of
-    index, middle, pinky and ring finger and thumb.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Angles (T, 21) of one of a person's hands over time, trust (T, 5) in what was seen of index,
+    middle, pinky and ring finger and thumb, and the palm (T, 3, 3) as `FrameFit` has it.
 
     Args:
         hand: the body's.
@@ -69,15 +76,17 @@ def hand_angles(
     """
     angles = np.tile(hand.relaxed_rad, (len(times_s), 1))
     trust, used = np.zeros((len(times_s), 5)), lasting(seen.usable[:, place], times_s)
+    palms = np.tile(np.eye(3), (len(times_s), 1, 1))
     rows = np.flatnonzero(used)
     for begin in range(0, len(rows), _BLOCK):
         some = rows[begin : begin + _BLOCK]
         points, world = seen.points_px[some, place], seen.world_m[some, place]
         fitted = fit_frames(hand, points, world)
+        palms[some] = fitted.palm
         angles[some], doubt_m = corrected(hand, fitted, points, world)
         sure = seen.presence[some, place, None] ** 2 / (1 + (doubt_m / _SURE_M) ** 2)
         trust[some] = np.where(doubt_m < _DOUBTFUL_M, sure, 0.0)
-    return over_time(hand, times_s, angles, trust), trust
+    return over_time(hand, times_s, angles, trust), trust, palms
 
 
 def lasting(usable: np.ndarray, times_s: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 The body's own hand is bent until it lies on the points in the picture, at any size and turned in
 any way; the network's guess in space, which is the weaker, tells what the picture leaves open.  The
-palm's rotation is solved along with the angles; the wrist stays the body fit's all the same.
+palm's rotation is solved along with the angles.
 Gauss-Newton on all frames at once, from a relaxed, a flat and a closed hand, of which that is taken
 which explains a frame best: from one start, seven in a hundred hands end in a worse place.
 """
@@ -32,6 +32,8 @@ _LIMIT_RAD = np.radians(2.0)
 """Deviation of an angle beyond its limit.  Chosen: a soft wall, so that steps do not stick."""
 _CLOSED, _FLAT_RAD = 0.75, 0.3
 """Starts: a share of the largest flexion, and how far from the least.  Chosen."""
+_TRIED_STEPS = 5
+"""Steps from every start, after which the best goes on alone.  Measured: see training/LOG.md."""
 _FIRST_STEPS, _FIRST_RIDGE, _RIDGE = 4, 1.0, 1e-3
 """Against any change, in the first steps and later.  Chosen: far below what is seen."""
 
@@ -52,6 +54,17 @@ class FrameFit:
     costs: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """The network's points (N, 21, 2) pixels in `ORDER`, and directions (N, 20, 3) in space."""
+
+    points_px: np.ndarray
+    bones: np.ndarray
+
+    def of(self, rows: np.ndarray) -> "_Seen":
+        return _Seen(self.points_px[rows], self.bones[rows])
+
+
 @dataclass
 class _State:
     """Unknowns: palm (N, 3, 3), angles (N, 21), pixels a metre (N,), and place (N, 2) pixels."""
@@ -60,6 +73,10 @@ class _State:
     angles: np.ndarray
     px_per_m: np.ndarray
     place_px: np.ndarray
+
+    def of(self, rows: np.ndarray) -> "_State":
+        parts = (self.palm, self.angles, self.px_per_m, self.place_px)
+        return _State(*(part[rows] for part in parts))
 
     def move(self, step: np.ndarray) -> None:
         largest = np.abs(step[:, :UNKNOWNS]).max(1, keepdims=True)
@@ -80,27 +97,33 @@ def fit_frames(hand: Hand, points_px: np.ndarray, world_m: np.ndarray) -> FrameF
     """
     starts = _starts(hand)
     count, tries = len(points_px), len(starts)
-    seen_px = np.tile(points_px[:, ORDER].astype(float), (tries, 1, 1))
-    seen_bones = np.tile(bones_of(world_m.astype(float)), (tries, 1, 1))
-    state = _begun(hand, seen_px, seen_bones, np.repeat(starts, count, 0))
-    rows, sure = _habits()
-    for number in range(_STEPS):
-        points = points_of(hand, state.palm, state.angles)
-        system, right = _seen(state, points, seen_px, seen_bones)
-        own = slice(3, UNKNOWNS)
-        system[:, own, own] += (rows.T * sure) @ rows
-        right[:, own] += ((hand.relaxed_rad - state.angles) @ rows.T * sure) @ rows
-        beyond = state.angles - state.angles.clip(*hand.limits_rad)
-        push = (beyond != 0) / _LIMIT_RAD**2
-        diagonal = np.einsum("nii->ni", system)
-        diagonal[:, own] += push
-        right[:, own] -= push * beyond
-        diagonal += _FIRST_RIDGE if number < _FIRST_STEPS else _RIDGE
-        state.move(np.linalg.solve(system, right[..., None])[..., 0])
-    costs = _costs(hand, state, seen_px, seen_bones)
-    best = costs.sum(1).reshape(tries, count).argmin(0) * count + np.arange(count)
-    angles = state.angles[best].clip(*hand.limits_rad)
-    return FrameFit(angles, state.palm[best], costs[best])
+    seen = _Seen(points_px[:, ORDER].astype(float), bones_of(world_m.astype(float)))
+    every = seen.of(np.tile(np.arange(count), tries))
+    state = _begun(hand, every, np.repeat(starts, count, 0))
+    for number in range(_TRIED_STEPS):
+        _improve(hand, state, every, _FIRST_RIDGE if number < _FIRST_STEPS else _RIDGE)
+    costs = _costs(hand, state, every).sum(1)
+    state = state.of(costs.reshape(tries, count).argmin(0) * count + np.arange(count))
+    for _ in range(_STEPS - _TRIED_STEPS):
+        _improve(hand, state, seen, _RIDGE)
+    angles = state.angles.clip(*hand.limits_rad)
+    return FrameFit(angles, state.palm, _costs(hand, state, seen))
+
+
+def _improve(hand: Hand, state: _State, seen: _Seen, ridge: float) -> None:
+    """A step of Gauss-Newton."""
+    points = points_of(hand, state.palm, state.angles)
+    system, right = _seen(state, points, seen)
+    own, (rows, sure) = slice(3, UNKNOWNS), _habits()
+    system[:, own, own] += (rows.T * sure) @ rows
+    right[:, own] += ((hand.relaxed_rad - state.angles) @ rows.T * sure) @ rows
+    beyond = state.angles - state.angles.clip(*hand.limits_rad)
+    push = (beyond != 0) / _LIMIT_RAD**2
+    diagonal = np.einsum("nii->ni", system)
+    diagonal[:, own] += push
+    right[:, own] -= push * beyond
+    diagonal += ridge
+    state.move(np.linalg.solve(system, right[..., None])[..., 0])
 
 
 def _starts(hand: Hand) -> np.ndarray:
@@ -112,12 +135,12 @@ def _starts(hand: Hand) -> np.ndarray:
     return starts
 
 
-def _costs(hand: Hand, state: _State, seen_px: np.ndarray, seen_bones: np.ndarray) -> np.ndarray:
+def _costs(hand: Hand, state: _State, seen: _Seen) -> np.ndarray:
     """Costs (N, 3), see `FrameFit`."""
     points = points_of(hand, state.palm, state.angles)
-    flat_m = (seen_px - state.place_px[:, None]) / state.px_per_m[:, None, None]
+    flat_m = (seen.points_px - state.place_px[:, None]) / state.px_per_m[:, None, None]
     away = np.linalg.norm(flat_m - points.places_m[..., :2], axis=-1)
-    off = np.linalg.norm(seen_bones - points.bones, axis=-1)
+    off = np.linalg.norm(seen.bones - points.bones, axis=-1)
     robust = lambda size: (_OUTLIER**2 * np.log1p((size / _OUTLIER) ** 2)).sum(1) / 2
     rows, sure = _habits()
     habit = (((state.angles - hand.relaxed_rad) @ rows.T) ** 2 * sure).sum(1) / 2
@@ -126,42 +149,37 @@ def _costs(hand: Hand, state: _State, seen_px: np.ndarray, seen_bones: np.ndarra
     return np.stack(costs, 1)
 
 
-def _begun(hand: Hand, seen_px: np.ndarray, seen_bones: np.ndarray, angles: np.ndarray) -> _State:
+def _begun(hand: Hand, seen: _Seen, angles: np.ndarray) -> _State:
     """Hands of these angles, palms turned as in space, as large and where the points are."""
-    still = np.tile(np.eye(3), (len(seen_px), 1, 1))
+    still = np.tile(np.eye(3), (len(seen.points_px), 1, 1))
     palm_bones = [0, 4, 8, 12, 16]
     rest = points_of(hand, still, angles).bones[:, palm_bones]
-    palm = nearest_rotation(np.einsum("nki,nkj->nij", seen_bones[:, palm_bones], rest))
+    palm = nearest_rotation(np.einsum("nki,nkj->nij", seen.bones[:, palm_bones], rest))
     flat = points_of(hand, palm, angles).places_m[..., :2]
-    middle, centre = flat.mean(1), seen_px.mean(1)
+    middle, centre = flat.mean(1), seen.points_px.mean(1)
     spread = ((flat - middle[:, None]) ** 2).sum((1, 2))
-    px_per_m = np.sqrt(((seen_px - centre[:, None]) ** 2).sum((1, 2)) / spread)
+    px_per_m = np.sqrt(((seen.points_px - centre[:, None]) ** 2).sum((1, 2)) / spread)
     return _State(palm, angles, px_per_m, centre - px_per_m[:, None] * middle)
 
 
-def _seen(
-    state: _State, points: Points, seen_px: np.ndarray, seen_bones: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _seen(state: _State, points: Points, seen: _Seen) -> tuple[np.ndarray, np.ndarray]:
     """The normal equations (N, 27, 27) and (N, 27) of points and directions."""
-    count = len(seen_px)
-    flat_m = (seen_px - state.place_px[:, None]) / state.px_per_m[:, None, None]
-    errors = flat_m - points.places_m[..., :2]
-    by = np.zeros((*errors.shape, UNKNOWNS + 3))
+    flat_m = (seen.points_px - state.place_px[:, None]) / state.px_per_m[:, None, None]
+    errors, off = flat_m - points.places_m[..., :2], seen.bones - points.bones
+    by = np.zeros((*errors.shape, UNKNOWNS + 3), points.places_by.dtype)
     by[..., :UNKNOWNS] = points.places_by[:, :, :2]
     by[..., UNKNOWNS] = flat_m
     by[..., 0, UNKNOWNS + 1] = by[..., 1, UNKNOWNS + 2] = 1
-    off = seen_bones - points.bones
-    off_by = np.zeros((*off.shape, UNKNOWNS + 3))
-    off_by[..., :UNKNOWNS] = points.bones_by
-    system = np.zeros((count, UNKNOWNS + 3, UNKNOWNS + 3))
-    right = np.zeros((count, UNKNOWNS + 3))
-    for values, changes, deviation in ((errors, by, _PICTURE_M), (off, off_by, _SPACE)):
+    count, every = len(flat_m), UNKNOWNS + 3
+    system, right = np.zeros((count, every, every)), np.zeros((count, every))
+    for values, changes, deviation in ((errors, by, _PICTURE_M), (off, points.bones_by, _SPACE)):
+        own = changes.shape[-1]
         size = np.linalg.norm(values / deviation, axis=-1, keepdims=True)
-        weights = np.broadcast_to(1 / (1 + (size / _OUTLIER) ** 2) / deviation**2, values.shape)
-        flat = changes.reshape(count, -1, UNKNOWNS + 3)
-        weighted = flat * weights.reshape(count, -1, 1)
-        system += weighted.swapaxes(1, 2) @ flat
-        right += (weighted * values.reshape(count, -1, 1)).sum(1)
+        weights = 1 / np.sqrt(1 + (size / _OUTLIER) ** 2) / deviation
+        flat = changes * weights[..., None].astype(changes.dtype)
+        flat = flat.reshape(count, -1, own)
+        system[:, :own, :own] += flat.swapaxes(1, 2) @ flat
+        right[:, :own] += ((weights * values).reshape(count, 1, -1) @ flat)[:, 0]
     return system, right
 
 

@@ -40,7 +40,7 @@ def points_of(hand: Hand, palm: np.ndarray, angles: np.ndarray) -> Points:
         angles: (N, 21) radians.
     """
     joints, markers, turns = _posed(hand, angles)
-    changes = np.zeros((*markers.shape, UNKNOWNS))
+    changes = np.zeros((*markers.shape, UNKNOWNS), np.float32)
     for finger, axes in enumerate(_axes(hand, angles, turns)):
         for place, first, axis in axes:
             arms = markers[:, finger, first:] - joints[:, finger, first - 1, None]
@@ -50,12 +50,12 @@ def points_of(hand: Hand, palm: np.ndarray, angles: np.ndarray) -> Points:
         [np.tile(hand.wrist_marker_m, (count, 1, 1)), markers.reshape(count, 20, 3)], 1
     )
     changes = np.concatenate(
-        [np.zeros((count, 1, 3, UNKNOWNS)), changes.reshape(count, 20, 3, -1)], 1
+        [np.zeros((count, 1, 3, UNKNOWNS), np.float32), changes.reshape(count, 20, 3, -1)], 1
     )
     for k in range(3):  # P (1 + [d]x) p
         changes[..., k] = np.cross(np.eye(3)[k], places)
-    places = np.einsum("nij,npj->npi", palm, places)
-    changes = np.einsum("nij,npjk->npik", palm, changes, optimize=True)
+    places = places @ palm.swapaxes(1, 2)
+    changes = palm.astype(np.float32)[:, None] @ changes
     return Points(places, changes, *_directions(places, changes))
 
 
@@ -103,8 +103,10 @@ def _directions(places: np.ndarray, changes: np.ndarray) -> tuple[np.ndarray, np
     bones, bones_by = _steps(places), _steps(changes)
     length = np.linalg.norm(bones, axis=-1, keepdims=True)
     bones = bones / length
-    along = np.einsum("npi,npik->npk", bones, bones_by)
-    return bones, (bones_by - bones[..., None] * along[:, :, None]) / length[..., None]
+    single = bones[..., None].astype(bones_by.dtype)
+    bones_by = bones_by - single * (single.swapaxes(-1, -2) @ bones_by)
+    bones_by /= length[..., None]
+    return bones, bones_by
 
 
 def _steps(points: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def over_time(hand: Hand, times_s: np.ndarray, angles: np.ndarray, trust: np.nda
     for finger in range(5):
         own = _angles_of(finger)
         rest = resting(hand.relaxed_rad[own], times_s, angles[:, own], trust[:, finger])
-        found[:, own] = _smoothed(times_s, angles[:, own], trust[:, finger], rest, there)
+        found[:, own] = smoothed(times_s, angles[:, own], trust[:, finger], rest, there)
     return found.clip(*hand.limits_rad)
 
 
@@ -74,14 +74,22 @@ def resting(
     return (1 - share) * relaxed_rad + share * np.median(angles[seen], axis=0)
 
 
-def _smoothed(
+def smoothed(
     times_s: np.ndarray,
     angles: np.ndarray,
     trust: np.ndarray,
     rest: np.ndarray,
     there: np.ndarray,
 ) -> np.ndarray:
-    """(T, A) of one finger; `there` (T,) where any of the hand is seen."""
+    """Angles (T, A) of one finger, or whatever else, over time.
+
+    Args:
+        times_s: (T,) of the frames.
+        angles: (T, A) of single frames.
+        trust: (T,) in them, 0..1.
+        rest: (A,) what they return to.
+        there: (T,) where they are held rather than let go.
+    """
     smooth = _solved(times_s, angles, trust, rest, there)
     for _ in range(_PASSES - 1):
         off = np.sqrt(((angles - smooth) ** 2).mean(1))

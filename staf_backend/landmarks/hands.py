@@ -1,6 +1,6 @@
 """The hands of tracked people, in one pass through a video.
 
-    pose ─► square ─► re-crop ─► the frame before's, where it is near ─► 21 points ─► gates
+    pose ─► square ─► the frame before's, where it is near, else re-crop ─► 21 points ─► gates
 
 Two hands a person; all hands of a frame go through the networks together.  A hand that no gate
 doubts is `usable`; what is unclear stays unused rather than wrong.  Whether it is the hand of its
@@ -8,6 +8,7 @@ arm is decided over the whole track.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,10 +19,12 @@ from staf_backend.landmarks.hands_regions import (
     POINTS,
     WRIST,
     are_near,
+    are_within,
     from_hand,
     from_pose,
 )
 from staf_backend.landmarks.hands_sides import own_hand
+from staf_backend.runtime import Workers
 from staf_backend.video import Video
 
 SIDES = ("left", "right")
@@ -31,8 +34,10 @@ _PRESENT = 0.5
 _SURE = 0.8
 """Presence of a usable hand.  Of 54 frames above it 49 looked right (shared measurements)."""
 _RIGHT_SIDE = 0.5
-"""Probability that it is the hand of its side: likelier than the other.  Of 120 drawn hands that
-were asked for as the other one it lets 7 % through, which the track decides (`hands_sides`)."""
+"""Probability that it is the hand of its side, from which no second look is needed."""
+_NOT_CONTRARY = 0.2
+"""The same, below which a look is not used.  Chosen: hands seen from their edge are often taken for
+the other one in single frames; the track decides (`hands_sides`)."""
 _HOME_SIDE, _HOME_PALM = 0.15, 0.25
 """How far the wrist may be from the pose's: shares of the square's side and of the palm's length.
 From the same measurements."""
@@ -105,6 +110,7 @@ def hands_of(
     people: Sequence[Wanted],
     networks: HandNetworks,
     progress: Callable[[int, int], None] | None = None,
+    threads: int = 1,
 ) -> list[SeenHands]:
     """The hands of people, in one pass through the video.
 
@@ -113,6 +119,7 @@ def hands_of(
         people: whose.
         networks: that read hands.
         progress: called with frames done and frames in all.
+        threads: processors to use for all but the networks; they change no result.
 
     Returns:
         one per person.
@@ -123,10 +130,13 @@ def hands_of(
     readings = [_Reading(person) for person in people]
     first = min(int(person.frames[0]) for person in people)
     last = max(int(person.frames[-1]) for person in people) + 1
-    for index, image in enumerate(video.frames(first, last), first):
-        _read_frame(image, index, readings, networks)
-        if progress:
-            progress(index + 1 - first, last - first)
+    with Workers(threads) as workers:
+        rgb = lambda _, picture: picture.rgb()
+        with closing(video.in_advance(first, last, workers, rgb)) as images:
+            for index, image in enumerate(images, first):
+                _read_frame(image, index, readings, networks)
+                if progress:
+                    progress(index + 1 - first, last - first)
     return [_decided(one, video.times_s[one.wanted.frames]) for one in readings]
 
 
@@ -151,9 +161,7 @@ def _read_frame(
     pose = np.array([one.wanted.points_px[row, side] for one, row, side in known], float)
     left = np.array([side == 0 for _, _, side in known])
     expected = np.array([one.next_px[side] for one, _, side in known])
-    squares = networks.find(image, from_pose(pose), left)
-    kept = are_near(expected, squares)  # never where nothing is expected: NaN is not near
-    squares = np.where(kept[:, None], expected, squares)
+    squares = _where_to_look(image, from_pose(pose), expected, left, networks)
     looks, usable, odds = _look(image, squares, left, pose[:, 0], networks)
     following = from_hand(looks.points_px)
     following[looks.presence <= _PRESENT] = np.nan
@@ -167,6 +175,24 @@ def _read_frame(
             one.usable[row, np.argmin(one.presence[row])] = False
 
 
+def _where_to_look(
+    image: np.ndarray,
+    pose_px: np.ndarray,
+    expected_px: np.ndarray,
+    left: np.ndarray,
+    networks: HandNetworks,
+) -> np.ndarray:
+    """Squares (N, 4): the frame before's (NaN: none) where it is about that of the pose, or about
+    what the re-crop network makes of the pose's, else the latter."""
+    squares = expected_px.copy()
+    asked = np.flatnonzero(~are_within(expected_px, pose_px))  # NaN is never within, nor near
+    if len(asked):
+        found = networks.find(image, pose_px[asked], left[asked])
+        kept = are_near(expected_px[asked], found)
+        squares[asked] = np.where(kept[:, None], expected_px[asked], found)
+    return squares
+
+
 def _look(
     image: np.ndarray,
     squares_px: np.ndarray,
@@ -178,8 +204,8 @@ def _look(
     hand is; what is there but doubtful is looked at again in the other mirror."""
     looks = networks.look(image, squares_px, left)
     odds = np.where(looks.presence > _PRESENT, log_odds(looks.right_side), np.nan)
-    usable = usable_looks(looks, wrists_px, image.shape)
-    doubtful = np.flatnonzero(~usable & (looks.presence > _PRESENT))
+    placed = _well_placed(looks, wrists_px, image.shape)
+    doubtful = np.flatnonzero(placed & (looks.presence > _PRESENT) & ~_sure(looks, _RIGHT_SIDE))
     if len(doubtful):
         again = networks.look(image, squares_px[doubtful], left[doubtful], other=True)
         better = usable_looks(again, wrists_px[doubtful], image.shape)
@@ -187,29 +213,35 @@ def _look(
         odds[doubtful[seen]] = (odds[doubtful] + log_odds(again.right_side))[seen] / 2
         for name in ("points_px", "world_m", "presence", "right_side"):
             getattr(looks, name)[doubtful[better]] = getattr(again, name)[better]
-        usable[doubtful[better]] = True
-    return looks, usable, odds
+        placed[doubtful[better]] = True
+    return looks, placed & _sure(looks, _NOT_CONTRARY), odds
 
 
 def usable_looks(looks: Looks, wrists_px: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(N,) which looks may move fingers.
+    """(N,) which looks may move fingers, if the track does not say otherwise.
 
     Args:
         looks: at N hands.
         wrists_px: (N, 2) where the pose has their wrists.
         shape: (H, W, 3) of the picture.
     """
+    return _well_placed(looks, wrists_px, shape) & _sure(looks, _RIGHT_SIDE)
+
+
+def _well_placed(looks: Looks, wrists_px: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(N,) which looks are large enough, at their wrist and inside the picture; arguments as for
+    `usable_looks`."""
     points, side = looks.points_px, looks.squares_px[:, 2]
     palm = np.linalg.norm(points[:, KNUCKLE] - points[:, WRIST], axis=-1)
     away = np.linalg.norm(points[:, WRIST] - wrists_px, axis=-1)
     outside = ((points < 0) | (points > np.array(shape[1::-1]))).any(-1).sum(-1)
-    return (
-        (looks.presence > _SURE)
-        & (looks.right_side > _RIGHT_SIDE)
-        & (away < _HOME_SIDE * side + _HOME_PALM * palm)
-        & (side > _SMALLEST_PX)
-        & (outside < _OUTSIDE)
-    )
+    near = away < _HOME_SIDE * side + _HOME_PALM * palm
+    return near & (side > _SMALLEST_PX) & (outside < _OUTSIDE)
+
+
+def _sure(looks: Looks, right_side: float) -> np.ndarray:
+    """(N,) which looks are at a hand, and at the one that was asked for."""
+    return (looks.presence > _SURE) & (looks.right_side > right_side)
 
 
 def _is_one_hand(one: _Reading, row: int) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from staf_backend.landmarks.hands_regions import POINTS, crop_hands, from_look, to_image, turns
-from staf_backend.runtime.onnx_session import run
+from staf_backend.runtime import run
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

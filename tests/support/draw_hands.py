@@ -124,6 +124,38 @@ def draw_track(
     ]
 
 
+def draw_whole(
+    rng: np.random.Generator, gesture: str, size: int, frames: int
+) -> tuple[list[np.ndarray], np.ndarray, float]:
+    """A whole person whose arms move a little, before a camera that stands still.
+
+    Args:
+        rng, gesture: as for `draw_person`.
+        size: of the square pictures.
+        frames: how many.
+
+    Returns:
+        pictures (size, size, 3) uint8; (T, 52, 3, 3) rotations of joints against the camera's axes;
+        and the focal length in pixels.
+    """
+    body, _ = drawn_body()
+    first, last = (_posed(rng, gesture, "left") for _ in range(2))
+    turn, look = to_axis_angle(first.swapaxes(-1, -2) @ last), int(rng.integers(1 << 31))
+    flip, focal = np.diag([1.0, -1.0, -1.0]), 1.2 * size
+    images, turned = [], []
+    for share in np.linspace(0, 0.3, frames):
+        rotations, root = first @ from_axis_angle(share * turn), np.zeros(3)
+        turns, joints = forward_kinematics(
+            rotations, body.rest_joints_m(np.zeros(10)), root, body.skeleton
+        )
+        away = np.array([0, 0, 2.7]) - flip @ joints[0]
+        seen = body.vertices_m(rotations, np.zeros(10), root) @ flip.T + away
+        project = lambda points: focal * points[..., :2] / points[..., 2:] + size / 2
+        images.append(_picture(np.random.default_rng(look), body, seen, project, size, 1))
+        turned.append(flip @ turns)
+    return images, np.array(turned), focal
+
+
 def film_of(folder: Path, track: list[Drawn]) -> Video:
     """The track as a folder of pictures, opened."""
     import cv2

@@ -12,10 +12,10 @@ from staf_backend.fit.fingers import hand_angles
 from staf_backend.fit.fingers_frame import fit_frames
 from staf_backend.fit.fingers_hand import Hand
 from staf_backend.fit.fingers_learnt import corrected
-from staf_backend.landmarks.hands import Wanted, hands_of, usable_looks
-from staf_backend.landmarks.hands_network import HandNetworks, Looks
+from staf_backend.landmarks import HandNetworks, Looks, Wanted, hands_of
+from staf_backend.landmarks.hands import usable_looks
 from staf_backend.landmarks.hands_regions import from_hand, from_pose
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.runtime import open_network
 from tests.support.draw_hands import (
     GESTURES,
     Drawn,
@@ -120,7 +120,7 @@ def test_fingers_that_are_believed_in_a_film_are_near_the_truth(tmp_path: Path):
         video = film_of(tmp_path / str(number), track)
         hands = hands_of(video, [Wanted(np.arange(FRAMES), points)], networks())[0]
         hand = drawn_body()[1][side]
-        angles, trust = hand_angles(hand, video.times_s, hands, place)
+        angles, trust, _ = hand_angles(hand, video.times_s, hands, place)
         found = hand.rotations(angles)
         true = np.array([drawn.rotations[list(finger_joints(side))] for drawn in track])
         off = np.linalg.norm(tips_mm(hand, found) - tips_mm(hand, true), axis=-1)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from staf_backend.assets import asset_path
+from staf_backend.landmarks import HandNetworks, Looks
 from staf_backend.landmarks.hands import usable_looks
-from staf_backend.landmarks.hands_network import HandNetworks, Looks
 from staf_backend.landmarks.hands_regions import (
     are_near,
     crop_hands,
@@ -16,7 +16,7 @@ from staf_backend.landmarks.hands_regions import (
     from_pose,
     to_image,
 )
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.runtime import open_network
 from tests.support.draw_hands import Drawn, draw_person
 
 LEFT, RIGHT = np.array([True]), np.array([False])

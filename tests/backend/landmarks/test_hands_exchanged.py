@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from staf_backend.assets import asset_path
-from staf_backend.landmarks.hands import SeenHands, Wanted, hands_of
-from staf_backend.landmarks.hands_network import HandNetworks
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.landmarks import HandNetworks, SeenHands, Wanted, hands_of
+from staf_backend.runtime import open_network
 from tests.support.draw_hands import GESTURES, draw_track, film_of
 
 pytestmark = pytest.mark.slow
