@@ -15,6 +15,7 @@ Cholesky keeps the band of 2 n, so solving costs T n (2 n)^2: linear in the leng
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 
 @dataclass
@@ -24,14 +25,13 @@ class BandedSystem:
     Attributes:
         blocks: (T, n, n) symmetric diagonal blocks.
         gradient: (T, n) right-hand side.
-        next_blocks: (T - 1, n, n) blocks of frame t + 1 (rows) and frame t (columns).
-        second_ties: (T - 2, n) entries between frames t and t + 2.
+        band: (T, n, 2 n + 1) what is below the diagonal, LAPACK's lower form: column j of frame t
+            of the whole matrix is band[t, j], from the diagonal down.  `solve` adds the blocks.
     """
 
     blocks: np.ndarray
     gradient: np.ndarray
-    next_blocks: np.ndarray
-    second_ties: np.ndarray
+    band: np.ndarray
 
     @classmethod
     def zeros(cls, frames: int, unknowns: int) -> "BandedSystem":
@@ -39,9 +39,33 @@ class BandedSystem:
         return cls(
             np.zeros((frames, unknowns, unknowns)),
             np.zeros((frames, unknowns)),
-            np.zeros((max(frames - 1, 0), unknowns, unknowns)),
-            np.zeros((max(frames - 2, 0), unknowns)),
+            np.zeros((frames, unknowns, 2 * unknowns + 1)),
         )
+
+    @property
+    def next_blocks(self) -> np.ndarray:
+        """(T - 1, n, n) the blocks of frame t + 1 (rows) and frame t (columns), within the band."""
+        frames, unknowns = self.gradient.shape
+        frame, column, row = self.band.strides
+        return as_strided(
+            self.band[..., unknowns:],
+            (max(frames - 1, 0), unknowns, unknowns),
+            (frame, row, column - row),
+        )
+
+    def add_rows(self, columns: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
+        """Add half of sum_t sum_r (values_tr + J_tr x_t)^2.
+
+        Args:
+            columns: (C,) the unknowns that it is about, rising.
+            rows: (T, ..., C) J.
+            values: (T, ...) present values.
+        """
+        frames = len(rows)
+        rows, values = rows.reshape(frames, -1, len(columns)), values.reshape(frames, -1, 1)
+        across = rows.transpose(0, 2, 1)
+        _add(self.blocks, columns, across @ rows)
+        self.gradient[:, columns] -= (across @ values)[..., 0]
 
     def add_squares(self, coefficients: np.ndarray, weights: np.ndarray, values: np.ndarray):
         """Add half of sum_t sum_i w_ti (values_ti + c_t0 x_ti + c_t1 x_t+1,i + c_t2 x_t+2,i)^2.
@@ -55,50 +79,54 @@ class BandedSystem:
         diagonal = np.einsum("tii->ti", self.blocks)
         c = coefficients[..., None]
         for i in range(3):
-            diagonal[i : i + frames] += weights * c[:, i] ** 2
-            self.gradient[i : i + frames] -= weights * c[:, i] * values
+            share = weights * c[:, i]
+            diagonal[i : i + frames] += share * c[:, i]
+            self.gradient[i : i + frames] -= share * values
         ties = np.einsum("tii->ti", self.next_blocks)
-        ties[:frames] += weights * c[:, 0] * c[:, 1]
-        ties[1 : frames + 1] += weights * c[:, 1] * c[:, 2]
-        self.second_ties += weights * c[:, 0] * c[:, 2]
+        ties[:frames] += weights * (c[:, 0] * c[:, 1])
+        ties[1 : frames + 1] += weights * (c[:, 1] * c[:, 2])
+        self.band[:frames, :, -1] += weights * (c[:, 0] * c[:, 2])
 
-    def add_steps(self, jacobian: np.ndarray, weights: np.ndarray, values: np.ndarray) -> None:
+    def add_steps(
+        self, columns: np.ndarray, jacobian: np.ndarray, weights: np.ndarray, values: np.ndarray
+    ) -> None:
         """Add half of sum_t sum_r w_tr (values_tr + J_t+1,r x_t+1 - J_tr x_t)^2.
 
         Args:
-            jacobian: (T, R, n) of what should not change from frame to frame.
+            columns: (C,) the unknowns that it is about, rising.
+            jacobian: (T, R, C) of what should not change from frame to frame.
             weights: (T - 1, R).
             values: (T - 1, R) how much it changes at present.
         """
         before, after = jacobian[:-1], jacobian[1:]
         weighted_before = (before * weights[..., None]).transpose(0, 2, 1)
         weighted_after = (after * weights[..., None]).transpose(0, 2, 1)
-        self.blocks[:-1] += weighted_before @ before
-        self.blocks[1:] += weighted_after @ after
-        self.next_blocks -= weighted_after @ before
-        self.gradient[:-1] += (weighted_before @ values[..., None])[..., 0]
-        self.gradient[1:] -= (weighted_after @ values[..., None])[..., 0]
+        _add(self.blocks[:-1], columns, weighted_before @ before)
+        _add(self.blocks[1:], columns, weighted_after @ after)
+        _add(self.next_blocks, columns, -weighted_after @ before)
+        self.gradient[:-1, columns] += (weighted_before @ values[..., None])[..., 0]
+        self.gradient[1:, columns] -= (weighted_after @ values[..., None])[..., 0]
 
     def solve(self, damping: float) -> np.ndarray:
-        """The solution x (T, n) of (A + damping diag(A)) x = g."""
+        """The solution x (T, n) of (A + damping diag(A)) x = g; the system is used up."""
         from scipy.linalg import solveh_banded
 
         frames, unknowns = self.gradient.shape
-        band = self._lower_band()
-        band[0] *= 1 + damping
+        for j in range(unknowns):
+            self.band[:, j, : unknowns - j] += self.blocks[:, j, j:]
+        self.band[..., 0] *= 1 + damping
+        lower = self.band.reshape(frames * unknowns, -1).T[: frames * unknowns]
         step = solveh_banded(
-            band, self.gradient.ravel(), lower=True, overwrite_ab=True, check_finite=False
+            lower, self.gradient.ravel(), lower=True, overwrite_ab=True, check_finite=False
         )
         return step.reshape(frames, unknowns)
 
-    def _lower_band(self) -> np.ndarray:
-        """LAPACK's lower form: band[i - j, j] = A[i, j], (2 n + 1, T n), Fortran order."""
-        frames, unknowns = self.gradient.shape
-        width = 2 * unknowns + 1
-        band = np.zeros((frames, unknowns, width))  # [t, j, offset]: the transpose, C order
-        for j in range(unknowns):
-            band[:, j, : unknowns - j] = self.blocks[:, j:, j]
-            band[:-1, j, unknowns - j : 2 * unknowns - j] = self.next_blocks[:, :, j]
-        band[:-2, :, 2 * unknowns] = self.second_ties
-        lower = band.reshape(frames * unknowns, width).T
-        return lower[: min(width, frames * unknowns)]
+
+def _add(blocks: np.ndarray, columns: np.ndarray, some: np.ndarray) -> None:
+    """Add (T, C, C) to the rows and columns (C,) of blocks (T, n, n), run by run."""
+    ends = np.flatnonzero(np.diff(columns) > 1) + 1
+    runs = np.split(np.arange(len(columns)), ends)
+    for here in runs:
+        for there in runs:
+            rows, across = (slice(columns[k[0]], columns[k[-1]] + 1) for k in (here, there))
+            blocks[:, rows, across] += some[:, here[0] : here[-1] + 1, there[0] : there[-1] + 1]

@@ -31,6 +31,7 @@ from staf_backend.body.markers import COUNT, markers_of
 from staf_backend.fit import terms
 from staf_backend.fit.anatomy import FIXED, lever_m, limits_rad
 from staf_backend.fit.banded import BandedSystem
+from staf_backend.fit.chains import Posed
 from staf_backend.fit.ground import PLANT_M_S, PLANT_OUTLIER_M_S, Ground
 from staf_backend.fit.observations import Seen, SeenTrack
 from staf_backend.fit.settings import (
@@ -50,7 +51,7 @@ from staf_backend.geometry import forward_kinematics, parent_relative, to_axis_a
 
 if TYPE_CHECKING:
     from staf_backend.body import Body
-    from staf_backend.landmarks.lifted import Lifted
+    from staf_backend.landmarks import Lifted
 
 _SHAPE_FRAMES, _SHAPE_STEPS = 120, 6
 """Frames that the shape is solved from, and its steps.  Chosen: more change it no more."""
@@ -132,12 +133,12 @@ class Fitter:
             betas = self._shape(track, lifted.betas if known else np.zeros_like(lifted.betas))
         return self._solved(track, betas)
 
-    def _posed(self, state: State, betas: np.ndarray) -> terms.Posed:
+    def _posed(self, state: State, betas: np.ndarray) -> Posed:
         """The body in every pose of a state."""
         rest = self.body.rest_joints_m(betas)
         turned, joints = forward_kinematics(state.rotations, rest, state.root_m, self.body.skeleton)
         influences = self.markers.influences_m(turned, joints, betas)
-        return terms.Posed(turned, joints, influences, self.markers.blend(influences))
+        return Posed(turned, joints, influences, self.markers.blend(influences))
 
     def _start(self, seen: Seen, betas: np.ndarray) -> State:
         """The lifted pose, put where the landmarks are seen."""
@@ -157,7 +158,8 @@ class Fitter:
         state = self._start(some, betas)
         deviation = self.settings.beta * min(1.0, self.settings.shape_frames / len(chosen)) ** 0.5
         for robust_m in np.geomspace(*self.settings.robust_m, _SHAPE_STEPS):
-            system, jacobian, posed, weights = self._frame_terms(some, state, betas, robust_m)
+            system, posed, weights = self._frame_terms(some, state, betas, robust_m)
+            jacobian = self.reprojection.jacobian(posed)
             by_beta = shape_jacobian(self.body, self.markers, posed)
             residuals = self.reprojection.residuals(posed, some.rays)
             step, change = step_with_shape(
@@ -208,11 +210,9 @@ class Fitter:
     def _step(
         self, seen: Seen, state: State, betas: np.ndarray, robust_m: float, pinned: int
     ) -> State:
-        system, _, posed, _ = self._frame_terms(seen, state, betas, robust_m)
+        system, posed, _ = self._frame_terms(seen, state, betas, robust_m)
         self._add_plants(system, seen, posed)
         self._add_smoothness(system, seen, state)
-        if seen.ground is not None:
-            self.planted.add_heights(system, posed, seen.ground, seen.times_s)
         if pinned:
             np.einsum("tii->ti", system.blocks)[:pinned] += _PIN_WEIGHT
             system.gradient[:pinned] = 0
@@ -220,21 +220,20 @@ class Fitter:
 
     def _frame_terms(
         self, seen: Seen, state: State, betas: np.ndarray, robust_m: float
-    ) -> tuple[BandedSystem, np.ndarray, terms.Posed, np.ndarray]:
-        """Everything but smoothness: the system, the markers' Jacobian, pose and final weights."""
+    ) -> tuple[BandedSystem, Posed, np.ndarray]:
+        """Everything but smoothness: the system, the pose, and the markers' final weights."""
         system = BandedSystem.zeros(len(seen.times_s), len(self.unknowns))
         posed = self._posed(state, betas)
         residuals = self.reprojection.residuals(posed, seen.rays)
         squares = (residuals**2).sum(-1)
         weights = seen.weights * (robust_m**2 / (squares + robust_m**2)) ** 2
-        jacobian = self.reprojection.jacobian(posed)
-        self.reprojection.add(system, jacobian, residuals, weights)
+        self.reprojection.add(system, posed, residuals, weights)
         turns = terms.orientation_residuals(posed.turned, seen.prior)
         sure = seen.prior_weights / (1 + (turns**2).sum(-1) / SURE_RAD**2)
         sure[:, self.unknowns.fixed] = 0
         terms.add_orientations(system, posed.turned, turns, sure, self.unknowns)
         self._add_joint_terms(system, state, seen)
-        return system, jacobian, posed, weights
+        return system, posed, weights
 
     def _add_joint_terms(self, system: BandedSystem, state: State, seen: Seen) -> None:
         """Limits, and the stiffness of joints that bend little."""
@@ -246,12 +245,10 @@ class Fitter:
         terms.add_diagonal(system, angles, np.broadcast_to(self._stiffness, angles.shape))
         terms.add_diagonal(system, np.zeros_like(angles), np.full_like(angles, RIDGE))
 
-    def _add_plants(self, system: BandedSystem, seen: Seen, posed: terms.Posed) -> None:
+    def _add_plants(self, system: BandedSystem, seen: Seen, posed: Posed) -> None:
         """Feet on the ground do not slide: a speed, robustly, since the lifter may be wrong."""
         steps_s = np.diff(seen.times_s)[:, None]
         sure = np.minimum(seen.planted[:-1], seen.planted[1:])
-        if not sure.any():
-            return
         moved = np.diff(posed.markers_m[:, self.planted.POINTS], axis=0)
         deviation, outlier = self.settings.plant_m_s, OUTLIER_DEVIATIONS
         if seen.ground is not None:
@@ -259,7 +256,10 @@ class Fitter:
         speed = np.linalg.norm(moved, axis=-1) / steps_s / deviation
         weights = sure / (1 + speed**2 / outlier**2)
         weights = weights * REFERENCE_HZ / (deviation**2 * steps_s)
-        self.planted.add(system, posed, weights)
+        heights = None
+        if seen.ground is not None:
+            heights = self.planted.heights(posed, seen.ground, seen.times_s)
+        self.planted.add(system, posed, weights, heights)
 
     def _add_smoothness(self, system: BandedSystem, seen: Seen, state: State) -> None:
         times_s, settings = seen.times_s, self.settings

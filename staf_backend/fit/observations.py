@@ -10,7 +10,7 @@ from staf_backend.fit.settings import MARKER_TRUST, REFERENCE_HZ, FitSettings
 from staf_backend.geometry import from_quaternions
 
 if TYPE_CHECKING:
-    from staf_backend.landmarks.lifted import Lifted
+    from staf_backend.landmarks import Lifted
 
 
 _USEFUL_MARKERS = 8

@@ -6,8 +6,8 @@ import numpy as np
 
 from staf_backend.body.markers import COUNT, Markers
 from staf_backend.fit.banded import BandedSystem
+from staf_backend.fit.chains import Posed
 from staf_backend.fit.state import bounded
-from staf_backend.fit.terms import Posed
 
 if TYPE_CHECKING:
     from staf_backend.body import Body

@@ -1,75 +1,23 @@
 """The terms of the fit: residuals of a posed body, their analytic Jacobians, as normal equations.
 
-The unknowns are those of `unknowns.Unknowns`, U of them.  A joint's rotation vector d_j turns
-everything below the joint about it, so with G_j the global rotation, P_j the position of the joint
-and X a point below,
+The unknowns are those of `unknowns.Unknowns`, U of them.  A joint's rotation vector d_j moves
+points below the joint as `chains` has it, and with G_j its global rotation turns the others,
 
-    dX / d d_j = -[X - P_j]x G_j            dG_k = [G_j d_j]x G_k   for k = j and below.
+    dG_k = [G_j d_j]x G_k   for k = j and below.
 """
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from staf_backend.body.markers import COUNT, Markers, indices
 from staf_backend.fit.banded import BandedSystem
+from staf_backend.fit.chains import Chain, Posed, chains
 from staf_backend.fit.ground import FLOOR_M, FLOOR_OUTLIER_M, Ground
 from staf_backend.fit.settings import REFERENCE_HZ
-from staf_backend.fit.unknowns import ANGLES, ROOT, Unknowns
+from staf_backend.fit.unknowns import ANGLES, Unknowns
 from staf_backend.geometry import to_axis_angle
 
 NEAREST_M = 0.1
 """Depth, metres, from which a marker is projected as if it lay there.  Chosen: before the lens."""
-
-
-@dataclass(frozen=True)
-class Posed:
-    """A body in T poses, in camera axes.
-
-    Attributes:
-        turned: (T, J, 3, 3) global rotations.
-        joints_m: (T, J, 3).
-        influences_m: (T, N, 3) see `markers.Markers`.
-        markers_m: (T, 27, 3).
-    """
-
-    turned: np.ndarray
-    joints_m: np.ndarray
-    influences_m: np.ndarray
-    markers_m: np.ndarray
-
-
-class _LeverArms:
-    """Which joints turn which markers, and the lever arms they do it with.
-
-    A marker that is blended of several influences is turned only through those below the joint.
-    """
-
-    def __init__(self, markers: Markers, chosen: np.ndarray, unknowns: Unknowns) -> None:
-        moving = unknowns.moving
-        below = unknowns.above[markers.joint][:, moving]  # (N, M): influence hangs below joint
-        share = np.zeros((COUNT, len(moving), len(markers.joint)))
-        for n, (k, weight) in enumerate(zip(markers.marker, markers.weight)):
-            share[k, below[n], n] = weight
-        share = share[chosen]
-        self.marker, joint = np.nonzero(share.any(-1))
-        self._gather = share[self.marker, joint]  # (pairs, N)
-        self._total = self._gather.sum(-1)
-        self.joint = np.array(moving)[joint]
-        self.columns = 3 + 3 * joint[:, None] + np.arange(3)
-
-    def __call__(self, posed: Posed) -> np.ndarray:
-        """(T, pairs, 3) from joint to marker, camera axes, times the share that is turned."""
-        return (
-            self._gather @ posed.influences_m - self._total[:, None] * posed.joints_m[:, self.joint]
-        )
-
-    def about_axes(self, posed: Posed, torque: Sequence[np.ndarray]) -> np.ndarray:
-        """(T, pairs, 3) torques, given by their components, about the joints' own axes."""
-        axes = posed.turned[:, self.joint]
-        x, y, z = (component[..., None] for component in torque)
-        return axes[:, :, 0] * x + axes[:, :, 1] * y + axes[:, :, 2] * z
 
 
 class Reprojection:
@@ -80,7 +28,7 @@ class Reprojection:
     """
 
     def __init__(self, markers: Markers, unknowns: Unknowns) -> None:
-        self._arms = _LeverArms(markers, np.arange(COUNT), unknowns)
+        self._chains = chains(markers, np.arange(COUNT), unknowns)
         self._count = len(unknowns)
 
     def residuals(self, posed: Posed, rays: np.ndarray) -> np.ndarray:
@@ -91,31 +39,32 @@ class Reprojection:
 
     def jacobian(self, posed: Posed) -> np.ndarray:
         """(T, 27, 2, U)."""
-        frames = len(posed.markers_m)
-        ratio = posed.markers_m[..., :2] / posed.markers_m[..., 2:]
-        scale = posed.joints_m[:, 0, 2, None] / posed.markers_m[..., 2]
-        jacobian = np.zeros((frames, COUNT, 2, self._count))
-        jacobian[:, :, 0, 0] = jacobian[:, :, 1, 1] = scale
-        jacobian[:, :, :, 2] = -scale[..., None] * ratio
-        arms, marker = self._arms, self._arms.marker
-        a, b, c = np.moveaxis(arms(posed) * scale[:, marker, None], -1, 0)
-        p, q = np.moveaxis(ratio[:, marker], -1, 0)
-        torques = ((-p * b, c + p * a, -b), (-q * b - c, q * a, a))  # arm x (1, 0, -p), ...
-        for row, torque in enumerate(torques):
-            jacobian[:, marker[:, None], row, arms.columns] = arms.about_axes(posed, torque)
+        jacobian = np.zeros((len(posed.markers_m), COUNT, 2, self._count))
+        for chain in self._chains:
+            rows = self._rows(chain, posed, np.ones((1, COUNT)))
+            jacobian[:, chain.marker[:, None], :, chain.columns] = rows.transpose(1, 3, 0, 2)
         return jacobian
 
     def add(
-        self, system: BandedSystem, jacobian: np.ndarray, residuals: np.ndarray, weights: np.ndarray
+        self, system: BandedSystem, posed: Posed, residuals: np.ndarray, weights: np.ndarray
     ) -> None:
         """Add sum w |r|^2 / 2, with weights (T, 27)."""
-        frames = len(residuals)
-        root = np.sqrt(weights)[..., None]
-        rows = (jacobian * root[..., None]).reshape(frames, 2 * COUNT, self._count)
-        values = (residuals * root).reshape(frames, 2 * COUNT, 1)
-        across = rows.transpose(0, 2, 1)
-        system.blocks += across @ rows
-        system.gradient -= (across @ values)[..., 0]
+        root = np.sqrt(weights)
+        values = residuals * root[..., None]
+        for chain in self._chains:
+            rows = self._rows(chain, posed, root)
+            system.add_rows(chain.columns, rows, values[:, chain.marker])
+
+    @staticmethod
+    def _rows(chain: Chain, posed: Posed, share: np.ndarray) -> np.ndarray:
+        """(T, M, 2, C) of a chain's residuals times a share (T, 27), by its columns."""
+        markers = posed.markers_m[:, chain.marker]
+        scale = share[:, chain.marker] * posed.joints_m[:, 0, 2, None] / markers[..., 2]
+        ratio = markers[..., :2] / markers[..., 2:]
+        moved = chain.derivatives(posed)
+        moved *= scale[..., None, None]
+        rows = ratio[..., None] * moved[:, :, 2:]
+        return np.subtract(moved[:, :, :2], rows, out=rows)
 
 
 class Planted:
@@ -125,43 +74,48 @@ class Planted:
     """Left heel, left toe, right heel, right toe: the order of `Lifted.contact`."""
 
     def __init__(self, markers: Markers, unknowns: Unknowns) -> None:
-        self._arms = _LeverArms(markers, self.POINTS, unknowns)
-        self._count = len(unknowns)
+        self.chains = chains(markers, self.POINTS, unknowns)
+        self._points = [np.nonzero(c.marker[:, None] == self.POINTS)[1] for c in self.chains]
 
-    def jacobian(self, posed: Posed) -> np.ndarray:
-        """(T, 4, 3, U) of the points' positions in camera axes."""
-        jacobian = np.zeros((len(posed.markers_m), len(self.POINTS), 3, self._count))
-        jacobian[..., ROOT] = np.eye(3)
-        arms = self._arms
-        a, b, c = np.moveaxis(arms(posed), -1, 0)
-        none = np.zeros_like(a)
-        torques = ((none, c, -b), (-c, none, a), (b, -a, none))  # arm x (1, 0, 0), ...
-        for row, torque in enumerate(torques):
-            jacobian[:, arms.marker[:, None], row, arms.columns] = arms.about_axes(posed, torque)
-        return jacobian
-
-    def add(self, system: BandedSystem, posed: Posed, weights: np.ndarray) -> None:
-        """Add sum w |X_t+1 - X_t|^2 / 2, with weights (T - 1, 4) in 1/m^2."""
-        frames = len(posed.markers_m)
-        moved = np.diff(posed.markers_m[:, self.POINTS], axis=0)
-        rows = self.jacobian(posed).reshape(frames, -1, self._count)
-        system.add_steps(rows, np.repeat(weights, 3, axis=1), moved.reshape(frames - 1, -1))
-
-    def add_heights(
-        self, system: BandedSystem, posed: Posed, ground: Ground, times_s: np.ndarray
+    def add(
+        self,
+        system: BandedSystem,
+        posed: Posed,
+        weights: np.ndarray,
+        heights: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
-        """Add sum w |y - height|^2 / 2: what stands, stands on the ground (Geman-McClure), and
-        nothing is below it."""
+        """Add sum w |X_t+1 - X_t|^2 / 2, and sum v |y - height|^2 / 2 where heights are known.
+
+        Args:
+            system: to add to.
+            posed: the body.
+            weights: (T - 1, 4) w, 1/m^2.
+            heights: see `heights`.
+        """
+        for chain, points in zip(self.chains, self._points, strict=True):
+            steps = np.repeat(weights[:, points], 3, axis=1)
+            if not steps.any() and heights is None:
+                continue
+            derivatives = chain.derivatives(posed)
+            if steps.any():
+                moved = np.diff(posed.markers_m[:, chain.marker], axis=0).reshape(steps.shape)
+                rows = derivatives.reshape(len(derivatives), steps.shape[1], -1)
+                system.add_steps(chain.columns, rows, steps, moved)
+            if heights is not None:
+                away, root = heights[0][:, points], np.sqrt(heights[1][:, points])
+                system.add_rows(chain.columns, derivatives[:, :, 1] * root[..., None], away * root)
+
+    def heights(
+        self, posed: Posed, ground: Ground, times_s: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """How far heels and toes (T, 4) are from the ground, and 1/m^2 (T, 4) of that: what stands,
+        stands on it (Geman-McClure), and nothing is below it; None where nothing is."""
         away, sure = ground.away_m(posed.markers_m[:, self.POINTS, 1])
         if not sure.any():
-            return
+            return None
         gaps = np.gradient(times_s) if len(times_s) > 1 else np.array([1 / REFERENCE_HZ])
         weights = sure / FLOOR_M**2 / (1 + (away / FLOOR_OUTLIER_M) ** 2) ** 2
-        weights = weights * np.minimum(gaps * REFERENCE_HZ, 1.0)[:, None]
-        rows = self.jacobian(posed)[:, :, 1]
-        weighted = (rows * weights[..., None]).transpose(0, 2, 1)
-        system.blocks += weighted @ rows
-        system.gradient -= (weighted @ away[..., None])[..., 0]
+        return away, weights * np.minimum(gaps * REFERENCE_HZ, 1.0)[:, None]
 
 
 def orientation_residuals(turned: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -184,9 +138,10 @@ def add_orientations(
     moving, below = unknowns.moving, unknowns.above[:, unknowns.moving].astype(float)
     frames, count = len(turned), len(moving)
     axes = turned[:, moving].transpose(0, 2, 1, 3).reshape(frames, 3, 3 * count)
-    shared = np.einsum("kj,tk,kl->tjl", below, weights, below, optimize=True)
-    product = (axes.transpose(0, 2, 1) @ axes).reshape(frames, count, 3, count, 3)
-    product *= shared[:, :, None, :, None]
+    pairs = below[:, :, None] * below[:, None]  # (J, M, M): joint k is below both
+    shared = (weights @ pairs.reshape(len(pairs), -1)).reshape(frames, count, 1, count)
+    product = (axes.transpose(0, 2, 1) @ axes).reshape(frames, count, 3, 3 * count)
+    product *= np.repeat(shared, 3, axis=-1)
     system.blocks[:, ANGLES, ANGLES] += product.reshape(frames, 3 * count, 3 * count)
     pull = np.einsum("kj,tkc->tjc", below, weights[..., None] * residuals)
     turned_pull = (pull[:, :, None] @ turned[:, moving])[:, :, 0]

@@ -27,7 +27,7 @@ class Unknowns:
         self.skeleton = skeleton
         still = skeleton.per_joint(dict.fromkeys(fixed, 1.0), 0.0) > 0
         self.fixed = tuple(np.flatnonzero(still).tolist())
-        self.moving = tuple(np.flatnonzero(~still).tolist())
+        self.moving = tuple(joint for joint in _limb_by_limb(skeleton) if not still[joint])
         self.above = _ancestry(skeleton)
         """(J, J) bool: [k, j] whether joint j is k or above k."""
 
@@ -43,6 +43,16 @@ class Unknowns:
         """(U,) a value per joint, by name, for its three angles; `root` for the position."""
         joints = self.skeleton.per_joint(values, default)[list(self.moving)]
         return np.concatenate([np.full(3, root), np.repeat(joints, 3)])
+
+
+def _limb_by_limb(skeleton: Skeleton) -> list[int]:
+    """Every joint, and after it at once all below it: what moves a limb stands together."""
+    order, waiting = list[int](), [0]
+    while waiting:
+        order.append(waiting.pop())
+        below = [j for j, parent in enumerate(skeleton.parents) if parent == order[-1]]
+        waiting += reversed(below)
+    return order
 
 
 def _ancestry(skeleton: Skeleton) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from staf_backend.choices import CameraChoice
 from staf_backend.geometry import Camera, CameraMotion, to_axis_angle
-from staf_backend.people.track import Track
+from staf_backend.people import Track
 from staf_backend.video import Picture
 from staf_backend.world.background import Lens
 from staf_backend.world.stretch import Stretch

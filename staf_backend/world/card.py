@@ -13,14 +13,18 @@ import numpy as np
 
 from staf_backend.body import Body
 from staf_backend.geometry import FocalSource, from_quaternions
+from staf_backend.landmarks import Outlines
 from staf_backend.motion import ContactSpan, Motion
 from staf_backend.world.movement import FEET, Movement
+from staf_backend.world.overlap import overlaps
 
 _SLIDES_CM_PER_S = 3.0
 """A standing foot slower than this is not spoken of.  Chosen: motion capture leaves up to 10, eyes
 begin to see it at about 3."""
 _SINKS_MM = 15.0
 """A sole less far below its floor is not spoken of.  Chosen: a shoe's sole is thicker."""
+_COVERS = 0.5
+"""Overlap of body and outline from which nothing is said.  Measured (training/LOG.md)."""
 _WORST = 5
 """Frames named as the worst.  Chosen: what a person looks at."""
 _STRIKE_M_PER_S = 3.0
@@ -86,12 +90,13 @@ class _Feet:
         return np.where(both, moved / np.diff(times_s)[:, None], np.nan)
 
 
-def quality_card(motion: Motion, body: Body) -> Card:
+def quality_card(motion: Motion, body: Body, outlines: Outlines | None = None) -> Card:
     """Measure a motion; sentences that its card already holds stay, before the new ones.
 
     Args:
         motion: finished, with contacts where it has them.
         body: the one it was estimated on.
+        outlines: of people in the footage, where an estimator kept them.
     """
     numbers = {"coverage": float(motion.observed.mean())}
     numbers["filled_frames"] = float((~motion.observed).sum())
@@ -105,14 +110,19 @@ def quality_card(motion: Motion, body: Body) -> Card:
         numbers |= more
         words += said
         worst += bad
+    if outlines is not None:
+        more, said, bad = _of_outlines(motion, *overlaps(motion, body, outlines))
+        numbers |= more
+        words = [*said, *words]
+        worst += bad
     words += _of_seeing(motion, numbers)
     ordered = tuple(sorted(worst, key=lambda bad: bad.time_s))
     return Card(tuple(dict.fromkeys(words)), numbers, ordered)
 
 
-def with_card(motion: Motion, body: Body) -> Motion:
-    """The motion that carries its card."""
-    return dataclasses.replace(motion, card=quality_card(motion, body).to_json())
+def with_card(motion: Motion, body: Body, outlines: Outlines | None = None) -> Motion:
+    """The motion that carries its card; `outlines` as for `quality_card`."""
+    return dataclasses.replace(motion, card=quality_card(motion, body, outlines).to_json())
 
 
 def _of_camera(motion: Motion) -> dict[str, float]:
@@ -232,6 +242,34 @@ def _slides(motion: Motion, speed: np.ndarray) -> tuple[list[str], list[Bad]]:
     tops = sorted(tops, key=lambda row: -fastest[row])[:_WORST]
     what = "foot slides, cm/s"
     return [sentence], [_bad(motion, row, what, float(fastest[row])) for row in tops]
+
+
+def _of_outlines(
+    motion: Motion, rows: np.ndarray, overlap: np.ndarray
+) -> tuple[dict[str, float], list[str], list[Bad]]:
+    """Of the overlaps (N,) at rows (N,) of a motion with what was seen of the person."""
+    if not len(rows):
+        return {}, [], []
+    numbers = {
+        "outline_overlap": float(overlap.mean()),
+        "outline_overlap_least": float(overlap.min()),
+    }
+    off = np.flatnonzero(overlap < _COVERS)
+    if not len(off):
+        return numbers, [], []
+    runs = np.split(off, np.flatnonzero(np.diff(off) > 1) + 1)
+    longest = max(runs, key=lambda run: (len(run), -overlap[run].min()))
+    begin, end = motion.times_s[rows[longest[[0, -1]]]]
+    when = f"at {begin:.1f} s" if len(longest) == 1 else f"between {begin:.1f} and {end:.1f} s"
+    share = 100 * overlap[longest].mean()
+    words = [f"The body covers only {share:.0f} % of what is seen of the person {when}."]
+    lowest = sorted((int(run[overlap[run].argmin()]) for run in runs), key=lambda n: overlap[n])
+    what = "body beside the person, overlap"
+    return (
+        numbers,
+        words,
+        [_bad(motion, int(rows[n]), what, float(overlap[n])) for n in lowest[:_WORST]],
+    )
 
 
 def _bad(motion: Motion, row: int, what: str, value: float) -> Bad:

@@ -8,6 +8,7 @@ the lowest slow feet about that time, so a jump from a wall to the ground change
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,6 +32,11 @@ _EAGER = 0.5
 """Share of these that is enough where feet shall be held also in doubt.  Chosen."""
 _SHORTEST_S, _GAP_S = 0.1, 0.07
 """Of a contact, and of a gap in one.  Chosen: shorter ones are noise of the landmarks."""
+_BREAK_S, _BREAK_M, _ENDS_S = 0.1, 0.06, 0.07
+"""A foot whose stance breaks for so long stands on, if it has got on by less than this across the
+view, from the end of one span to the start of the next: where somebody walks toward the camera, a
+foot's depth jumps while it stands.  Measured: drawn scenes slide by 3.5 mm a contact frame on
+average instead of 3.9; any gap of 0.1 s closed takes a swing for a stance."""
 _STEADY_S = 0.03
 """Deviation of the smoothing before speeds are taken.  Chosen: a frame at 30 Hz."""
 _GROUND_S = 2.0
@@ -80,7 +86,10 @@ def find_contacts(movement: Movement, eager: bool = False) -> Contacts:
         nothing = np.zeros(low_m.shape)
         return Contacts(nothing, nothing > 0)
     probability = _logistic(across, low_m - ground[:, None]) * usable
-    return Contacts(probability, _hysteresis(probability, movement.rate_hz, eager))
+    touching = _hysteresis(probability, movement.rate_hz, eager)
+    for point in range(len(FEET)):
+        _join(touching[:, point], movement, point)
+    return Contacts(probability, touching)
 
 
 def told_contacts(
@@ -158,6 +167,23 @@ def _logistic(across: np.ndarray, height_m: np.ndarray) -> np.ndarray:
     score = _SPEED_WEIGHT * np.log(across + _LEAST_SPEED_M_S) + _BIAS
     score = score + _HEIGHT_WEIGHT * height + _SQUARE_WEIGHT * height**2
     return 1 / (1 + np.exp(-score))
+
+
+def _join(touching: np.ndarray, movement: Movement, point: int) -> None:
+    """Close the gaps of a foot's stance (T,) in which it stays where it is seen."""
+    place, rate = movement.posed.points_m[:, point], movement.rate_hz
+    longest, ends = round(_BREAK_S * rate), max(1, round(_ENDS_S * rate))
+    runs = spans(touching)
+    for (first, left), (back, last) in pairwise(runs):
+        if back - left > longest:
+            continue
+        before = place[max(first, left - ends) : left].mean(0)
+        after = place[back : min(last, back + ends)].mean(0)
+        ray = (before + after) / 2 - movement.eye_m[left]
+        ray = ray / max(float(np.linalg.norm(ray)), 1e-6)
+        way = after - before
+        if np.linalg.norm(way - (way @ ray) * ray) < _BREAK_M:
+            touching[left:back] = True
 
 
 def _hysteresis(probability: np.ndarray, rate_hz: float, eager: bool) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from staf_backend import StafError
 from staf_backend.files import EditedJson, Place, replace_atomically, shown
 from staf_backend.motion import PARTS, Motion
-from staf_backend.people.track import Track
+from staf_backend.people import Track
 
 FORMAT, VERSION = "staf-contacts", 1
 _LARGEST_BYTES = 50_000_000

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from staf_backend.geometry import forward_kinematics, from_axis_angle
+from staf_backend.geometry import from_axis_angle
 from staf_backend.world.contacts import Contacts
 from staf_backend.world.floors import Floors
 from staf_backend.world.legs import SOFT_M, Leg, legs_of, reach
@@ -89,8 +89,8 @@ def _step(
 ) -> _Step:
     """Where a foot should be so that its heel and toe are on their places (T, 4, 3)."""
     leg, pair = legs_of(movement.body.skeleton)[side], slice(2 * side, 2 * side + 2)
-    turned, joints = _posed(movement)
-    ankle, foot, stands = joints[:, leg.ankle], turned[:, leg.ankle], contacts.feet[:, pair]
+    turned, joints = movement.joints(leg.ankle)
+    ankle, foot, stands = joints[:, 0], turned[:, 0], contacts.feet[:, pair]
     points, target = movement.posed.points_m[:, pair], places[:, pair]
     if upright_only:
         target = np.where([True, False, True], points, target)
@@ -107,10 +107,9 @@ def _within_reach(movement: Movement, steps: list[_Step]) -> Movement:
     """The root moved toward feet that the legs would else not reach: legs never stretch."""
     from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
-    _, joints = _posed(movement)
     missing = np.zeros((len(movement), 3))
     for step in steps:
-        hip, knee, ankle = (joints[:, joint] for joint in step.leg)
+        hip, knee, ankle = movement.joints(*step.leg)[1].swapaxes(0, 1)
         length = np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1)
         way = step.ankle_m - hip
         distance = np.linalg.norm(way, axis=-1)
@@ -133,12 +132,6 @@ def _moved(movement: Movement, leg: Leg, ankle_m: np.ndarray, foot: np.ndarray) 
     rest = body.rest_joints_m(movement.betas)
     moved = reach(movement.rotations, rest, movement.root_m, body.skeleton, leg, ankle_m, foot)
     return dataclasses.replace(movement, rotations=moved)
-
-
-def _posed(movement: Movement) -> tuple[np.ndarray, np.ndarray]:
-    """Global rotations (T, J, 3, 3) and joints (T, J, 3)."""
-    rest = movement.body.rest_joints_m(movement.betas)
-    return forward_kinematics(movement.rotations, rest, movement.root_m, movement.body.skeleton)
 
 
 def _turns(points: np.ndarray, target: np.ndarray, both: np.ndarray) -> np.ndarray:
@@ -165,8 +158,8 @@ def _above_ground(
     if not sunk.any():
         return movement
     leg = legs_of(movement.body.skeleton)[side]
-    turned, joints = _posed(movement)
+    turned, joints = movement.joints(leg.ankle)
     lift = np.zeros((len(movement), 3))
     lift[:, 1] = gaussian_filter1d(np.where(sunk, under, 0), 1.0)
     lift[stands] = 0
-    return _moved(movement, leg, joints[:, leg.ankle] + lift, turned[:, leg.ankle])
+    return _moved(movement, leg, joints[:, 0] + lift, turned[:, 0])

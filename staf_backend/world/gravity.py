@@ -101,11 +101,14 @@ def to_level(up: np.ndarray) -> np.ndarray:
     return rotation_between(up, UP)
 
 
-def find_up(people: Sequence[tuple[Movement, LiftedUp | None]]) -> Gravity | None:
+def find_up(
+    people: Sequence[tuple[Movement, LiftedUp | None]], even: bool = True
+) -> Gravity | None:
     """One way up for all people of a clip.
 
     Args:
         people: each movement in the camera's axes (y up), and the lifter's up where there is one.
+        even: whether places where feet stood are asked for a plane; else bodies alone are asked.
 
     Returns:
         None where nobody tells anything of it.
@@ -116,7 +119,7 @@ def find_up(people: Sequence[tuple[Movement, LiftedUp | None]]) -> Gravity | Non
         clues, standing = _Clues(), 0.0
         for movement, lifted in people:
             own = _Clues()
-            standing += _ask(own, movement, lifted, up)
+            standing += _ask(own, movement, lifted, up, even)
             clues.take(own, 1 / np.sqrt(len(people)))
         if not clues.rows:
             return None
@@ -165,7 +168,9 @@ class _Clues:
         return up, spread * float(np.sqrt(np.trace(doubts) / 2)), float(away) / spread
 
 
-def _ask(clues: _Clues, movement: Movement, lifted: LiftedUp | None, up: np.ndarray) -> float:
+def _ask(
+    clues: _Clues, movement: Movement, lifted: LiftedUp | None, up: np.ndarray, even: bool
+) -> float:
     """Add what one person says; returns the seconds that feet carried."""
     if lifted is not None:
         deviation_rad = max(_LIFTER_SHARE * lifted.deviation_rad, _LEAST_LIFTER_RAD)
@@ -183,7 +188,8 @@ def _ask(clues: _Clues, movement: Movement, lifted: LiftedUp | None, up: np.ndar
     if _angle(balance, near) >= _LARGEST_RAD:
         return 0.0
     clues.direction(balance, _BALANCE_RAD)
-    _ask_footholds(clues, movement, [found.spans(part) for part in range(len(FEET))], up)
+    if even:
+        _ask_footholds(clues, movement, [found.spans(part) for part in range(len(FEET))], up)
     return seconds
 
 

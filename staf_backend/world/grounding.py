@@ -15,15 +15,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from staf_backend.body import SmplParams
-from staf_backend.estimators.estimate import Estimate, Evidence
-from staf_backend.fit.fitter import Fitter
-from staf_backend.fit.ground import Ground, looseness
+from staf_backend.estimators import Estimate, Evidence
+from staf_backend.fit import Fitter, Ground, looseness
 from staf_backend.geometry import TO_Y_UP
 from staf_backend.motion import Motion
 from staf_backend.world import layers, view
 from staf_backend.world.contacts import Contacts, find_contacts, told_contacts
 from staf_backend.world.feet import foot_places, ground_under, held
-from staf_backend.world.floors import Floors, Foothold, footholds, main_level_m, shared_floors
+from staf_backend.world.floors import (
+    Floors,
+    Foothold,
+    footholds,
+    is_even,
+    main_level_m,
+    shared_floors,
+)
 from staf_backend.world.gravity import Gravity, LiftedUp, find_up
 from staf_backend.world.lock import locked
 from staf_backend.world.movement import FEET, Movement, movement_of
@@ -33,8 +39,7 @@ from staf_backend.world.toes import bent
 
 if TYPE_CHECKING:
     from staf_backend.body import Body
-    from staf_backend.estimators.settings import EstimatorSettings
-    from staf_backend.estimators.shot import Shot
+    from staf_backend.estimators import EstimatorSettings, Shot
     from staf_backend.reporting import Report
 
 _log = logging.getLogger(__name__)
@@ -47,7 +52,8 @@ _LEAST_STANDING_S = 0.3
 
 NO_FEET = "No feet are seen standing: the motion is not put on a floor."
 NO_UP = "Nobody's feet tell which way is up: the camera is taken for level."
-NO_FLOOR = "The heights at which feet stand do not agree: each foot is held where it stands."
+NO_FLOOR = "The heights at which feet stand do not agree: the motion is not put on a floor."
+HELD = "The heights at which feet stand do not agree: each foot is held where it stands."
 WORSE = "Standing on the floor would leave the picture: the motion is as it was estimated."
 
 
@@ -99,23 +105,16 @@ def stand(
         world: what the user chose.
         report: told about progress.
     """
-    people = [_person(estimate, shot) for estimate in estimates]
-    fitter = Fitter(body, settings.fit)
-    report("ground", 0, len(people), "finding the floor")
-    level = _level(people, body, fitter, world)
-    movements = [person.movement(body) for person in people]
-    found = [find_contacts(m, world.feet == "always") for m in movements]
-    found = [_told_contacts(*pair, shot) for pair in zip(people, found, strict=True)]
-    holds = [_holds(m, contacts) for m, contacts in zip(movements, found, strict=True)]
-    floors = shared_floors(holds)
-    floor_m = main_level_m(holds, floors)
-    rise_m = 0.0 if floor_m is None else -floor_m
+    fitter, count = Fitter(body, settings.fit), len(estimates)
+    report("ground", 0, count, "finding the floor")
+    scene = _scene(estimates, shot, fitter, world)
+    if world.level == "auto" and scene.uneven:
+        scene = _scene(estimates, shot, fitter, world, even=False)
     motions: list[Motion] = []
-    for done, person in enumerate(people):
-        report("ground", done, len(people), f"grounding person {person.estimate.track.person}")
-        own = _Standing(movements[done], found[done], holds[done], floors[done])
-        motions.append(_motion(person, own, shot, fitter, level, rise_m, world))
-    report("ground", len(people), len(people), "grounded")
+    for done, (person, own) in enumerate(zip(scene.people, scene.standing, strict=True)):
+        report("ground", done, count, f"grounding person {person.estimate.track.person}")
+        motions.append(_motion(person, own, shot, fitter, scene.level, scene.rise_m, world))
+    report("ground", count, count, "grounded")
     return motions
 
 
@@ -127,6 +126,48 @@ class _Standing:
     contacts: Contacts
     holds: list[Foothold]
     floors: Floors
+
+    @property
+    def uneven(self) -> bool:
+        """Whether the ground under this person is no floor."""
+        return not self.floors.own_m and not is_even(self.holds)
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Everybody in the level view, how they stand there, and how far the camera is above the
+    floor."""
+
+    people: list[_Person]
+    level: _Level
+    standing: list[_Standing]
+    rise_m: float
+
+    @property
+    def uneven(self) -> bool:
+        """Whether feet stand, and nobody's at one height."""
+        some = [own for own in self.standing if own.holds]
+        return bool(some) and all(own.uneven for own in some)
+
+
+def _scene(
+    estimates: Sequence[Estimate],
+    shot: "Shot",
+    fitter: Fitter,
+    world: WorldSettings,
+    even: bool = True,
+) -> _Scene:
+    """Up, contacts and floors; on ground that is not even, footholds do not say which way is up."""
+    people = [_person(estimate, shot) for estimate in estimates]
+    level = _level(people, fitter, world, even)
+    movements = [person.movement(fitter.body) for person in people]
+    found = [find_contacts(m, world.feet == "always") for m in movements]
+    found = [_told_contacts(*pair, shot) for pair in zip(people, found, strict=True)]
+    holds = [_holds(m, contacts) for m, contacts in zip(movements, found, strict=True)]
+    floors = shared_floors(holds)
+    floor_m = main_level_m(holds, floors)
+    standing = [_Standing(*own) for own in zip(movements, found, holds, floors, strict=True)]
+    return _Scene(people, level, standing, 0.0 if floor_m is None else -floor_m)
 
 
 def _told_contacts(person: _Person, found: Contacts, shot: "Shot") -> Contacts:
@@ -149,12 +190,7 @@ def _person(estimate: Estimate, shot: "Shot") -> _Person:
     return _Person(estimate, estimate.params, estimate.evidence, seen, distance)
 
 
-def _level(
-    people: list[_Person],
-    body: "Body",
-    fitter: Fitter,
-    world: WorldSettings,
-) -> _Level:
+def _level(people: list[_Person], fitter: Fitter, world: WorldSettings, even: bool) -> _Level:
     """Find up, and bring all people into the level view."""
     if world.level == "off":
         return _Level(np.eye(3), None)
@@ -162,14 +198,14 @@ def _level(
         turn = view.level_turn(up_of_tilt(*world.tilt_deg))
         _see_again(people, turn, fitter)
         return _Level(turn, None)
-    first = _up(people, body)
+    first = _up(people, fitter.body, even)
     if first is None or first.standing_s == 0:
         return _Level(np.eye(3), None, (NO_UP,))
     if first.is_level:
         return _Level(np.eye(3), dataclasses.replace(first, up=np.array([0.0, 1.0, 0.0])))
     turn = view.level_turn(first.up)
     _see_again(people, turn, fitter)
-    second = _up(people, body)
+    second = _up(people, fitter.body, even)
     if second is None or second.standing_s == 0:
         return _Level(turn, first)
     rest = view.level_turn(second.up)
@@ -181,8 +217,8 @@ def _level(
     return _Level(rest @ turn, dataclasses.replace(second, up=up))
 
 
-def _up(people: list[_Person], body: "Body") -> Gravity | None:
-    return find_up([(person.movement(body), person.lifted_up()) for person in people])
+def _up(people: list[_Person], body: "Body", even: bool) -> Gravity | None:
+    return find_up([(person.movement(body), person.lifted_up()) for person in people], even)
 
 
 def up_of_tilt(pitch_deg: float, roll_deg: float) -> np.ndarray:
@@ -221,12 +257,14 @@ def _motion(
     raw = layers.raw_motion(person.estimate, shot, body, turn, rise_m)
     if not own.holds:
         return _told(raw, level, [*words, NO_FEET])
+    ungrounded = layers.with_contacts(raw, own.contacts, own.floors, own.movement, rise_m)
     if not own.floors.own_m:
-        words += [NO_FLOOR]
+        told = world.feet == "always" or person.estimate.track.person in shot.stands
+        if own.uneven and not told:
+            return _told(ungrounded, level, [*words, NO_FLOOR])
+        words += [HELD]
     if world.grounding == 0:
-        return _told(
-            layers.with_contacts(raw, own.contacts, own.floors, own.movement, rise_m), level, words
-        )
+        return _told(ungrounded, level, words)
     grounded = _grounded(person, own, fitter, world)
     if grounded is None:
         return _told(raw, level, [*words, WORSE])

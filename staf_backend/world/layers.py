@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 
 from staf_backend.body import Body, SmplParams
-from staf_backend.estimators.estimate import Estimate
-from staf_backend.estimators.shot import Shot
+from staf_backend.estimators import Estimate, Shot
 from staf_backend.estimators.to_motion import to_motion
 from staf_backend.geometry import (
     TO_Y_UP,

@@ -15,6 +15,10 @@ _BENT = 0.15
 own x axis.  Chosen."""
 
 
+_BLOCK = 1000
+"""Frames reached for at once, so that memory does not grow with the clip.  Chosen."""
+
+
 class Leg(NamedTuple):
     """The joints of a leg."""
 
@@ -54,7 +58,24 @@ def reach(
         ankle_m: (T, 3) where the ankle should be.
         foot: (T, 3, 3) how the foot should be turned, in the world.
     """
-    turned, joints = forward_kinematics(rotations, rest_m, root_m, skeleton)
+    out = rotations.copy()
+    for begin in range(0, len(rotations), _BLOCK):
+        some = slice(begin, begin + _BLOCK)
+        posed = forward_kinematics(rotations[some], rest_m, root_m[some], skeleton)
+        goal = ankle_m[some], foot[some]
+        out[some, list(leg)] = _reached(*posed, leg, skeleton.parents[leg.hip], *goal)
+    return out
+
+
+def _reached(
+    turned: np.ndarray,
+    joints: np.ndarray,
+    leg: Leg,
+    parent: int,
+    ankle_m: np.ndarray,
+    foot: np.ndarray,
+) -> np.ndarray:
+    """The leg's own rotations (T, 3, 3, 3) that bring it there, of a body as it is posed."""
     hip, knee, ankle = (joints[:, joint] for joint in leg)
     thigh, shank = _unit(knee - hip), _unit(ankle - knee)
     upper, lower = np.linalg.norm(knee - hip, axis=-1), np.linalg.norm(ankle - knee, axis=-1)
@@ -68,11 +89,12 @@ def reach(
     bent = knee + (change @ (ankle - knee)[..., None])[..., 0]
     swing = _arc(bent - hip, ankle_m - hip)
     turned_hip, turned_knee = swing @ turned[:, leg.hip], swing @ change @ turned[:, leg.knee]
-    out = rotations.copy()
-    out[:, leg.hip] = _relative(turned[:, skeleton.parents[leg.hip]], turned_hip)
-    out[:, leg.knee] = _relative(turned_hip, turned_knee)
-    out[:, leg.ankle] = _relative(turned_knee, foot)
-    return out
+    own = (
+        _relative(turned[:, parent], turned_hip),
+        _relative(turned_hip, turned_knee),
+        _relative(turned_knee, foot),
+    )
+    return np.stack(own, 1)
 
 
 def _reachable(wanted: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:

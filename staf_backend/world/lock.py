@@ -9,10 +9,8 @@ import dataclasses
 
 import numpy as np
 
-from staf_backend.fit.banded import BandedSystem
-from staf_backend.fit.ground import FLOOR_M, PLANT_M_S
+from staf_backend.fit import FLOOR_M, PLANT_M_S, BandedSystem, second_difference
 from staf_backend.fit.settings import REFERENCE_HZ
-from staf_backend.fit.terms import second_difference
 from staf_backend.world.contacts import Contacts
 from staf_backend.world.movement import FEET, Movement
 
@@ -63,7 +61,7 @@ def _stand(
     weights = np.minimum(sure[1:], sure[:-1]) * REFERENCE_HZ / (PLANT_M_S**2 * steps_s)
     moved = np.diff(feet, axis=0).reshape(len(feet) - 1, -1)
     rows = np.tile(np.eye(3), (len(feet), len(FEET), 1))
-    system.add_steps(rows, np.repeat(weights, 3, axis=1), moved)
+    system.add_steps(np.arange(3), rows, np.repeat(weights, 3, axis=1), moved)
     known = np.isfinite(heights_m)
     away = np.where(known, feet[..., 1] - heights_m, 0)
     weights = np.where(known, sure, 0) / FLOOR_M**2

@@ -5,7 +5,7 @@ Axes: y up and metres, the camera of the first key at the origin.
 
 import dataclasses
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -85,13 +85,28 @@ class Movement:
             heights[k] = _THICKNESS_M[part.split("_")[-1]]
         return heights
 
+    def joints(self, *wanted: int) -> tuple[np.ndarray, np.ndarray]:
+        """How some joints are turned (T, n, 3, 3) and where they are (T, n, 3), in the world."""
+        rest, skeleton = self.body.rest_joints_m(self.betas), self.body.skeleton
+        turned = np.empty((len(self), len(wanted), 3, 3))
+        places = np.empty((len(self), len(wanted), 3))
+        for begin in range(0, len(self), _BLOCK):
+            some = slice(begin, begin + _BLOCK)
+            all_ = forward_kinematics(self.rotations[some], rest, self.root_m[some], skeleton)
+            turned[some], places[some] = (values[:, list(wanted)] for values in all_)
+        return turned, places
+
     def turned(self, turn: np.ndarray) -> "Movement":
         """In other axes: every point turned by (3, 3) about the origin."""
         rotations = self.rotations.copy()
         rotations[:, 0] = turn @ rotations[:, 0]
-        return dataclasses.replace(
+        moved = dataclasses.replace(
             self, rotations=rotations, root_m=self.root_m @ turn.T, eye_m=self.eye_m @ turn.T
         )
+        # what is posed already is turned, which is quicker than posing it again
+        moved.__dict__["posed"] = Posed(*(points @ turn.T for points in self.posed))
+        moved.__dict__["rest_heights_m"] = self.rest_heights_m
+        return moved
 
     def _posed(self, rows: slice) -> Posed:
         rest = self.body.rest_joints_m(self.betas)
@@ -113,8 +128,13 @@ def movement_of(
     return Movement(times_s, rotations, root_m, params.betas, body, eye_m, feet_seen)
 
 
+@lru_cache(maxsize=2)
+def _markers_of(body: Body) -> markers.Markers:
+    return markers.markers_of(body)
+
+
 def _points(body: Body, turned: np.ndarray, joints: np.ndarray, betas: np.ndarray) -> np.ndarray:
     """(T, 9, 3) of `PARTS`."""
-    shared = markers.markers_of(body)
+    shared = _markers_of(body)
     all_ = shared.blend(shared.influences_m(turned, joints, betas))
     return np.stack([all_[:, markers.indices(*names)].mean(1) for names in _MARKERS], 1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from staf_backend.estimators.estimate import Estimate
+from staf_backend.estimators import Estimate
 from staf_backend.geometry import Camera
 
 _POINTS = ("{side}_heel", "{side}_foot_index", "{letter}_Ankle", "{letter}_Foot")

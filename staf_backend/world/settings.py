@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from staf_backend.choices import CAMERAS, FEET, CameraChoice, FeetChoice
-from staf_backend.estimators.settings import SettingsError
+from staf_backend.estimators import SettingsError
 
 _STEEPEST_DEG = 80.0
 """A camera that looks straight down sees no level.  Chosen."""

@@ -12,7 +12,7 @@ import dataclasses
 
 import numpy as np
 
-from staf_backend.geometry import forward_kinematics, from_axis_angle
+from staf_backend.geometry import from_axis_angle
 from staf_backend.world.contacts import Contacts
 from staf_backend.world.legs import Leg, legs_of, reach
 from staf_backend.world.movement import Movement
@@ -55,16 +55,13 @@ def _bent(movement: Movement, leg: Leg, side: int, stands: np.ndarray) -> Moveme
     point = 2 * side + 1
     away = movement.posed.points_m[:, point] - curled.posed.points_m[:, point]
     rest = movement.body.rest_joints_m(movement.betas)
-    turned, joints = forward_kinematics(rotations, rest, movement.root_m, movement.body.skeleton)
-    ankle_m, skeleton = joints[:, leg.ankle] + away, movement.body.skeleton
-    moved = reach(rotations, rest, movement.root_m, skeleton, leg, ankle_m, turned[:, leg.ankle])
+    (foot,), (ankle_m,) = (values.swapaxes(0, 1) for values in curled.joints(leg.ankle))
+    skeleton = movement.body.skeleton
+    moved = reach(rotations, rest, movement.root_m, skeleton, leg, ankle_m + away, foot)
     return dataclasses.replace(movement, rotations=moved)
 
 
 def _pitch_rad(movement: Movement, leg: Leg) -> np.ndarray:
     """(T,) how far a foot points below the level; its z axis leads to the toes."""
-    rest = movement.body.rest_joints_m(movement.betas)
-    turned, _ = forward_kinematics(
-        movement.rotations, rest, movement.root_m, movement.body.skeleton
-    )
-    return -np.arcsin(turned[:, leg.ankle, 1, 2].clip(-1, 1))
+    turned, _ = movement.joints(leg.ankle)
+    return -np.arcsin(turned[:, 0, 1, 2].clip(-1, 1))

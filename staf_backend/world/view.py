@@ -5,12 +5,10 @@ import dataclasses
 import numpy as np
 
 from staf_backend.body import SmplParams
-from staf_backend.estimators.estimate import Estimate, Evidence
-from staf_backend.fit.fitter import Fitter
-from staf_backend.fit.ground import Ground
-from staf_backend.fit.terms import NEAREST_M
+from staf_backend.estimators import Estimate, Evidence
+from staf_backend.fit import NEAREST_M, Fitter, Ground
 from staf_backend.geometry import TO_Y_UP, from_quaternions, to_quaternions
-from staf_backend.landmarks.lifted import Lifted, LiftError
+from staf_backend.landmarks import Lifted, LiftError
 from staf_backend.world.gravity import to_level
 
 _BLOCK = 1000

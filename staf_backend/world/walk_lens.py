@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from staf_backend.estimators.estimate import Estimate
-from staf_backend.fit.fitter import Fitter
+from staf_backend.estimators import Estimate
+from staf_backend.fit import Fitter
 from staf_backend.world import view
 from staf_backend.world.movement import Movement, movement_of
 from staf_backend.world.seen import feet_seen
 
 if TYPE_CHECKING:
     from staf_backend.body import Body
-    from staf_backend.estimators.settings import EstimatorSettings
-    from staf_backend.estimators.shot import Shot
+    from staf_backend.estimators import EstimatorSettings, Shot
 
 _log = logging.getLogger(__name__)
 

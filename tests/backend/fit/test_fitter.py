@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from staf_backend.body import load_body, markers
-from staf_backend.fit import terms
+from staf_backend.fit import BandedSystem, FitSettings, Fitter, terms
 from staf_backend.fit.anatomy import FIXED, limits_rad
-from staf_backend.fit.banded import BandedSystem
-from staf_backend.fit.fitter import FitSettings, Fitter
+from staf_backend.fit.chains import Posed
 from staf_backend.fit.settings import least_deviation_rad
 from staf_backend.fit.unknowns import Unknowns
 from staf_backend.geometry import (
@@ -21,7 +20,7 @@ from staf_backend.geometry import (
     to_axis_angle,
     to_quaternions,
 )
-from staf_backend.landmarks.lifted import Lifted
+from staf_backend.landmarks import Lifted
 
 BODY = load_body("open-neutral")
 MARKERS = markers.markers_of(BODY)
@@ -53,7 +52,7 @@ def pose(rotations: np.ndarray, root_m: np.ndarray, betas: np.ndarray = BETAS):
     """Global rotations, joints and markers."""
     turned, joints = forward_kinematics(rotations, BODY.rest_joints_m(betas), root_m)
     influences = MARKERS.influences_m(turned, joints, betas)
-    return terms.Posed(turned, joints, influences, MARKERS.blend(influences))
+    return Posed(turned, joints, influences, MARKERS.blend(influences))
 
 
 def lifted(turned: np.ndarray, error_rad: float = 0.0, seed: int = 2) -> Lifted:
@@ -70,7 +69,7 @@ def lifted(turned: np.ndarray, error_rad: float = 0.0, seed: int = 2) -> Lifted:
     )
 
 
-def seen(posed: terms.Posed) -> tuple[np.ndarray, np.ndarray]:
+def seen(posed: Posed) -> tuple[np.ndarray, np.ndarray]:
     points = posed.markers_m
     return points[..., :2] / points[..., 2:], np.ones(points.shape[:2])
 
@@ -146,7 +145,7 @@ def test_the_banded_solution_is_the_dense_one(frames: int):
     assert np.allclose(system.solve(1e-3).ravel(), expected)
 
 
-def error_m(params, posed: terms.Posed) -> float:
+def error_m(params, posed: Posed) -> float:
     """Mean distance of joints about the pelvis; hands and toes are not fitted."""
     got = pose(params.rotations, params.root_m, params.betas).joints_m
     shown, true = got - got[:, :1], posed.joints_m - posed.joints_m[:, :1]
@@ -281,7 +280,7 @@ def test_knees_do_not_bend_backwards():
     assert bend.min() > -0.3
 
 
-def shrugged(rise_rad: float) -> tuple[terms.Posed, Lifted]:
+def shrugged(rise_rad: float) -> tuple[Posed, Lifted]:
     """Collars turned up (or down), and the guess of a lifter that is sure they never are."""
     times = np.arange(40) / 30
     rotations, root = moving(times)
@@ -338,20 +337,46 @@ def test_a_standing_foot_stands_still():
 
 def test_the_derivative_of_planted_feet():
     rotations, root = moving(np.linspace(0, 1, 3))
-    planted = terms.Planted(MARKERS, UNKNOWNS)
-    jacobian = planted.jacobian(pose(rotations, root))
-    for joint in (0, 1, 4, 7, 8, 16):
-        unknown = 3 + 3 * UNKNOWNS.moving.index(joint)
-        for axis in range(3):
+    left, right = terms.Planted(MARKERS, UNKNOWNS).chains
+    assert (left.marker.tolist(), right.marker.tolist()) == ([23, 25], [24, 26])
+    for chain in (left, right):
+        derivatives = chain.derivatives(pose(rotations, root))
+        for column, unknown in enumerate(chain.columns):
+            if unknown < 3:
+                assert (derivatives[..., column] == np.eye(3)[unknown]).all()
+                continue
+            joint, axis = UNKNOWNS.moving[(unknown - 3) // 3], (unknown - 3) % 3
             sides = []
             for step in (1e-6, -1e-6):
                 moved = rotations.copy()
-                vector = np.zeros(3)
-                vector[axis] = step
-                moved[:, joint] = moved[:, joint] @ from_axis_angle(vector)
-                sides.append(pose(moved, root).markers_m[:, planted.POINTS])
+                moved[:, joint] = moved[:, joint] @ from_axis_angle(step * np.eye(3)[axis])
+                sides.append(pose(moved, root).markers_m[:, chain.marker])
             numeric = (sides[0] - sides[1]) / 2e-6
-            assert np.abs(jacobian[..., unknown + axis] - numeric).max() < 1e-6
+            assert np.abs(derivatives[..., column] - numeric).max() < 1e-6
+
+
+def test_neighbours_are_tied_as_in_the_dense_equations():
+    rng = np.random.default_rng(0)
+    frames, n, columns = 4, 6, np.array([0, 1, 3, 4])
+    system = BandedSystem.zeros(frames, n)
+    rows, values = rng.normal(size=(frames, 9, 4)), rng.normal(size=(frames, 9))
+    system.add_rows(np.arange(n), np.tile(np.eye(n), (frames, 1, 1)), np.zeros((frames, n)))
+    system.add_rows(columns, rows, values)
+    weights, moved = rng.uniform(1, 2, (frames - 1, 9)), rng.normal(size=(frames - 1, 9))
+    system.add_steps(columns, rows, weights, moved)
+    dense, right = np.eye(frames * n), np.zeros(frames * n)
+    for t in range(frames):
+        for r in range(9):
+            row = np.zeros(frames * n)
+            row[t * n + columns] = rows[t, r]
+            dense += np.outer(row, row)
+            right -= row * values[t, r]
+            if t + 1 < frames:
+                row = -row
+                row[(t + 1) * n + columns] = rows[t + 1, r]
+                dense += weights[t, r] * np.outer(row, row)
+                right -= weights[t, r] * row * moved[t, r]
+    assert np.allclose(system.solve(0).ravel(), np.linalg.solve(dense, right))
 
 
 def test_arrays_that_do_not_belong_together_are_refused():

@@ -4,9 +4,7 @@ strikes, not a landmark that flickers or is not seen."""
 import numpy as np
 
 from staf_backend.body import markers
-from staf_backend.fit import terms
-from staf_backend.fit.fitter import Fitter
-from staf_backend.fit.ground import Ground, looseness
+from staf_backend.fit import Fitter, Ground, looseness, terms
 from tests.backend.fit.test_fitter import BETAS, BODY, UNKNOWNS, lifted, moving, pose
 
 TIMES_S = np.arange(60) / 30

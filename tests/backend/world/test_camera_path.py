@@ -8,8 +8,8 @@ import pytest
 from staf_backend.choices import CameraChoice
 from staf_backend.geometry import Camera, from_axis_angle, to_axis_angle
 from staf_backend.video import ReadyPicture, open_video
+from staf_backend.world import CameraFollower
 from staf_backend.world.background import agreed_rotation
-from staf_backend.world.camera_path import CameraFollower
 from tests.support.places import REPOSITORY
 
 FOOTAGE = REPOSITORY / "examples/footage/walk_two_sports2d.mp4"

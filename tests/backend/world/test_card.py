@@ -9,7 +9,7 @@ import pytest
 from staf_backend.body import load_body
 from staf_backend.geometry import SMPL, FocalSource
 from staf_backend.motion import ContactSpan, Motion
-from staf_backend.world.card import quality_card, with_card
+from staf_backend.world import quality_card, with_card
 from tests.support.sample_motions import sample_motion
 
 BODY = load_body("open-neutral")

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from staf_backend.cli import main
-from staf_backend.estimators.settings import SettingsError
+from staf_backend.estimators import SettingsError
 from staf_backend.motion import PARTS, ContactSpan, Motion, save_motion
-from staf_backend.people.track import Track
+from staf_backend.people import Track
 from staf_backend.pipeline import Settings
+from staf_backend.world import ContactsError, WorldSettings, read_contacts, write_contacts
 from staf_backend.world.contacts import Contacts, told_contacts
-from staf_backend.world.contacts_file import ContactsError, read_contacts, write_contacts
-from staf_backend.world.settings import WorldSettings
 from tests.support.sample_motions import sample_motion, swaying
 
 CLIP = "walk.mp4"

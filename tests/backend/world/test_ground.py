@@ -7,10 +7,17 @@ import pytest
 
 from staf_backend.geometry import from_axis_angle
 from staf_backend.world.contacts import Contacts, find_contacts
-from staf_backend.world.floors import Foothold, footholds, levels_of, main_level_m, shared_floors
+from staf_backend.world.floors import (
+    Foothold,
+    footholds,
+    is_even,
+    levels_of,
+    main_level_m,
+    shared_floors,
+)
 from staf_backend.world.gravity import UP, Gravity, LiftedUp, find_up, to_level
 from staf_backend.world.movement import Movement
-from tests.support.walker import FLOOR_M, walker
+from tests.support.walker import FLOOR_M, RATE_HZ, STEP_S, walker
 
 ACROSS, TOWARD = (1.0, 0.0), (0.0, 1.0)
 
@@ -24,6 +31,19 @@ def test_contacts_are_the_feet_that_stand(ways: tuple[float, float]):
     movement, stands = walker(ways=ways)
     found, true = find_contacts(movement).feet, np.repeat(stands, 2, axis=1)
     assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.93
+
+
+def test_a_stance_whose_depth_jumps_is_one():
+    """In two frames the whole body gets 10 cm farther away and 4 cm aside."""
+    movement, stands = walker(ways=TOWARD)
+    middle = int(np.flatnonzero(stands[:, 0])[:15].mean())
+    ray = movement.posed.points_m[middle, 0] / np.linalg.norm(movement.posed.points_m[middle, 0])
+    share = np.zeros(len(movement))
+    share[middle], share[middle + 1 :] = 0.5, 1.0
+    jump = np.outer(share, 0.1 * ray + [0.04, 0.0, 0.0])
+    jumping = dataclasses.replace(movement, root_m=movement.root_m + jump)
+    first, last = find_contacts(jumping).spans(0)[0]
+    assert (first, last) == find_contacts(movement).spans(0)[0]
 
 
 def test_hands_knees_and_the_seat_of_a_walker_touch_nothing():
@@ -68,6 +88,18 @@ def test_a_level_camera_stays_level():
     assert found is not None
     assert found.is_level
     assert found.standing_s > 2
+
+
+def test_footholds_of_uneven_ground_do_not_tilt_the_camera():
+    """Every step of a walk past the camera is higher than the one before it."""
+    movement, _ = walker()
+    step = np.arange(len(movement)) // round(STEP_S * RATE_HZ)
+    rise = np.outer(0.08 * step, [0.0, 1.0, 0.0])
+    climbing = dataclasses.replace(movement, root_m=movement.root_m + rise)
+    asked, left = (find_up([(climbing, LiftedUp(UP, 0.1))], even=even) for even in (True, False))
+    assert asked is not None
+    assert left is not None
+    assert left.tilt_deg < 0.5 * asked.tilt_deg
 
 
 def test_two_people_have_one_up():
@@ -159,6 +191,14 @@ def test_uneven_ground_lies_at_its_middle_height():
     holds = [hold(height) for height in (-1.8, -1.65, -1.5, -1.35, -1.2)]
     assert main_level_m([holds], shared_floors([holds])) == pytest.approx(-1.5)
     assert main_level_m([[]], shared_floors([[]])) is None
+
+
+def test_ground_is_even_where_each_foot_stands_at_one_height():
+    left, right = hold(-1.5), dataclasses.replace(hold(-1.4), point=2)
+    assert is_even([left, left, right, right])
+    higher = dataclasses.replace(left, height_m=-1.3)
+    assert not is_even([left, higher, left, right, right])
+    assert not is_even([hold(height) for height in (-1.8, -1.65, -1.5, -1.35, -1.2)])
 
 
 @pytest.mark.parametrize(("pitch_deg", "level"), [(2.0, True), (5.0, False), (-5.0, True)])

@@ -9,17 +9,15 @@ import numpy as np
 import pytest
 
 from staf_backend.body import SmplParams
-from staf_backend.estimators.estimate import Estimate
-from staf_backend.estimators.settings import EstimatorSettings, SettingsError
-from staf_backend.estimators.shot import Shot
+from staf_backend.estimators import Estimate, EstimatorSettings, SettingsError, Shot
 from staf_backend.estimators.to_motion import to_motion
 from staf_backend.geometry import SMPL, TO_Y_UP, Camera, from_axis_angle
 from staf_backend.motion import PARTS, Motion, joints_m
-from staf_backend.people.track import Track
-from staf_backend.world.grounding import NO_FEET, stand, up_of_tilt
+from staf_backend.people import Track
+from staf_backend.world import WorldSettings, stand
+from staf_backend.world.grounding import HELD, NO_FEET, NO_FLOOR, up_of_tilt
 from staf_backend.world.movement import Movement
-from staf_backend.world.settings import WorldSettings
-from tests.support.walker import BODY, FLOOR_M, walker
+from tests.support.walker import BODY, FLOOR_M, RATE_HZ, STEP_S, walker
 
 TILT = from_axis_angle(np.radians([20.0, 0, 0]))
 CAMERA = Camera(focal_px=900.0, width_px=1600, height_px=900)
@@ -150,6 +148,28 @@ def test_somebody_in_the_air_throughout_stays_there():
     seen = estimate(flying)
     (motion,) = grounded(seen)
     np.testing.assert_array_equal(motion.root_m, to_motion(seen, shot(), BODY).root_m)
+
+
+def on_uneven_ground() -> Movement:
+    """A walk whose every step is higher or lower than the one before it."""
+    movement, _ = walker(steps=8)
+    heights = np.array([0.0, 0.12, -0.1, 0.2, 0.05, -0.15, 0.15, -0.04])
+    step = np.arange(len(movement)) // round(STEP_S * RATE_HZ)
+    rise = np.outer(heights[step], [0.0, 1.0, 0.0])
+    return dataclasses.replace(movement, root_m=movement.root_m + rise)
+
+
+def test_a_walk_over_uneven_ground_stays_as_it_was():
+    seen = estimate(on_uneven_ground())
+    (motion,) = grounded(seen)
+    raw = to_motion(seen, shot(), BODY)
+    np.testing.assert_array_equal(motion.rotations_wxyz, raw.rotations_wxyz)
+    assert np.ptp(motion.root_m - raw.root_m, axis=0) == pytest.approx([0, 0, 0], abs=1e-6)
+    assert motion.raw_root_m is None
+    assert motion.card["words"] == [NO_FLOOR]
+    (held,) = grounded(seen, feet="always")
+    assert held.raw_root_m is not None
+    assert held.card["words"] == [HELD]
 
 
 @pytest.mark.parametrize(

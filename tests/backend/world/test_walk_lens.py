@@ -10,10 +10,8 @@ import pytest
 
 from staf_backend.assets import asset_path
 from staf_backend.body.markers import markers_of
-from staf_backend.estimators.estimate import Estimate, Evidence
-from staf_backend.estimators.settings import EstimatorSettings
-from staf_backend.estimators.shot import Shot
-from staf_backend.fit.fitter import Fitter
+from staf_backend.estimators import Estimate, EstimatorSettings, Evidence, Shot
+from staf_backend.fit import Fitter
 from staf_backend.geometry import (
     SMPL,
     TO_Y_UP,
@@ -22,11 +20,11 @@ from staf_backend.geometry import (
     assumed_focal_px,
     forward_kinematics,
 )
-from staf_backend.landmarks.lift import Lifter
-from staf_backend.people.track import Track
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.landmarks import Lifter
+from staf_backend.people import Track
+from staf_backend.runtime import open_network
+from staf_backend.world import corrected_lens
 from staf_backend.world.movement import Movement
-from staf_backend.world.walk_lens import corrected_lens
 from tests.support.walker import BODY, STEP_S, walker
 
 SIZE = 1280, 720
