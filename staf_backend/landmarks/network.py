@@ -14,7 +14,7 @@ import numpy as np
 
 from staf_backend.landmarks.crop import CROP_SIDE_PX, to_image, turn
 from staf_backend.landmarks.names import COUNT, MIRROR
-from staf_backend.runtime.onnx_session import run
+from staf_backend.runtime import run
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -12,9 +12,17 @@ import numpy as np
 from staf_backend.landmarks.crop import crop_image, steady_squares
 from staf_backend.landmarks.names import COUNT
 from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
-from staf_backend.landmarks.second_look import agreement, in_front, is_own, meet, painted
-from staf_backend.people.track import Track
-from staf_backend.runtime.workers import Job, Workers
+from staf_backend.landmarks.outlines import Outlines
+from staf_backend.landmarks.second_look import (
+    agreement,
+    hides,
+    in_front,
+    is_own,
+    meet,
+    painted,
+)
+from staf_backend.people import Track
+from staf_backend.runtime import Job, Workers
 from staf_backend.video import Picture, Video
 
 _LEAST_PERSON = 0.5
@@ -31,6 +39,7 @@ def landmarks_of(
     watch: Callable[[int, Picture], None] | None = None,
     others: Sequence[Track] = (),
     threads: int = 1,
+    outlines: Outlines | None = None,
 ) -> list[Landmarks]:
     """Landmarks of every track, in one pass through the video.
 
@@ -42,6 +51,7 @@ def landmarks_of(
         watch: shown the number and the picture of every frame.
         others: people whose landmarks nobody wants; they are read where they may hide the wanted.
         threads: processors to use; they change no result.
+        outlines: keep what the network sees of the wanted ones; None: nobody does.
 
     Returns:
         one per track, of the track's frames; NaN and no visibility where the network sees nobody,
@@ -53,12 +63,14 @@ def landmarks_of(
     first = min(int(track.frames[0]) for track in tracks)
     last = max(int(track.frames[-1]) for track in tracks) + 1
     with Workers(threads) as workers:
-        reader = _Reader(everybody, len(tracks), squares, network, workers)
+        reader = _Reader(everybody, len(tracks), squares, network, workers, outlines)
         with closing(video.in_advance(first, last, workers, reader.cut)) as cuts:
             readings = (reader.begin(index, cut, watch) for index, cut in enumerate(cuts, first))
             ahead = 0 if threads == 1 else _FRAMES_A_THREAD * threads
             for done, reading in enumerate(_begun_early(readings, ahead), 1):
                 _keep_all(found, reading)
+                if outlines and outlines.wants(reading.frame):
+                    _keep_outlines(outlines, tracks, reading)
                 if progress:
                     progress(done, last - first)
     return found
@@ -77,25 +89,31 @@ class _Reading(NamedTuple):
     """A frame that is looked at.
 
     Attributes:
+        frame: its number.
         here: who is read, as numbers of tracks, and rows in them.
-        look: at all of them; None where nobody is.
+        squares_px: (N, 4) their crops.
+        look: at all of them, with their masks (N, 256, 256) where outlines are kept; None where
+            nobody is.
         shape: (H, W, 3) of the picture.
     """
 
+    frame: int
     here: list[tuple[int, int]]
-    look: Job[Landmarks] | None
+    squares_px: np.ndarray
+    look: Job[tuple[Landmarks, np.ndarray]] | None
     shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class _Reader:
-    """Who is to be read, the wanted ones first, their squares (T, 4), and by what."""
+    """Who is to be read, the wanted ones first, their squares (T, 4), by what, and what is kept."""
 
     everybody: Sequence[Track]
     wanted: int
     squares_px: Sequence[np.ndarray]
     network: LandmarkNetwork
     workers: Workers
+    outlines: Outlines | None
 
     def cut(self, index: int, picture: Picture) -> _Cut:
         """Cut out who is to be read on a frame."""
@@ -114,10 +132,12 @@ class _Reader:
         if watch:
             watch(index, cut.picture)
         if not cut.here:
-            return _Reading(cut.here, None, cut.picture.shape)
+            return _Reading(index, cut.here, cut.squares_px, None, cut.picture.shape)
         keypoints = np.array([self.everybody[i].keypoints_px[row] for i, row in cut.here])
-        look = partial(_look, cut.crops, cut.squares_px, keypoints, self.network)
-        return _Reading(cut.here, self.workers.job(look), cut.picture.shape)
+        masks = self.outlines is not None and self.outlines.wants(index)
+        look = partial(_look, cut.crops, cut.squares_px, keypoints, self.network, masks)
+        job = self.workers.job(look)
+        return _Reading(index, cut.here, cut.squares_px, job, cut.picture.shape)
 
 
 def _begun_early(readings: Iterator[_Reading], ahead: int) -> Iterator[_Reading]:
@@ -134,11 +154,21 @@ def _keep_all(found: Sequence[Landmarks], reading: _Reading) -> None:
     """Store what was seen of the wanted ones."""
     if reading.look is None:
         return
-    seen = reading.look.result()
+    seen, _ = reading.look.result()
     outside = _outside(seen.points_px, reading.shape)
     for n, (i, row) in enumerate(reading.here):
         if i < len(found):
             _keep(found[i], row, seen, n, outside[n])
+
+
+def _keep_outlines(outlines: Outlines, tracks: Sequence[Track], reading: _Reading) -> None:
+    """Keep the masks of the wanted ones who are seen."""
+    if reading.look is None:
+        return
+    seen, masks = reading.look.result()
+    for n, (i, _) in enumerate(reading.here):
+        if i < len(tracks) and seen.person[n] >= _LEAST_PERSON:
+            outlines.keep(tracks[i].person, reading.frame, masks[n], reading.squares_px[n])
 
 
 def _to_read(everybody: Sequence[Track], index: int, wanted: int) -> list[tuple[int, int]]:
@@ -160,22 +190,33 @@ def _to_read(everybody: Sequence[Track], index: int, wanted: int) -> list[tuple[
 
 
 def _look(
-    crops: np.ndarray, squares_px: np.ndarray, keypoints_px: np.ndarray, network: LandmarkNetwork
-) -> Landmarks:
-    """Landmarks of N people of a frame in their crops; whom others hide is looked at twice.
+    crops: np.ndarray,
+    squares_px: np.ndarray,
+    keypoints_px: np.ndarray,
+    network: LandmarkNetwork,
+    keep_masks: bool,
+) -> tuple[Landmarks, np.ndarray]:
+    """Landmarks and masks (N, 256, 256) of a frame's people; whom others hide is looked at twice.
 
     Who is nearer to somebody else's key points even then counts as not there.
     """
     seen, masks = network.with_masks(crops, squares_px)
     if len(crops) == 1:
-        return seen
+        return seen, masks if keep_masks else masks[:0].copy()
     agreed = agreement(seen, keypoints_px)
-    for n, others in enumerate(in_front(agreed, keypoints_px)):
+    looked_again: list[tuple[int, np.ndarray]] = []
+    for n, meeting in enumerate(in_front(agreed, keypoints_px)):
+        own = seen.points_px[n], keypoints_px[n]
+        others = [m for m in meeting if hides(masks[m], squares_px[m], *own)]
         crop = painted(crops[n], squares_px[n], masks[others], squares_px[others])
         if crop is not None:
-            _replace(seen, n, network(crop[None], squares_px[n : n + 1]))
+            again, their_masks = network.with_masks(crop[None], squares_px[n : n + 1])
+            _replace(seen, n, again)
+            looked_again.append((n, their_masks[0]))
+    for n, mask in looked_again:  # only now: whoever is painted out is so as first seen
+        masks[n] = mask
     seen.person[~is_own(agreement(seen, keypoints_px))] = 0
-    return seen
+    return seen, masks if keep_masks else masks[:0].copy()
 
 
 def _replace(seen: Landmarks, n: int, again: Landmarks) -> None:

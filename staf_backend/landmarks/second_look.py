@@ -27,6 +27,9 @@ _FEWEST_SEEN = 4
 """Key points that make a box; of fewer all are taken.  Chosen."""
 _MASK, _WIDEN_PX = 0.5, 2
 """Probability above which a pixel is painted over, and how far beyond.  Of the prototype."""
+_TOUCH_PX = 8
+"""From somebody's mask to what it may hide of another, in pixels of the crop.  Chosen: a hand's
+width."""
 _COARSE_PX = 64
 """Side at which the surroundings are carried in.  Prototype: a blurred filling does as well."""
 _INPAINT_RADIUS_PX = 3
@@ -74,6 +77,26 @@ def in_front(agreed: np.ndarray, keypoints_px: np.ndarray) -> list[list[int]]:
 def is_own(agreed: np.ndarray) -> np.ndarray:
     """(N,) whether nobody else's key points are nearer to a person's landmarks than the own."""
     return agreed.argmax(1) == np.arange(len(agreed))
+
+
+def hides(
+    mask: np.ndarray, square_px: np.ndarray, points_px: np.ndarray, keypoints_px: np.ndarray
+) -> bool:
+    """Whether somebody's mask reaches another's landmarks or key points: only then do they slip.
+
+    Args:
+        mask, square_px: (256, 256) 0..1 of who stands in front, and (4,) where it lies.
+        points_px: (33, 2) landmarks of who is behind.
+        keypoints_px: (17, 3) of theirs, of which the seen ones count.
+    """
+    import cv2
+
+    seen = keypoints_px[keypoints_px[:, 2] > _SEEN_SCORE, :2]
+    about = (np.concatenate([points_px, seen]) - square_px[:2]) @ turn(square_px[3])
+    at = np.floor((about / square_px[2] + 0.5) * CROP_SIDE_PX).astype(int)
+    column, row = at[((at >= 0) & (at < CROP_SIDE_PX)).all(1)].T
+    reach = np.ones((2 * _TOUCH_PX + 1,) * 2, np.uint8)
+    return bool(cv2.dilate((mask > _MASK).astype(np.uint8), reach)[row, column].any())
 
 
 def painted(

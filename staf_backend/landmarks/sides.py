@@ -9,6 +9,8 @@ hardly which way somebody looks.
 A frame has a hidden state of eight values: which of arms, legs and trunk the network swapped.
 Taken is the path through time that moves the landmarks least and needs the fewest swaps, by the
 network and, where a reading departs from it, by the detector (dynamic programming, Viterbi 1967).
+Where the network wavers between front and back for a whole clip, it counts that people mostly go
+where they look: who shrinks walks away and shows their back.
 """
 
 from collections.abc import Iterable, Iterator
@@ -45,23 +47,38 @@ swaps of 1 to 8 frames put into six drawn clips (training/LOG.md): of whole bodi
 0.03 on, of arms none from 0.1 on; at 1 nothing is worse."""
 _DETECTOR_SHARE = 0.5
 """Weight of how far landmarks are from the detector's key points."""
+_FACES_AWAY = 0.016
+"""Of facing the camera while going away from it, and of the reverse.  Measured on drawn people
+(training/LOG.md): from 0.014 on wavering networks are put right, and below `_NETWORK_BODY` one that
+is sure is believed.
+"""
+_GOES_PER_S, _TURNED = 0.17, 0.3
+"""Change of the logarithm of somebody's size from which they surely go, half a metre a second four
+metres away; and share of a torso's length between left and right from which a front is not a side.
+Chosen."""
+_WATCHED_S, _FEWEST_WATCHED = 0.5, 8
+"""Before and after a frame, in which their size is watched, and least frames.  Chosen: a step."""
+_WHOLE, _FEWEST_SEEN = indices("shoulder", "hip", "knee", "ankle"), 4
+"""Landmarks by which somebody's size is measured, and least that are seen.  Chosen."""
 
 
 def consistent_sides(
-    landmarks: Landmarks, keypoints_px: np.ndarray
+    landmarks: Landmarks, keypoints_px: np.ndarray, times_s: np.ndarray
 ) -> tuple[Landmarks, np.ndarray]:
     """Landmarks of one track with swapped limbs put back.
 
     Args:
         landmarks: of T consecutive frames.
         keypoints_px: (T, 17, 3) the detector's key points of the same frames.
+        times_s: (T,) of the frames.
 
     Returns:
         the landmarks, and (T, 3) whether arms, legs and trunk of a frame were swapped back.
     """
     points = landmarks.points_px
-    depths = _depths(landmarks.world_m)
-    undone = _swapped(points, depths, keypoints_px, _torso_px(points))
+    depths, size = _depths(landmarks.world_m), _torso_px(points)
+    backwards = _backwards(landmarks, times_s, size)
+    undone = _swapped(points, depths, keypoints_px, size, backwards)
     if not undone.any():
         return landmarks, undone
     order = np.tile(np.arange(points.shape[1]), (len(points), 1))
@@ -94,21 +111,71 @@ def _depths(world_m: np.ndarray) -> np.ndarray:
     return world_m[..., 2] / max(torso_m, _SHORTEST_TORSO_M)
 
 
+def _backwards(landmarks: Landmarks, times_s: np.ndarray, size: float) -> np.ndarray:
+    """(T,) -1..1 how surely somebody goes where their back is, by the sides that are read."""
+    left, right = (landmarks.points_px[:, _TRUNK[k::2], 0].mean(1) for k in (0, 1))
+    front = np.clip(np.nan_to_num(left - right) / (_TURNED * size), -1, 1)
+    return front * np.clip(_recedes(landmarks, times_s) / _GOES_PER_S, -1, 1)
+
+
+def _log_scales(landmarks: Landmarks) -> np.ndarray:
+    """(T,) logarithms of pixels a metre, whatever the pose; NaN where too little is seen."""
+    flat = landmarks.points_px[:, _WHOLE], landmarks.world_m[:, _WHOLE, :2]
+    seen = np.isfinite(np.concatenate(flat, -1)).all(-1, keepdims=True)
+    count = seen.sum(1, keepdims=True)
+    spreads = []
+    for points in flat:
+        known = np.where(seen, points, 0)
+        about = (known - known.sum(1, keepdims=True) / np.maximum(count, 1)) * seen
+        spreads.append(np.maximum((about**2).sum((1, 2)), 1e-6))
+    enough = count[:, 0, 0] >= _FEWEST_SEEN
+    return np.where(enough, np.log(spreads[0] / spreads[1]) / 2, np.nan)
+
+
+def _recedes(landmarks: Landmarks, times_s: np.ndarray) -> np.ndarray:
+    """(T,) loss of the logarithm of somebody's size a second, by lines fitted to a second each."""
+    scales = _log_scales(landmarks)
+    seen = np.isfinite(scales)
+    time, value = times_s - times_s[0], np.where(seen, scales, 0)
+    first = np.searchsorted(time, time - _WATCHED_S)
+    last = np.searchsorted(time, time + _WATCHED_S, side="right")
+    rows = np.stack([np.ones_like(time), time, value, time**2, time * value]) * seen
+    sums = np.concatenate([np.zeros((5, 1)), np.cumsum(rows, 1)], 1)
+    count, t, v, tt, tv = sums[:, last] - sums[:, first]
+    spread = count * tt - t**2
+    known = (count >= _FEWEST_WATCHED) & (spread > 0)
+    return -np.divide(count * tv - t * v, spread, out=np.zeros_like(t), where=known)
+
+
 def _swapped(
-    points: np.ndarray, depths: np.ndarray, keypoints_px: np.ndarray, size: float
+    points: np.ndarray,
+    depths: np.ndarray,
+    keypoints_px: np.ndarray,
+    size: float,
+    backwards: np.ndarray,
 ) -> np.ndarray:
     """(T, 3) which limbs' two sides are taken for each other."""
     moves, departs = [], []
     for limb in _LIMBS:
         both = np.stack([points[:, limb], points[:, MIRROR[limb]]], 1) / size  # (T, 2, K, 2)
-        steps = both[1:, None] - both[:-1, :, None]  # (T - 1, from, to, K, 2)
-        deep = np.stack([depths[:, limb], depths[:, MIRROR[limb]]], 1)
+        held = _held(both)
+        steps = held[1:, None] - held[:-1, :, None]  # (T - 1, from, to, K, 2)
+        deep = _held(np.stack([depths[:, limb], depths[:, MIRROR[limb]]], 1)[..., None])[..., 0]
         deeper = deep[1:, None] - deep[:-1, :, None]
         moved = (steps**2).sum(-1) + _DEPTH_SHARE * deeper**2
         moves.append(np.nan_to_num(moved).mean(-1))
         departs.append(_departs(both, keypoints_px, size, limb))
-    path = _cheapest(_state_costs(np.stack(departs, 1)), _move_costs(np.stack(moves, 1)))
+    costs = _state_costs(np.stack(departs, 1), backwards)
+    path = _cheapest(costs, _move_costs(np.stack(moves, 1)))
     return _STATES[path] == 1
+
+
+def _held(values: np.ndarray) -> np.ndarray:
+    """Values (T, 2, K, D) with the last ones seen where nothing is: sides outlast a gap."""
+    seen = np.isfinite(values).all(-1, keepdims=True)
+    frames = np.arange(len(values)).reshape(-1, 1, 1, 1)
+    last = np.maximum.accumulate(np.where(seen, frames, 0), axis=0)
+    return np.take_along_axis(values, np.broadcast_to(last, values.shape), axis=0)
 
 
 def _departs(
@@ -122,8 +189,13 @@ def _departs(
     return _DETECTOR_SHARE * np.nan_to_num(distance * seen[:, None, :, 2]).mean(-1)
 
 
-def _state_costs(departs: np.ndarray) -> np.ndarray:
-    """(T, 8) of each state, of departures (T, 3, 2): the network's swaps and the detector's."""
+def _state_costs(departs: np.ndarray, backwards: np.ndarray) -> np.ndarray:
+    """(T, 8) of each state: the network's swaps, the detector's, and going backwards.
+
+    Args:
+        departs: (T, 3, 2) of `_departs`.
+        backwards: (T,) of `_backwards`, as the network reads the trunk.
+    """
     limbs = np.arange(len(_LIMBS))
     costs = np.empty((len(departs), len(_STATES)))
     for number, state in enumerate(_STATES):
@@ -137,7 +209,8 @@ def _state_costs(departs: np.ndarray) -> np.ndarray:
         ]
         apart = (state[:-1] != state[-1]).sum()
         own = _NETWORK_BODY * state[-1] + _NETWORK_LIMB * apart
-        costs[:, number] = own + np.minimum(*seen)
+        goes = _FACES_AWAY * np.maximum(0, -backwards if state[-1] else backwards)
+        costs[:, number] = own + goes + np.minimum(*seen)
     return costs
 
 

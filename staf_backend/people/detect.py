@@ -14,7 +14,7 @@ import numpy as np
 
 from staf_backend.people.decode import decode
 from staf_backend.people.detections import Detections, suppress_duplicates
-from staf_backend.runtime.onnx_session import run
+from staf_backend.runtime import run
 
 _MULTIPLE_PX = 32
 """The network's input has sides that are multiples of this (model card of MoveNet MultiPose)."""

@@ -24,7 +24,7 @@ from staf_backend.people.read_ahead import Coming, ReadAhead, read_ahead
 from staf_backend.people.search import FrameSearch, window_search
 from staf_backend.people.track import Track
 from staf_backend.people.tracker import Tracker
-from staf_backend.runtime.workers import Workers
+from staf_backend.runtime import Workers
 from staf_backend.video import Video
 
 _log = logging.getLogger(__name__)

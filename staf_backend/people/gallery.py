@@ -27,7 +27,7 @@ class Gallery:
         return time_s - self._last_s >= self._apart_s
 
     def add(self, look: np.ndarray, time_s: float) -> None:
-        """Keep a look (128,), if it is time."""
+        """Keep a look (D,), if it is time."""
         if not self.wants(time_s):
             return
         self._looks.append(look)
@@ -37,7 +37,7 @@ class Gallery:
             self._apart_s *= 2
 
     def cosine(self, look: np.ndarray) -> float:
-        """How alike a look (128,) is to the most alike ones: the mean of their cosines."""
+        """How alike a look (D,) is to the most alike ones: the mean of their cosines."""
         return _best(np.stack(self._looks) @ look)
 
     def cosine_to(self, other: "Gallery") -> float:

@@ -38,7 +38,7 @@ class Look:
 
     @cached_property
     def vector(self) -> np.ndarray:
-        """(128,) of unit length."""
+        """(D,) of unit length."""
         return self.network(self.frame.image, self.keypoints_px)
 
 

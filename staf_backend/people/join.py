@@ -11,7 +11,7 @@ import numpy as np
 from staf_backend.people.clothes import clothes_similarity
 from staf_backend.people.fill import Filled, is_long_enough, split
 from staf_backend.people.keypoints import extent_px
-from staf_backend.people.match import similarity_of
+from staf_backend.people.likeness import CosineScale
 from staf_backend.people.track import SHORTEST_S, NobodyError, Track
 from staf_backend.people.tracker import Tracker
 from staf_backend.people.tracklet import Tracklet
@@ -23,9 +23,10 @@ _LONGEST_ABSENCE_S = 10.0
 _LEAST_CLOTHES, _LEAST_ALIKE = 0.75, 0.4
 """Similarity of clothes, and of appearances where a network tells them, below which two tracklets
 are not one person.  Chosen; measured similarities of one person's appearances are above 0.86."""
-_SURE_COSINE, _SURE_AHEAD, _SURE_LOOKS = 0.65, 0.15, 3
-"""Over a cut: least cosine of appearances, how much more alike than anybody else who is there, and
-looks at each.  Measured (training/LOG.md): nobody else came so near."""
+_SURE_LIKENESS, _SURE_AHEAD, _SURE_LOOKS = 2 / 3, 1 / 3, 3
+"""Over a cut: least likeness of appearances, how much more alike than anybody else who is there,
+and looks at each.  Measured (training/LOG.md; cosines of 0.65, and 0.15 ahead): nobody else came so
+near."""
 _GREATEST_SIZE_RATIO = 1.8
 """Chosen: somebody who comes nearer or bends down meanwhile."""
 _REACH_AT_ONCE, _REACH_PER_S = 0.5, 2.5
@@ -51,7 +52,7 @@ def finish(tracker: Tracker) -> list[Track]:
     first, path = tracker.camera_path()
     times_s = tracker.times_s()
     people = []
-    for chain in _join(tracklets, path, first):
+    for chain in _join(tracklets, path, first, tracker.likeness.scale):
         stretches = [
             s for s in split(chain, times_s) if is_long_enough(s.hits["frame"], times_s, first)
         ]
@@ -79,15 +80,17 @@ def _real(tracklets: list[Tracklet]) -> list[Tracklet]:
     return [t for t, mean in zip(tracklets, means, strict=True) if mean >= least]
 
 
-def _join(tracklets: list[Tracklet], path: np.ndarray, first: int) -> list[list[Tracklet]]:
+def _join(
+    tracklets: list[Tracklet], path: np.ndarray, first: int, scale: CosineScale | None
+) -> list[list[Tracklet]]:
     """Chains of tracklets of one person each, the best pairs first."""
     pairs = sorted(
         (cost, i, j)
         for i, before in enumerate(tracklets)
         for j, after in _candidates(tracklets, i)
-        if (cost := _cost(before, after, path, first)) is not None
+        if (cost := _cost(before, after, path, first, scale)) is not None
     )
-    pairs += _over_cuts(tracklets)
+    pairs += _over_cuts(tracklets, scale) if scale else []
     following: dict[int, int] = {}
     taken: set[int] = set()
     for _, i, j in pairs:
@@ -108,11 +111,13 @@ def _candidates(tracklets: list[Tracklet], i: int) -> Iterator[tuple[int, Trackl
             yield j, tracklets[j]
 
 
-def _cost(before: Tracklet, after: Tracklet, path: np.ndarray, first: int) -> float | None:
+def _cost(
+    before: Tracklet, after: Tracklet, path: np.ndarray, first: int, scale: CosineScale | None
+) -> float | None:
     """How unlikely it is that both are one person, 0..; None: impossible."""
     end, start = before.hits.last, after.hits.first
     gap_s = float(start["time_s"] - end["time_s"])
-    looks = _looks(before, after)
+    looks = _looks(before, after, scale)
     sizes = [float(np.median(extent_px(t.hits.rows()["keypoints_px"]))) for t in (before, after)]
     ratio = max(sizes) / max(min(sizes), 1e-6)
     guess = _still(end, path, first) + before.prediction.shift_px(float(start["time_s"]))
@@ -123,16 +128,16 @@ def _cost(before: Tracklet, after: Tracklet, path: np.ndarray, first: int) -> fl
     return (1 - looks) + _AWAY_COST * away / reach + _COST_PER_S * gap_s
 
 
-def _looks(before: Tracklet, after: Tracklet) -> float | None:
+def _looks(before: Tracklet, after: Tracklet, scale: CosineScale | None) -> float | None:
     """How alike both look, 0..1; None: not one person."""
     clothes = float(clothes_similarity(before.clothes, after.clothes))
-    if not (before.gallery and after.gallery):
+    if not (scale and before.gallery and after.gallery):
         return clothes if clothes >= _LEAST_CLOTHES else None
-    similarity = similarity_of(before.gallery.cosine_to(after.gallery))
+    similarity = scale.similarity(before.gallery.cosine_to(after.gallery))
     return similarity * clothes if similarity >= _LEAST_ALIKE else None
 
 
-def _over_cuts(tracklets: list[Tracklet]) -> list[tuple[float, int, int]]:
+def _over_cuts(tracklets: list[Tracklet], scale: CosineScale) -> list[tuple[float, int, int]]:
     """Costs of pairs on both sides of a cut that are surely one person, the best first.
 
     A cut changes place and size, so looks alone say it: the last of one shot and the first of a
@@ -140,22 +145,23 @@ def _over_cuts(tracklets: list[Tracklet]) -> list[tuple[float, int, int]]:
     """
     known = [n for n, one in enumerate(tracklets) if len(one.gallery) >= _SURE_LOOKS]
     alike = {
-        (i, j): tracklets[i].gallery.cosine_to(tracklets[j].gallery)
+        (i, j): scale.likeness(tracklets[i].gallery.cosine_to(tracklets[j].gallery))
         for i in known
         for j in known
         if tracklets[i].shot < tracklets[j].shot and _away_s(tracklets[i], tracklets[j]) is not None
     }
     pairs = []
-    for (i, j), cosine in alike.items():
+    for (i, j), likeness in alike.items():
         rivals = [
             other
             for (a, b), other in alike.items()
             if (a == i and _together(tracklets[b], tracklets[j]) and b != j)
             or (b == j and _together(tracklets[a], tracklets[i]) and a != i)
         ]
-        if cosine >= _SURE_COSINE and cosine - max(rivals, default=-1.0) >= _SURE_AHEAD:
+        ahead = likeness - max(rivals, default=-np.inf)
+        if likeness >= _SURE_LIKENESS and ahead >= _SURE_AHEAD:
             away_s = _away_s(tracklets[i], tracklets[j]) or 0.0
-            pairs.append((1 - cosine + _COST_PER_S * away_s, i, j))
+            pairs.append((1 - likeness + _COST_PER_S * away_s, i, j))
     return sorted(pairs)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from staf_backend.people.appearance import AppearanceNetwork
 from staf_backend.people.detections import Detections
 from staf_backend.people.hits import Frame, Hit, hits_of
+from staf_backend.people.likeness import ClipScale
 from staf_backend.people.match import is_same_person, match
 from staf_backend.people.tracklet import SURE_SCORE, Tracklet
 
@@ -35,13 +36,18 @@ class CloserLook:
         detect: looks in a window, more closely than the detector does in the whole frame.  None:
             there are no second looks.
         appearance: tells what they look like.
+        likeness: which cosines of appearances mean whom.
     """
 
     def __init__(
-        self, detect: DetectInWindow | None, appearance: AppearanceNetwork | None = None
+        self,
+        detect: DetectInWindow | None,
+        appearance: AppearanceNetwork | None,
+        likeness: ClipScale,
     ) -> None:
         self._detect = detect
         self._appearance = appearance
+        self._likeness = likeness
 
     def at_known(
         self, frame: Frame, tracklet: Tracklet, hit: Hit | None, others: Sequence[Hit]
@@ -59,7 +65,8 @@ class CloserLook:
             return hit
         closer = self._around(frame, tracklet.prediction.at(frame.time_s)[1], others)
         both = [hit] if hit else []
-        both += [closer[col] for _, col in match([tracklet], closer, frame.time_s)]
+        pairs = match([tracklet], closer, frame.time_s, self._likeness.scale)
+        both += [closer[col] for _, col in pairs]
         return max(both, key=lambda h: h.score, default=None)
 
     def at_strangers(self, frame: Frame, weak: Sequence[Hit], taken: Sequence[Hit]) -> list[Hit]:

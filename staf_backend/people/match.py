@@ -13,6 +13,7 @@ import numpy as np
 from staf_backend.people.clothes import clothes_similarity
 from staf_backend.people.hits import Hit
 from staf_backend.people.keypoints import keypoint_similarity
+from staf_backend.people.likeness import CosineScale
 from staf_backend.people.tracklet import Tracklet
 
 _KEYPOINTS, _BOXES, _LOOKS = 0.5, 0.25, 0.25
@@ -21,8 +22,6 @@ _LEAST_SCORE = 0.425
 """Of a pair that may match.  Chosen: above the share of looks and a little of the rest."""
 _NO_WAY = 0.1
 """Score of key points and boxes below which somebody cannot have got there.  Chosen."""
-_OTHER_COSINE, _SAME_COSINE = 0.35, 0.8
-"""Of appearances: surely of different people, and of one.  Measured (training/LOG.md)."""
 _TOLERANCE, _TOLERANCE_PER_S = 2, 4
 """On COCO's annotators at once, and each second since a person was seen.  Chosen: 4 after 0.5 s."""
 _AWAY_S, _SURELY_AWAY_S = 0.14, 0.22
@@ -34,8 +33,19 @@ _IN_THE_WAY_IOU = 0.1
 """Boxes that overlap by more are in each other's way.  Chosen: a hand or a foot may."""
 
 
-def pair_scores(tracklets: Sequence[Tracklet], hits: Sequence[Hit], time_s: float) -> np.ndarray:
-    """How well tracklets and hits of a time fit, (N, M), 0..1."""
+def pair_scores(
+    tracklets: Sequence[Tracklet],
+    hits: Sequence[Hit],
+    time_s: float,
+    scale: CosineScale | None = None,
+) -> np.ndarray:
+    """How well tracklets and hits of a time fit, (N, M), 0..1.
+
+    Args:
+        tracklets, hits: who is followed, and who was seen.
+        time_s: of the frame.
+        scale: of appearances; None: they are not asked.
+    """
     if not tracklets or not hits:
         return np.zeros((len(tracklets), len(hits)))
     predicted = [t.prediction.at(time_s) for t in tracklets]
@@ -51,7 +61,8 @@ def pair_scores(tracklets: Sequence[Tracklet], hits: Sequence[Hit], time_s: floa
     overlap = box_overlap(boxes, np.array([hit.box_px for hit in hits]))
     ways = _KEYPOINTS * close + _BOXES * overlap
     away_s = time_s - np.array([t.prediction.last_s for t in tracklets])
-    looks = _similarity(tracklets, hits, _is_contested(ways, away_s))
+    contested = _is_contested(ways, away_s)
+    looks = _similarity(tracklets, hits, scale if contested else None)
     return ways + _LOOKS * looks - _of_another(looks, away_s)
 
 
@@ -62,22 +73,20 @@ def _is_contested(ways: np.ndarray, away_s: np.ndarray) -> bool:
     return bool(crowded or (len(ways) > 1 and away_s.max() > _AWAY_S))
 
 
-def _similarity(tracklets: Sequence[Tracklet], hits: Sequence[Hit], contested: bool) -> np.ndarray:
-    """How alike people and hits look, (N, M), 0..1."""
+def _similarity(
+    tracklets: Sequence[Tracklet], hits: Sequence[Hit], scale: CosineScale | None
+) -> np.ndarray:
+    """How alike people and hits look, (N, M), 0..1; by clothes alone without a scale."""
     similarity = clothes_similarity(
         np.array([t.clothes for t in tracklets])[:, None], np.array([h.clothes for h in hits])[None]
     )
-    if contested and all(t.gallery for t in tracklets):
+    if scale and all(t.gallery for t in tracklets):
         for col, hit in enumerate(hits):
             if hit.look:
                 vector = hit.look.vector
-                similarity[:, col] *= [similarity_of(t.gallery.cosine(vector)) for t in tracklets]
+                cosines = [t.gallery.cosine(vector) for t in tracklets]
+                similarity[:, col] *= [scale.similarity(cosine) for cosine in cosines]
     return similarity
-
-
-def similarity_of(cosine: float) -> float:
-    """0 for somebody else, 1 for the same person, of the cosine of their appearances."""
-    return float(np.clip((cosine - _OTHER_COSINE) / (_SAME_COSINE - _OTHER_COSINE), 0, 1))
 
 
 def _of_another(looks: np.ndarray, away_s: np.ndarray) -> np.ndarray:
@@ -98,12 +107,15 @@ def _of_another(looks: np.ndarray, away_s: np.ndarray) -> np.ndarray:
 
 
 def match(
-    tracklets: Sequence[Tracklet], hits: Sequence[Hit], time_s: float
+    tracklets: Sequence[Tracklet],
+    hits: Sequence[Hit],
+    time_s: float,
+    scale: CosineScale | None = None,
 ) -> list[tuple[int, int]]:
     """Rows of tracklets and of hits that belong together; the best assignment on the whole."""
     from scipy.optimize import linear_sum_assignment
 
-    scores = pair_scores(tracklets, hits, time_s)
+    scores = pair_scores(tracklets, hits, time_s, scale)
     good = np.where(scores >= _LEAST_SCORE, scores, 0)
     rows, cols = linear_sum_assignment(-good)
     fit = good[rows, cols] > 0

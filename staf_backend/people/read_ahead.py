@@ -18,7 +18,7 @@ import numpy as np
 from staf_backend.people.camera_motion import small_grey
 from staf_backend.people.detect import PersonDetector
 from staf_backend.people.detections import Detections
-from staf_backend.runtime.workers import Job, Workers
+from staf_backend.runtime import Job, Workers
 from staf_backend.video import KeptPicture, Picture, Video
 
 _MOST_BYTES = 64_000_000

@@ -14,6 +14,7 @@ from staf_backend.people.begin_and_end import is_over, newcomers
 from staf_backend.people.camera_motion import chain
 from staf_backend.people.detections import Detections
 from staf_backend.people.hits import Frame, Hit, hits_of
+from staf_backend.people.likeness import ClipScale
 from staf_backend.people.look_closer import CloserLook, DetectInWindow
 from staf_backend.people.match import is_unobstructed, match
 from staf_backend.people.tracklet import Tracklet
@@ -30,6 +31,7 @@ class Tracker:
 
     Attributes:
         active: who is followed now.
+        likeness: which cosines of appearances mean whom.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class Tracker:
         appearance: AppearanceNetwork | None = None,
     ) -> None:
         self.active: list[Tracklet] = []
+        self.likeness = ClipScale(appearance.scale if appearance else None)
         self._appearance = appearance
-        self._closer_look = CloserLook(detect_in_window, appearance)
+        self._closer_look = CloserLook(detect_in_window, appearance, self.likeness)
         self._ended: list[Tracklet] = []
         self._camera_path: list[np.ndarray] = []
         self._frames: list[tuple[int, float]] = []
@@ -97,7 +100,7 @@ class Tracker:
 
     def _find_known(self, frame: Frame, hits: list[Hit]) -> tuple[list[Hit], list[Hit]]:
         """Match, and look closer; returns hits of strangers and those of the people followed."""
-        pairs = match(self.active, hits, frame.time_s)
+        pairs = match(self.active, hits, frame.time_s, self.likeness.scale)
         seen = {row: hits[col] for row, col in pairs}
         for row, tracklet in enumerate(self.active):
             others = [hit for other, hit in seen.items() if other != row]
@@ -105,11 +108,24 @@ class Tracker:
             if hit is None:
                 tracklet.missed.add(frame.index)
             else:
-                tracklet.add(hit, is_unobstructed(hit, others))
+                alone = is_unobstructed(hit, others)
+                if alone:
+                    self._learn_looks(tracklet, hit, [self.active[other] for other in seen])
+                tracklet.add(hit, alone)
                 seen[row] = hit
         matched = {col for _, col in pairs}
         strangers = [hit for col, hit in enumerate(hits) if col not in matched]
         return strangers, list(seen.values())
+
+    def _learn_looks(self, tracklet: Tracklet, hit: Hit, seen: list[Tracklet]) -> None:
+        """Note how alike somebody whom nobody hides is to themselves and to others seen."""
+        if self._appearance is None or self._appearance.scale or not tracklet.sure:
+            return
+        if hit.look and tracklet.gallery and tracklet.gallery.wants(hit.time_s):
+            look = hit.look.vector
+            others = [t for t in seen if t is not tracklet and t.sure and t.gallery]
+            cosines = [other.gallery.cosine(look) for other in others]
+            self.likeness.note(tracklet.gallery.cosine(look), cosines)
 
     def _end(self, over: list[Tracklet]) -> None:
         self._ended += over

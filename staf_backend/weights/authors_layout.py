@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from staf_backend.files import shown
+from staf_backend.staf import BETAS, JOINTS
 from staf_backend.staf.body import LANDMARK_VERTICES, POSE_BASIS
-from staf_backend.staf.config import BETAS, JOINTS
 from staf_backend.weights.error import WeightsError
 
 ENCODER_PREFIX = "feature_extractor."

@@ -6,6 +6,7 @@ from pathlib import Path
 from staf_backend.assets import AssetError
 from staf_backend.body import add_body, forget_below
 from staf_backend.reporting import Reporter
+from staf_backend.weights.appearance import knows_appearance
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.in_use import default_weights
 from staf_backend.weights.info import BODY_FILE, OPEN, WeightsInfo, set_folder
@@ -34,6 +35,9 @@ def take_weights(files: Sequence[Path], name: str, reporter: Reporter) -> int:
     """
     if name == OPEN:
         reason = f"The weights {OPEN} are part of this software; others cannot have their name."
+        raise WeightsError(reason, "Choose another --name.")
+    if knows_appearance(name):
+        reason = f"There is an appearance network called {name}."
         raise WeightsError(reason, "Choose another --name.")
     if len(files) == 1 and files[0].is_dir():
         info = adopt_weights(files[0], name=name)

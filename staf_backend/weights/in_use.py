@@ -4,15 +4,15 @@ What the user chose is `weights_in_use.json` in the user's data folder.  Without
 set called `staf`, if videos can be run through it, else the open one.
 """
 
-import json
 import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from staf_backend.assets import open_weights_folder
-from staf_backend.body import data_folder, forget_below
-from staf_backend.files import OutputError, make_folder, replace_atomically, shown
+from staf_backend.body import forget_below
+from staf_backend.files import OutputError
+from staf_backend.weights.choice import Choice
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.info import (
     INFO_FILE,
@@ -22,13 +22,12 @@ from staf_backend.weights.info import (
     check_name,
     installed_names,
     read_info,
-    read_text,
     set_folder,
     weights_folder,
 )
 
 _log = logging.getLogger(__name__)
-_FORMAT = 1
+_CHOICE = Choice("weights_in_use.json")
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def preferred_weights() -> str | None:
     Raises:
         WeightsError: the choice, or the description of that set, cannot be read.
     """
-    chosen = _chosen()
+    chosen = _CHOICE.name()
     if chosen is not None:
         if _converts(chosen):
             return chosen
@@ -85,7 +84,7 @@ def use_weights(name: str | None) -> str:
         OutputError: the choice cannot be kept.
     """
     if name is None:
-        _forget_choice()
+        _CHOICE.forget()
         return default_weights()
     info = read_info(name)
     if not info.converts:
@@ -93,10 +92,7 @@ def use_weights(name: str | None) -> str:
             f"The weights {name} cannot be used for videos: they are {info.ability}.",
             "See what each set can do: staf weights list",
         )
-    make_folder(data_folder())
-    with replace_atomically(_path()) as temporary:
-        content = {"format": _FORMAT, "name": name}
-        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    _CHOICE.keep(name)
     return name
 
 
@@ -116,13 +112,17 @@ def remove_weights(name: str) -> None:
             raise WeightsError(reason, "Choose others with: staf weights use NAME")
         raise WeightsError(f"There are no STAF weights called {name}.", "See: staf weights list")
     forget_below(folder)
+    delete_folder(folder)
+    _CHOICE.forget_if(name)
+
+
+def delete_folder(folder: Path) -> None:
+    """Delete a set's folder, from one moment to the next; raises OutputError where it stays."""
     try:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as away:
-            folder.replace(Path(away) / name)
+            folder.replace(Path(away) / folder.name)
     except OSError as error:
         raise OutputError.from_os(folder, error) from error
-    if _readable_choice() == name:
-        _forget_choice()
 
 
 def known_sets() -> tuple[SetState, ...]:
@@ -149,37 +149,3 @@ def _state(name: str, running: str | None) -> SetState:
 
 def _converts(name: str) -> bool:
     return (set_folder(name) / INFO_FILE).exists() and read_info(name).converts
-
-
-def _chosen() -> str | None:
-    path = _path()
-    try:
-        content = json.loads(read_text(path))
-        if content["format"] != _FORMAT:
-            raise ValueError("another version of this software wrote it")
-        check_name(content["name"])
-        return content["name"]
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, WeightsError) as error:
-        reason = shown(str(error))
-        advice = "Choose again with: staf weights use NAME"
-        raise WeightsError(f"{path} cannot be read: {reason}.", advice) from error
-
-
-def _readable_choice() -> str | None:
-    try:
-        return _chosen()
-    except WeightsError:
-        return None
-
-
-def _forget_choice() -> None:
-    try:
-        _path().unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError.from_os(_path(), error) from error
-
-
-def _path() -> Path:
-    return data_folder() / "weights_in_use.json"

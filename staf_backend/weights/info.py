@@ -11,9 +11,7 @@ from staf_backend.assets import OPEN_WEIGHTS, open_weights_folder
 from staf_backend.assets import folder as assets_folder
 from staf_backend.body import data_folder
 from staf_backend.files import shown
-from staf_backend.staf.config import RESNET50, AnyConfig, read_config
-from staf_backend.staf.configurations import configuration_name
-from staf_backend.staf.crop import CROP_FACTOR
+from staf_backend.staf import CROP_FACTOR, RESNET50, AnyConfig, configuration_name, read_config
 from staf_backend.weights.error import WeightsError
 
 ENCODER_FILE, NETWORK_FILE = "encoder.safetensors", "network.safetensors"

@@ -24,15 +24,19 @@ from torch import Tensor, nn
 
 from staf_backend.assets import AssetError
 from staf_backend.files import replace_folder_atomically, sha256, shown
+from staf_backend.staf import CROP_FACTOR, AnyConfig, StafConfig, configuration_name
 from staf_backend.staf.any_network import AnyNetwork, make_network
 from staf_backend.staf.body import BodyTables, placeholder_tables
-from staf_backend.staf.config import AnyConfig, StafConfig
-from staf_backend.staf.configurations import configuration_name
-from staf_backend.staf.crop import CROP_FACTOR
-from staf_backend.staf.encoders.fields import AnyEncoder, FieldsEncoder, check_landmark_network
-from staf_backend.staf.encoders.plan import AnyPlan, FieldsPlan, read_plan
-from staf_backend.staf.encoders.planned import PlannedEncoder
-from staf_backend.staf.encoders.resnet import Encoder
+from staf_backend.staf.encoders import (
+    AnyEncoder,
+    AnyPlan,
+    Encoder,
+    FieldsEncoder,
+    FieldsPlan,
+    PlannedEncoder,
+    check_landmark_network,
+    read_plan,
+)
 from staf_backend.staf.network import no_means
 from staf_backend.weights import authors_layout
 from staf_backend.weights.checkpoint_file import (

@@ -3,9 +3,8 @@
 import pytest
 
 from staf_backend.assets import asset_path
-from staf_backend.people.appearance import AppearanceNetwork
-from staf_backend.people.detect import PersonDetector
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.people import AppearanceNetwork, PersonDetector
+from staf_backend.runtime import open_network
 
 
 @pytest.fixture(scope="module")

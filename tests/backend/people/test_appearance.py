@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from staf_backend.people import ClipScale, CosineScale
 from staf_backend.people.appearance import (
     HEIGHT_PX,
     WIDTH_PX,
@@ -13,7 +14,7 @@ from staf_backend.people.appearance import (
 from staf_backend.people.detections import Detections
 from staf_backend.people.gallery import Gallery
 from staf_backend.people.hits import Frame, hits_of
-from staf_backend.people.match import match, similarity_of
+from staf_backend.people.match import match
 from staf_backend.people.tracklet import Tracklet
 from staf_backend.video import ReadyPicture, open_video
 from tests.support.places import FOOTAGE
@@ -122,9 +123,41 @@ def test_looks_decide_where_neither_ways_nor_clothes_do(appearance):
     for person, hit in zip(people, frame(1, {"one": 270, "other": 330}), strict=True):
         person.add(hit, True)
     back = frame(12, {"other": 270, "one": 330})
-    assert dict(match(people, back, 12 / 25)) == {0: 1, 1: 0}
+    assert dict(match(people, back, 12 / 25, appearance.scale)) == {0: 1, 1: 0}
 
 
-def test_similarity_rises_from_other_to_same():
-    assert [similarity_of(c) for c in (-1.0, 1.0)] == [0, 1]
-    assert 0 < similarity_of(0.5) < 1
+class TestScale:
+    def test_similarity_rises_from_other_to_same(self):
+        scale = CosineScale(0.35, 0.8)
+        assert [scale.similarity(c) for c in (-1.0, 0.35, 0.8, 1.0)] == [0, 0, 1, 1]
+        assert scale.similarity(0.575) == pytest.approx(0.5)
+        assert scale.likeness(-0.1) == pytest.approx(-1)
+
+    @pytest.mark.parametrize("ends", [(0.8, 0.35), (0.5, 0.5), (0.1, 1.5), (float("nan"), 0.5)])
+    def test_ends_that_do_not_rise_are_refused(self, ends):
+        with pytest.raises(ValueError, match="rise from other to same"):
+            CosineScale(*ends)
+
+    def test_a_clip_tells_once_it_has_shown_enough_of_both(self):
+        learnt = ClipScale(None)
+        rng = np.random.default_rng(0)
+        for _ in range(11):
+            learnt.note(rng.normal(0.9, 0.02), [rng.normal(0.7, 0.02)])
+        assert learnt.scale is None
+        learnt.note(0.9, [0.7])
+        assert learnt.scale is not None
+        assert learnt.scale.other == pytest.approx(0.7, abs=0.02)
+        assert learnt.scale.same == pytest.approx(0.9, abs=0.03)
+
+    def test_a_network_that_tells_nobody_apart_is_not_asked(self):
+        learnt = ClipScale(None)
+        for n in range(50):
+            learnt.note(0.9 + 0.001 * (n % 5), [0.9 + 0.001 * (n % 7)])
+        assert learnt.scale is None
+
+    def test_what_is_known_is_not_learnt_anew(self):
+        known = CosineScale(0.2, 0.7)
+        learnt = ClipScale(known)
+        for _ in range(50):
+            learnt.note(1.0, [0.9])
+        assert learnt.scale is known

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from staf_backend.assets import asset_path
+from staf_backend.people import PersonDetector
 from staf_backend.people.decode import decode
-from staf_backend.people.detect import PersonDetector, letterbox
+from staf_backend.people.detect import letterbox
 from staf_backend.people.detections import Detections, suppress_duplicates
 from staf_backend.people.keypoints import NAMES, keypoint_similarity
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.runtime import open_network
 from staf_backend.video import open_video
 from tests.support.places import FOOTAGE
 

@@ -4,11 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from staf_backend.people import NobodyError, find_people, summarise
 from staf_backend.people.camera_motion import CameraMotion, move
-from staf_backend.people.follow import find_people
 from staf_backend.people.keypoints import extent_px
-from staf_backend.people.summary import summarise
-from staf_backend.people.track import NobodyError
 from staf_backend.video import ReadyPicture, open_video
 from tests.support.make_clips import write_clip
 from tests.support.places import FOOTAGE

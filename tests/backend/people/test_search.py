@@ -4,9 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from staf_backend.people import detect
+from staf_backend.people import detect, find_people
 from staf_backend.people.detections import Detections
-from staf_backend.people.follow import find_people
 from staf_backend.people.hits import Frame
 from staf_backend.people.search import FrameSearch, merge_coarse
 from staf_backend.video import ReadyPicture, open_video

@@ -10,12 +10,9 @@ import numpy as np
 import pytest
 
 from staf_backend.assets import asset_path
-from staf_backend.landmarks.network import LandmarkNetwork
-from staf_backend.landmarks.of_tracks import landmarks_of
-from staf_backend.people.detect import PersonDetector
-from staf_backend.people.follow import find_people
-from staf_backend.people.track import NobodyError, Track
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.landmarks import LandmarkNetwork, landmarks_of
+from staf_backend.people import NobodyError, PersonDetector, Track, find_people
+from staf_backend.runtime import open_network
 from staf_backend.video import Video, VideoError, open_video
 from tests.support.places import FOOTAGE
 

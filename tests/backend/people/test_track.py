@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from staf_backend.people.track import NobodyError, Track, choose
+from staf_backend.people import NobodyError, Track, choose
 
 FPS = 30
 

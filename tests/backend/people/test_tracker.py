@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from staf_backend.people import NobodyError
 from staf_backend.people.camera_motion import STILL, Step
 from staf_backend.people.detections import Detections
 from staf_backend.people.hits import Frame
 from staf_backend.people.join import finish
 from staf_backend.people.keypoints import HIPS
-from staf_backend.people.track import NobodyError
 from staf_backend.people.tracker import Tracker
 from staf_backend.video import ReadyPicture
 

@@ -6,9 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from staf_backend.people.track import NobodyError, Track, within
-from staf_backend.people.tracks_error import TracksError
-from staf_backend.people.tracks_file import read_tracks, write_tracks
+from staf_backend.people import NobodyError, Track, TracksError, read_tracks, within, write_tracks
 from staf_backend.video import open_video
 from tests.support.make_clips import write_clip
 

@@ -13,15 +13,16 @@ import torch
 
 from staf_backend.body import load_body
 from staf_backend.motion import load_motion
+from staf_backend.staf import StafConfig
 from staf_backend.staf.body import SmplBody, tables_from_body
-from staf_backend.staf.network import MeanParams, Staf, StafConfig
-from staf_backend.weights.info import OPEN, set_folder
+from staf_backend.staf.network import MeanParams, Staf
+from staf_backend.weights import OPEN, set_folder
 from staf_backend.weights.store import save_weights
 from tests.backend.estimators.test_staf import CLIP, staf
 from tests.support.command_line import environment
 from tests.support.command_line import staf as run_staf
-from training.model.encoders import make_encoder, plan_of
-from training.targets.samples import CROP_SCALE
+from training.model import make_encoder, plan_of
+from training.targets import CROP_SCALE
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 import torch
 
+from staf_backend.weights import WeightsError
 from staf_backend.weights.checkpoint_file import read_checkpoint
-from staf_backend.weights.store import WeightsError, add_weights
+from staf_backend.weights.store import add_weights
 from tests.support.command_line import environment
 from tests.support.make_hostile import (
     check_refused,

@@ -13,9 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from staf_backend.weights import OPEN, WeightsError, set_folder
 from staf_backend.weights.adopt import adopt_weights
-from staf_backend.weights.error import WeightsError
-from staf_backend.weights.info import OPEN, set_folder
 from tests.backend.weights.test_adopt import rewritten
 from tests.support.make_hostile import check_refused, staf_with_limits
 

@@ -8,17 +8,17 @@ import pytest
 
 from staf_backend.assets import folder as assets_folder
 from staf_backend.body.user_bodies import KnownBody, remember, remembered
-from staf_backend.estimators.choose import chosen_estimator
-from staf_backend.estimators.settings import EstimatorSettings
-from staf_backend.weights.error import WeightsError
-from staf_backend.weights.in_use import (
+from staf_backend.estimators import EstimatorSettings, chosen_estimator
+from staf_backend.weights import (
+    OPEN,
+    OWN,
+    WeightsError,
     default_weights,
     known_sets,
     preferred_weights,
     remove_weights,
     use_weights,
 )
-from staf_backend.weights.info import OPEN, OWN
 from tests.support.command_line import environment, events, staf
 
 BASE = {"frames": 1, "average_target": False, "tcfm_stage": None, "safm_stage": None}

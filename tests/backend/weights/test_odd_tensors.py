@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from staf_backend.staf.body import LANDMARK_VERTICES
+from staf_backend.weights import WeightsError
 from staf_backend.weights.authors_layout import body_arrays
-from staf_backend.weights.store import WeightsError, add_weights
+from staf_backend.weights.store import add_weights
 
 ODD = {
     "0-d": torch.tensor(1.0),

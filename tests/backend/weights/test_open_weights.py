@@ -10,23 +10,21 @@ import torch
 
 from staf_backend.assets import folder as assets_folder
 from staf_backend.body import load_body
-from staf_backend.estimators.choose import chosen_estimator
+from staf_backend.estimators import chosen_estimator
 from staf_backend.files import OutputError
 from staf_backend.motion import Motion
 from staf_backend.pipeline import Settings, solve
+from staf_backend.staf import StafConfig
 from staf_backend.staf.body import SmplBody, tables_from_body
-from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import MeanParams, Staf
+from staf_backend.weights import OPEN, OWN, WeightsError, default_weights, read_info
 from staf_backend.weights.adopt import adopt_weights
-from staf_backend.weights.error import WeightsError
-from staf_backend.weights.in_use import default_weights
-from staf_backend.weights.info import OPEN, OWN, read_info
 from staf_backend.weights.store import load_weights, save_weights
 from tests.support.balance_truth import errors_mm
 from tests.support.places import FOOTAGE
 from tests.support.real_clips import silent, solve_clip
 from training import ship
-from training.model.encoders import FIELDS, make_encoder, plan_of
+from training.model import FIELDS, make_encoder, plan_of
 
 CLIP = FOOTAGE / "balance_cam02.mp4"
 

@@ -14,13 +14,18 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from staf_backend.body import load_body
-from staf_backend.estimators.choose import chosen_estimator
-from staf_backend.estimators.settings import EstimatorSettings
+from staf_backend.estimators import EstimatorSettings, chosen_estimator
 from staf_backend.estimators.staf import own_body
 from staf_backend.staf.network import Staf
-from staf_backend.weights.in_use import default_weights
-from staf_backend.weights.info import OPEN, OWN, installed_names, read_info
-from staf_backend.weights.store import WeightsError, add_weights, load_weights, save_weights
+from staf_backend.weights import (
+    OPEN,
+    OWN,
+    WeightsError,
+    default_weights,
+    installed_names,
+    read_info,
+)
+from staf_backend.weights.store import add_weights, load_weights, save_weights
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 from tests.support.places import REPOSITORY

@@ -10,13 +10,20 @@ from typing import Any
 import pytest
 
 from staf_backend import assets
-from staf_backend.estimators.choose import chosen_body
+from staf_backend.estimators import chosen_body
 from staf_backend.pipeline import Settings
 from staf_backend.reporting import JsonLines
-from staf_backend.weights.error import WeightsError
-from staf_backend.weights.in_use import known_sets, remove_weights, use_weights
-from staf_backend.weights.info import OPEN, read_info, set_folder
-from staf_backend.weights.set_commands import choose_weights, list_weights
+from staf_backend.weights import (
+    OPEN,
+    WeightsError,
+    choose_weights,
+    known_sets,
+    list_weights,
+    read_info,
+    remove_weights,
+    set_folder,
+    use_weights,
+)
 from staf_backend.weights.store import load_weights
 from tests.support.places import REPOSITORY
 
