@@ -13,18 +13,8 @@ REPOSITORY = Path(__file__).parent.parent
 WINGS = {
     "staf_backend": (
         *("pipeline", "estimators", "motion", "body", "geometry", "video", "people", "landmarks"),
-        *(
-            "fit",
-            "world",
-            "export",
-            "batch",
-            "blender",
-            "staf",
-            "weights",
-            "runtime",
-            "files",
-            "reporting",
-        ),
+        *("fit", "world", "export", "batch", "blender", "options", "staf", "weights", "devices"),
+        *("runtime", "files", "reporting"),
     ),
     "training": (
         *("targets", "datasets", "moves", "synthetic", "simulated", "model", "data", "run"),

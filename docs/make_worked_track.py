@@ -18,7 +18,7 @@ from docs.worked_track import CLIP, FRAME, Worked, quiet, work
 from staf_backend.body import Body, SmplParams, markers
 from staf_backend.export.overlay import write_overlay
 from staf_backend.geometry import forward_kinematics
-from staf_backend.people.track import Track
+from staf_backend.people import Track
 from staf_backend.pipeline import Settings, solve
 from staf_backend.video import open_video
 

@@ -7,16 +7,18 @@ import numpy as np
 
 from staf_backend.assets import asset_path
 from staf_backend.body import Body, load_body, markers
-from staf_backend.estimators.shot import Shot, open_shot
-from staf_backend.fit.fitter import Fitted, Fitter
-from staf_backend.fit.settings import FitSettings
-from staf_backend.landmarks.lift import Lifter
-from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
-from staf_backend.landmarks.of_tracks import landmarks_of
-from staf_backend.landmarks.sides import consistent_sides
-from staf_backend.people.track import Track
+from staf_backend.estimators import Shot, open_shot
+from staf_backend.fit import FitSettings, Fitted, Fitter
+from staf_backend.landmarks import (
+    LandmarkNetwork,
+    Landmarks,
+    Lifter,
+    consistent_sides,
+    landmarks_of,
+)
+from staf_backend.people import Track
 from staf_backend.pipeline import people_in
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.runtime import open_network
 from staf_backend.video import open_video
 
 CLIP = Path(__file__).parent.parent / "examples" / "footage" / "balance_cam02.mp4"
@@ -53,7 +55,7 @@ def work() -> Worked:
     track, body = everybody[0], load_body("open-neutral")
     network = LandmarkNetwork(open_network(asset_path("pose_landmark_heavy.onnx"), device="cpu"))
     landmarks, _ = consistent_sides(
-        landmarks_of(shot.video, [track], network)[0], track.keypoints_px
+        landmarks_of(shot.video, [track], network)[0], track.keypoints_px, track.times_s
     )
     points = landmarks.points_px[:, markers.LANDMARKS]
     seen = shot.camera.rays(points).astype(np.float32)

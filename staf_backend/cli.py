@@ -16,15 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from staf_backend import StafError, __version__
-from staf_backend.blender.words import add_blender
 from staf_backend.choices import BONE_SCHEMES, GENDERS, LOOKS, ROOT_MOTIONS
-from staf_backend.estimators.words import add_words as add_estimator_words
-from staf_backend.export.words import add_words as add_file_words
+from staf_backend.options import (
+    add_batch_options,
+    add_blender,
+    add_contacts,
+    add_file_options,
+    add_known_files,
+    add_pose_options,
+    add_weights,
+    add_world_options,
+)
 from staf_backend.reporting import JsonLines, Reporter, Terminal
-from staf_backend.runtime.isolated import is_isolated, run_isolated
-from staf_backend.runtime.processes import Terminated, listen_for_termination
-from staf_backend.world.words import add_contacts, add_known_files
-from staf_backend.world.words import add_words as add_world_words
+from staf_backend.runtime import Terminated, is_isolated, listen_for_ends, run_isolated
 
 if TYPE_CHECKING:
     from staf_backend.pipeline import Settings
@@ -70,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = JsonLines(options.command, begun=True) if as_json else Terminal(options.quiet)
         return run_isolated(words, told.error)
     reporter = JsonLines(options.command) if as_json else Terminal(options.quiet)
-    listen_for_termination()
+    end_asked = listen_for_ends()
     try:
         return options.run(options, reporter)
     except StafError as error:
@@ -83,8 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        end = _end_behind(error)
-        if end is not None:
+        end = end_asked()
+        if end is not None:  # behind the error: modules that are being loaded make one of it
             return _ended(end, reporter)
         _log.exception("unexpected")
         advice = "This is a fault of the program; please report it with the text above."
@@ -99,13 +103,6 @@ def _ended(end: BaseException, reporter: Reporter) -> int:
     )
     reporter.error(kind(f"{word}; nothing half-written is left."))
     return kind.exit_code
-
-
-def _end_behind(error: BaseException | None) -> BaseException | None:
-    """The signal behind an error: compiled modules make of it that they cannot be loaded."""
-    while error is not None and not isinstance(error, KeyboardInterrupt | Terminated):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _reporter_before_parsing(words: Sequence[str]) -> Reporter:
@@ -132,8 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_convert(commands)
     _add_batch(commands)
-    for add in (_add_people, _add_tracks, _add_info, _add_doctor, _add_body, _add_weights):
+    for add in (_add_people, _add_tracks, _add_info, _add_doctor, _add_body):
         add(commands)
+    add_weights(commands, _command)
     add_blender(commands, _command)
     add_contacts(commands, _command)
     return parser
@@ -181,17 +179,15 @@ def _add_convert(commands: Any) -> None:
     _add_clip_options(parser)
     _add_conversion_options(parser)
     add_known_files(parser)
-    add_file_words(parser)
+    add_file_options(parser)
     parser.add_argument(
         "--isolate", action="store_true", help="in a process of its own, whose crash is told"
     )
 
 
 def _add_batch(commands: Any) -> None:
-    from staf_backend.batch.words import add_words
-
     parser = _command(commands, "batch", _batch, "folders of videos, each clip exactly once")
-    add_words(parser)
+    add_batch_options(parser)
     _add_clip_options(parser, threads=False)
     _add_conversion_options(parser)
 
@@ -203,8 +199,8 @@ def _add_conversion_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--largest", dest="person", action="store_const", const="largest", help="the main person"
     )
-    add_estimator_words(parser)
-    add_world_words(parser)
+    add_pose_options(parser)
+    add_world_options(parser)
     parser.add_argument(
         "--bone-names", choices=BONE_SCHEMES, default="smpl", help="of the character (default smpl)"
     )
@@ -258,25 +254,10 @@ def _add_body(commands: Any) -> None:
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz")
 
 
-def _add_weights(commands: Any) -> None:
-    parser = commands.add_parser("weights", help="the weights of the STAF network")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = _command(actions, "add", _weights_add, "take checkpoints in")
-    add.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="or the folder RUN/weights"
-    )
-    add.add_argument("--name", default="staf", help="what to call them (default staf)")
-    _command(actions, "list", _weights_list, "the weights at hand, and what they can do")
-    use = _command(actions, "use", _weights_use, "choose the weights that videos are run through")
-    use.add_argument("name", nargs="?", metavar="NAME", help="without it: as if never chosen")
-    remove = _command(actions, "remove", _weights_remove, "delete weights that were added")
-    remove.add_argument("name", metavar="NAME")
-
-
 def _settings(options: argparse.Namespace) -> "Settings":
     """The options that are settings, each under its setting's name."""
     from staf_backend.pipeline import Settings
-    from staf_backend.world.settings import WorldSettings
+    from staf_backend.world import WorldSettings
 
     world = WorldSettings(**_of(WorldSettings, options))
     return Settings(**_of(Settings, options), world=world)
@@ -321,8 +302,8 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def _batch(options: argparse.Namespace, reporter: Reporter) -> int:
+    from staf_backend.batch.plan_of import plan_of
     from staf_backend.batch.run import run_batch
-    from staf_backend.batch.words import plan_of
 
     return run_batch(plan_of(options, _settings(options)), reporter)
 
@@ -349,30 +330,6 @@ def _info(options: argparse.Namespace, reporter: Reporter) -> int:
     from staf_backend.commands import describe_video
 
     return describe_video(options.video, options.fps, reporter)
-
-
-def _weights_add(options: argparse.Namespace, reporter: Reporter) -> int:
-    from staf_backend.weights.commands import take_weights
-
-    return take_weights(options.files, options.name, reporter)
-
-
-def _weights_list(_options: argparse.Namespace, reporter: Reporter) -> int:
-    from staf_backend.weights.set_commands import list_weights
-
-    return list_weights(reporter)
-
-
-def _weights_use(options: argparse.Namespace, reporter: Reporter) -> int:
-    from staf_backend.weights.set_commands import choose_weights
-
-    return choose_weights(options.name, reporter)
-
-
-def _weights_remove(options: argparse.Namespace, reporter: Reporter) -> int:
-    from staf_backend.weights.set_commands import drop_weights
-
-    return drop_weights(options.name, reporter)
 
 
 def _doctor(_options: argparse.Namespace, reporter: Reporter) -> int:

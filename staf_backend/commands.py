@@ -10,11 +10,10 @@ import numpy as np
 
 from staf_backend import StafError
 from staf_backend.body import add_body, finger_arrays, known_bodies, load_body, look_arrays
-from staf_backend.estimators.choose import check_device, chosen_estimator
+from staf_backend.estimators import check_device, chosen_estimator
 from staf_backend.export.deliver import Outputs, Written, deliver
 from staf_backend.files import OutputError, make_folder, replace_atomically, write_arrays
-from staf_backend.people.summary import TrackSummary, summarise
-from staf_backend.people.tracks_file import write_tracks
+from staf_backend.people import TrackSummary, summarise, write_tracks
 from staf_backend.pipeline import Settings, people_in, solve
 from staf_backend.reporting import Reporter
 from staf_backend.video import Video, check_path, open_video

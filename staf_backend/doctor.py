@@ -7,12 +7,10 @@ from typing import Any
 
 from staf_backend import StafError, __version__, assets
 from staf_backend.body import body_path, known_bodies, load_body
-from staf_backend.estimators.choose import chosen_estimator
-from staf_backend.estimators.settings import EstimatorSettings
+from staf_backend.estimators import EstimatorSettings, chosen_estimator
 from staf_backend.reporting import Reporter
-from staf_backend.runtime.onnx_session import devices, providers, started_device, usable_cores
-from staf_backend.weights.in_use import known_sets
-from staf_backend.weights.set_commands import set_values
+from staf_backend.runtime import devices, providers, started_device, usable_cores
+from staf_backend.weights import appearance_in_use, check_appearance, known_sets, set_values
 
 _PACKAGES = ("numpy", "scipy", "av", "opencv-python", "onnxruntime", "pygltflib")
 _STAGES = {
@@ -45,6 +43,8 @@ def examine(reporter: Reporter) -> int:
     problems += broken + lost
     started, torch_devices, unstarted = _devices(versions)
     problems += unstarted
+    appearance, lost = _appearance()
+    problems += [one for one in lost if one not in problems]
     values = {
         "ok": not problems,
         "versions": versions,
@@ -60,6 +60,7 @@ def examine(reporter: Reporter) -> int:
         "cores": usable_cores(),
         "weights": weights,
         "staf_weights": [set_values(one) for one in known_sets()],
+        "appearance": appearance,
         "bodies": bodies,
         "problems": problems,
     }
@@ -98,7 +99,7 @@ def _devices(versions: dict[str, str | None]) -> tuple[dict[str, str], list[dict
             problems.append({"message": error.message, "advice": error.advice})
     if versions["torch"]:
         try:
-            from staf_backend.runtime.torch_device import choose_device, torch_devices
+            from staf_backend.devices import choose_device, torch_devices
 
             started["torch"] = str(choose_device())
             seen = [dataclasses.asdict(device) for device in torch_devices()]
@@ -121,6 +122,17 @@ def _bodies() -> tuple[list[dict], list[dict]]:
     return found, problems
 
 
+def _appearance() -> tuple[str, list[dict]]:
+    """The network that tells people apart, and the problems with it."""
+    name = ""
+    try:
+        name = appearance_in_use()
+        check_appearance(name)
+    except StafError as error:
+        return name, [{"message": error.message, "advice": error.advice}]
+    return name, []
+
+
 def _told(values: dict[str, Any]) -> str:
     lines = []
     for name, version in values["versions"].items():
@@ -136,6 +148,7 @@ def _told(values: dict[str, Any]) -> str:
     for one in values["staf_weights"]:
         used = " (in use)" if one["in_use"] else ""
         lines.append(f"{'STAF weights':<16}{one['name']}{used}: {one['can'] or one['problem']}")
+    lines.append(f"{'appearance':<16}{values['appearance']}")
     lines.append(f"{'bodies':<16}{', '.join(body['name'] for body in values['bodies'])}")
     lines += [f"{one['name']:<32}{one['status']}" for one in values["weights"]]
     lines += [f"problem: {one['message']} {one['advice']}" for one in values["problems"]]

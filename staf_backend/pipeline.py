@@ -15,35 +15,44 @@ from pathlib import Path
 from staf_backend.assets import asset_path
 from staf_backend.body import Body
 from staf_backend.choices import LENSES, Lens
-from staf_backend.estimators.choose import (
+from staf_backend.estimators import (
+    Estimate,
+    EstimatorSettings,
     Installed,
+    SettingsError,
+    Shot,
     check_device,
     chosen_body,
     chosen_estimator,
     detection_device,
+    estimate_by_landmarks,
+    hand_networks,
+    open_shot,
     used_precision,
+    with_seen_fingers,
 )
-from staf_backend.estimators.estimate import Estimate
-from staf_backend.estimators.hands import hand_networks, with_seen_fingers
-from staf_backend.estimators.landmarks import estimate_by_landmarks
-from staf_backend.estimators.settings import EstimatorSettings, SettingsError
-from staf_backend.estimators.shot import Shot, open_shot
 from staf_backend.estimators.to_motion import to_motion
 from staf_backend.motion import Motion, motion_quality, part_names
-from staf_backend.people.appearance import AppearanceNetwork
-from staf_backend.people.detect import PersonDetector
-from staf_backend.people.follow import find_people
-from staf_backend.people.track import Track, choose, within
-from staf_backend.people.tracks_file import read_tracks
+from staf_backend.people import (
+    PersonDetector,
+    Track,
+    choose,
+    find_people,
+    read_tracks,
+    within,
+)
 from staf_backend.reporting import Report
-from staf_backend.runtime.onnx_session import open_network, usable_cores
+from staf_backend.runtime import open_network, usable_cores
 from staf_backend.video import Video, check_path, open_video
-from staf_backend.world.camera_path import CameraFollower
-from staf_backend.world.card import with_card
-from staf_backend.world.contacts_file import read_contacts
-from staf_backend.world.grounding import stand
-from staf_backend.world.settings import WorldSettings
-from staf_backend.world.walk_lens import corrected_lens
+from staf_backend.weights import open_appearance
+from staf_backend.world import (
+    CameraFollower,
+    WorldSettings,
+    corrected_lens,
+    read_contacts,
+    stand,
+    with_card,
+)
 
 _log = logging.getLogger(__name__)
 _LARGEST = 1e7
@@ -141,9 +150,9 @@ def named(motions: Sequence[Motion], shot: Shot, _body: Body) -> list[Motion]:
     return [dataclasses.replace(m, name=name) for m, name in zip(motions, names, strict=True)]
 
 
-def carded(motions: Sequence[Motion], _shot: Shot, body: Body) -> list[Motion]:
+def carded(motions: Sequence[Motion], shot: Shot, body: Body) -> list[Motion]:
     """With their quality cards."""
-    return [with_card(motion, body) for motion in motions]
+    return [with_card(motion, body, shot.outlines) for motion in motions]
 
 
 STAGES: tuple[Stage, ...] = (in_order, measured, named, carded)
@@ -180,7 +189,8 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
     motions = _standing(estimates, shot, body, settings, report)
     if fingers is not None:
         networks = hand_networks(detection_device(settings, estimator), settings.threads)
-        motions, body = with_seen_fingers(motions, shot, body, fingers, networks, report)
+        threads = settings.threads or usable_cores()
+        motions, body = with_seen_fingers(motions, shot, body, fingers, networks, report, threads)
     for stage in STAGES:
         motions = stage(motions, shot, body)
     return Solved(video, tuple(motions), body, used_precision(settings, estimator))
@@ -209,6 +219,7 @@ def people_in(
     Raises:
         NobodyError: nobody was found, or nobody long enough.
         VideoError: the footage is damaged.
+        WeightsError: the user's appearance network is damaged or gone.
     """
     session = open_network(asset_path("movenet_multipose.onnx"), device=device, threads=1)
     return find_people(
@@ -217,9 +228,7 @@ def people_in(
         span,
         progress=lambda done, total: report("detect", done, total, "finding people"),
         threads=threads or usable_cores(),
-        appearance=AppearanceNetwork(
-            open_network(asset_path("appearance.onnx"), device=device, threads=1)
-        ),
+        appearance=open_appearance(device),
     )
 
 

@@ -18,16 +18,25 @@ from tempfile import TemporaryDirectory
 
 from staf_backend.choices import ESTIMATORS, Estimator
 from staf_backend.files import make_folder
-from staf_backend.people.track import NobodyError
+from staf_backend.people import NobodyError
 from staf_backend.pipeline import Settings, solve
-from staf_backend.weights.in_use import default_weights
+from staf_backend.weights import default_weights
 from training.command import command_line
 from training.data.sources import open_synthetic
+from training.scoring import (
+    PROTOCOLS,
+    EvaluationError,
+    Found,
+    Frames,
+    Scores,
+    Summary,
+    Truth,
+    match_person,
+    nobody,
+    truth_of,
+    write_scores,
+)
 from training.scoring.estimator_sheet import ROWS, Row, row_of, write_sheet
-from training.scoring.matching import Found, Truth, match_person, nobody, truth_of
-from training.scoring.metrics import Frames, Scores, Summary
-from training.scoring.protocols import PROTOCOLS, EvaluationError
-from training.scoring.scoring import write_scores
 from training.synthetic.recording import Recording, plan, record
 from training.synthetic.studio import SyntheticSequences
 

@@ -28,19 +28,33 @@ from typing import Any, get_args
 import numpy as np
 
 from staf_backend.body import load_body
+from staf_backend.devices import choose_device
 from staf_backend.files import make_folder, sha256
-from staf_backend.runtime.torch_device import choose_device
 from staf_backend.staf.any_network import AnyNetwork
 from staf_backend.staf.body import BodyTables, tables_from_body
-from staf_backend.staf.encoders.fields import AnyEncoder
-from staf_backend.staf.streaming.frame_store import StreamEdges
-from staf_backend.weights.info import INFO_FILE, read_info
+from staf_backend.staf.encoders import AnyEncoder
+from staf_backend.staf.streaming import StreamEdges
+from staf_backend.weights import INFO_FILE, read_info
 from staf_backend.weights.store import load_weights
 from training.command import command_line
 from training.data.feature_cache import FeatureCache
 from training.data.sources import is_synthetic, open_sequences
-from training.run.networks import Base, load_network, same_body
-from training.run.run_folder import RUN_FILE, describe
+from training.run import RUN_FILE, Base, describe, load_network, same_body
+from training.scoring import (
+    PROTOCOLS,
+    CachedVideos,
+    EvaluationError,
+    Protocol,
+    ScoredPoints,
+    SetScores,
+    SourceVideos,
+    Videos,
+    check_body,
+    make_recoverer,
+    protocol_of,
+    read_regressor,
+    write_scores,
+)
 from training.scoring.paper_tables import (
     ABLATIONS,
     COMPARISONS,
@@ -49,25 +63,9 @@ from training.scoring.paper_tables import (
     set_table,
     size_table,
 )
-from training.scoring.protocols import (
-    PROTOCOLS,
-    EvaluationError,
-    Protocol,
-    protocol_of,
-    read_regressor,
-)
-from training.scoring.recoverers import make_recoverer
-from training.scoring.scored_points import ScoredPoints, check_body
-from training.scoring.scoring import (
-    CachedVideos,
-    SetScores,
-    SourceVideos,
-    Videos,
-    score,
-    write_scores,
-)
+from training.scoring.scoring import score
 from training.table_runs import TableRun
-from training.targets.samples import CROP_SCALE
+from training.targets import CROP_SCALE
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,7 @@ from training.command import command_line
 from training.drawing import numbers, panels
 from training.drawing.clip import Kept, Stretch, crops, main_person
 from training.evaluate import Network, open_network
-from training.scoring.protocols import EvaluationError
-from training.scoring.recoverers import joined_params, make_recoverer
+from training.scoring import EvaluationError, joined_params, make_recoverer
 
 FIGURES = (4, 7, 8, 9)
 _PART = 16

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from staf_backend.files import sha256
-from training.model.losses import TERMS, LossConfig
-from training.run.config import LoopConfig, Schedule
-from training.run.machine import Precision
-from training.run.run_error import RunError
+from training.model import TERMS, LossConfig
+from training.run import LoopConfig, Precision, RunError, Schedule
 
 
 def add_loop_options(parser: argparse.ArgumentParser, default: LoopConfig) -> None:

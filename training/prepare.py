@@ -11,50 +11,26 @@ import logging
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from staf_backend import StafError
 from training.datasets import (
-    coco,
-    human36m,
-    human36m_json,
-    instavariety,
-    lsp,
-    mpi_inf_3dhp,
-    mpi_inf_3dhp_json,
-    mpii,
-    posetrack,
-    threedpw,
+    HEADS,
+    READERS,
+    SMALLEST_PX,
+    Annotations,
+    Request,
+    check_free,
+    half_made,
+    layouts,
+    open_set,
+    write_set,
 )
-from training.datasets.head_points import HEADS
-from training.datasets.rows import SMALLEST_PX, Request
-from training.datasets.store import Annotations, check_free, open_set, write_set
-from training.datasets.store_folder import half_made
-from training.targets.joints import JOINTS_49
-
-
-class Reader(NamedTuple):
-    """A set's reader, and whether its images are unpacked into the prepared set."""
-
-    parts: Callable[[Request], Iterator[Annotations]]
-    unpacks: bool = False
-
-
-READERS = {
-    "coco": Reader(coco.parts),
-    "lsp": Reader(lsp.parts),
-    "lsp-extended": Reader(lsp.extended_parts),
-    "mpii": Reader(mpii.parts),
-    "h36m": Reader(human36m.parts),
-    "mpi-inf-3dhp": Reader(mpi_inf_3dhp.parts),
-    "3dpw": Reader(threedpw.parts),
-    "insta-variety": Reader(instavariety.parts, unpacks=True),
-    "posetrack": Reader(posetrack.parts),
-}
+from training.joints import JOINTS_49
 
 
 def prepare(name: str, request: Request, out: Path) -> dict[str, Any]:
@@ -132,7 +108,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training.prepare",
         description=(__doc__ or "").split("\n")[0],
-        epilog="What is expected below --root:\n\n" + "\n".join(_layouts()),
+        epilog="What is expected below --root:\n\n" + "\n".join(layouts()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", choices=READERS, help="the set")
@@ -154,13 +130,6 @@ def _draw(folder: Path, sheet: Path) -> None:
     from training.data.prepare_sheet import write_sheet  # crops need torch; reading a set does not
 
     write_sheet(open_set(folder), sheet)
-
-
-def _layouts() -> list[str]:
-    """The heads of the readers' modules, which show what lies where."""
-    names = [reader.parts.__module__ for reader in READERS.values()]
-    modules = [sys.modules[name] for name in dict.fromkeys(names)]
-    return [str(module.__doc__) for module in (*modules, human36m_json, mpi_inf_3dhp_json)]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from staf_backend.files import OutputError, make_folder, replace_atomically, sha256
-from staf_backend.weights.info import (
+from staf_backend.weights import (
     ENCODER_FILE,
     INFO_FILE,
     NETWORK_FILE,

@@ -25,19 +25,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from staf_backend.devices import numerics
 from staf_backend.files import sha256
-from staf_backend.runtime.torch_device import numerics
+from staf_backend.staf import RESNET50
 from staf_backend.staf.any_network import make_network
-from staf_backend.staf.config import RESNET50
 from staf_backend.staf.network import Staf
 from training.command import command_line
 from training.data.batches import ImageMix, loaded
 from training.data.sources import check_readable, is_simulated, open_images, open_sequences
-from training.model import whitening
-from training.model.dense import DenseHead
-from training.model.encoders import NAMES, digest, make_encoder
-from training.model.losses import Losses
-from training.model.objectives import ImageObjective, set_dropout
+from training.model import (
+    NAMES,
+    DenseHead,
+    ImageObjective,
+    Losses,
+    digest,
+    make_encoder,
+    set_dropout,
+    whitening,
+)
 from training.options import (
     add_loop_options,
     add_loss_weights,
@@ -48,15 +53,22 @@ from training.options import (
     recipes,
     weighed,
 )
-from training.run import linear_start, networks
-from training.run.checkpoints import load_strictly, read_model
-from training.run.config import ImageStageConfig
-from training.run.loop import Run, train
-from training.run.machine import Machine, open_machine
-from training.run.run_error import RunError
-from training.run.validation import WATCHED, KeptCrops, score
-from training.targets.posed_joints import PosedJoints
-from training.targets.samples import ImageBatch, ImageSource
+from training.run import (
+    WATCHED,
+    ImageStageConfig,
+    KeptCrops,
+    Machine,
+    Run,
+    RunError,
+    linear_start,
+    load_strictly,
+    networks,
+    open_machine,
+    read_model,
+    score,
+    train,
+)
+from training.targets import ImageBatch, ImageSource, PosedJoints
 
 _log = logging.getLogger(__name__)
 

@@ -19,21 +19,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from staf_backend.devices import numerics
 from staf_backend.files import sha256
-from staf_backend.runtime.torch_device import numerics
+from staf_backend.staf import TABLE_IV, TABLE_V, TABLE_VI, AnyConfig, PooledConfig, StafConfig
 from staf_backend.staf.any_network import make_network
 from staf_backend.staf.body import SmplBody
-from staf_backend.staf.config import AnyConfig, PooledConfig, StafConfig
-from staf_backend.staf.configurations import TABLE_IV, TABLE_V, TABLE_VI
 from staf_backend.staf.network import MeanParams, Staf
 from training.command import command_line
 from training.data.batches import WindowMix, threaded
 from training.data.feature_cache import FeatureCache, build_cache
 from training.data.sources import check_readable, is_simulated, is_synthetic, open_sequences
-from training.datasets.store import INDEX_FILE, REPORT_FILE
-from training.model.encoders import digest
-from training.model.losses import LossConfig, Losses
-from training.model.objectives import VideoObjective, set_dropout
+from training.datasets import INDEX_FILE, REPORT_FILE
+from training.model import LossConfig, Losses, VideoObjective, digest, set_dropout
 from training.options import (
     add_loop_options,
     add_loss_weights,
@@ -44,14 +41,19 @@ from training.options import (
     recipes,
     weighed,
 )
-from training.run import networks
-from training.run.config import VideoStageConfig
-from training.run.loop import Run, Validate, train
-from training.run.machine import Machine, open_machine
-from training.run.run_error import RunError
-from training.run.validation import WATCHED, score
-from training.targets.posed_joints import PosedJoints
-from training.targets.samples import Targets, WindowBatch
+from training.run import (
+    WATCHED,
+    Machine,
+    Run,
+    RunError,
+    Validate,
+    VideoStageConfig,
+    networks,
+    open_machine,
+    score,
+    train,
+)
+from training.targets import PosedJoints, Targets, WindowBatch
 
 ROWS: dict[str, AnyConfig] = {
     "STAF": StafConfig(),

@@ -18,20 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from staf_backend import __version__
+from staf_backend.devices import choose_device
 from staf_backend.files import make_folder, replace_atomically
-from staf_backend.runtime.torch_device import choose_device
 from training import stage_video
 from training.data.feature_cache import FeatureCache
 from training.data.sources import is_synthetic
 from training.options import configured
-from training.run.checkpoints import read_progress
-from training.run.machine import Machine
-from training.run.networks import Base, read_base
-from training.run.run_folder import LAST, RUN_FILE, check_same, describe
-from training.scoring.metrics import Summary
+from training.run import (
+    LAST,
+    RUN_FILE,
+    Base,
+    Machine,
+    check_same,
+    describe,
+    read_base,
+    read_progress,
+)
+from training.scoring import EvaluationError, SetScores, Summary
 from training.scoring.paper_tables import ABLATIONS, PUBLISHED, ablation_table
-from training.scoring.protocols import EvaluationError
-from training.scoring.scoring import SetScores
 
 _log = logging.getLogger(__name__)
 

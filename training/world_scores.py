@@ -17,9 +17,7 @@ import numpy as np
 from staf_backend.files import make_folder
 from staf_backend.motion import load_motion
 from training.command import command_line
-from training.scoring.protocols import EvaluationError
-from training.scoring.scoring import write_scores
-from training.scoring.world_truth import read_truth, world_scores
+from training.scoring import EvaluationError, read_truth, world_scores, write_scores
 
 Scores = Mapping[str, Mapping[str, float]]
 

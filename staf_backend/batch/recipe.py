@@ -43,8 +43,11 @@ class Recipe:
 
         Raises:
             AssetError: the list of networks is missing or damaged.
+            WeightsError: the user's appearance network is gone, or cannot be read.
         """
-        sums = assets.all_checksums()
+        from staf_backend.weights import appearance_digest
+
+        sums = [assets.all_checksums(), appearance_digest()]
         text = json.dumps([dataclasses.asdict(self), __version__, sums], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -76,7 +79,7 @@ class Recipe:
     def settings_with(self, threads: int) -> "Settings":
         """For the pipeline."""
         from staf_backend.pipeline import Settings
-        from staf_backend.world.settings import WorldSettings
+        from staf_backend.world import WorldSettings
 
         return Settings(**self.settings, world=WorldSettings(**self.world), threads=threads)
 

@@ -30,7 +30,7 @@ from staf_backend.batch.store import Store
 from staf_backend.batch.takes import merge_takes
 from staf_backend.files import shown
 from staf_backend.reporting import Reporter
-from staf_backend.runtime.onnx_session import usable_cores
+from staf_backend.runtime import usable_cores
 
 SOME_FAILED, INTERRUPTED = 3, 130
 """Exit codes, as docs/batch.md has them; 130 is what shells give a program that Ctrl-C ended."""

@@ -16,7 +16,7 @@ from typing import Any
 from staf_backend.batch.schedule import Limits
 from staf_backend.batch.worker import failed
 from staf_backend.files import read_json_text
-from staf_backend.runtime.processes import end_group, memory_bytes, start_apart
+from staf_backend.runtime import end_group, memory_bytes, start_apart
 
 _LOOK_S = 0.1
 """Between two looks at a worker's memory.  Chosen: memory of 1 GB takes as long to fill."""

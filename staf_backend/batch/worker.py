@@ -28,8 +28,7 @@ from typing import IO, Any
 from staf_backend import StafError
 from staf_backend.batch.convert import ChangedError, convert
 from staf_backend.batch.store import Store
-from staf_backend.runtime.onnx_session import keep_networks_open
-from staf_backend.runtime.processes import is_alive
+from staf_backend.runtime import is_alive, keep_networks_open
 
 _log = logging.getLogger(__name__)
 _OWN = "staf-batch-"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from staf_backend.runtime.torch_memory import is_out_of_memory
+from staf_backend.devices.memory import is_out_of_memory
 
 _log = logging.getLogger(__name__)
 

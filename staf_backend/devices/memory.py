@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from staf_backend.runtime.torch_device import DeviceError
+from staf_backend.devices.device import DeviceError
 
 _log = logging.getLogger(__name__)
 

@@ -9,9 +9,7 @@ from staf_backend.assets import AssetError
 from staf_backend.body import Body, BodyError, known_bodies, load_body
 from staf_backend.estimators.settings import EstimatorSettings, SettingsError
 from staf_backend.runtime import onnx_session
-from staf_backend.weights.error import WeightsError
-from staf_backend.weights.in_use import default_weights, preferred_weights
-from staf_backend.weights.info import read_info
+from staf_backend.weights import WeightsError, default_weights, preferred_weights, read_info
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +58,7 @@ def used_precision(settings: EstimatorSettings, estimator: Installed) -> str:
         SettingsError: the estimator has no such precision.
     """
     if estimator == "staf":
-        from staf_backend.runtime.torch_device import choose_device, choose_precision, user_word
+        from staf_backend.devices import choose_device, choose_precision, user_word
 
         device = choose_device(settings.device)
         return user_word(choose_precision(settings.precision, device))

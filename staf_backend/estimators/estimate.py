@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from staf_backend.body import SmplParams
-from staf_backend.people.track import Track
+from staf_backend.people import Track
 
 if TYPE_CHECKING:
-    from staf_backend.landmarks.lift import Lifter
-    from staf_backend.landmarks.lifted import Lifted
+    from staf_backend.landmarks import Lifted, Lifter
 
 
 @dataclass(frozen=True)

@@ -15,18 +15,21 @@ from staf_backend.choices import Preset
 from staf_backend.estimators.estimate import Estimate, Evidence
 from staf_backend.estimators.settings import EstimatorSettings
 from staf_backend.estimators.turned_back import rays_turned_back, turned_back
-from staf_backend.fit.fitter import Fitter
-from staf_backend.landmarks.lift import Lifter
+from staf_backend.fit import Fitter
+from staf_backend.landmarks import (
+    LandmarkNetwork,
+    Landmarks,
+    Lifter,
+    consistent_sides,
+    landmarks_of,
+)
 from staf_backend.landmarks.names import NAMES
-from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
-from staf_backend.landmarks.of_tracks import landmarks_of
-from staf_backend.landmarks.sides import consistent_sides
-from staf_backend.runtime.onnx_session import open_network, usable_cores
+from staf_backend.runtime import open_network, usable_cores
 
 if TYPE_CHECKING:
     from staf_backend.body import Body
     from staf_backend.estimators.shot import Shot
-    from staf_backend.people.track import Track
+    from staf_backend.people import Track
     from staf_backend.reporting import Report
 
 _NETWORKS: dict[Preset, str] = {
@@ -62,7 +65,7 @@ def estimate_by_landmarks(
     chosen = {track.person for track in tracks}
     others = [track for track in shot.people if track.person not in chosen]
     see = shot.watch.see
-    read = landmarks_of(shot.video, tracks, network, told, see, others, threads)
+    read = landmarks_of(shot.video, tracks, network, told, see, others, threads, shot.outlines)
     found = dict(enumerate(read))
     del read  # each is let go when it is fitted
     del session, network  # their memory is needed no more
@@ -91,7 +94,7 @@ class _Seen(NamedTuple):
 
 
 def _seen(shot: "Shot", track: "Track", landmarks: Landmarks, lifter: Lifter) -> _Seen:
-    landmarks, swapped = consistent_sides(landmarks, track.keypoints_px)
+    landmarks, swapped = consistent_sides(landmarks, track.keypoints_px, track.times_s)
     points = landmarks.points_px[:, markers.LANDMARKS]
     visibility = np.nan_to_num(landmarks.visibility[:, markers.LANDMARKS])
     visibility *= track.observed[:, None]

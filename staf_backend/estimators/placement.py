@@ -11,7 +11,7 @@ import numpy as np
 from staf_backend import StafError
 from staf_backend.body import Body, SmplParams
 from staf_backend.geometry import Camera, forward_kinematics
-from staf_backend.staf.crop import place
+from staf_backend.staf import place
 
 
 class RecoveryError(StafError):

@@ -13,7 +13,7 @@ from staf_backend.choices import (
     Precision,
     Preset,
 )
-from staf_backend.fit.settings import FitSettings
+from staf_backend.fit import FitSettings
 
 MOST_THREADS = 1024
 """Chosen: no machine has more cores; a hundred thousand threads stop one."""

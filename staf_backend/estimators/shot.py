@@ -8,7 +8,8 @@ import numpy as np
 
 from staf_backend.choices import Lens
 from staf_backend.geometry import Camera, CameraMotion, assumed_focal_px
-from staf_backend.people.track import Track
+from staf_backend.landmarks import Outlines
+from staf_backend.people import Track
 from staf_backend.video import Focal, Picture, Video, focal_of_lens
 
 
@@ -53,6 +54,7 @@ class Shot:
         people: everybody who is in it, also whom nobody wants animated: they may hide others.
         stands: when which part of the body stands, where the user says so: by person, numbers in
             `motion.contacts.PARTS` with first and last second.
+        outlines: which part of the picture is whose, as far as the estimator sees it.
     """
 
     video: Video
@@ -61,6 +63,7 @@ class Shot:
     watch: CameraWatch = field(default_factory=StillCamera)
     people: Sequence[Track] = ()
     stands: Mapping[int, Sequence[tuple[int, float, float]]] = field(default_factory=dict)
+    outlines: Outlines = field(default_factory=Outlines)
 
 
 def open_shot(
@@ -91,7 +94,7 @@ def open_shot(
         focal_source=focal.source,
         rotation_deg=video.rotation_deg,
     )
-    return Shot(video, video.span(start_s, end_s), camera)
+    return Shot(video, video.span(start_s, end_s), camera, outlines=Outlines(video.fps))
 
 
 def _focal(video: Video, focal_px: float | None, lens: Lens | None) -> Focal:

@@ -21,20 +21,24 @@ from staf_backend.estimators.staf_ready import ready_network
 from staf_backend.estimators.turned_back import params_turned_back
 from staf_backend.geometry import SMPL, forward_kinematics
 from staf_backend.people.smooth import smooth
-from staf_backend.runtime.onnx_session import usable_cores
-from staf_backend.runtime.workers import Workers
-from staf_backend.staf.crop import cut, squares_around
-from staf_backend.staf.streaming.stream import Arrival, Recovered, StafStream, TrackStream
+from staf_backend.runtime import Workers, usable_cores
+from staf_backend.staf import cut, squares_around
+from staf_backend.staf.streaming import Arrival, Recovered, StafStream, TrackStream
 from staf_backend.video import Picture
-from staf_backend.weights.error import WeightsError
-from staf_backend.weights.in_use import default_weights
-from staf_backend.weights.info import BODY_FILE, WeightsInfo, read_info, set_folder
+from staf_backend.weights import (
+    BODY_FILE,
+    WeightsError,
+    WeightsInfo,
+    default_weights,
+    read_info,
+    set_folder,
+)
 
 if TYPE_CHECKING:
     from staf_backend.body import Body
     from staf_backend.estimators.settings import EstimatorSettings
     from staf_backend.estimators.shot import Shot
-    from staf_backend.people.track import Track
+    from staf_backend.people import Track
     from staf_backend.reporting import Report
 
 _READERS = 2

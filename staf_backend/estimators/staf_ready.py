@@ -8,10 +8,9 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from staf_backend.runtime.torch_device import choose_device, choose_precision
-from staf_backend.staf.streaming.ready import ReadyNetwork, make_ready
-from staf_backend.staf.streaming.settings import StreamConfig
-from staf_backend.weights.info import INFO_FILE, WeightsInfo, set_folder
+from staf_backend.devices import choose_device, choose_precision
+from staf_backend.staf.streaming import ReadyNetwork, StreamConfig, make_ready
+from staf_backend.weights import INFO_FILE, WeightsInfo, set_folder
 from staf_backend.weights.store import load_weights
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from staf_backend.export.mesh import body_mesh
 from staf_backend.files import OutputError, replace_atomically
 from staf_backend.motion import Motion
 from staf_backend.video import Video
-from staf_backend.world.card import contact_rows, key_series
+from staf_backend.world import contact_rows, key_series
 
 if TYPE_CHECKING:
     from staf_backend.reporting import Report

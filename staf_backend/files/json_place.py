@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from staf_backend.files.json_lines import Path
 from staf_backend.files.limits import shown
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class WrongAtError(ValueError):
@@ -68,8 +69,10 @@ class Place:
             self.wrong(f"{self.name} must be words in quotes, not {self.value!r:.40}")
         return self.value
 
-    def table(self, rows: int, columns: int) -> np.ndarray:
+    def table(self, rows: int, columns: int) -> "np.ndarray":
         """(rows, columns) finite numbers, a list of lists."""
+        import numpy as np
+
         if len(list(self.items())) != rows:
             self.wrong(f"{self.name} must have {rows} rows, one a frame, not {len(self.value)}")
         for row in self.items():

@@ -5,8 +5,6 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from staf_backend.files.atomic import replace_atomically
 
 
@@ -17,6 +15,8 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> Non
         OutputError: the file cannot be written.
         ValueError: an array holds Python objects.
     """
+    import numpy as np
+
     with replace_atomically(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, array in arrays.items():
             entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))

@@ -1,15 +1,11 @@
 """The words of `staf blender`."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from staf_backend.options.command import Command
 from staf_backend.reporting import Reporter
-
-Run = Callable[[argparse.Namespace, Reporter], int]
-Command = Callable[[Any, str, Run, str], argparse.ArgumentParser]
-"""Makes the parser of one command: the others, its name, what runs it, what it does."""
 
 
 def add_blender(commands: Any, command: Command) -> None:

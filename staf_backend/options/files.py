@@ -6,7 +6,7 @@ from pathlib import Path
 from staf_backend.choices import BVH_UNITS, OVERLAY_VIEWS
 
 
-def add_words(parser: argparse.ArgumentParser) -> None:
+def add_file_options(parser: argparse.ArgumentParser) -> None:
     """More files, each under the name that `deliver.Outputs` has for it; and how some are."""
     add = parser.add_argument
     add("--motion", metavar="FILE.npz", help="write the motion file too")

@@ -5,7 +5,7 @@ import argparse
 from staf_backend.choices import ESTIMATORS, HANDS, PRECISIONS, PRESETS
 
 
-def add_words(parser: argparse.ArgumentParser) -> None:
+def add_pose_options(parser: argparse.ArgumentParser) -> None:
     """Fields of `estimators.settings.EstimatorSettings`, under the same names."""
     add = parser.add_argument
     add(

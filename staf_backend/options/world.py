@@ -2,19 +2,15 @@
 those of `staf contacts`."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from staf_backend.choices import CAMERAS, FEET, LENSES
+from staf_backend.options.command import Command
 from staf_backend.reporting import Reporter
 
-Run = Callable[[argparse.Namespace, Reporter], int]
-Command = Callable[[Any, str, Run, str], argparse.ArgumentParser]
-"""Makes the parser of one command: the others, its name, what runs it, what it does."""
 
-
-def add_words(parser: argparse.ArgumentParser) -> None:
+def add_world_options(parser: argparse.ArgumentParser) -> None:
     """The lens, as `pipeline.Settings` has it, and the fields of `world.settings.WorldSettings`."""
     add = parser.add_argument
     add("--focal-px", type=float, help="focal length in pixels, where known")
@@ -55,7 +51,7 @@ def add_contacts(commands: Any, command: Command) -> None:
 
 def _contacts(options: argparse.Namespace, reporter: Reporter) -> int:
     from staf_backend.motion import load_motion
-    from staf_backend.world.contacts_file import write_contacts
+    from staf_backend.world import write_contacts
 
     motions = [load_motion(path) for path in options.motions]
     write_contacts(options.output, motions)

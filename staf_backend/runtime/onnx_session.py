@@ -8,14 +8,13 @@ import os
 import threading
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
-
-import numpy as np
 
 from staf_backend.assets import AssetError
 
 if TYPE_CHECKING:
+    import numpy as np
     from onnxruntime import InferenceSession
 
 _PROVIDERS = {
@@ -133,12 +132,12 @@ def started_device(device: str = "auto") -> str:
     return next(name for name, provider in _PROVIDERS.items() if provider == started)
 
 
-def run(session: "InferenceSession", **inputs: np.ndarray) -> dict[str, np.ndarray]:
+def run(session: "InferenceSession", /, **inputs: "np.ndarray") -> dict[str, "np.ndarray"]:
     """All outputs of a network by name; any thread may call this."""
     names = [output.name for output in session.get_outputs()]
     with _turn if session in _taking_turns else nullcontext():
-        values = session.run(None, inputs)
-    return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
+        values = cast("list[np.ndarray]", session.run(None, inputs))
+    return dict(zip(names, values, strict=True))
 
 
 def usable_cores() -> int:

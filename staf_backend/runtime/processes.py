@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, NoReturn
@@ -18,13 +18,25 @@ class Terminated(BaseException):
     """SIGTERM, raised where the program stands so that every `finally` runs."""
 
 
-def listen_for_termination() -> None:
-    """From now on SIGTERM is raised as `Terminated`."""
+def listen_for_ends() -> Callable[[], BaseException | None]:
+    """From now on SIGTERM is raised as `Terminated`, and Ctrl-C is remembered, too.
 
-    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise Terminated
+    Compiled modules that are being loaded take either for an error of their own.
+
+    Returns:
+        what tells which of them came last; None: neither.
+    """
+    last: BaseException | None = None
+
+    def stop(number: int, _frame: FrameType | None) -> NoReturn:
+        nonlocal last
+        last = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        raise last
 
     signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
+    return lambda: last
 
 
 def start_apart(

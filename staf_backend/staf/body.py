@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from staf_backend.runtime.torch_device import full_precision
+from staf_backend.devices import full_precision
 from staf_backend.staf.config import BETAS, CROP_PX, FOCAL_PX, JOINTS
 
 if TYPE_CHECKING:

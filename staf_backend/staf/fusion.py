@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from staf_backend.runtime.torch_device import full_precision
+from staf_backend.devices import full_precision
 from staf_backend.staf.config import GROUP, Batching, check_groups
 
 

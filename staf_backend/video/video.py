@@ -16,8 +16,8 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from staf_backend.runtime import Workers
 from staf_backend.runtime.in_advance import in_advance
-from staf_backend.runtime.workers import Workers
 from staf_backend.video.clock import Origin
 from staf_backend.video.error import VideoError
 from staf_backend.video.image_folder import open_image_folder

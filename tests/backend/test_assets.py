@@ -10,7 +10,7 @@ import pytest
 
 from staf_backend import assets
 from staf_backend.files import sha256
-from staf_backend.weights.info import OPEN
+from staf_backend.weights import OPEN
 
 FOLDER = Path(assets.__file__).parent
 NOT_LISTED = {"SHA256SUMS", "__init__.py", "__pycache__", OPEN}

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from staf_backend.estimators.settings import MOST_THREADS, SettingsError
+from staf_backend.estimators import SettingsError
+from staf_backend.estimators.settings import MOST_THREADS
 from staf_backend.export.deliver import Outputs, is_folder
 from staf_backend.files import OutputError
 from staf_backend.pipeline import Settings

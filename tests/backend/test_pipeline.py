@@ -10,7 +10,7 @@ from staf_backend import StafError
 from staf_backend.export.deliver import Outputs, deliver
 from staf_backend.geometry import SMPL, from_quaternions
 from staf_backend.motion import Motion, joints_m, load_motion
-from staf_backend.people.track import NobodyError
+from staf_backend.people import NobodyError
 from staf_backend.pipeline import Settings, SettingsError, solve
 from staf_backend.video import VideoError, open_video
 from tests.support.balance_truth import errors_mm, overlay_gaps
@@ -52,6 +52,10 @@ class TestBalance:
         assert (balance.name, balance.source) == ("balance_cam02", "balance_cam02.mp4")
         assert (balance.estimator, balance.body) == ("landmarks", "open-neutral")
         assert balance.person == 1
+
+    def test_the_body_covers_what_is_seen_of_him(self, balance: Motion):
+        assert 0.8 < balance.card["numbers"]["outline_overlap_least"] < 0.95
+        assert not any("covers" in sentence for sentence in balance.card["words"])
 
     def test_he_faces_the_camera_all_the_time(self, balance: Motion):
         assert (facing(balance)[:, 2] > 0.6).all()

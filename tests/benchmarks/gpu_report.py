@@ -27,17 +27,11 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from staf_backend.runtime.torch_device import (
-    Precision,
-    choose_device,
-    numerics,
-    storage_type,
-)
-from staf_backend.runtime.torch_graphs import Graphed
+from staf_backend.devices import Graphed, Precision, choose_device, numerics, storage_type
 from staf_backend.staf.encoders.resnet import FoldedEncoder
+from staf_backend.staf.streaming import Arrival, StafStream, StreamConfig
 from staf_backend.staf.streaming.inference import InferenceNetwork
 from staf_backend.staf.streaming.settings import Acceleration
-from staf_backend.staf.streaming.stream import Arrival, StafStream, StreamConfig
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 from tests.support.windows import windows

@@ -32,12 +32,9 @@ def measured(name: str, *words: object) -> dict[str, Any]:
 def _landmarks(frames: int) -> tuple[Any, Any, Any]:
     """Video, track and landmarks of the balance clip's man, by the small network."""
     from staf_backend.assets import asset_path
-    from staf_backend.landmarks.network import LandmarkNetwork
-    from staf_backend.landmarks.of_tracks import landmarks_of
-    from staf_backend.people.detect import PersonDetector
-    from staf_backend.people.follow import find_people
-    from staf_backend.people.track import choose
-    from staf_backend.runtime.onnx_session import open_network
+    from staf_backend.landmarks import LandmarkNetwork, landmarks_of
+    from staf_backend.people import PersonDetector, choose, find_people
+    from staf_backend.runtime import open_network
     from staf_backend.video import open_video
 
     video = open_video(FOOTAGE / "balance_cam02.mp4")
@@ -60,10 +57,10 @@ def after_networks(keys: int) -> dict[str, float]:
 
     from staf_backend.assets import asset_path
     from staf_backend.body import load_body, markers
-    from staf_backend.estimators.shot import open_shot
-    from staf_backend.fit.fitter import Fitter
-    from staf_backend.landmarks.lift import Lifter
-    from staf_backend.runtime.onnx_session import open_network
+    from staf_backend.estimators import open_shot
+    from staf_backend.fit import Fitter
+    from staf_backend.landmarks import Lifter
+    from staf_backend.runtime import open_network
 
     video, track, found = _landmarks(100)
     count = len(track)
@@ -135,9 +132,8 @@ def landmark_stage(network: str) -> dict[str, float]:
     decoding; `frames_s` is what taking the same frames alone costs.
     """
     from staf_backend.assets import asset_path
-    from staf_backend.landmarks.network import LandmarkNetwork
-    from staf_backend.landmarks.of_tracks import landmarks_of
-    from staf_backend.runtime.onnx_session import open_network
+    from staf_backend.landmarks import LandmarkNetwork, landmarks_of
+    from staf_backend.runtime import open_network
 
     video, track, _ = _landmarks(100)
     session = Timed(open_network(asset_path(network), threads=1))

@@ -39,7 +39,7 @@ def measure(kind: str) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from staf_backend.staf.config import PooledConfig
+    from staf_backend.staf import PooledConfig
     from tests.support import parity_network
     from tests.support.make_training_videos import (
         FPS,
@@ -50,7 +50,7 @@ def measure(kind: str) -> dict[str, float]:
         small_network,
     )
     from training.evaluate import Network, Options, evaluate
-    from training.scoring.protocols import PROTOCOLS
+    from training.scoring import PROTOCOLS
     from training.scoring.scoring import Part
 
     torch.set_num_threads(1)

@@ -7,9 +7,8 @@ import pytest
 from tests.support import make_stages as made
 from training import stage_video
 from training.data.feature_cache import build_cache
-from training.model.losses import LossConfig
-from training.run import run_folder
-from training.run.config import LoopConfig
+from training.model import LossConfig
+from training.run import LoopConfig, run_folder
 
 
 def test_a_tiny_network_learns_64_synthetic_windows_by_heart(tmp_path: Path):

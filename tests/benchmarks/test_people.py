@@ -13,23 +13,24 @@ import pytest
 pytest.importorskip("torch")
 
 from staf_backend.assets import asset_path
+from staf_backend.landmarks import LandmarkNetwork, Landmarks, consistent_sides, landmarks_of
 from staf_backend.landmarks.names import MIRROR
-from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
-from staf_backend.landmarks.of_tracks import landmarks_of
-from staf_backend.landmarks.sides import consistent_sides
-from staf_backend.people.appearance import AppearanceNetwork
+from staf_backend.people import AppearanceNetwork, NobodyError, PersonDetector, find_people
 from staf_backend.people.clothes import clothes_histograms, clothes_similarity
-from staf_backend.people.detect import PersonDetector
-from staf_backend.people.follow import find_people
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.runtime import open_network
 from staf_backend.video import open_video
+from tests.support.drawn_sides import PARTS, drawn_clips, sides_of, track_of
 from tests.support.make_crossings import KINDS, RATE_HZ, write_crossing
 from tests.support.places import FOOTAGE
 from tests.support.plain_people import skip_without_drawing
 from tests.support.scored_tracks import Kept, score_tracks
 
-CROSSINGS, DRAWN = 20, 6
+CROSSINGS, DRAWN, SIDES = 20, 6, 8
 CLIPS = ("walk_two_sports2d", "multi_occl_cam01", "balance_cam01", "balance_cam02")
+MOST_LEFT = 0.35
+"""Share of trunks of drawn people who move at random.  Measured are 72 of 229: two of seven are
+read the wrong way round from the first frame to the last, and nothing tells it (training/LOG.md).
+"""
 LEAST_AUC = 0.98
 """Of the appearance network, mean of the clips; measured are 0.985."""
 APART_S = 0.5
@@ -158,7 +159,7 @@ def test_landmarks_keep_their_sides(detector, capsys):
     began = time.process_time()
     (read,) = landmarks_of(video, [track], network)
     read_s = time.process_time() - began
-    read, _ = consistent_sides(read, track.keypoints_px)
+    read, _ = consistent_sides(read, track.keypoints_px, track.times_s)
     rng = np.random.default_rng(1)
     swapped = np.zeros(len(track), bool)
     for begin in range(5, len(track) - 10, 12):
@@ -170,7 +171,7 @@ def test_landmarks_keep_their_sides(detector, capsys):
         array[swapped] = array[swapped][:, MIRROR]
     wrong = Landmarks(points, metres, visibility, read.person)
     began = time.process_time()
-    _, undone = consistent_sides(wrong, track.keypoints_px)
+    _, undone = consistent_sides(wrong, track.keypoints_px, track.times_s)
     sides_s = time.process_time() - began
     left = int((undone[:, 2] != swapped).sum())
     with capsys.disabled():
@@ -179,3 +180,31 @@ def test_landmarks_keep_their_sides(detector, capsys):
         each = [1e3 * s / len(track) for s in (read_s, sides_s)]
         print(f"landmarks {each[0]:.1f} ms a frame, sides {each[1]:.2f}")
     assert left <= 0.002 * len(track)
+
+
+def test_sides_of_drawn_people(tmp_path, detector, appearance, capsys):
+    """How many parts the network, and we, take for their other side; all is known of the drawn."""
+    skip_without_drawing()
+    network = LandmarkNetwork(_network("pose_landmark_heavy.onnx"))
+    known, read, left = (dict.fromkeys(PARTS, 0) for _ in range(3))
+    for clip in drawn_clips(tmp_path, SIDES, seed=31):
+        video = open_video(clip.folder, fps=clip.rate_hz)
+        try:
+            track = track_of(find_people(video, detector, appearance=appearance), clip.joints_px)
+        except NobodyError:
+            continue
+        if track is None:
+            continue
+        (seen,) = landmarks_of(video, [track], network)
+        decided, _ = consistent_sides(seen, track.keypoints_px, track.times_s)
+        before, after = (sides_of(one, clip.joints_px[track.frames]) for one in (seen, decided))
+        for part in PARTS:
+            known[part] += int(before.known[part].sum())
+            read[part] += int(before.wrong[part].sum())
+            left[part] += int(after.wrong[part].sum())
+    with capsys.disabled():
+        for part in PARTS:
+            told = f"{read[part]} read wrong, {left[part]} left so"
+            print(f"\n{part}: of {known[part]} drawn frames {told}", end="")
+    assert known["trunk"] > 100
+    assert left["trunk"] <= MOST_LEFT * known["trunk"]

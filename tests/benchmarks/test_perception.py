@@ -12,12 +12,10 @@ import numpy as np
 import pytest
 
 from staf_backend.assets import asset_path
-from staf_backend.people import follow
+from staf_backend.people import PersonDetector, find_people, follow
 from staf_backend.people.camera_motion import CameraMotion
-from staf_backend.people.detect import PersonDetector
-from staf_backend.people.follow import find_people
 from staf_backend.people.keypoints import extent_px
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.runtime import open_network
 from staf_backend.video import ReadyPicture, open_video
 
 ROOT = Path(__file__).parents[2]

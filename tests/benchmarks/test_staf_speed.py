@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from staf_backend.staf.body import BodyPoints, SmplBody
 from staf_backend.staf.network import Staf
-from staf_backend.staf.streaming.stream import Arrival, StafStream, StreamConfig
+from staf_backend.staf.streaming import Arrival, StafStream, StreamConfig
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 from tests.support.stream_memory import bytes_per_track

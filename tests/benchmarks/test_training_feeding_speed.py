@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from staf_backend.body import load_body
+from staf_backend.staf import StafConfig
 from staf_backend.staf.body import SmplBody, tables_from_body
-from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import MeanParams, Staf
 from staf_backend.video import open_video
 from tests.support import make_feeding as made
@@ -27,9 +27,8 @@ from training.data.augment import Augment
 from training.data.batches import WindowMix, threaded
 from training.data.crops import PreparedImages
 from training.data.feature_cache import FeatureCache, build_cache
-from training.datasets import store_arrays
-from training.datasets.store import Annotations, open_set, write_set
-from training.model.encoders import make_encoder
+from training.datasets import Annotations, open_set, store_arrays, write_set
+from training.model import make_encoder
 
 FOOTAGE = Path(__file__).parents[2] / "examples" / "footage"
 BATCH, FRAMES = 32, 9

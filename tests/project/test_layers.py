@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -27,7 +27,7 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
     "staf_backend": """
         geometry  files  reporting  choices
         assets
-        runtime
+        runtime  devices
         video  body  motion
         people  staf  blender
         staf.encoders
@@ -38,12 +38,13 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         pipeline
         export
         batch
+        options
         commands  doctor
         cli
         __main__
     """,
     "training": """
-        command
+        command  joints
         targets  moves
         model  datasets
         drawing
@@ -73,10 +74,12 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         registration
     """,
 }
-TORCH = ("staf.", "weights.", "runtime.torch_", "estimators.staf")
+TORCH = ("staf.", "weights.", "devices", "estimators.staf")
 LIGHT = {
     *("staf.config", "staf.configurations", "staf.crop"),
     *("weights.info", "weights.error", "weights.in_use", "weights.set_commands"),
+    *("weights.appearance", "weights.appearance_info", "weights.choice"),
+    *("weights.appearance_add", "weights.appearance_commands"),
 }
 
 
@@ -108,8 +111,13 @@ def at_import(tree: ast.AST) -> Iterator[ast.AST]:
             yield from at_import(node)
 
 
-def imported(nodes: Iterator[ast.AST], name: str, is_package: bool) -> set[str]:
-    """Dotted names that these nodes import, relative ones resolved; "a.b" for `from a import b`."""
+def imported(
+    nodes: Iterator[ast.AST], name: str, is_package: bool, known: Collection[str] = ()
+) -> set[str]:
+    """Dotted names that these nodes import, relative ones resolved; "a.b" for `from a import b`.
+
+    And "a", unless all that is taken from there are modules, which are `known`.
+    """
     found: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -120,15 +128,17 @@ def imported(nodes: Iterator[ast.AST], name: str, is_package: bool) -> set[str]:
                 parts = name.split(".")
                 up = parts[: len(parts) - node.level + is_package]
                 base = ".".join([*up, *([node.module] if node.module else [])])
-            found |= {f"{base}.{alias.name}" for alias in node.names} | {base}
+            taken = {f"{base}.{alias.name}" for alias in node.names}
+            found |= taken if taken <= set(known) else taken | {base}
     return found
 
 
 def imports(package: str, nodes=runtime_nodes) -> dict[str, set[str]]:
     """Module -> everything it imports."""
+    known = modules(package)
     return {
-        name: imported(nodes(ast.parse(path.read_text())), name, path.name == "__init__.py")
-        for name, path in modules(package).items()
+        name: imported(nodes(ast.parse(path.read_text())), name, path.name == "__init__.py", known)
+        for name, path in known.items()
     }
 
 

@@ -19,13 +19,12 @@ from torch.utils import backend_registration
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from staf_backend.staf.encoders.fields import FieldsEncoder
-from staf_backend.staf.network import StafConfig
+from staf_backend.staf import StafConfig
+from staf_backend.staf.encoders import FieldsEncoder
 from tests.support import parity_network
 from tests.support.make_feeding import no_targets
+from training.model import FIELDS, LossConfig, Losses, make_encoder
 from training.model.dense import DenseTargets
-from training.model.encoders import FIELDS, make_encoder
-from training.model.losses import LossConfig, Losses
 
 CONFIGS = (
     LossConfig(),

@@ -23,12 +23,11 @@ from staf_backend.body import read_body_file
 from staf_backend.commands import export_body
 from staf_backend.files import content_digest, describe_file
 from staf_backend.motion import PARTS, ContactSpan, load_motion, save_motion
-from staf_backend.people.track import Track
-from staf_backend.people.tracks_file import read_tracks, write_tracks
+from staf_backend.people import Track, read_tracks, write_tracks
 from staf_backend.reporting import Terminal
 from staf_backend.video import open_video
-from staf_backend.weights.info import read_info
-from staf_backend.world.contacts_file import read_contacts, write_contacts
+from staf_backend.weights import read_info
+from staf_backend.world import read_contacts, write_contacts
 from tests.support.make_body_files import model_arrays, write_npz, write_official_pickle
 from tests.support.make_clips import picture, write_clip
 from tests.support.places import REPOSITORY

@@ -26,9 +26,7 @@ from tests.support import make_training_sets as made
 from tests.support import make_video_sets as videos
 from tests.support.damage import damaged
 from training import prepare
-from training.datasets import human36m, mpi_inf_3dhp
-from training.datasets.rows import Request
-from training.datasets.store import SetError
+from training.datasets import Request, SetError, human36m, mpi_inf_3dhp
 
 _MOST_S = 20
 """Of the processor, which a busy machine does not stretch."""

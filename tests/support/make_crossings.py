@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from staf_backend.geometry import SMPL, rotations
-from training.moves.movement import Movement
+from training.moves import Movement
 from training.synthetic import degrade, looks, scene
 from training.synthetic.draw import Actor, Shot
 from training.synthetic.recipe import Degradation, Looks, SyntheticRecipe, Views

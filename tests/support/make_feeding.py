@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from training.data.batches import WindowMix
-from training.targets.samples import TARGET_SHAPES, CropSequence, Targets
+from training.targets import TARGET_SHAPES, CropSequence, Targets
 
 
 def targets(frames: int, seed: int, *, kind: str = "3d") -> Targets:

@@ -8,10 +8,9 @@ from scipy.io import savemat
 
 from tests.support import make_training_sets as made
 from training import prepare
+from training.datasets import PreparedSet, Request, open_set
 from training.datasets.coco import POINTS as COCO
-from training.datasets.rows import Request
-from training.datasets.store import PreparedSet, open_set
-from training.targets.joints import JOINTS_49
+from training.joints import JOINTS_49
 
 SLOT = {name: index for index, name in enumerate(JOINTS_49)}
 

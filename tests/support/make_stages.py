@@ -11,20 +11,24 @@ import torch
 from torch import nn
 
 from staf_backend.geometry import from_axis_angle
+from staf_backend.staf import StafConfig
 from staf_backend.staf.body import project
-from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import StageParams
 from training.data.batches import ImageMix
 from training.data.feature_cache import FeatureCache, build_cache
-from training.run import networks
-from training.run.config import ImageStageConfig, LoopConfig, VideoStageConfig
-from training.run.machine import Machine, open_machine
-from training.run.networks import Base
+from training.joints import HIPS
+from training.run import (
+    Base,
+    ImageStageConfig,
+    LoopConfig,
+    Machine,
+    VideoStageConfig,
+    networks,
+    open_machine,
+)
 from training.stage_image import make_objective, train_images
 from training.stage_video import VideoCaches, train_video
-from training.targets.joints import HIPS
-from training.targets.posed_joints import PosedJoints
-from training.targets.samples import CropSequence, ImageBatch, Targets, WindowBatch
+from training.targets import CropSequence, ImageBatch, PosedJoints, Targets, WindowBatch
 
 CPU = Machine(torch.device("cpu"))
 CHANNELS = 16

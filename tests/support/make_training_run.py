@@ -11,11 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from training.run import checkpoints
-from training.run.checkpoints import Progress
-from training.run.config import LoopConfig
-from training.run.loop import Run, train
-from training.run.machine import Machine
+from training.run import LoopConfig, Machine, Progress, Run, checkpoints, train
 
 LOOP = LoopConfig(
     epochs=4,

@@ -13,7 +13,7 @@ import av
 import cv2
 import numpy as np
 
-from training.datasets.store import PreparedSet
+from training.datasets import PreparedSet
 
 POSETRACK = (
     *("nose", "head_bottom", "head_top", "left_ear", "right_ear", "left_shoulder"),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from staf_backend.staf.config import PooledConfig, StafConfig
+from staf_backend.staf import PooledConfig, StafConfig
 from staf_backend.staf.network import StageParams
 from staf_backend.staf.pooled import PooledNetwork
 from tests.support import parity_network
@@ -14,7 +14,7 @@ from tests.support import parity_recipe as recipe
 from tests.support.make_feeding import no_targets
 from tests.support.windows import windows
 from training.scoring.scoring import Part
-from training.targets.samples import CropSequence, Targets
+from training.targets import CropSequence, Targets
 
 WIDTH = 12
 """Channels of the small networks' maps."""

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from staf_backend.geometry import to_axis_angle
+from staf_backend.staf import StafConfig
 from staf_backend.staf.body import SmplBody, tables_from_smpl
-from staf_backend.staf.encoders.resnet import Encoder
-from staf_backend.staf.network import MeanParams, Staf, StafConfig, StageParams
+from staf_backend.staf.encoders import Encoder
+from staf_backend.staf.network import MeanParams, Staf, StageParams
 from staf_backend.weights import authors_layout
 from tests.support import parity_recipe as recipe
 

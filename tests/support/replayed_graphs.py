@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from staf_backend.runtime.torch_graphs import Graphed, _Capture, _with_rows
+from staf_backend.devices import Graphed
+from staf_backend.devices.graphs import _Capture, _with_rows
 from staf_backend.staf.encoders import folded_conv
 from staf_backend.staf.streaming import deconvolution
 from staf_backend.staf.streaming.inference import InferenceNetwork, _free

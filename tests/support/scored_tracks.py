@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from staf_backend.people import Track
 from staf_backend.people.match import box_overlap
-from staf_backend.people.track import Track
 
 _LEAST_OVERLAP = 0.5
 """Intersection over union from which a box is somebody's: as usual for both measures."""

@@ -1,6 +1,6 @@
 """What a stream holds in memory."""
 
-from staf_backend.staf.streaming.stream import StafStream
+from staf_backend.staf.streaming import StafStream
 
 
 def bytes_per_track(stream: StafStream) -> int:

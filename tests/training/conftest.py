@@ -8,9 +8,7 @@ import torch
 
 from tests.support.make_mocap import save, steps
 from training.lifting import train_windows
-from training.moves import mocap
-from training.moves.scenes import Cameras, place
-from training.moves.variety import Variety, vary
+from training.moves import Cameras, Variety, mocap, place, vary
 
 
 @pytest.fixture(autouse=True)

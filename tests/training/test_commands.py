@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from staf_backend.staf.configurations import TABLE_IV, TABLE_V, TABLE_VI
+from staf_backend.staf import TABLE_IV, TABLE_V, TABLE_VI
 from tests.support.make_picture_sets import make_coco
 from tests.support.places import REPOSITORY
 from training import (

@@ -19,14 +19,13 @@ from tests.support.places import REPOSITORY
 from tests.support.plain_people import PLAIN, skip_without_drawing
 from training import estimator_scores as room
 from training.data.sources import DataError
-from training.scoring.matching import Truth, match_person, nobody, truth_of
-from training.scoring.protocols import EvaluationError
+from training.joints import LSP_14
+from training.scoring import EvaluationError, Truth, match_person, nobody, truth_of
 from training.synthetic.degrade import Flaws, degrade
 from training.synthetic.recipe import SyntheticError
 from training.synthetic.recording import picture_file, plan, whole, write_png
 from training.synthetic.studio import SyntheticSequences, Take
-from training.targets.joints import LSP_14
-from training.targets.squares import crop_turns
+from training.targets import crop_turns
 
 NINE = replace(PLAIN, frames=(9, 9))
 ASIDE_M = np.array([1.0, 0.0, 0.0])

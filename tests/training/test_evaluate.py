@@ -11,10 +11,9 @@ torch = pytest.importorskip("torch")
 from scipy.spatial import procrustes  # noqa: E402
 
 from staf_backend import StafError  # noqa: E402
+from staf_backend.staf import TABLE_IV, TABLE_V, TABLE_VI, AnyConfig, StafConfig  # noqa: E402
 from staf_backend.staf.body import H36M_TO_14  # noqa: E402
-from staf_backend.staf.config import AnyConfig, StafConfig  # noqa: E402
-from staf_backend.staf.configurations import TABLE_IV, TABLE_V, TABLE_VI  # noqa: E402
-from staf_backend.staf.encoders.resnet import Encoder  # noqa: E402
+from staf_backend.staf.encoders import Encoder  # noqa: E402
 from tests.support import parity_network  # noqa: E402
 from tests.support import parity_recipe as recipe  # noqa: E402
 from tests.support.make_training_videos import (  # noqa: E402
@@ -29,16 +28,18 @@ from tests.support.make_training_videos import (  # noqa: E402
 from tests.support.reference_body import joints_49  # noqa: E402
 from training import evaluate as room  # noqa: E402
 from training.data.feature_cache import build_cache  # noqa: E402
-from training.scoring import paper_tables  # noqa: E402
-from training.scoring.metrics import ScoreError  # noqa: E402
-from training.scoring.protocols import (  # noqa: E402
+from training.scoring import (  # noqa: E402
     PROTOCOLS,
+    CachedVideos,
     EvaluationError,
     Protocol,
+    ScoreError,
+    SourceVideos,
+    joined_params,
+    make_recoverer,
+    paper_tables,
     read_regressor,
 )
-from training.scoring.recoverers import joined_params, make_recoverer  # noqa: E402
-from training.scoring.scoring import CachedVideos, SourceVideos  # noqa: E402
 
 H36M = recipe.parity_data()["J_regressor_h36m"].astype(np.float32)
 EXTRA = recipe.parity_data()["J_regressor_extra"]

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("torch")
 
 from training import evaluate as room
-from training.scoring.protocols import EvaluationError, Protocol, protocol_of
+from training.scoring import EvaluationError, Protocol, protocol_of
 
 
 def test_words_that_name_no_protocol():

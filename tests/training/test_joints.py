@@ -11,8 +11,8 @@ from staf_backend.staf.body import LANDMARK_VERTICES, SmplBody, tables_from_body
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 from tests.support.reference_body import joints_49
-from training.targets import joints
-from training.targets.body_joints import BodyJoints
+from training import joints
+from training.targets import BodyJoints
 
 # SPIN's table as the reference gives it: name, then which of 24 joints, 21 vertices, 9 regressed
 TABLE = """

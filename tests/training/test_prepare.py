@@ -11,9 +11,9 @@ from scipy.io import savemat
 from tests.support import make_training_sets as made
 from tests.support.make_picture_sets import coco_person, make_coco, make_mpii, ready
 from training import prepare
+from training.datasets import Request, SetError, open_set
 from training.datasets.coco import POINTS as COCO
-from training.datasets.rows import Request, boxes_of, runs
-from training.datasets.store import SetError, open_set
+from training.datasets.rows import boxes_of, runs
 
 
 def test_nothing_there(tmp_path: Path):

@@ -11,13 +11,8 @@ from torch import nn  # noqa: E402
 
 from tests.support import make_stages as made  # noqa: E402
 from training import stage_video, table_runs  # noqa: E402
-from training.run import run_folder  # noqa: E402
-from training.run.checkpoints import Progress, save_checkpoint  # noqa: E402
-from training.run.networks import Base  # noqa: E402
-from training.run.run_error import RunError  # noqa: E402
-from training.scoring.metrics import Summary  # noqa: E402
-from training.scoring.protocols import EvaluationError  # noqa: E402
-from training.scoring.scoring import SetScores  # noqa: E402
+from training.run import Base, Progress, RunError, run_folder, save_checkpoint  # noqa: E402
+from training.scoring import EvaluationError, SetScores, Summary  # noqa: E402
 
 RECIPE = ["--run", "R", "--data-3d", "S", "--schedule", "constant", "--iterations", "4"]
 ROWS = ["base", "base + APM", "base + STAF", "base + STAF + APM"]

@@ -13,8 +13,7 @@ from staf_backend.motion import ContactSpan, Motion, save_motion
 from staf_backend.world.movement import FEET, Movement
 from staf_backend.world.spans import spans
 from tests.support.walker import BODY, FLOOR_M, RATE_HZ, walker
-from training.scoring.protocols import EvaluationError
-from training.scoring.world_truth import WorldTruth, lowest_m, read_truth, world_scores
+from training.scoring import EvaluationError, WorldTruth, lowest_m, read_truth, world_scores
 from training.world_scores import main, score, table
 
 TILT = from_axis_angle(np.radians([-20.0, 0, 0]))  # looks down

@@ -19,8 +19,7 @@ from training.appearance.outlines import Outlines, draw_outlines
 from training.appearance.pictures import Look, draw_clip, take
 from training.appearance.store import write_part
 from training.command import command_line
-from training.moves.mocap import HELD_OUT, Clip
-from training.moves.scenes import BODY, figure_of, open_clips
+from training.moves import BODY, HELD_OUT, Clip, figure_of, open_clips
 from training.synthetic.textures import Bank, photographs
 
 CLIPS, PEOPLE, LOOKS = 36, 6, 8

@@ -13,13 +13,11 @@ import numpy as np
 from staf_backend.geometry import SMPL
 from staf_backend.people.appearance import box_about, turn
 from staf_backend.people.keypoints import NAMES, indices
-from training.moves.mocap import Clip
-from training.moves.movement import Movement, captured, sampled
-from training.moves.variety import Variety
+from training.joints import JOINTS_49
+from training.moves import Clip, Movement, Variety, captured, sampled
 from training.synthetic import meshes
 from training.synthetic.meshes import SKIN, SkinnedMesh
 from training.synthetic.scene import Camera, Person, stand
-from training.targets.joints import JOINTS_49
 
 WIDTH_PX, HEIGHT_PX = 96, 192
 """Of an outline: half as fine again as a crop, so that edges are smooth in it."""

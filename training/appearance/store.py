@@ -12,7 +12,7 @@ from torch import Tensor
 from staf_backend.assets import asset_path
 from staf_backend.files import OutputError, make_folder, replace_atomically
 from staf_backend.people.appearance import HEIGHT_PX, WIDTH_PX
-from staf_backend.runtime.onnx_session import open_network, run
+from staf_backend.runtime import open_network, run
 from training.appearance.network import TAPS, cells, trunk
 
 CROP = (HEIGHT_PX, WIDTH_PX, 3)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from staf_backend.geometry import SMPL
-from staf_backend.staf.config import CROP_PX
-from training.targets.joints import MIRROR
-from training.targets.samples import Targets
+from staf_backend.staf import CROP_PX
+from training.joints import MIRROR
+from training.targets import Targets
 
 _TO_MIRROR = np.diag([-1.0, 1.0, 1.0])
 

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from staf_backend import StafError
 from training.data.feature_cache import FeatureCache
-from training.targets.samples import ImageBatch, ImageSource, Targets, WindowBatch
+from training.targets import ImageBatch, ImageSource, Targets, WindowBatch
 
 BLOCK = 1000
 """Slots after which the shares have been kept exactly."""

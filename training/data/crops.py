@@ -12,9 +12,9 @@ import numpy as np
 from staf_backend.geometry import from_quaternions
 from staf_backend.video import Video, open_video
 from training.data.augment import NO_CHANGE, Augment, Change, changed_crop, changed_targets
+from training.datasets import GENDERS, PreparedSet, SetError, open_set
 from training.datasets.pictures import image_state
-from training.datasets.store import GENDERS, PreparedSet, SetError, open_set
-from training.targets.samples import CROP_SCALE, CropSequence, Targets
+from training.targets import CROP_SCALE, CropSequence, Targets
 
 PART_FRAMES = 64
 """Most frames of a sequence in memory at once."""

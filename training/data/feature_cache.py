@@ -22,20 +22,12 @@ import numpy as np
 import torch
 
 from staf_backend import StafError
+from staf_backend.devices import numerics
 from staf_backend.files import OutputError, put_in_place
-from staf_backend.runtime.torch_device import numerics
-from staf_backend.staf.config import MAP_PX
-from training.datasets.store import GENDERS
-from training.datasets.store_arrays import ArrayWriter, map_array
-from training.datasets.store_folder import half_made, occupied
-from training.model.encoders import AnyEncoder, digest
-from training.targets.samples import (
-    TARGET_SHAPES,
-    CropSequence,
-    SequenceSource,
-    Targets,
-    WindowBatch,
-)
+from staf_backend.staf import MAP_PX
+from training.datasets import GENDERS, ArrayWriter, half_made, map_array, occupied
+from training.model import AnyEncoder, digest
+from training.targets import TARGET_SHAPES, CropSequence, SequenceSource, Targets, WindowBatch
 
 _log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from training.data.crops import PreparedImages
-from training.datasets.store import PreparedSet, SetError
-from training.targets.joints import JOINTS_49
-from training.targets.samples import Targets
+from training.datasets import PreparedSet, SetError
+from training.joints import JOINTS_49
+from training.targets import Targets
 
 _CELLS, _COLUMNS, _SIDE_PX = 12, 3, 224
 """Rows of the set, how many stand side by side, and a crop's side.  Chosen: fits a screen."""

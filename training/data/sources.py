@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from staf_backend import StafError
-from staf_backend.staf.encoders.fields import FieldsEncoder
+from staf_backend.staf.encoders import FieldsEncoder
 from training.data.augment import Augment
 from training.data.crops import PreparedImages, PreparedSequences
-from training.datasets.store import open_set
-from training.model.encoders import FIELDS
-from training.targets.samples import ImageSource, SequenceSource
+from training.datasets import open_set
+from training.model import FIELDS
+from training.targets import ImageSource, SequenceSource
 
 if TYPE_CHECKING:
     from training.synthetic.recipe import SyntheticRecipe

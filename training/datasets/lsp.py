@@ -15,7 +15,7 @@ from training.datasets.formats.native import read_native
 from training.datasets.photographs import Person, photographs
 from training.datasets.rows import Request, one_of
 from training.datasets.store import Annotations, SetError
-from training.targets.joints import LSP
+from training.joints import LSP
 
 _TRAINING = 1000  # the first thousand of LSP; the second is for tests
 FEWEST = 6

@@ -10,7 +10,7 @@ import numpy as np
 
 from training.datasets.head_points import HEADS
 from training.datasets.store import ROW_FIELDS, Annotations, SetError
-from training.targets.joints import COUNT, HIPS, JOINTS_49
+from training.joints import COUNT, HIPS, JOINTS_49
 
 SMALLEST_PX = 20.0
 """Side of the smallest person's box that is kept; chosen: a crop of less shows no limbs."""

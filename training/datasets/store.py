@@ -19,10 +19,10 @@ import numpy as np
 
 from staf_backend import StafError
 from staf_backend.files import read_json_text, shown
-from staf_backend.staf.config import BETAS, JOINTS
+from staf_backend.staf import BETAS, JOINTS
 from training.datasets.store_arrays import ArrayWriter, map_array
 from training.datasets.store_folder import half_made, made_whole, occupied
-from training.targets.joints import COUNT, JOINTS_49
+from training.joints import COUNT, JOINTS_49
 
 FORMAT = 1
 """Number of this layout; sets of another are refused."""

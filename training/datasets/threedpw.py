@@ -20,7 +20,7 @@ import numpy as np
 from staf_backend.body.pickles import RefusedNameError, read_pickled_lists
 from staf_backend.files import shown
 from staf_backend.geometry import SMPL, rotations
-from staf_backend.staf.config import BETAS, JOINTS
+from staf_backend.staf import BETAS, JOINTS
 from training.datasets.formats.files import name_below, need, read_whole, reading, shaped
 from training.datasets.pictures import Pictures
 from training.datasets.rows import (
@@ -37,7 +37,7 @@ from training.datasets.rows import (
     with_confidence,
 )
 from training.datasets.store import GENDERS, Annotations, SetError
-from training.targets.joints import JOINTS_49
+from training.joints import JOINTS_49
 
 if TYPE_CHECKING:
     from training.datasets.formats.smpl_bodies import GenderedBodies

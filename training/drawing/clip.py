@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from staf_backend.people.track import Track
-from staf_backend.staf.config import CROP_PX
-from staf_backend.staf.crop import cut, squares_around
+from staf_backend.people import Track
+from staf_backend.staf import CROP_PX, cut, squares_around
 from staf_backend.video import Video
 
 LARGE = 3

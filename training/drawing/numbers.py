@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from staf_backend.staf import CROP_PX, FOCAL_PX
 from staf_backend.staf.body import BodyTables, SmplBody
-from staf_backend.staf.config import CROP_PX, FOCAL_PX
 from staf_backend.staf.fusion import Tcfm
 from staf_backend.staf.network import Staf, StageParams
 from staf_backend.staf.pooled import PooledNetwork

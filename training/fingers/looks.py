@@ -16,9 +16,9 @@ from staf_backend.assets import asset_path
 from staf_backend.body import finger_joints
 from staf_backend.files import write_arrays
 from staf_backend.fit.fingers_points import ORDER
-from staf_backend.landmarks.hands_network import HandNetworks, Looks
+from staf_backend.landmarks import HandNetworks, Looks
 from staf_backend.landmarks.hands_regions import from_hand, from_pose
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.runtime import open_network
 from training.command import command_line
 from training.fingers.hands import SIDES, DrawnHand, draw_hand
 

@@ -13,10 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from training.lifting.muon import Muon
-from training.run.checkpoints import Progress
-from training.run.loop import Feed, Run, Validate, train
-from training.run.machine import Machine
-from training.run.run_error import RunError
+from training.run import Feed, Machine, Progress, Run, RunError, Validate, train
 
 Network = TypeVar("Network", bound=nn.Module)
 CLIP_NORM = 1.0

@@ -8,14 +8,11 @@ import torch
 
 from staf_backend.body.markers import indices
 from staf_backend.geometry import SMPL, forward_kinematics, parent_relative
-from staf_backend.landmarks.lift import Lifter
-from staf_backend.landmarks.lifted import Guess
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.landmarks import Guess, Lifter
+from staf_backend.runtime import open_network
 from training.lifting.losses import bends
-from training.moves.mocap import Clip, Sampler
-from training.moves.scenes import Cameras, Figure, Scenes, place
-from training.moves.variety import NONE, Variety, vary
-from training.scoring.metrics import mpjpe_mm, pa_mpjpe_mm
+from training.moves import NONE, Cameras, Clip, Figure, Sampler, Scenes, Variety, place, vary
+from training.scoring import mpjpe_mm, pa_mpjpe_mm
 from training.simulated.landmark_noise import MEASURED, Noise, as_cropped, observe
 
 _SCORED = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")

@@ -11,7 +11,7 @@ from torch.nn import functional
 from staf_backend.geometry import SMPL, TO_Y_UP
 from staf_backend.staf.body import joints_about_root
 from training.lifting.network import Lifting
-from training.moves.scenes import Figure, Scenes
+from training.moves import Figure, Scenes
 
 _SEEN, _UNSEEN = 1.0, 0.25
 """Weights of frames of which the network saw something, and nothing (chosen: gaps are to be filled,

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from staf_backend.landmarks.features import FEATURES
 from staf_backend.landmarks.windows import WINDOW
+from staf_backend.staf import BETAS, JOINTS, POSE_6D
 from staf_backend.staf.body import rotations_from_6d
-from staf_backend.staf.config import BETAS, JOINTS, POSE_6D
 
 OUTPUTS = ("rotations", "deviation_rad", "contact", "betas", "up", "up_deviation_rad")
 _FEET = 4

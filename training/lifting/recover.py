@@ -22,7 +22,7 @@ from torch import Tensor
 
 from training.command import command_line
 from training.lifting.network import LiftNetwork, Size
-from training.run.run_error import RunError
+from training.run import RunError
 
 _log = logging.getLogger(__name__)
 _SHIPPED = Size()

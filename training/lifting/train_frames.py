@@ -31,19 +31,15 @@ from staf_backend.landmarks.windows import WINDOW
 from staf_backend.staf.body import global_rotations, rotations_from_6d, tables_from_body
 from staf_backend.staf.encoders.frame_lifter import FrameLifter
 from training.command import command_line
+from training.joints import HIPS
 from training.lifting.averaged import CLIP_NORM, Averaged, train_averaged
 from training.lifting.options import lifting_parser
 from training.model.blazepose_plans import LIFTER
-from training.moves.mocap import HELD_OUT, split
-from training.moves.scenes import figure_of, open_clips
-from training.run.config import LoopConfig
-from training.run.run_folder import reports, write_json
-from training.run.validation import WATCHED, PositionScores
+from training.moves import HELD_OUT, figure_of, open_clips, split
+from training.run import WATCHED, LoopConfig, PositionScores, reports, write_json
 from training.simulated.landmark_noise import MEASURED
 from training.simulated.simulated import BODY, EACH, Simulation, Simulator, frames_of
-from training.targets.joints import HIPS
-from training.targets.posed_joints import PosedJoints
-from training.targets.samples import Targets
+from training.targets import PosedJoints, Targets
 
 _log = logging.getLogger(__name__)
 STAGE = "frame lifter"

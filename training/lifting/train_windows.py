@@ -33,12 +33,20 @@ from training.lifting.averaged import CLIP_NORM, Averaged, train_averaged
 from training.lifting.losses import Shape, Weights, WindowTruth, weighted_losses, window_truth
 from training.lifting.network import LiftNetwork, Size, export
 from training.lifting.options import lifting_parser
-from training.moves.mocap import HELD_OUT, Clip, Sampler, split
-from training.moves.scenes import Cameras, Figure, figure_of, open_clips, place
-from training.moves.variety import Variety, vary
-from training.run.config import LoopConfig
-from training.run.run_error import RunError
-from training.run.run_folder import reports, write_json
+from training.moves import (
+    HELD_OUT,
+    Cameras,
+    Clip,
+    Figure,
+    Sampler,
+    Variety,
+    figure_of,
+    open_clips,
+    place,
+    split,
+    vary,
+)
+from training.run import LoopConfig, RunError, reports, write_json
 from training.simulated.landmark_noise import Noise, as_cropped, observe
 
 _log = logging.getLogger(__name__)

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from staf_backend.assets import asset_path
 from staf_backend.files import sha256
+from staf_backend.staf.encoders import IMAGE, EncoderPlan, FieldsEncoder, FieldsPlan, Layer
 from staf_backend.staf.encoders.field_maps import CHANNELS
-from staf_backend.staf.encoders.fields import FieldsEncoder
-from staf_backend.staf.encoders.plan import IMAGE, EncoderPlan, FieldsPlan, Layer
 from training.model.encoder_error import EncoderError, package
 
 LIFTER = (512, 3)

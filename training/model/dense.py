@@ -18,12 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from staf_backend.runtime.torch_device import full_precision
+from staf_backend.devices import full_precision
+from staf_backend.staf import CROP_PX, FOCAL_PX, MAP_PX
 from staf_backend.staf.body import BodyTables, SmplBody, project
-from staf_backend.staf.config import CROP_PX, FOCAL_PX, MAP_PX
 from training.model.losses import average_over_processes, mean_of_known
-from training.targets.body_joints import BodyJoints
-from training.targets.samples import Targets
+from training.targets import BodyJoints, Targets
 
 SIDE_PX = 8 * MAP_PX
 """Of the last stage's map, which the head reads: three deconvolutions double the encoder's."""

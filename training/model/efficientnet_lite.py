@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from staf_backend.staf.encoders.plan import IMAGE, EncoderPlan, Layer
+from staf_backend.staf.encoders import IMAGE, EncoderPlan, Layer
 from training.model.encoder_error import EncoderError, package
 
 NAME = "efficientnet-lite0"

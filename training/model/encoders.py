@@ -26,11 +26,8 @@ from torch import Tensor
 
 from staf_backend.assets import asset_path
 from staf_backend.assets import names as asset_names
-from staf_backend.staf.config import RESNET50
-from staf_backend.staf.encoders.fields import AnyEncoder
-from staf_backend.staf.encoders.plan import AnyPlan, EncoderPlan
-from staf_backend.staf.encoders.planned import PlannedEncoder
-from staf_backend.staf.encoders.resnet import Encoder
+from staf_backend.staf import RESNET50
+from staf_backend.staf.encoders import AnyEncoder, AnyPlan, Encoder, EncoderPlan, PlannedEncoder
 from staf_backend.weights.checkpoint_file import read_checkpoint, state_dicts
 from training.model.blazepose_plans import read_network, read_trunk
 from training.model.efficientnet_lite import read_lite0

@@ -16,15 +16,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from staf_backend.runtime.torch_copies import indices_on
-from staf_backend.runtime.torch_device import full_precision
+from staf_backend.devices import full_precision, indices_on
 from staf_backend.staf.body import SmplBody, project
 from staf_backend.staf.network import StageParams
+from training.joints import ANNOTATED, COUNT, HIPS, LSP_14
 from training.model.axis_angle import axis_angle, from_axis_angle
-from training.targets.body_joints import BodyJoints
-from training.targets.joints import ANNOTATED, COUNT, HIPS, LSP_14
-from training.targets.posed_joints import PosedJoints
-from training.targets.samples import Targets
+from training.targets import BodyJoints, PosedJoints, Targets
 
 Average = Callable[[Tensor], Tensor]
 """Averages a tensor over the processes that share a batch."""

@@ -16,7 +16,7 @@ from staf_backend.staf.network import Regressor, Staf, StageParams
 from training.model.dense import DenseHead
 from training.model.encoders import AnyEncoder
 from training.model.losses import Losses
-from training.targets.samples import ImageBatch, WindowBatch
+from training.targets import ImageBatch, WindowBatch
 
 
 class Autocast(Protocol):

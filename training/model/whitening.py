@@ -15,9 +15,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from staf_backend.runtime.torch_device import numerics
-from staf_backend.staf.encoders.plan import Layer
-from staf_backend.staf.encoders.planned import PlannedEncoder
+from staf_backend.devices import numerics
+from staf_backend.staf.encoders import Layer, PlannedEncoder
 
 WHITE = "-white"
 """Ends the name of an encoder with white maps."""

@@ -12,9 +12,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from staf_backend.staf.config import RESNET50, AnyConfig, StafConfig
-from training.model.dense import DenseConfig
-from training.model.losses import LossConfig
+from staf_backend.staf import RESNET50, AnyConfig, StafConfig
+from training.model import DenseConfig, LossConfig
 from training.run.machine import Precision
 
 Schedule = Literal["constant", "plateau", "onecycle", "cosine"]

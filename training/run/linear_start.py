@@ -16,15 +16,14 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from staf_backend.runtime.torch_device import numerics
+from staf_backend.devices import numerics
+from staf_backend.staf.encoders import AnyEncoder, FieldsEncoder
 from staf_backend.staf.encoders.field_maps import PLAIN
-from staf_backend.staf.encoders.fields import AnyEncoder, FieldsEncoder
 from staf_backend.staf.network import DeconvBlock, Regressor, Staf
 from staf_backend.staf.sampling import PointMlp, sample
+from training.joints import ANNOTATED
 from training.run.run_error import RunError
-from training.targets.joints import ANNOTATED
-from training.targets.posed_joints import PosedJoints
-from training.targets.samples import ImageBatch, Targets
+from training.targets import ImageBatch, PosedJoints, Targets
 
 _log = logging.getLogger(__name__)
 SAMPLES = 65_536

@@ -21,11 +21,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from staf_backend.runtime.torch_device import choose_device, upload
+from staf_backend.devices import choose_device, upload
 from training.run.synchronised import synchronise
 
 Precision = Literal["float32", "tf32", "bfloat16"]
-"""Of the large layers; see `staf_backend.runtime.torch_device`."""
+"""Of the large layers; see `staf_backend.devices.device`."""
 
 # The others wait while the first process validates, or writes the maps of a whole set: hours,
 # where NCCL by itself would give up after ten minutes
@@ -119,7 +119,7 @@ def open_machine(device: str = "auto") -> Iterator[Machine]:
     """This process's place in the run; under torchrun it joins the others (NCCL or gloo).
 
     Args:
-        device: as `staf_backend.runtime.torch_device.choose_device`; "auto" and "cuda" under
+        device: as `staf_backend.devices.device.choose_device`; "auto" and "cuda" under
             torchrun are this
             process's own GPU.
 

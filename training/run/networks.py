@@ -10,19 +10,18 @@ from torch import Tensor
 
 from staf_backend.body import load_body
 from staf_backend.files import sha256
+from staf_backend.staf import PooledConfig, StafConfig, configuration_name, read_config
 from staf_backend.staf.any_network import AnyNetwork, make_network
 from staf_backend.staf.body import BodyTables, tables_from_body
-from staf_backend.staf.config import PooledConfig, StafConfig, read_config
-from staf_backend.staf.configurations import configuration_name
 from staf_backend.staf.network import MeanParams
 from staf_backend.staf.pooled import PooledNetwork
-from staf_backend.weights.info import INFO_FILE, NETWORK_FILE, read_info
+from staf_backend.weights import INFO_FILE, NETWORK_FILE, read_info
 from staf_backend.weights.store import load_weights, save_weights
-from training.model.encoders import AnyEncoder, make_encoder, plan_of
+from training.model import AnyEncoder, make_encoder, plan_of
 from training.run.checkpoints import load_strictly, read_model
 from training.run.run_error import RunError
 from training.run.run_folder import BEST, LAST, describe
-from training.targets.samples import CROP_SCALE
+from training.targets import CROP_SCALE
 
 FRESH = ("tcfm.", "safm.")
 """What stage 2 adds to the base network."""

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from staf_backend.staf.network import StafOutputs, StageParams
+from training.joints import HIPS, LSP_14
 from training.run.dead_units import watched
 from training.run.machine import Machine
 from training.run.run_error import RunError
-from training.scoring.metrics import mpjpe_mm, pa_mpjpe_mm, rooted
-from training.targets.joints import HIPS, LSP_14
-from training.targets.posed_joints import PosedJoints
-from training.targets.samples import SequenceSource, Targets
+from training.scoring import mpjpe_mm, pa_mpjpe_mm, rooted
+from training.targets import PosedJoints, SequenceSource, Targets
 
 WATCHED = "pa_mpjpe_mm"
 _ROOT = (LSP_14.index(HIPS[0]), LSP_14.index(HIPS[1]))

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.staf.config import CROP_PX
-from staf_backend.staf.crop import cut
+from staf_backend.staf import CROP_PX, cut
+from training.joints import BONES, LSP
 from training.scoring.matching import Found, Truth
 from training.synthetic.recording import picture_file, write_png
-from training.targets.joints import BONES, LSP
 
 ROWS = 6
 _COLUMNS, _AROUND, _ZOOM = 4, 1.3, 2

@@ -22,7 +22,7 @@ from training.scoring.protocols import Protocol
 from training.scoring.scored_points import BodyReader
 from training.synthetic.recording import Recording
 from training.synthetic.studio import Take
-from training.targets.squares import crop_turns
+from training.targets import crop_turns
 
 _NEAR = 0.25
 """Somebody whose joints are on average farther from the true ones, in sides of the true person's

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from staf_backend.staf import configurations
-from staf_backend.staf.config import AnyConfig
+from staf_backend.staf import AnyConfig, configurations
 from training.scoring import paper_numbers
 from training.scoring.metrics import Summary
 from training.scoring.paper_numbers import PaperRow, SizeRow

@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.staf.streaming.frame_store import StreamEdges
-from training.targets.joints import JOINTS_49, LSP_14, MPII3D_17
+from staf_backend.staf.streaming import StreamEdges
+from training.joints import JOINTS_49, LSP_14, MPII3D_17
 
 REGRESSOR_ROWS = 17
 """Joints of H36M's regressor (SPIN's file)."""

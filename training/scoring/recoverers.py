@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from staf_backend.staf.any_network import AnyNetwork
-from staf_backend.staf.encoders.fields import AnyEncoder
+from staf_backend.staf.encoders import AnyEncoder
 from staf_backend.staf.network import StageParams
-from staf_backend.staf.streaming.settings import StreamConfig, StreamEdges
-from staf_backend.staf.streaming.stream import Arrival, StafStream
+from staf_backend.staf.streaming import Arrival, StafStream, StreamConfig, StreamEdges
 
 
 class Recoverer(Protocol):

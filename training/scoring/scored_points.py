@@ -16,9 +16,7 @@ from torch import Tensor, nn
 from staf_backend.staf.body import BodyTables, SmplBody, joints_14
 from staf_backend.staf.network import StageParams
 from training.scoring.protocols import EvaluationError, Protocol
-from training.targets.body_joints import BodyJoints
-from training.targets.posed_joints import PosedJoints
-from training.targets.samples import Targets
+from training.targets import BodyJoints, PosedJoints, Targets
 
 _CHUNK = 64
 """Frames that are posed at once (chosen: meshes of some megabytes)."""

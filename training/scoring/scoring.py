@@ -24,7 +24,7 @@ from training.scoring.metrics import GAP, Frames, ScoreError, Scores, Summary
 from training.scoring.protocols import EvaluationError
 from training.scoring.recoverers import Recoverer, joined_params
 from training.scoring.scored_points import ScoredPoints
-from training.targets.samples import SequenceSource, Targets
+from training.targets import SequenceSource, Targets
 
 log = logging.getLogger(__name__)
 _ROWS = 32

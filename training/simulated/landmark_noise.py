@@ -14,8 +14,7 @@ from staf_backend.geometry import SMPL
 from staf_backend.landmarks.features import rotations_to_person
 from staf_backend.landmarks.grid import fill_gaps
 from staf_backend.landmarks.windows import WINDOW, Windows
-from training.moves.scenes import Scenes
-from training.moves.smooth_noise import smooth_normals, three_kinds
+from training.moves import Scenes, smooth_normals, three_kinds
 from training.simulated.limb_errors import LimbNoise, world_points
 
 NEAREST_M = 0.3

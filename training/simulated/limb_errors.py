@@ -11,7 +11,7 @@ import numpy as np
 
 from staf_backend.body import markers
 from staf_backend.geometry import rotations
-from training.moves.smooth_noise import smooth_normals, three_kinds
+from training.moves import smooth_normals, three_kinds
 
 _HIPS, _SHOULDERS, _HEAD = markers.COUNT, markers.COUNT + 1, markers.COUNT + 2
 

@@ -20,15 +20,19 @@ from staf_backend.body import load_body
 from staf_backend.geometry import skeleton
 from staf_backend.landmarks.windows import GRID_HZ, WINDOW, Windows
 from staf_backend.staf.body import tables_from_body
-from training.moves.mocap import Clip, Sampler
-from training.moves.scenes import BODY, Cameras, Scenes, figure_of, place
-from training.moves.variety import Variety, vary
+from training.joints import COUNT
+from training.moves import BODY, Cameras, Clip, Sampler, Scenes, Variety, figure_of, place, vary
 from training.simulated.landmark_noise import NEAREST_M, Noise, observe
 from training.synthetic.recipe import PARTS, SyntheticError, SyntheticRecipe, clips_of
-from training.targets.joints import COUNT
-from training.targets.posed_joints import PosedJoints
-from training.targets.samples import CropSequence, Targets
-from training.targets.squares import crop_turns, exact_targets, on_crops, tracked_squares
+from training.targets import (
+    CropSequence,
+    PosedJoints,
+    Targets,
+    crop_turns,
+    exact_targets,
+    on_crops,
+    tracked_squares,
+)
 
 EACH = 4
 """One frame in four stands alone as an image: neighbours show the same again."""

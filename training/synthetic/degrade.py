@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.staf.config import CROP_PX
+from staf_backend.staf import CROP_PX
 from training.synthetic.recipe import Degradation
 
 _COARSEST_PX = 56  # the side of the smallest crop that was enlarged; chosen

@@ -7,7 +7,7 @@ import numpy as np
 
 from staf_backend.body import Body, load_body
 from staf_backend.geometry import SMPL
-from training.moves.scenes import BODY
+from training.moves import BODY
 
 SKIN, SKIRT, HAIR = 0.0, 1.0, 2.0
 """Kinds of vertices."""

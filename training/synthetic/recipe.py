@@ -9,10 +9,8 @@ from typing import Any
 
 from staf_backend import StafError
 from staf_backend.body import OPEN_BODIES
-from staf_backend.staf.config import CROP_PX
-from training.moves.mocap import Clip, split
-from training.moves.scenes import BODY, figure_of, open_clips
-from training.moves.variety import Variety, check_chances
+from staf_backend.staf import CROP_PX
+from training.moves import BODY, Clip, Variety, check_chances, figure_of, open_clips, split
 
 PARTS = ("train", "held-out", "all")
 """Whose motion, and which appearances; the places in this tuple are parts of the seeds."""

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from staf_backend.files import OutputError
-from staf_backend.staf.config import CROP_PX
+from staf_backend.staf import CROP_PX
 from training.synthetic.studio import Studio, Take
-from training.targets.samples import Targets
+from training.targets import Targets
 
 _SMALLEST = 1.0  # side in picture coordinates: the picture itself
 _LARGEST_PX = 1280  # side; chosen: larger ones take too long to draw

@@ -15,13 +15,16 @@ import torch
 from staf_backend.body import Body, load_body
 from staf_backend.geometry import rotations, skeleton
 from staf_backend.staf.body import LANDMARK_VERTICES, BodyPoints, tables_from_body
-from training.moves.movement import Movement
-from training.moves.scenes import BETA_WIDTHS
-from training.moves.smooth_noise import smooth_series, smoothed
+from training.moves import BETA_WIDTHS, Movement, smooth_series, smoothed
 from training.synthetic.recipe import Views
-from training.targets.body_joints import BodyJoints
-from training.targets.samples import Targets
-from training.targets.squares import crop_turns, exact_targets, on_crops, tracked_squares
+from training.targets import (
+    BodyJoints,
+    Targets,
+    crop_turns,
+    exact_targets,
+    on_crops,
+    tracked_squares,
+)
 
 _WIDEST_BETA = 2.5  # deviations; chosen: nobody beyond
 _SLIPS = 0.02  # share of frames whose lowest point may lie below the floor; chosen

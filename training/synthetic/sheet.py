@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from training.joints import BONES, JOINTS_49, OPENPOSE
 from training.synthetic.recipe import SyntheticError
-from training.targets.joints import BONES, JOINTS_49, OPENPOSE
-from training.targets.samples import ImageSource, SequenceSource, Targets
+from training.targets import ImageSource, SequenceSource, Targets
 
 Rows = list[list[tuple[np.ndarray, Targets]]]
 ROWS, COLUMNS = 6, 8

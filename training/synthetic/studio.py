@@ -19,10 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from staf_backend.staf.config import CROP_PX
+from staf_backend.staf import CROP_PX
 from training.command import command_line
-from training.moves import movement
-from training.moves.movement import Movement
+from training.moves import Movement, movement
 from training.synthetic import degrade, looks, scene
 from training.synthetic.degrade import Flaws
 from training.synthetic.draw import Actor, Renderer, Shot, check_process, renderer
@@ -30,7 +29,7 @@ from training.synthetic.recipe import PARTS, SyntheticError, SyntheticRecipe, cl
 from training.synthetic.scene import Person
 from training.synthetic.sheet import COLUMNS, ROWS, image_rows, video_rows, write_sheet
 from training.synthetic.textures import Bank, photographs
-from training.targets.samples import CropSequence, Targets
+from training.targets import CropSequence, Targets
 
 
 @dataclass(frozen=True)

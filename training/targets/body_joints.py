@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from staf_backend.devices import indices_on
 from staf_backend.geometry import SMPL
-from staf_backend.runtime.torch_copies import indices_on
 from staf_backend.staf.body import JOINTS_49 as PICKS
 from staf_backend.staf.body import LANDMARK_VERTICES, BodyPoints, BodyTables
-from training.targets.joints import JOINTS_49
+from training.joints import JOINTS_49
 
 _COMPOSED: dict[str, dict[str, float]] = {
     "right_hip": {"R_Hip": 1.0},

@@ -7,7 +7,7 @@ step with every frame of every window supervised can then afford them.
 import torch
 from torch import Tensor, nn
 
-from staf_backend.runtime.torch_copies import indices_on
+from staf_backend.devices import indices_on
 from staf_backend.staf.body import JOINTS_49 as PICKS
 from staf_backend.staf.body import LANDMARK_VERTICES, BodyTables, SmplBody
 from training.targets.body_joints import BodyJoints

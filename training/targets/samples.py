@@ -16,9 +16,9 @@ import numpy as np
 from torch import Tensor
 
 from staf_backend.body.markers import COUNT as MARKERS
-from staf_backend.staf.config import BETAS, CROP_PX, JOINTS
+from staf_backend.staf import BETAS, CROP_PX, JOINTS
 from staf_backend.staf.encoders.frame_lifter import NUMBERS
-from training.targets.joints import COUNT
+from training.joints import COUNT
 
 CROP_SCALE = 1.2
 """Side of the crop over the side of the person's box (paper; SPIN)."""

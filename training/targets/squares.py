@@ -12,7 +12,7 @@ axes falls on focal · (p.x, p.y) / p.z.
 import numpy as np
 
 from staf_backend.geometry import rotation_between
-from training.targets.joints import HIPS
+from training.joints import HIPS
 from training.targets.samples import CROP_SCALE, Targets
 
 _PART_OFF = np.array([0.15, 0.5])

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from staf_backend.runtime.torch_memory import enough_memory
+from staf_backend.devices import enough_memory
 from staf_backend.staf.config import MAP_PX
 from staf_backend.staf.sampling import Corners
 from staf_backend.staf.streaming.folded import LINEAR, SIDES, FoldedStaf, sample_linear

@@ -4,8 +4,8 @@ import copy
 
 from torch import nn
 
-from staf_backend.staf.encoders.fields import AnyEncoder
-from staf_backend.staf.encoders.resnet import Encoder, FoldedEncoder
+from staf_backend.staf.encoders import AnyEncoder, Encoder
+from staf_backend.staf.encoders.resnet import FoldedEncoder
 
 
 def frozen(encoder: AnyEncoder) -> nn.Module:

@@ -15,12 +15,17 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from staf_backend.runtime.torch_device import choose_device, storage_type
-from staf_backend.runtime.torch_graphs import Graphed
-from staf_backend.runtime.torch_memory import Batches, enough_memory, free_memory
+from staf_backend.devices import (
+    Batches,
+    Graphed,
+    choose_device,
+    enough_memory,
+    free_memory,
+    storage_type,
+)
 from staf_backend.staf.body import SmplBody
 from staf_backend.staf.config import MAP_PX
-from staf_backend.staf.encoders.fields import AnyEncoder
+from staf_backend.staf.encoders import AnyEncoder
 from staf_backend.staf.network import Staf
 from staf_backend.staf.sampling import Corners
 from staf_backend.staf.streaming.folded import FoldedStaf

@@ -5,10 +5,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from staf_backend.runtime.torch_memory import Batches
+from staf_backend.devices import Batches
 from staf_backend.staf.any_network import AnyNetwork
 from staf_backend.staf.body import SmplBody
-from staf_backend.staf.encoders.fields import AnyEncoder
+from staf_backend.staf.encoders import AnyEncoder
 from staf_backend.staf.network import Staf
 from staf_backend.staf.streaming.inference import InferenceNetwork
 from staf_backend.staf.streaming.settings import StreamConfig

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from staf_backend.staf.body import SmplBody, placeholder_tables
 from staf_backend.staf.config import BETAS, CROP_PX, JOINTS, MAP_PX, STAGES
-from staf_backend.staf.encoders.resnet import Encoder
+from staf_backend.staf.encoders import Encoder
 from staf_backend.staf.network import Staf, StafConfig, no_means
 from staf_backend.staf.streaming.folded import SIDES, FoldedStaf
 

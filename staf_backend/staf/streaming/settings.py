@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 
-from staf_backend.runtime.torch_device import Precision, storage_type
+from staf_backend.devices import Precision, storage_type
 
 StreamEdges = Literal["repeat", "replicate"]
 """Near the ends of a stretch the target stands alone, or the first and last frames are repeated."""

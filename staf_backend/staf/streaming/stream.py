@@ -18,12 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from staf_backend.runtime.torch_copies import download_together, upload_together
-from staf_backend.runtime.torch_device import numerics
-from staf_backend.runtime.torch_memory import enough_memory
+from staf_backend.devices import download_together, enough_memory, numerics, upload_together
 from staf_backend.staf.any_network import AnyNetwork
 from staf_backend.staf.config import CROP_PX, MAP_PX
-from staf_backend.staf.encoders.fields import AnyEncoder
+from staf_backend.staf.encoders import AnyEncoder
 from staf_backend.staf.network import Staf, StageParams
 from staf_backend.staf.pooled import PooledNetwork
 from staf_backend.staf.streaming.folded import PARAMS, split_params

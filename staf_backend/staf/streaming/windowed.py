@@ -13,12 +13,11 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from staf_backend.runtime.torch_device import choose_device, storage_type
-from staf_backend.runtime.torch_memory import Batches, enough_memory
+from staf_backend.devices import Batches, choose_device, enough_memory, storage_type
 from staf_backend.staf.any_network import AnyNetwork, target_params
 from staf_backend.staf.body import SmplBody
 from staf_backend.staf.config import MAP_PX
-from staf_backend.staf.encoders.fields import AnyEncoder
+from staf_backend.staf.encoders import AnyEncoder
 from staf_backend.staf.network import Staf
 from staf_backend.staf.streaming.frame_store import MapStore
 from staf_backend.staf.streaming.frozen_encoder import check_width, frozen

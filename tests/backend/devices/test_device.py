@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from staf_backend.runtime.torch_device import (
+from staf_backend.devices import (
     DeviceError,
     choose_device,
     choose_precision,
@@ -117,7 +117,7 @@ def test_switches_are_restored_even_after_an_error() -> None:
 def test_switches_that_stand_already_are_left_alone() -> None:
     """Setting them loads PyTorch's compiler: four seconds of every conversion."""
     code = (
-        "import sys; from staf_backend.runtime.torch_device import numerics\n"
+        "import sys; from staf_backend.devices.device import numerics\n"
         "with numerics('float32'): pass\n"
         "print('torch._inductor' in sys.modules)"
     )

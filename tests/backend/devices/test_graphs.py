@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from staf_backend.runtime.torch_graphs import Graphed, row_class
+from staf_backend.devices import Graphed, row_class
 
 
 def test_a_disabled_graph_is_the_function_itself() -> None:
@@ -64,7 +64,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         current_stream=lambda on=None: Stream(f"{on.index} main" if on else current[-1]),
         CUDAGraph=lambda: SimpleNamespace(replay=lambda: done.append("replays")),
     )
-    monkeypatch.setattr("staf_backend.runtime.torch_graphs.torch.cuda", cuda)
+    monkeypatch.setattr("staf_backend.devices.graphs.torch.cuda", cuda)
     return done
 
 

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from staf_backend.runtime.torch_device import DeviceError
-from staf_backend.runtime.torch_memory import Batches, is_out_of_memory
+from staf_backend.devices import Batches, DeviceError, is_out_of_memory
 
 
 def test_a_piece_that_does_not_fit_is_halved_and_said(caplog) -> None:

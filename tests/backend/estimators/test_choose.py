@@ -6,8 +6,12 @@ import pytest
 
 from staf_backend import StafError
 from staf_backend.commands import convert, list_people
-from staf_backend.estimators.choose import check_device, detection_device, used_precision
-from staf_backend.estimators.settings import EstimatorSettings
+from staf_backend.estimators import (
+    EstimatorSettings,
+    check_device,
+    detection_device,
+    used_precision,
+)
 from staf_backend.export.deliver import Outputs
 from staf_backend.pipeline import Settings, solve
 from staf_backend.reporting import Terminal

@@ -13,24 +13,27 @@ from staf_backend.cli import main
 from staf_backend.estimators import staf_ready
 from staf_backend.geometry import from_quaternions
 from staf_backend.motion import load_motion
-from staf_backend.people.track import Track, within
-from staf_backend.people.tracks_file import read_tracks
+from staf_backend.people import Track, read_tracks, within
+from staf_backend.staf import (
+    TABLE_IV,
+    TABLE_V,
+    TABLE_VI,
+    PooledConfig,
+    configuration_name,
+    cut,
+    squares_around,
+)
 from staf_backend.staf.any_network import make_network
-from staf_backend.staf.config import PooledConfig
-from staf_backend.staf.configurations import TABLE_IV, TABLE_V, TABLE_VI, configuration_name
-from staf_backend.staf.crop import cut, squares_around
 from staf_backend.staf.network import Regressor
 from staf_backend.video import open_video
 from tests.support.glb_reader import read_glb
 from tests.support.make_training_videos import by_windows
 from tests.support.places import FOOTAGE
 from training.evaluate import open_network
-from training.model.encoders import make_encoder
-from training.run import networks, run_folder
-from training.run.checkpoints import Progress, save_checkpoint
-from training.run.config import VideoStageConfig
-from training.scoring.recoverers import joined_params, make_recoverer
-from training.targets.samples import CROP_SCALE
+from training.model import make_encoder
+from training.run import Progress, VideoStageConfig, networks, run_folder, save_checkpoint
+from training.scoring import joined_params, make_recoverer
+from training.targets import CROP_SCALE
 
 CLIP = FOOTAGE / "balance_cam02.mp4"
 END, COUNT = "0.2", 12

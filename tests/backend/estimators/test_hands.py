@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from staf_backend.body import BodyError, load_body
+from staf_backend.estimators import (
+    EstimatorSettings,
+    Shot,
+    chosen_body,
+    hand_networks,
+    with_seen_fingers,
+)
 from staf_backend.estimators import hands as room
-from staf_backend.estimators.choose import chosen_body
-from staf_backend.estimators.hands import NO_HANDS, hand_networks, wanted_of, with_seen_fingers
-from staf_backend.estimators.settings import EstimatorSettings
-from staf_backend.estimators.shot import Shot
+from staf_backend.estimators.hands import NO_HANDS, wanted_of
 from staf_backend.landmarks.names import NAMES
 from staf_backend.motion import Motion
 from staf_backend.video import open_video

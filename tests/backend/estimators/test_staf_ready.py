@@ -10,13 +10,10 @@ pytest.importorskip("torch")
 
 from staf_backend.assets import folder as assets_folder
 from staf_backend.body import load_body
-from staf_backend.estimators import staf_ready
-from staf_backend.estimators.settings import EstimatorSettings
+from staf_backend.devices import DeviceError
+from staf_backend.estimators import EstimatorSettings, staf_ready
 from staf_backend.estimators.staf_ready import ready_network
-from staf_backend.runtime.torch_device import DeviceError
-from staf_backend.weights import store
-from staf_backend.weights.error import WeightsError
-from staf_backend.weights.info import NETWORK_FILE, OPEN, read_info
+from staf_backend.weights import NETWORK_FILE, OPEN, WeightsError, read_info, store
 
 CPU = EstimatorSettings(device="cpu", precision="float32")
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from staf_backend.assets import asset_path
+from staf_backend.landmarks import LandmarkNetwork
 from staf_backend.landmarks.crop import crop_image, squares_from_keypoints
 from staf_backend.landmarks.names import COCO
-from staf_backend.landmarks.network import LandmarkNetwork
-from staf_backend.landmarks.second_look import agreement, in_front, is_own, painted
-from staf_backend.people.detect import PersonDetector
-from staf_backend.runtime.onnx_session import open_network
+from staf_backend.landmarks.second_look import agreement, hides, in_front, is_own, painted
+from staf_backend.people import PersonDetector
+from staf_backend.runtime import open_network
 from staf_backend.video import open_video
 from tests.support.places import FOOTAGE
 
@@ -70,3 +70,25 @@ def test_masks_and_agreement_tell_real_people_apart(frame):
     own = network(crops, squares).points_px[:, COCO]
     assert np.array_equal(own, seen.points_px[:, COCO])
     assert (masks.mean((1, 2)) > 0.02).all()
+
+
+@pytest.mark.parametrize(
+    ("place", "reached"), [((300, 300), True), ((328, 300), True), ((345, 300), False)]
+)
+@pytest.mark.parametrize("by", ["landmark", "key point"])
+def test_who_stands_in_front_hides_what_their_mask_reaches(place, reached, by):
+    mask = np.zeros((256, 256), np.float32)
+    mask[120:136, 120:136] = 0.9
+    square = np.array([300.0, 300, 512, 0.3])
+    points, keypoints = np.full((33, 2), 900.0), np.tile([900.0, 900, 0.8], (17, 1))
+    (points if by == "landmark" else keypoints)[4, :2] = place
+    assert hides(mask, square, points, keypoints) == reached
+
+
+def test_who_stands_beside_hides_nothing():
+    mask = np.zeros((256, 256), np.float32)
+    mask[120:136, 120:136] = 0.9
+    square = np.array([300.0, 300, 512, 0.3])
+    points, keypoints = np.full((33, 2), 380.0), np.full((17, 3), 300.0)
+    keypoints[:, 2] = 0.1  # not seen
+    assert not hides(mask, square, points, keypoints)

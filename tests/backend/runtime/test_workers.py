@@ -8,8 +8,8 @@ from collections.abc import Generator
 import cv2
 import pytest
 
+from staf_backend.runtime import Workers
 from staf_backend.runtime.in_advance import in_advance
-from staf_backend.runtime.workers import Workers
 
 LONG_S = 30.0
 

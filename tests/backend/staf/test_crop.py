@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from staf_backend.geometry import Camera, from_axis_angle
+from staf_backend.staf import CROP_PX
+from staf_backend.staf import FOCAL_PX as FOCAL_PX_OF_CROP
 from staf_backend.staf import crop as crop_camera
-from staf_backend.staf.config import CROP_PX
-from staf_backend.staf.config import FOCAL_PX as FOCAL_PX_OF_CROP
 from tests.support import parity_recipe as recipe
 
 SIZE_PX = (1920, 1080)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from staf_backend.staf import StafConfig
 from staf_backend.staf.fusion import Safm, Tcfm, average_target
-from staf_backend.staf.network import StafConfig
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 

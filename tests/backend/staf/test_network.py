@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from staf_backend.staf import StafConfig
 from staf_backend.staf.body import joints_14, project
-from staf_backend.staf.network import Staf, StafConfig, StafOutputs
+from staf_backend.staf.network import Staf, StafOutputs
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 from tests.support.reference_body import joints_49

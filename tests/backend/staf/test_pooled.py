@@ -3,9 +3,7 @@
 import pytest
 import torch
 
-from staf_backend.staf.config import PooledConfig
-from staf_backend.staf.configurations import TABLE_IV, TABLE_V, TABLE_VI
-from staf_backend.staf.network import StafConfig
+from staf_backend.staf import TABLE_IV, TABLE_V, TABLE_VI, PooledConfig, StafConfig
 from staf_backend.staf.pooled import PooledNetwork
 from tests.support import parity_network
 

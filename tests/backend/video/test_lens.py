@@ -8,8 +8,7 @@ import struct
 import pytest
 
 from staf_backend.choices import LENSES
-from staf_backend.estimators.settings import SettingsError
-from staf_backend.estimators.shot import open_shot
+from staf_backend.estimators import SettingsError, open_shot
 from staf_backend.geometry import assumed_focal_px
 from staf_backend.pipeline import Settings
 from staf_backend.video import focal_of_lens, open_video

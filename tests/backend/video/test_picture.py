@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from staf_backend.runtime.workers import Workers
+from staf_backend.runtime import Workers
 from staf_backend.video import KeptPicture, Picture, ReadyPicture, Video, open_video
 from tests.support.make_clips import set_display_matrix, write_clip
 

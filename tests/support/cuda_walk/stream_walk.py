@@ -3,13 +3,12 @@
 import numpy as np
 import torch
 
-from staf_backend.runtime.torch_device import Precision
-from staf_backend.runtime.torch_graphs import Graphed
-from staf_backend.staf.encoders.fields import FieldsEncoder
-from staf_backend.staf.encoders.resnet import Encoder
-from staf_backend.staf.network import Staf, StafConfig
+from staf_backend.devices import Graphed, Precision
+from staf_backend.staf import StafConfig
+from staf_backend.staf.encoders import Encoder, FieldsEncoder
+from staf_backend.staf.network import Staf
+from staf_backend.staf.streaming import Arrival, StafStream, StreamConfig
 from staf_backend.staf.streaming.inference import InferenceNetwork
-from staf_backend.staf.streaming.stream import Arrival, StafStream, StreamConfig
 from staf_backend.weights.store import load_weights
 from tests.support import parity_network
 from tests.support.cuda_walk.watch import Watch, walking

@@ -10,16 +10,21 @@ from functools import partial
 import torch
 from torch import nn
 
-from staf_backend.staf.encoders.resnet import Encoder
-from staf_backend.staf.network import StafConfig
+from staf_backend.staf import StafConfig
+from staf_backend.staf.encoders import Encoder
 from tests.support import parity_network
 from tests.support.cuda_walk.watch import Watch, walking
 from tests.support.make_feeding import no_targets
-from training.model.dense import DenseConfig, DenseHead
-from training.model.losses import LossConfig, Losses
-from training.model.objectives import ImageObjective, VideoObjective
-from training.run.machine import Machine, Precision
-from training.targets.samples import ImageBatch, WindowBatch
+from training.model import (
+    DenseConfig,
+    DenseHead,
+    ImageObjective,
+    LossConfig,
+    Losses,
+    VideoObjective,
+)
+from training.run import Machine, Precision
+from training.targets import ImageBatch, WindowBatch
 
 BASE = StafConfig(channels=16, frames=1, average_target=False, tcfm_stage=None, safm_stage=None)
 DEVICE = torch.device("cuda:0")

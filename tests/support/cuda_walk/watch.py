@@ -21,8 +21,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from staf_backend.runtime.torch_copies import indices_on
-from staf_backend.runtime.torch_graphs import Graphed
+from staf_backend.devices import Graphed, indices_on
 from staf_backend.staf.encoders import resnet
 
 WAITING = (

@@ -10,7 +10,7 @@ import torch
 
 from staf_backend.assets import asset_path
 from staf_backend.files import OutputError
-from staf_backend.runtime.onnx_session import open_network, run
+from staf_backend.runtime import open_network, run
 from training.appearance import train as training
 from training.appearance.export import export
 from training.appearance.network import TAPS, Head, cells, trunk

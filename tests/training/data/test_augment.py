@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from staf_backend.geometry import SMPL, forward_kinematics, from_axis_angle
-from staf_backend.staf.crop import cut
+from staf_backend.staf import cut
 from training.data.augment import Augment, Change, changed_crop, changed_targets
-from training.targets.joints import JOINTS_49, MIRROR
-from training.targets.samples import Targets
+from training.joints import JOINTS_49, MIRROR
+from training.targets import Targets
 
 
 def some_targets(seed: int = 0) -> Targets:

@@ -11,7 +11,7 @@ from tests.support import make_feeding as made
 from tests.support.make_feeding import ENCODER, Worn, starts
 from training.data.batches import BLOCK, ImageMix, WindowMix, loaded, threaded
 from training.data.feature_cache import FeatureCache, build_cache
-from training.datasets.store import SetError
+from training.datasets import SetError
 
 
 @pytest.fixture(scope="module")

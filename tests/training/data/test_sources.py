@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from staf_backend.geometry import from_axis_angle, to_quaternions
-from staf_backend.staf.crop import cut
+from staf_backend.staf import cut
 from staf_backend.video import Video, open_video
 from tests.support.make_feeding import ENCODER
 from training.data.augment import Augment
@@ -18,8 +18,8 @@ from training.data.batches import ImageMix, WindowMix, loaded
 from training.data.crops import PreparedImages, PreparedSequences, targets_of
 from training.data.feature_cache import build_cache
 from training.data.sources import DataError, open_images, open_sequences
-from training.datasets.store import Annotations, SetError, open_set, write_set
-from training.targets.samples import CROP_SCALE
+from training.datasets import Annotations, SetError, open_set, write_set
+from training.targets import CROP_SCALE
 
 
 def picture(number: int) -> np.ndarray:

@@ -21,9 +21,8 @@ from tests.support.make_picture_sets import coco_person, make_coco, make_mpii
 from tests.support.make_video_sets import insta_example, make_3dpw, make_h36m, make_posetrack
 from tests.support.places import REPOSITORY
 from training import prepare
-from training.datasets import human36m
+from training.datasets import SetError, human36m
 from training.datasets.formats import native
-from training.datasets.store import SetError
 
 FULL_SPLIT = {"h36m": "test"}
 

@@ -10,9 +10,8 @@ from tests.support import make_training_sets as made
 from tests.support.make_picture_sets import SLOT, known, ready
 from tests.support.make_video_sets import make_h36m, make_h36m_json, relative, seen_px
 from training.data.crops import PreparedSequences
-from training.datasets import human36m, human36m_json
-from training.datasets.store import SetError
-from training.targets.joints import LSP_14
+from training.datasets import SetError, human36m, human36m_json
+from training.joints import LSP_14
 
 
 def test_h36m_archives(tmp_path: Path):

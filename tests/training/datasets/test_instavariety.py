@@ -8,9 +8,9 @@ import pytest
 from tests.support import make_training_sets as made
 from tests.support.make_picture_sets import SLOT, known, ready
 from tests.support.make_video_sets import insta_example
+from training.datasets import SetError
 from training.datasets.formats import tfrecord
 from training.datasets.instavariety import POINTS as INSTA
-from training.datasets.store import SetError
 
 
 def test_insta_variety(tmp_path: Path):

@@ -17,9 +17,8 @@ from tests.support.make_video_sets import (
     relative,
     seen_px,
 )
-from training.datasets import mpi_inf_3dhp, mpi_inf_3dhp_json
-from training.datasets.store import SetError
-from training.targets.joints import MPII3D_17
+from training.datasets import SetError, mpi_inf_3dhp, mpi_inf_3dhp_json
+from training.joints import MPII3D_17
 
 
 def test_mpi_inf_3dhp(tmp_path: Path):

@@ -9,11 +9,11 @@ from scipy.io import savemat
 from staf_backend.geometry import rotations
 from tests.support import make_training_sets as made
 from tests.support.make_picture_sets import SLOT, known, make_coco, make_mpii, make_mpii_json, ready
+from training.datasets import SetError
 from training.datasets.coco import POINTS as COCO
 from training.datasets.formats.smpl_labels import SmplLabels
 from training.datasets.mpii import POINTS as MPII
-from training.datasets.store import SetError
-from training.targets.joints import LSP
+from training.joints import LSP
 
 
 def test_coco(tmp_path: Path):

@@ -20,7 +20,7 @@ from training.datasets import (
     threedpw,
 )
 from training.datasets.head_points import named
-from training.targets.joints import JOINTS_49
+from training.joints import JOINTS_49
 
 SPIN = {
     "coco": (coco.POINTS, range(17), (19, 20, 21, 22, 23, 9, 8, 10, 7, 11, 6, 3, 2, 4, 1, 5, 0)),

@@ -8,9 +8,15 @@ import pytest
 from tests.support import make_training_sets as made
 from tests.support.make_picture_sets import SLOT, known, ready
 from tests.support.make_video_sets import make_posetrack
-from training.datasets import human36m, human36m_json, mpi_inf_3dhp, mpi_inf_3dhp_json, threedpw
+from training.datasets import (
+    SetError,
+    human36m,
+    human36m_json,
+    mpi_inf_3dhp,
+    mpi_inf_3dhp_json,
+    threedpw,
+)
 from training.datasets.instavariety import POINTS as INSTA
-from training.datasets.store import SetError
 
 
 def test_posetrack(tmp_path: Path):

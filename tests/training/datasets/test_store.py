@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 
 from tests.support.make_training_sets import extents
 from tests.support.places import REPOSITORY
-from training.datasets.store import ROW_FIELDS, Annotations, SetError, open_set, write_set
+from training.datasets import Annotations, SetError, open_set, write_set
+from training.datasets.store import ROW_FIELDS
 
 
 def labels(count: int = 12, seed: int = 0, people: int = 3, **changes) -> Annotations:

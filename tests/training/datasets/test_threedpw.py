@@ -12,8 +12,8 @@ from tests.support import make_training_sets as made
 from tests.support.make_body_files import model_arrays, write_npz
 from tests.support.make_picture_sets import SLOT, known, ready
 from tests.support.make_video_sets import make_3dpw, seen_px
-from training.datasets.store import SetError
-from training.targets.joints import HIPS
+from training.datasets import SetError
+from training.joints import HIPS
 
 
 def test_3dpw(tmp_path: Path):

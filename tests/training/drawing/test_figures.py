@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from staf_backend.people import Track
 from staf_backend.people.keypoints import COUNT
-from staf_backend.people.track import Track
-from staf_backend.staf.config import PooledConfig, StafConfig
+from staf_backend.staf import PooledConfig, StafConfig
 from staf_backend.video import open_video
 from tests.support import parity_network
 from tests.support.make_clips import write_clip
@@ -20,7 +20,7 @@ from training import figures
 from training.drawing.clip import main_person
 from training.drawing.curves import draw_reports
 from training.evaluate import Network
-from training.scoring.protocols import EvaluationError
+from training.scoring import EvaluationError
 
 CHANNELS = tiny_encoder().channels
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from staf_backend.staf import PooledConfig, StafConfig
 from staf_backend.staf.body import project
-from staf_backend.staf.config import PooledConfig, StafConfig
 from staf_backend.staf.network import Staf, StageParams
 from tests.support import parity_network
 from tests.support.make_training_videos import SMALL, WIDTH, made_maps, small_network

@@ -7,7 +7,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
-from staf_backend.runtime.onnx_session import open_network, run  # noqa: E402
+from staf_backend.runtime import open_network, run  # noqa: E402
 from training.lifting.ensemble import join  # noqa: E402
 
 

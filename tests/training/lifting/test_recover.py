@@ -8,10 +8,10 @@ pytest.importorskip("tensorboard")
 
 from staf_backend.landmarks.features import FEATURES  # noqa: E402
 from staf_backend.landmarks.windows import WINDOW  # noqa: E402
-from staf_backend.runtime.onnx_session import open_network, run  # noqa: E402
+from staf_backend.runtime import open_network, run  # noqa: E402
 from training.lifting import ensemble, recover  # noqa: E402
 from training.lifting import network as lift_network  # noqa: E402
-from training.run.run_error import RunError  # noqa: E402
+from training.run import RunError  # noqa: E402
 
 SIZE = lift_network.Size(width=64, blocks=2, heads=2, inner=96)
 

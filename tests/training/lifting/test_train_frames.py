@@ -12,7 +12,7 @@ pytest.importorskip("tensorboard")
 from tests.support.make_mocap import save, steps  # noqa: E402
 from training.lifting import train_frames  # noqa: E402
 from training.lifting.train_frames import FrameLifterConfig  # noqa: E402
-from training.moves.scenes import figure_of, open_clips  # noqa: E402
+from training.moves import figure_of, open_clips  # noqa: E402
 from training.run import checkpoints, run_folder  # noqa: E402
 from training.simulated.simulated import Simulation, Simulator  # noqa: E402
 

@@ -11,17 +11,15 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
 from staf_backend.geometry import SMPL, skeleton  # noqa: E402
-from staf_backend.landmarks.lift import Lifter  # noqa: E402
+from staf_backend.landmarks import Lifter  # noqa: E402
 from staf_backend.landmarks.windows import WINDOW  # noqa: E402
-from staf_backend.runtime.onnx_session import open_network, run  # noqa: E402
+from staf_backend.runtime import open_network, run  # noqa: E402
 from tests.support.make_mocap import SILENT  # noqa: E402
 from tests.support.places import REPOSITORY  # noqa: E402
 from training.lifting import network as lift_network  # noqa: E402
 from training.lifting import train_windows  # noqa: E402
-from training.moves.scenes import Cameras  # noqa: E402
-from training.moves.variety import Variety  # noqa: E402
-from training.run import checkpoints, run_folder  # noqa: E402
-from training.run.run_error import RunError  # noqa: E402
+from training.moves import Cameras, Variety  # noqa: E402
+from training.run import RunError, checkpoints, run_folder  # noqa: E402
 from training.simulated.landmark_noise import Noise  # noqa: E402
 from training.simulated.limb_errors import LimbNoise  # noqa: E402
 

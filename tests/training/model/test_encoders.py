@@ -16,18 +16,18 @@ from torch import nn
 from staf_backend import StafError
 from staf_backend.assets import asset_path
 from staf_backend.body import load_body
-from staf_backend.runtime.onnx_session import open_network, run
+from staf_backend.runtime import open_network, run
+from staf_backend.staf import StafConfig
 from staf_backend.staf.body import SmplBody, tables_from_body
-from staf_backend.staf.config import StafConfig
-from staf_backend.staf.encoders.plan import EncoderPlan, Layer
-from staf_backend.staf.encoders.planned import PlannedEncoder
+from staf_backend.staf.encoders import EncoderPlan, Layer, PlannedEncoder
 from staf_backend.staf.network import MeanParams, Staf
-from staf_backend.staf.streaming.stream import Arrival, StafStream
-from staf_backend.weights.store import WeightsError, load_weights, save_weights
+from staf_backend.staf.streaming import Arrival, StafStream
+from staf_backend.weights import WeightsError
+from staf_backend.weights.store import load_weights, save_weights
 from tests.support import parity_network
 from tests.support.places import REPOSITORY
-from training.model import whitening
-from training.model.encoders import EncoderError, digest, make_encoder, plan_of
+from training.model import digest, make_encoder, plan_of, whitening
+from training.model.encoders import EncoderError
 
 BLAZEPOSE = ("blazepose-full", "blazepose-heavy")
 SMALL = EncoderPlan(

@@ -17,11 +17,13 @@ from tests.support import parity_network  # noqa: E402
 from tests.support import parity_recipe as recipe  # noqa: E402
 from tests.support.places import REPOSITORY  # noqa: E402
 from tests.support.reference_body import body_points, camera_points, joints_49  # noqa: E402
-from training.model import axis_angle, losses  # noqa: E402
-from training.model.losses import LossConfig, Losses  # noqa: E402
-from training.targets import joints  # noqa: E402
-from training.targets.posed_joints import PosedJoints  # noqa: E402
-from training.targets.samples import TARGET_SHAPES, Targets  # noqa: E402
+from training import joints  # noqa: E402
+from training.model import LossConfig, Losses, axis_angle, losses  # noqa: E402
+from training.targets import (  # noqa: E402
+    TARGET_SHAPES,
+    PosedJoints,
+    Targets,
+)
 
 BATCH, FRAMES = 3, 9
 HIPS = (2, 3)
@@ -349,7 +351,7 @@ sys.path[:0] = {paths!r}
 from tests.training.model.test_losses import BATCH, FRAMES, made_stage, made_targets, tensors
 from tests.support import parity_network
 from staf_backend.staf.network import StageParams
-from training.model.losses import LossConfig, Losses
+from training.model.losses import LossConfig, Losses  # noqa: E402
 rank = int(sys.argv[1])
 os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=sys.argv[2])
 torch.distributed.init_process_group("gloo", rank=rank, world_size=2)

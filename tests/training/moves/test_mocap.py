@@ -8,9 +8,13 @@ pytest.importorskip("tensorboard")
 from staf_backend.body import markers  # noqa: E402
 from tests.support.make_mocap import save, steps  # noqa: E402
 from training.lifting import train_windows  # noqa: E402
-from training.moves import mocap  # noqa: E402
-from training.moves.scenes import Cameras, place  # noqa: E402
-from training.moves.variety import Variety, vary  # noqa: E402
+from training.moves import (  # noqa: E402
+    Cameras,
+    Variety,
+    mocap,
+    place,
+    vary,
+)
 
 
 def test_the_standing_foot_is_found_and_the_lifted_one_is_not(clips):

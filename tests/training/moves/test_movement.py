@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 
 from staf_backend.geometry import SMPL, from_axis_angle, to_axis_angle
-from training.moves import limbs, movement
-from training.moves.mocap import Clip
-from training.moves.smooth_noise import smooth_series, smoothed
-from training.moves.variety import NONE, Variety
+from training.moves import NONE, Clip, Variety, limbs, movement, smooth_series, smoothed
 
 
 def test_motion_is_smooth_and_of_the_length_and_rate_asked_for():

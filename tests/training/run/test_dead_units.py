@@ -8,10 +8,9 @@ pytest.importorskip("tensorboard")
 from staf_backend.staf.network import Staf  # noqa: E402
 from tests.support import make_stages as made  # noqa: E402
 from training import stage_video  # noqa: E402
-from training.run import run_folder  # noqa: E402
+from training.run import run_folder, score  # noqa: E402
 from training.run.dead_units import watched  # noqa: E402
-from training.run.validation import score  # noqa: E402
-from training.targets.posed_joints import PosedJoints  # noqa: E402
+from training.targets import PosedJoints  # noqa: E402
 
 
 @pytest.fixture(scope="module")

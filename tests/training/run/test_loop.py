@@ -22,11 +22,16 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau  # noqa: E402
 from staf_backend.files import OutputError  # noqa: E402
 from tests.support.make_training_run import LOOP, SmallConfig, small_run  # noqa: E402
 from tests.support.places import REPOSITORY  # noqa: E402
-from training.run import checkpoints, run_folder  # noqa: E402
-from training.run.config import LoopConfig, VideoStageConfig  # noqa: E402
-from training.run.loop import Stopped, train  # noqa: E402
-from training.run.machine import Machine  # noqa: E402
-from training.run.run_error import RunError  # noqa: E402
+from training.run import (  # noqa: E402
+    LoopConfig,
+    Machine,
+    RunError,
+    Stopped,
+    VideoStageConfig,
+    checkpoints,
+    run_folder,
+    train,
+)
 
 
 @pytest.fixture(scope="module")

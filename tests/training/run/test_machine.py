@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training.run.machine import open_machine  # noqa: E402
+from training.run import open_machine  # noqa: E402
 
 
 @pytest.fixture

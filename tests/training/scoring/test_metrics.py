@@ -6,8 +6,7 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.spatial import procrustes
 from scipy.spatial.transform import Rotation
 
-from training.scoring import metrics
-from training.scoring.metrics import Frames, ScoreError, Scores
+from training.scoring import Frames, ScoreError, Scores, metrics
 
 RNG = np.random.default_rng(11)
 TRUTH = RNG.normal(size=(40, 14, 3)) * 0.4

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from staf_backend.staf.config import StafConfig  # noqa: E402
+from staf_backend.staf import StafConfig  # noqa: E402
 from tests.support import parity_network  # noqa: E402
 from tests.support import parity_recipe as recipe  # noqa: E402
 from tests.support.make_feeding import tiny_encoder  # noqa: E402
@@ -18,10 +18,14 @@ from tests.support.make_training_videos import FPS, WIDTH, Crops, MadeVideos, sm
 from training import evaluate as room  # noqa: E402
 from training.data.crops import PreparedSequences  # noqa: E402
 from training.data.feature_cache import build_cache  # noqa: E402
-from training.datasets.store import Annotations, PreparedSet, open_set, write_set  # noqa: E402
-from training.scoring.metrics import Summary  # noqa: E402
-from training.scoring.protocols import EvaluationError, Protocol  # noqa: E402
-from training.scoring.scoring import CachedVideos, SourceVideos  # noqa: E402
+from training.datasets import Annotations, PreparedSet, open_set, write_set  # noqa: E402
+from training.scoring import (  # noqa: E402
+    CachedVideos,
+    EvaluationError,
+    Protocol,
+    SourceVideos,
+    Summary,
+)
 
 BASE = StafConfig(1, 16, False, None, None, map_channels=WIDTH)
 OPTIONS = room.Options(device="cpu")

@@ -11,26 +11,22 @@ import torch
 from staf_backend.body.markers import indices
 from staf_backend.files import sha256
 from staf_backend.geometry import SMPL
+from staf_backend.staf import StafConfig
 from staf_backend.staf.any_network import make_network
-from staf_backend.staf.config import StafConfig
 from staf_backend.staf.network import Staf
 from staf_backend.weights.store import load_weights
 from tests.support.make_mocap import SILENT, save, steps
 from training import stage_image, stage_video
 from training.data.batches import ImageMix
 from training.data.sources import DataError, check_readable, open_images, open_sequences
+from training.joints import ANNOTATED, JOINTS_49
 from training.lifting import train_frames
 from training.lifting.train_frames import FrameLifterConfig
-from training.model.encoders import FIELDS, make_encoder
-from training.model.losses import LossConfig, Losses
-from training.moves.mocap import MocapError
-from training.moves.scenes import Cameras
-from training.moves.variety import Variety
-from training.run import linear_start, networks
-from training.run.run_error import RunError
+from training.model import FIELDS, LossConfig, Losses, make_encoder
+from training.moves import Cameras, MocapError, Variety
+from training.run import RunError, linear_start, networks
 from training.simulated.simulated import Simulation, Simulator
 from training.synthetic.recipe import SyntheticError, SyntheticRecipe, clips_of
-from training.targets.joints import ANNOTATED, JOINTS_49
 
 EXACT = Simulation(
     variety=Variety(0, 0, 0, 0, 0, 0, 0),

@@ -12,17 +12,24 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
 from staf_backend.assets import asset_path  # noqa: E402
 from staf_backend.body import load_body  # noqa: E402
-from staf_backend.staf.config import StafConfig  # noqa: E402
+from staf_backend.staf import StafConfig  # noqa: E402
 from staf_backend.staf.pooled import PooledNetwork  # noqa: E402
 from staf_backend.weights.store import load_weights  # noqa: E402
 from tests.support import make_stages as made  # noqa: E402
 from tests.support.places import REPOSITORY  # noqa: E402
 from training import stage_image, stage_video  # noqa: E402
-from training.model.encoders import digest, make_encoder  # noqa: E402
-from training.model.losses import LossConfig  # noqa: E402
-from training.run import checkpoints, networks, run_folder  # noqa: E402
-from training.run.config import ImageStageConfig  # noqa: E402
-from training.run.run_error import RunError  # noqa: E402
+from training.model import (  # noqa: E402
+    LossConfig,
+    digest,
+    make_encoder,
+)
+from training.run import (  # noqa: E402
+    ImageStageConfig,
+    RunError,
+    checkpoints,
+    networks,
+    run_folder,
+)
 
 
 @pytest.fixture

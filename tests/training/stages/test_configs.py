@@ -5,13 +5,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
-from staf_backend.staf.config import StafConfig  # noqa: E402
+from staf_backend.staf import StafConfig  # noqa: E402
 from tests.support import make_stages as made  # noqa: E402
-from training.model.dense import DenseConfig  # noqa: E402
-from training.run import networks  # noqa: E402
-from training.run.config import ImageStageConfig, VideoStageConfig  # noqa: E402
-from training.run.run_error import RunError  # noqa: E402
-from training.run.validation import PositionScores  # noqa: E402
+from training.model import DenseConfig  # noqa: E402
+from training.run import (  # noqa: E402
+    ImageStageConfig,
+    PositionScores,
+    RunError,
+    VideoStageConfig,
+    networks,
+)
 
 
 @pytest.mark.parametrize("wrong", [{"dropout": 1.0}, {"encoder_rate": -1.0}])

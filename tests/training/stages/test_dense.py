@@ -8,10 +8,9 @@ pytest.importorskip("tensorboard")
 from staf_backend.export.raster import nearest_faces  # noqa: E402
 from staf_backend.staf.body import SmplBody, project  # noqa: E402
 from tests.support import make_stages as made  # noqa: E402
-from training.model import dense  # noqa: E402
-from training.model.dense import DenseConfig  # noqa: E402
+from training.model import DenseConfig, dense  # noqa: E402
 from training.run import networks  # noqa: E402
-from training.targets.samples import Targets  # noqa: E402
+from training.targets import Targets  # noqa: E402
 
 
 def test_the_camera_behind_keypoints_is_found():

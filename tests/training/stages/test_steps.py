@@ -7,16 +7,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("tensorboard")
+from staf_backend.staf import TABLE_V  # noqa: E402
 from staf_backend.staf.any_network import make_network  # noqa: E402
-from staf_backend.staf.configurations import TABLE_V  # noqa: E402
 from staf_backend.staf.pooled import PooledNetwork  # noqa: E402
 from tests.support import make_stages as made  # noqa: E402
 from tests.support.make_stages import moved  # noqa: E402
 from training import stage_image, stage_video  # noqa: E402
-from training.model.losses import LossConfig  # noqa: E402
-from training.run import networks  # noqa: E402
-from training.run.run_error import RunError  # noqa: E402
-from training.targets.samples import ImageBatch, Targets, WindowBatch  # noqa: E402
+from training.model import LossConfig  # noqa: E402
+from training.run import RunError, networks  # noqa: E402
+from training.targets import ImageBatch, Targets, WindowBatch  # noqa: E402
 
 
 def batch(count: int, frames: int | None, channels: int = 0) -> ImageBatch | WindowBatch:

@@ -20,17 +20,14 @@ from staf_backend.geometry import SMPL, forward_kinematics
 from staf_backend.staf.body import BodyPoints, tables_from_body
 from tests.support.places import REPOSITORY
 from tests.support.plain_people import PLAIN, skip_without_drawing
-from training.moves.mocap import MocapError
-from training.moves.movement import Movement
-from training.moves.variety import NONE
+from training.joints import HIPS, JOINTS_49
+from training.moves import NONE, MocapError, Movement
 from training.synthetic import draw, scene, studio
 from training.synthetic.degrade import Flaws, degrade
 from training.synthetic.meshes import Things
 from training.synthetic.recipe import Degradation, Looks, SyntheticError, SyntheticRecipe, Views
 from training.synthetic.studio import SyntheticImages, SyntheticSequences
-from training.targets.body_joints import BodyJoints
-from training.targets.joints import HIPS, JOINTS_49
-from training.targets.squares import crop_turns
+from training.targets import BodyJoints, crop_turns
 
 LEFT, RIGHT = SMPL.indices("shoulder")
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from training.targets.joints import COUNT, HIPS
-from training.targets.samples import CROP_SCALE
-from training.targets.squares import crop_turns, exact_targets, on_crops, tracked_squares
+from training.joints import COUNT, HIPS
+from training.targets import CROP_SCALE, crop_turns, exact_targets, on_crops, tracked_squares
 
 
 def test_a_square_without_error_is_the_box_enlarged():

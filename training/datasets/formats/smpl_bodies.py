@@ -13,7 +13,7 @@ from staf_backend.files import shown
 from staf_backend.staf.body import SmplBody, tables_from_body
 from training.datasets.formats.files import read_whole, shaped
 from training.datasets.store import SetError
-from training.targets.body_joints import BodyJoints
+from training.targets import BodyJoints
 
 _REGRESSOR = "J_regressor_extra.npy"
 _SPIN, _GRAPHCMR = (9, 6890), (14, 6890)  # regressed joints, SMPL's vertices

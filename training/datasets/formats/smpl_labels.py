@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from staf_backend.geometry import rotations
-from staf_backend.staf.config import BETAS, JOINTS
+from staf_backend.staf import BETAS, JOINTS
 from training.datasets.formats.files import filed_under, need, read_json, reading, shaped
 from training.datasets.store import SetError
 

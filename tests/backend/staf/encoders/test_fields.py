@@ -12,17 +12,16 @@ from staf_backend.assets import AssetError, asset_path
 from staf_backend.body.markers import COUNT, indices
 from staf_backend.body.markers import LANDMARKS as PLACES
 from staf_backend.landmarks.names import COUNT as LANDMARKS
-from staf_backend.runtime.onnx_session import open_network, run
+from staf_backend.runtime import open_network, run
+from staf_backend.staf import cut, squares_around
 from staf_backend.staf.body import rotations_from_6d
-from staf_backend.staf.crop import cut, squares_around
+from staf_backend.staf.encoders import EncoderPlan, FieldsEncoder, FieldsPlan, read_plan
 from staf_backend.staf.encoders.field_maps import CHANNELS, paint
-from staf_backend.staf.encoders.fields import FieldsEncoder
 from staf_backend.staf.encoders.frame_lifter import FrameLifter, rest_6d
-from staf_backend.staf.encoders.plan import EncoderPlan, FieldsPlan, read_plan
 from staf_backend.video import open_video
 from tests.support.balance_truth import _SEEN, _aligned, world_m
 from tests.support.places import FOOTAGE
-from training.model.encoders import FIELDS, make_encoder, plan_of
+from training.model import FIELDS, make_encoder, plan_of
 
 FRAME, BOX_PX = 60, (523.4, 831.1, 814.2)  # the man leans by some thirty degrees there
 

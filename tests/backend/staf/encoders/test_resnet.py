@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from staf_backend.staf.encoders import Encoder
 from staf_backend.staf.encoders.folded_conv import FoldedConv
-from staf_backend.staf.encoders.resnet import Encoder, FoldedEncoder, normalise
+from staf_backend.staf.encoders.resnet import FoldedEncoder, normalise
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from staf_backend.staf.network import Regressor, StafConfig, StageParams
+from staf_backend.staf import StafConfig
+from staf_backend.staf.network import Regressor, StageParams
 from staf_backend.staf.sampling import PointMlp
 from staf_backend.staf.streaming.folded import (
     FoldedPoints,

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from staf_backend.staf.network import Staf, StafConfig, StageParams
+from staf_backend.staf import StafConfig
+from staf_backend.staf.network import Staf, StageParams
+from staf_backend.staf.streaming import Arrival, StafStream, StreamConfig, TrackStream
 from staf_backend.staf.streaming.inference import InferenceNetwork
-from staf_backend.staf.streaming.stream import Arrival, StafStream, StreamConfig, TrackStream
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 from tests.support.replayed_graphs import make_memory_scarce, with_graphs

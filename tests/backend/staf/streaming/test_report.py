@@ -2,7 +2,7 @@
 
 import pytest
 
-from staf_backend.staf.network import StafConfig
+from staf_backend.staf import StafConfig
 from staf_backend.staf.streaming.report import NetworkReport, describe_network
 
 

@@ -6,17 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from staf_backend.runtime.torch_device import DeviceError
-from staf_backend.staf.network import Staf, StafConfig, StageParams
+from staf_backend.devices import DeviceError
+from staf_backend.staf import StafConfig
+from staf_backend.staf.network import Staf, StageParams
+from staf_backend.staf.streaming import Arrival, Recovered, StafStream, StreamConfig, TrackStream
 from staf_backend.staf.streaming.frame_store import Stretch
 from staf_backend.staf.streaming.inference import InferenceNetwork
-from staf_backend.staf.streaming.stream import (
-    Arrival,
-    Recovered,
-    StafStream,
-    StreamConfig,
-    TrackStream,
-)
 from tests.support import parity_network
 from tests.support import parity_recipe as recipe
 from tests.support.stream_memory import bytes_per_track

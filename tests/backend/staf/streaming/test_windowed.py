@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from staf_backend.staf import TABLE_IV, TABLE_V, TABLE_VI, AnyConfig, PooledConfig, StafConfig
 from staf_backend.staf.any_network import AnyNetwork
-from staf_backend.staf.config import AnyConfig, PooledConfig, StafConfig
-from staf_backend.staf.configurations import TABLE_IV, TABLE_V, TABLE_VI
-from staf_backend.staf.encoders.resnet import Encoder
+from staf_backend.staf.encoders import Encoder
 from staf_backend.staf.network import StageParams
+from staf_backend.staf.streaming import Arrival, StafStream, StreamConfig
 from staf_backend.staf.streaming.inference import InferenceNetwork
-from staf_backend.staf.streaming.stream import Arrival, StafStream, StreamConfig
 from staf_backend.staf.streaming.windowed import WindowNetwork
 from tests.support.make_training_videos import SMALL, WIDTH, by_windows, made_maps, small_network
 from tests.support.windows import stretches
