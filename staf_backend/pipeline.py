@@ -33,14 +33,7 @@ from staf_backend.estimators import (
 )
 from staf_backend.estimators.to_motion import to_motion
 from staf_backend.motion import Motion, motion_quality, part_names
-from staf_backend.people import (
-    PersonDetector,
-    Track,
-    choose,
-    find_people,
-    read_tracks,
-    within,
-)
+from staf_backend.people import PersonDetector, Track, choose, find_people, read_tracks, within
 from staf_backend.reporting import Report
 from staf_backend.runtime import open_network, usable_cores
 from staf_backend.video import Video, check_path, open_video

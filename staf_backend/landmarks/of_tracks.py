@@ -13,14 +13,7 @@ from staf_backend.landmarks.crop import crop_image, steady_squares
 from staf_backend.landmarks.names import COUNT
 from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
 from staf_backend.landmarks.outlines import Outlines
-from staf_backend.landmarks.second_look import (
-    agreement,
-    hides,
-    in_front,
-    is_own,
-    meet,
-    painted,
-)
+from staf_backend.landmarks.second_look import agreement, hides, in_front, is_own, meet, painted
 from staf_backend.people import Track
 from staf_backend.runtime import Job, Workers
 from staf_backend.video import Picture, Video

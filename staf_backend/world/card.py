@@ -41,6 +41,8 @@ _FOCAL: dict[FocalSource, str] = {
     "assumed": "assumed",
     "unknown": "known",
 }
+_BLOCK = 1000
+"""Keys turned to matrices at once, so that memory does not grow with the clip.  Chosen."""
 _ENDS = ("left_wrist", "right_wrist", "left_ankle", "right_ankle")
 
 
@@ -177,8 +179,11 @@ def strike_rows(motion: Motion, joints: np.ndarray, end: str) -> list[int]:
 
 
 def _movement(motion: Motion, body: Body) -> Movement:
-    turns = from_quaternions(motion.rotations_wxyz.astype(np.float64))
-    count = len(motion.times_s)
+    count, joints = motion.rotations_wxyz.shape[:2]
+    turns = np.empty((count, joints, 3, 3), np.float32)
+    for begin in range(0, count, _BLOCK):
+        some = slice(begin, begin + _BLOCK)
+        turns[some] = from_quaternions(motion.rotations_wxyz[some].astype(float))
     eye_m, seen = np.zeros((count, 3)), np.ones((count, 2), bool)
     return Movement(motion.times_s, turns, motion.root_m, motion.betas, body, eye_m, seen)
 

@@ -61,7 +61,7 @@ def reach(
     out = rotations.copy()
     for begin in range(0, len(rotations), _BLOCK):
         some = slice(begin, begin + _BLOCK)
-        posed = forward_kinematics(rotations[some], rest_m, root_m[some], skeleton)
+        posed = forward_kinematics(rotations[some].astype(float), rest_m, root_m[some], skeleton)
         goal = ankle_m[some], foot[some]
         out[some, list(leg)] = _reached(*posed, leg, skeleton.parents[leg.hip], *goal)
     return out

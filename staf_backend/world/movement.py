@@ -92,7 +92,8 @@ class Movement:
         places = np.empty((len(self), len(wanted), 3))
         for begin in range(0, len(self), _BLOCK):
             some = slice(begin, begin + _BLOCK)
-            all_ = forward_kinematics(self.rotations[some], rest, self.root_m[some], skeleton)
+            rotations = self.rotations[some].astype(float)
+            all_ = forward_kinematics(rotations, rest, self.root_m[some], skeleton)
             turned[some], places[some] = (values[:, list(wanted)] for values in all_)
         return turned, places
 
@@ -121,7 +122,7 @@ def movement_of(
     params: SmplParams, times_s: np.ndarray, body: Body, feet_seen: np.ndarray
 ) -> Movement:
     """A movement of parameters in camera axes (x right, y down, z away)."""
-    rotations = params.rotations.astype(float)
+    rotations = params.rotations.astype(np.float32)  # a clip may be long
     rotations[:, 0] = TO_Y_UP @ rotations[:, 0]
     root_m = params.root_m @ TO_Y_UP.T
     eye_m = np.zeros_like(root_m)

@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 
 from staf_backend.choices import Hands
-from staf_backend.geometry import (
-    SMPL,
-    TO_Y_UP,
-    forward_kinematics,
-    from_quaternions,
-    to_axis_angle,
-)
+from staf_backend.geometry import SMPL, TO_Y_UP, forward_kinematics, from_quaternions, to_axis_angle
 from staf_backend.motion import Motion
 from staf_backend.pipeline import Settings, solve
 from tests.support.draw_hands import draw_whole

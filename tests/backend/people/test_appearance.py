@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 
 from staf_backend.people import ClipScale, CosineScale
-from staf_backend.people.appearance import (
-    HEIGHT_PX,
-    WIDTH_PX,
-    box_about,
-    crop_person,
-)
+from staf_backend.people.appearance import HEIGHT_PX, WIDTH_PX, box_about, crop_person
 from staf_backend.people.detections import Detections
 from staf_backend.people.gallery import Gallery
 from staf_backend.people.hits import Frame, hits_of

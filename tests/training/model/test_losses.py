@@ -19,11 +19,7 @@ from tests.support.places import REPOSITORY  # noqa: E402
 from tests.support.reference_body import body_points, camera_points, joints_49  # noqa: E402
 from training import joints  # noqa: E402
 from training.model import LossConfig, Losses, axis_angle, losses  # noqa: E402
-from training.targets import (  # noqa: E402
-    TARGET_SHAPES,
-    PosedJoints,
-    Targets,
-)
+from training.targets import TARGET_SHAPES, PosedJoints, Targets  # noqa: E402
 
 BATCH, FRAMES = 3, 9
 HIPS = (2, 3)

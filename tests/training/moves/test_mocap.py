@@ -8,13 +8,7 @@ pytest.importorskip("tensorboard")
 from staf_backend.body import markers  # noqa: E402
 from tests.support.make_mocap import save, steps  # noqa: E402
 from training.lifting import train_windows  # noqa: E402
-from training.moves import (  # noqa: E402
-    Cameras,
-    Variety,
-    mocap,
-    place,
-    vary,
-)
+from training.moves import Cameras, Variety, mocap, place, vary  # noqa: E402
 
 
 def test_the_standing_foot_is_found_and_the_lifted_one_is_not(clips):

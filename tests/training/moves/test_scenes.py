@@ -9,14 +9,7 @@ from staf_backend.body import markers  # noqa: E402
 from staf_backend.landmarks import features as lift_features  # noqa: E402
 from staf_backend.landmarks.windows import MIRROR_X, WINDOW  # noqa: E402
 from tests.support.make_mocap import SILENT  # noqa: E402
-from training.moves import (  # noqa: E402
-    NONE,
-    Cameras,
-    Variety,
-    mocap,
-    place,
-    vary,
-)
+from training.moves import NONE, Cameras, Variety, mocap, place, vary  # noqa: E402
 from training.simulated import landmark_noise  # noqa: E402
 from training.simulated.landmark_noise import MEASURED, Noise  # noqa: E402
 

@@ -18,18 +18,8 @@ from staf_backend.weights.store import load_weights  # noqa: E402
 from tests.support import make_stages as made  # noqa: E402
 from tests.support.places import REPOSITORY  # noqa: E402
 from training import stage_image, stage_video  # noqa: E402
-from training.model import (  # noqa: E402
-    LossConfig,
-    digest,
-    make_encoder,
-)
-from training.run import (  # noqa: E402
-    ImageStageConfig,
-    RunError,
-    checkpoints,
-    networks,
-    run_folder,
-)
+from training.model import LossConfig, digest, make_encoder  # noqa: E402
+from training.run import ImageStageConfig, RunError, checkpoints, networks, run_folder  # noqa: E402
 
 
 @pytest.fixture
