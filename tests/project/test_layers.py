@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -92,6 +93,12 @@ def modules(package: str) -> dict[str, Path]:
     return found
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A module's text as a tree; read once, since many tests ask for it."""
+    return ast.parse(path.read_text())
+
+
 def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
     """All nodes but those under `if TYPE_CHECKING`, which no run executes."""
     for node in ast.iter_child_nodes(tree):
@@ -137,7 +144,7 @@ def imports(package: str, nodes=runtime_nodes) -> dict[str, set[str]]:
     """Module -> everything it imports."""
     known = modules(package)
     return {
-        name: imported(nodes(ast.parse(path.read_text())), name, path.name == "__init__.py", known)
+        name: imported(nodes(parsed(path)), name, path.name == "__init__.py", known)
         for name, path in known.items()
     }
 
@@ -210,7 +217,7 @@ def test_onnx_runtime_is_loaded_in_one_room():
     users = {
         path.relative_to(REPOSITORY).as_posix()
         for path in files
-        if "onnxruntime" in roots(imported(runtime_nodes(ast.parse(path.read_text())), "", False))
+        if "onnxruntime" in roots(imported(runtime_nodes(parsed(path)), "", False))
     }
     assert users == {
         "staf_backend/runtime/onnx_session.py",
@@ -282,7 +289,7 @@ def test_only_the_command_line_prints():
     """`logging` in libraries; what a command tells goes through `reporting`."""
     users = set()
     for name, path in modules("staf_backend").items():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "print":
                 users.add(name)
     assert users <= {"staf_backend.cli", "staf_backend.reporting"}
