@@ -41,3 +41,9 @@ def runs(active: np.ndarray) -> list[slice]:
     """The stretches of True in (T,)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(int)))
     return [slice(start, end) for start, end in edges.reshape(-1, 2).tolist()]
+
+
+def keys_in(seconds: float, times_s: np.ndarray) -> int:
+    """Keys that so many seconds have, as times usually follow; at least one, at most all."""
+    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1.0
+    return min(max(1, round(seconds / step_s)), len(times_s))

@@ -14,7 +14,7 @@ and its limbs by 2 |s| / (l sin bend) where s is along it.  Solved for h and g i
 
 import numpy as np
 
-from .fading import fade, runs
+from .fading import fade, keys_in, runs
 from .fitting import Fit
 from .legs import Leg, bend_of
 from .posing import Poses, heads_of
@@ -87,8 +87,7 @@ def _metric(fit: Fit, poses: Poses, leg: Leg, times_s: np.ndarray) -> np.ndarray
 
 def _slow(values: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     """(T,) averaged over `_SLOW_S` to each side."""
-    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1.0
-    half = min(max(1, round(_SLOW_S / step_s)), len(values))
+    half = keys_in(_SLOW_S, times_s)
     shares = np.hanning(2 * half + 3)[1:-1]
     return np.convolve(np.pad(values, half, mode="edge"), shares / shares.sum(), "valid")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .fading import keys_in
 from .fitting import Fit
 from .posing import Poses, heads_of
 from .rotations import between, turns_by, unit, vectors_of
@@ -109,8 +110,7 @@ def _settled(needed: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     """At least what is needed (T,), coming and going softly."""
     if not needed.any():
         return needed
-    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1.0
-    half = min(max(1, round(_SETTLE_S / step_s)), len(needed))
+    half = keys_in(_SETTLE_S, times_s)
     windows = np.lib.stride_tricks.sliding_window_view
     most = windows(np.pad(needed, half, mode="edge"), 2 * half + 1).max(-1)
     return windows(np.pad(most, half, mode="edge"), 2 * half + 1).mean(-1)

@@ -43,6 +43,8 @@ def test_wrists_and_forearms_are_nearer_to_the_truth_with_hands(tmp_path: Path):
             joints = ("left_wrist", "right_wrist", "left_elbow", "right_elbow")
             found.append(errors_deg(motion, turned, joints).mean(0))
     before, after = np.array(off["off"]), np.array(off["auto"])
+    for name, part in (("wrists", slice(0, 2)), ("forearms", slice(2, 4))):
+        print(f"{name}: {before[:, part].mean():.0f} to {after[:, part].mean():.0f} degrees off")
     assert after[:, :2].mean() < 0.5 * before[:, :2].mean()
     assert after[:, 2:].mean() < 0.75 * before[:, 2:].mean()
     assert after[:, :2].mean() < 18
