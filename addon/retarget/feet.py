@@ -3,7 +3,7 @@
 
     spans in which heel and toe stand ─► the way that the hips travel over them
                                       ─► their places ─► how far each foot is off them
-    hips take what both feet share (`hips`), two-bone IK of each leg the rest, fading in and out
+    hips and places (`hips`) ─► two-bone IK of each leg that stands ─► what it turned fades out
 
 Legs of other proportions swing otherwise: that is what is made up for.  How far a foot turns and
 swings is the motion's own; a step is as long as these legs make it, and the way with it.
@@ -11,17 +11,19 @@ swings is the motion's own; a step is as long as these legs make it, and the way
 
 import numpy as np
 
-from .fading import fade, runs
+from .fading import fade
 from .fitting import Fit
-from .hips import shared_by_hips
+from .hips import Off, settled
 from .legs import bend, lowered
+from .lying import level, tip
 from .performance import Stand
 from .posing import Poses, heads_of
-from .rotations import between, turns_by, unit, vectors_of
-from .soles import Foot, active_keys, floor_of, foot_of, part_of, places_of, points_of
+from .rotations import turns_by, vectors_of
+from .soles import Foot, active_keys, floor_of, foot_of, part_of, places_of, points_of, sole_of
 
-SWINGING_DEG = 2.5
-"""How far a limb in the air may be turned to keep its sole above the floor.  Chosen: unseen."""
+UNSEEN_DEG = 2.9
+"""How far a limb is turned at most to keep a sole above the floor.  Chosen: below the 3 degrees
+that a limb may point elsewhere than the motion's."""
 
 
 def keep_feet(fit: Fit, poses: Poses, stands: tuple[Stand, ...], times_s: np.ndarray) -> Poses:
@@ -35,25 +37,22 @@ def keep_feet(fit: Fit, poses: Poses, stands: tuple[Stand, ...], times_s: np.nda
     """
     if not stands:
         return poses
-    turns = poses.turns.copy()
+    turns, way = poses.turns.copy(), poses.hips
     feet = [foot_of(fit, side, stands, len(times_s)) for side in "LR"]
     for foot in feet:
-        _level(foot, turns, times_s)
-        _tip(foot, turns, times_s)
-    poses = Poses(turns, poses.hips + _travel(fit, Poses(turns, poses.hips), feet, times_s))
-    off = [_shifts(fit, poses, foot) for foot in feet]
-    shared, shifts, here = shared_by_hips(fit, poses, [f.leg for f in feet], off, times_s)
-    hips = poses.hips + shared
-    ankles = []
-    for foot, shift, weight in zip(feet, shifts, here, strict=True):
-        moved = heads_of(fit, Poses(turns, hips), foot.leg.foot)
-        moved = moved + weight[:, None] * (shift - shared)
-        ankles.append(_above_floor(fit, turns, foot, moved, stands))
-    hips = hips - lowered(fit, Poses(turns, hips), [f.leg for f in feet], ankles, times_s)
-    for foot, ankle, weight in zip(feet, ankles, here, strict=True):
-        limit_rad = np.radians(SWINGING_DEG) / np.maximum(1 - weight**4, 1e-6)
-        bend(fit, Poses(turns, hips), foot.leg, ankle, limit_rad)
-    return Poses(turns, hips)
+        levelled_rad = level(foot, turns, times_s)
+        tip(foot, turns, np.maximum(np.radians(UNSEEN_DEG) - levelled_rad, 0), times_s)
+    poses = Poses(turns, way + _travel(fit, Poses(turns, way), feet, times_s))
+    shared, shifts = settled(fit, poses, way, [_off(fit, poses, foot) for foot in feet], times_s)
+    poses = Poses(turns, poses.hips + shared)
+    legs = [foot.leg for foot in feet]
+    ankles = [heads_of(fit, poses, leg.foot) + s for leg, s in zip(legs, shifts, strict=True)]
+    poses = Poses(turns, poses.hips - lowered(fit, poses, legs, ankles, times_s))
+    for foot, ankle in zip(feet, ankles, strict=True):
+        was = poses.turns[:, foot.leg.limbs]
+        _stand(fit, poses, foot, ankle, times_s)
+        _swing(fit, poses, foot, _floor(fit, foot, stands, len(times_s)), was)
+    return poses
 
 
 def _travel(fit: Fit, poses: Poses, feet: list[Foot], times_s: np.ndarray) -> np.ndarray:
@@ -71,44 +70,8 @@ def _travel(fit: Fit, poses: Poses, feet: list[Foot], times_s: np.ndarray) -> np
     return np.concatenate([np.zeros((1, 3)), np.cumsum(speed * seconds[:, None], 0)])
 
 
-def _level(foot: Foot, turns: np.ndarray, times_s: np.ndarray) -> None:
-    """Turn a foot so that it lies still on the ground while heel and toe both stand; in place."""
-    count = len(turns)
-    both = active_keys(foot, "heel", count) & active_keys(foot, "toe", count)
-    if not both.any():
-        return
-    along = turns[:, foot.leg.foot] @ (foot.toe - foot.heel)
-    vectors = np.zeros((count, 3))
-    for run in runs(both):
-        wanted = _lying(np.broadcast_to(along[run].mean(0), along[run].shape), foot.rise[run])
-        vectors[run] = vectors_of(between(along[run], wanted))
-    _turn(foot, turns, fade(vectors, both, times_s)[0])
-
-
-def _tip(foot: Foot, turns: np.ndarray, times_s: np.ndarray) -> None:
-    """Turn a foot up that stands on its heel with the toe in the ground, or the other way round."""
-    count = len(turns)
-    heel, toe = active_keys(foot, "heel", count), active_keys(foot, "toe", count)
-    along = turns[:, foot.leg.foot] @ (foot.toe - foot.heel)
-    wrong = np.where(along[:, 2] < foot.rise, heel, toe)
-    lying = np.where(wrong[:, None], _lying(along, foot.rise), along)
-    _turn(foot, turns, fade(vectors_of(between(along, lying)), heel | toe, times_s)[0])
-
-
-def _lying(along: np.ndarray, rise: np.ndarray) -> np.ndarray:
-    """Soles (T, 3) from heel to toe, as long and to the same side, that rise by so much (T,)."""
-    length = np.linalg.norm(along, axis=1)
-    flat = unit(along * [1, 1, 0]) * np.sqrt(np.maximum(length**2 - rise**2, 0))[:, None]
-    return flat + rise[:, None] * [0.0, 0.0, 1.0]
-
-
-def _turn(foot: Foot, turns: np.ndarray, vectors: np.ndarray) -> None:
-    for bone in foot.bones:
-        turns[:, bone] = turns_by(vectors) @ turns[:, bone]
-
-
-def _shifts(fit: Fit, poses: Poses, foot: Foot) -> tuple[np.ndarray, np.ndarray]:
-    """How far (T, 3) a foot is off its places, and where (T,) it has any."""
+def _off(fit: Fit, poses: Poses, foot: Foot) -> Off:
+    """How far a foot is off its places."""
     count = len(poses.hips)
     points = points_of(fit, poses, foot)
     total, number = np.zeros((count, 3)), np.zeros(count)
@@ -116,25 +79,54 @@ def _shifts(fit: Fit, poses: Poses, foot: Foot) -> tuple[np.ndarray, np.ndarray]
         span = slice(stand.first, stand.last + 1)
         total[span] += place - points[part_of(stand)][span]
         number[span] += 1
-    return total / np.maximum(number, 1)[:, None], number > 0
+    return Off(foot.leg, total / np.maximum(number, 1)[:, None], number > 0)
 
 
-def _above_floor(
-    fit: Fit, turns: np.ndarray, foot: Foot, ankle: np.ndarray, stands: tuple[Stand, ...]
-) -> np.ndarray:
-    """Ankles (T, 3), raised where a sole would go through the floor.
+def _stand(fit: Fit, poses: Poses, foot: Foot, ankle: np.ndarray, times_s: np.ndarray) -> None:
+    """Bring ankles (T, 3) to their places where the foot stands; in place.
 
-    Between two floors, in a jump from a box, the lower one counts.
+    What this turns comes softly before and goes softly afterwards: no limb in the air turns
+    further than the same one did on the ground.
     """
-    ordered = sorted(stands, key=lambda one: one.first)
-    starts = np.array([stand.first for stand in ordered])
-    floors = np.array([floor_of(fit, stand) for stand in ordered])
-    after = np.searchsorted(starts, np.arange(len(turns)), side="right")
-    floor = np.minimum(floors[np.maximum(after - 1, 0)], floors[np.minimum(after, len(starts) - 1)])
-    for stand in foot.stands:  # whatever the other foot stands on
-        span = slice(stand.first, stand.last + 1)
-        toe_up = foot.rise[span] if part_of(stand) == "heel" else -foot.rise[span]
-        floor[span] = np.minimum(floor[span], floor_of(fit, stand) + np.minimum(toe_up, 0))
-    turn = turns[:, foot.leg.foot]
-    low = np.minimum((turn @ foot.heel)[:, 2], (turn @ foot.toe)[:, 2]) + ankle[:, 2]
-    return ankle + np.maximum(floor - low, 0)[:, None] * [0.0, 0.0, 1.0]
+    limbs, active = foot.leg.limbs, _stands(foot, len(ankle))
+    was = poses.turns[:, limbs]
+    bend(fit, poses, foot.leg, ankle)
+    turned = vectors_of(poses.turns[:, limbs] @ was.swapaxes(-1, -2))
+    turned = fade(turned.reshape(-1, 6), active, times_s)[0].reshape(-1, 2, 3)
+    poses.turns[:, limbs] = turns_by(turned) @ was
+
+
+def _swing(fit: Fit, poses: Poses, foot: Foot, floor: np.ndarray, was: np.ndarray) -> None:
+    """Raise a foot in the air whose sole would go through the floor (T,); in place.
+
+    Its limbs are turned from the motion's (T, 2, 3, 3) by as much as nobody sees.
+    """
+    ankle = heads_of(fit, poses, foot.leg.foot)
+    low = np.min([part[:, 2] for part in sole_of(poses.turns, foot).values()], axis=0)
+    rise = np.maximum(floor - ankle[:, 2] - low, 0)
+    rise[_stands(foot, len(rise))] = 0
+    bend(fit, poses, foot.leg, ankle + rise[:, None] * [0.0, 0.0, 1.0])
+    raised, limbs = rise > 0, foot.leg.limbs
+    turned = vectors_of(poses.turns[:, limbs] @ was.swapaxes(-1, -2))[raised]
+    angle = np.linalg.norm(turned, axis=-1, keepdims=True)
+    share = np.minimum(1, np.radians(UNSEEN_DEG) / np.maximum(angle, 1e-9))
+    poses.turns[np.ix_(raised, limbs)] = turns_by(share * turned) @ was[raised]
+
+
+def _floor(fit: Fit, foot: Foot, stands: tuple[Stand, ...], count: int) -> np.ndarray:
+    """(T,) the ground below a foot in the air: the lower one of those it comes from and goes to.
+
+    Before it first stands, and after it last does, the lowest of all.
+    """
+    floors = [floor_of(fit, stand) for stand in foot.stands]
+    lowest = min(floor_of(fit, stand) for stand in stands)
+    known = sorted(zip((stand.first for stand in foot.stands), floors, strict=True))
+    starts = [start for start, _ in known]
+    around = np.array([lowest, *(height for _, height in known), lowest])
+    after = np.searchsorted(starts, np.arange(count), side="right")
+    return np.minimum(around[after], around[after + 1])
+
+
+def _stands(foot: Foot, count: int) -> np.ndarray:
+    """(T,) bool: whether any part of it does."""
+    return active_keys(foot, "heel", count) | active_keys(foot, "toe", count)

@@ -8,7 +8,7 @@ import numpy as np
 from .fading import keys_in
 from .fitting import Fit
 from .posing import Poses, heads_of
-from .rotations import between, turns_by, unit, vectors_of
+from .rotations import between, unit
 
 REACH = 0.9998
 """Of the leg: as far as an ankle may be from its hip.  Chosen: a knee of 2 degrees, which keeps its
@@ -19,6 +19,10 @@ _HINT = 0.02
 """Of the thigh: how much the shin's own front says where the knee goes.  Chosen: it decides where
 the leg is straight, and is a degree where the knee bends by 90."""
 
+_LEAST_BOW = 0.012
+"""Of the leg: how far a knee is at least from the line between hip and ankle.  Chosen: a bend of 3
+degrees; a straighter one counts as that."""
+
 
 @dataclass(frozen=True)
 class Leg:
@@ -27,6 +31,11 @@ class Leg:
     thigh: int
     shin: int
     foot: int
+
+    @property
+    def limbs(self) -> list[int]:
+        """Thigh and shin."""
+        return [self.thigh, self.shin]
 
 
 def lowered(
@@ -52,7 +61,7 @@ def lowered(
     return _settled(needed, times_s)[:, None] * [0.0, 0.0, 1.0]
 
 
-def bend(fit: Fit, poses: Poses, leg: Leg, ankle: np.ndarray, limit_rad: np.ndarray) -> None:
+def bend(fit: Fit, poses: Poses, leg: Leg, ankle: np.ndarray) -> None:
     """Turn thigh and shin so that the ankle is where it shall be; changes `poses.turns`.
 
     The knee stays in the plane in which it bends.
@@ -62,44 +71,72 @@ def bend(fit: Fit, poses: Poses, leg: Leg, ankle: np.ndarray, limit_rad: np.ndar
         poses: its poses.
         leg: which leg.
         ankle: (T, 3)
-        limit_rad: (T,) how far a bone may be turned; the ankle then stays short of its place.
     """
-    upper, lower = _lengths(fit, leg)
-    hip, knee, was = (heads_of(fit, poses, bone) for bone in (leg.thigh, leg.shin, leg.foot))
-    moved = np.linalg.norm(ankle - was, axis=1) > 1e-5 * (upper + lower)
+    thigh, shin = _limbs(fit, poses, leg)
+    off = ankle - heads_of(fit, poses, leg.foot)
+    moved = np.linalg.norm(off, axis=1) > 1e-5 * sum(_lengths(fit, leg))
     if not moved.any():
         return
-    hip, knee, was, ankle = (points[moved] for points in (hip, knee, was, ankle))
-    old, new = unit(was - hip), unit(ankle - hip)
-    least = abs(upper - lower) + 1e-4 * upper
-    distance = np.clip(np.linalg.norm(ankle - hip, axis=1), least, REACH * (upper + lower))
-    front = poses.turns[moved, leg.shin] @ np.array([0.0, -1.0, 0.0])
-    aside = _across(knee - hip, old) + _HINT * upper * _across(front, old)
-    aside = unit(_across((between(old, new) @ unit(aside)[..., None])[..., 0], new))
-    cosine = (upper**2 + distance**2 - lower**2) / (2 * upper * distance)
-    cosine = np.clip(cosine, -1, 1)[:, None]
-    bent = hip + upper * (cosine * new + np.sqrt(1 - cosine**2) * aside)
-    end = hip + distance[:, None] * new
-    for bone, start, goal in (
-        (leg.thigh, knee - hip, bent - hip),
-        (leg.shin, was - knee, end - bent),
-    ):
-        vectors = vectors_of(between(start, goal))
-        angle = np.linalg.norm(vectors, axis=-1)
-        share = np.minimum(1, limit_rad[moved] / np.maximum(angle, 1e-9))
-        poses.turns[moved, bone] = turns_by(share[:, None] * vectors) @ poses.turns[moved, bone]
+    limbs = thigh[moved], shin[moved]
+    goals = _reached(*limbs, off[moved], poses.turns[moved, leg.shin])
+    for bone, limb, goal in zip(leg.limbs, limbs, goals, strict=True):
+        poses.turns[moved, bone] = between(limb, goal) @ poses.turns[moved, bone]
 
 
-def bend_of(fit: Fit, leg: Leg, distance: np.ndarray) -> np.ndarray:
-    """(T,) radians by which the knee bends where the ankle is so far (T,) from the hip."""
-    upper, lower = _lengths(fit, leg)
-    cosine = (distance**2 - upper**2 - lower**2) / (2 * upper * lower)
-    return np.arccos(np.clip(cosine, -1, 1))
+def turning(fit: Fit, poses: Poses, leg: Leg, off: np.ndarray) -> np.ndarray:
+    """How far (T, 3, 3) limbs turn where an ankle goes to `off`: radians for the rig's unit.
+
+    Rows: thigh and shin in the plane in which the knee bends, and both out of it.  A limb of
+    length l that turns from u to v goes by l (v - u), across u + v: half way between the two poses,
+    what holds for small turns holds for these.
+
+        off = a (n x thigh) + b (n x shin) + c D n        n: across the plane, D: hip to ankle
+    """
+    thigh, shin = _limbs(fit, poses, leg)
+    goals = _reached(thigh, shin, off, poses.turns[:, leg.shin])
+    thigh, shin = (thigh + goals[0]) / 2, (shin + goals[1]) / 2
+    distance = np.linalg.norm(thigh + shin, axis=-1, keepdims=True)
+    along = (thigh + shin) / distance
+    side = _aside(thigh, along, poses.turns[:, leg.shin])
+    least = _LEAST_BOW * sum(_lengths(fit, leg))
+    bow = np.maximum((thigh * side).sum(-1, keepdims=True), least)
+    upper, lower = (((limb * along).sum(-1, keepdims=True) / bow) for limb in (thigh, shin))
+    rows = (side - lower * along, side + upper * along, np.cross(along, side))
+    return np.stack(rows, 1) / distance[:, None]
 
 
 def _lengths(fit: Fit, leg: Leg) -> tuple[float, float]:
     hip, knee, ankle = fit.heads[[leg.thigh, leg.shin, leg.foot]]
     return float(np.linalg.norm(knee - hip)), float(np.linalg.norm(ankle - knee))
+
+
+def _limbs(fit: Fit, poses: Poses, leg: Leg) -> tuple[np.ndarray, np.ndarray]:
+    """Thigh and shin (T, 3)."""
+    hip, knee, ankle = (heads_of(fit, poses, bone) for bone in (leg.thigh, leg.shin, leg.foot))
+    return knee - hip, ankle - knee
+
+
+def _reached(
+    thigh: np.ndarray, shin: np.ndarray, off: np.ndarray, shin_turns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Thigh and shin (N, 3) whose end is so far (N, 3) from where it was, or as near as can be."""
+    upper, lower = (np.linalg.norm(limb, axis=-1, keepdims=True) for limb in (thigh, shin))
+    old, new = unit(thigh + shin), unit(thigh + shin + off)
+    least = np.abs(upper - lower) + 1e-4 * upper
+    distance = np.linalg.norm(thigh + shin + off, axis=-1, keepdims=True)
+    distance = np.clip(distance, least, REACH * (upper + lower))
+    aside = _aside(thigh, old, shin_turns)
+    aside = unit(_across((between(old, new) @ aside[..., None])[..., 0], new))
+    cosine = np.clip((upper**2 + distance**2 - lower**2) / (2 * upper * distance), -1, 1)
+    bent = upper * (cosine * new + np.sqrt(1 - cosine**2) * aside)
+    return bent, distance * new - bent
+
+
+def _aside(thigh: np.ndarray, along: np.ndarray, shin_turns: np.ndarray) -> np.ndarray:
+    """(N, 3) across hip to ankle, to where the knee goes."""
+    front = shin_turns @ np.array([0.0, -1.0, 0.0])
+    length = np.linalg.norm(thigh, axis=-1, keepdims=True)
+    return unit(_across(thigh, along) + _HINT * length * _across(front, along))
 
 
 def _across(vectors: np.ndarray, axes: np.ndarray) -> np.ndarray:

@@ -27,6 +27,8 @@ class Foot:
     """The foot, and the toes where mapped."""
     heel: np.ndarray
     """(3,) sole at rest, from the ankle."""
+    ball: np.ndarray
+    """(3,) where toes begin to bend; the same as the toe where none are mapped."""
     toe: np.ndarray
     """(3,)"""
     stands: tuple[Stand, ...]
@@ -47,13 +49,22 @@ def foot_of(fit: Fit, side: str, stands: tuple[Stand, ...], count: int) -> Foot:
     own = tuple(stand for stand in stands if stand.part.startswith(word))
     most = _STEEPEST * (1 + _HEEL) * float(np.linalg.norm(forward))
     rise = np.clip(_rise(fit, own, count), -most, most)
-    return Foot(leg, (leg.foot, *toes), down - _HEEL * forward, down + forward, own, rise)
+    toe = down + forward
+    ball = fit.heads[toes[0]] - ankle if toes else toe
+    return Foot(leg, (leg.foot, *toes), down - _HEEL * forward, ball, toe, own, rise)
+
+
+def sole_of(turns: np.ndarray, foot: Foot) -> dict[str, np.ndarray]:
+    """(T, 3) where heel and toe are, from the ankle, for turns (T, B, 3, 3) of the bones."""
+    turn, toes = turns[:, foot.bones[0]], turns[:, foot.bones[-1]]
+    toe = turn @ foot.ball + toes @ (foot.toe - foot.ball)
+    return {"heel": turn @ foot.heel, "toe": toe}
 
 
 def points_of(fit: Fit, poses: Poses, foot: Foot) -> dict[str, np.ndarray]:
     """(T, 3) where heel and toe are."""
-    ankle, turn = heads_of(fit, poses, foot.leg.foot), poses.turns[:, foot.leg.foot]
-    return {"heel": ankle + turn @ foot.heel, "toe": ankle + turn @ foot.toe}
+    ankle, sole = heads_of(fit, poses, foot.leg.foot), sole_of(poses.turns, foot)
+    return {part: ankle + step for part, step in sole.items()}
 
 
 def places_of(fit: Fit, foot: Foot, points: dict[str, np.ndarray]) -> dict[Stand, np.ndarray]:

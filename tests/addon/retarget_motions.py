@@ -16,13 +16,16 @@ _SWINGING = (
 )
 
 
-def stepping_motion(steps: int = 4, step_m: float = 0.35, pause: int = 20) -> Motion:
+def stepping_motion(
+    steps: int = 4, step_m: float = 0.35, pause: int = 20, stair_m: float = 0.0
+) -> Motion:
     """Somebody squats, then walks forward, one foot after the other.
 
     Args:
         steps: how many, left first.
         step_m: how far each goes; a foot does half of it in the first.
         pause: keys of a step, and of a stand between two.
+        stair_m: how much higher each step is than the one before.
     """
     standing = known_motion(2)
     rest = standing.rest_joints_m
@@ -31,6 +34,7 @@ def stepping_motion(steps: int = 4, step_m: float = 0.35, pause: int = 20) -> Mo
     keys = np.arange(count)
     ahead = {"L": np.zeros(count), "R": np.zeros(count)}
     rise = {"L": np.zeros(count), "R": np.zeros(count)}
+    stair = {"L": np.zeros(count), "R": np.zeros(count)}
     stands: dict[str, list[tuple[int, int]]] = {"L": [], "R": []}
     since = {"L": 0, "R": 0}
     for number in range(steps):
@@ -39,6 +43,8 @@ def stepping_motion(steps: int = 4, step_m: float = 0.35, pause: int = 20) -> Mo
         share = np.clip((keys - first) / pause, 0, 1)
         far = step_m / 2 if number == 0 else step_m
         ahead[side] += far * share * share * (3 - 2 * share)
+        higher = stair_m * (number + 1 - max(number - 1, 0))
+        stair[side] += higher * share * share * (3 - 2 * share)
         rise[side] += 0.12 * np.sin(np.pi * share) ** 2
         stands[side].append((since[side], first))
         since[side] = first + pause
@@ -49,18 +55,52 @@ def stepping_motion(steps: int = 4, step_m: float = 0.35, pause: int = 20) -> Mo
     body = read_body(open_body_path(standing.body), standing.body)
     sole = float(body.rest_vertices_m(standing.betas)[:, 1].min())
     root = rest[0] + np.stack([0 * middle, -sole - down - 0.12 * _spread(ahead), middle], -1)
+    root[:, 1] += _smooth(np.minimum(stair["L"], stair["R"]))
     rotations = _swings(count)
     for side in "LR":
-        place = np.stack([rise[side] - sole, ahead[side]], -1)
+        place = np.stack([rise[side] + stair[side] - sole, ahead[side]], -1)
         _solve_leg(rotations, rest, root, side, place)
     spans = [
-        ContactSpan(f"{word}_{part}", first / FPS, last / FPS, 0.0)
+        ContactSpan(f"{word}_{part}", first / FPS, last / FPS, float(stair[side][first]))
         for side, word in (("L", "left"), ("R", "right"))
         for part in ("heel", "toe")
         for first, last in stands[side]
     ]
+    return _motion(rotations, root, spans)
+
+
+def striding_motion(stride_m: float = 0.5, pitch_deg: float = 45.0, count: int = 40) -> Motion:
+    """Somebody stands in a stride and raises the heel behind, on toes that bend and stay flat.
+
+    Args:
+        stride_m: how far the left foot is before the right one.
+        pitch_deg: of the foot behind, at last.
+        count: keys.
+    """
+    standing = known_motion(2)
+    rest = standing.rest_joints_m
+    body = read_body(open_body_path(standing.body), standing.body)
+    sole = float(body.rest_vertices_m(standing.betas)[:, 1].min())
+    pitch = np.radians(pitch_deg) * _smooth(np.clip((np.arange(count) - 15) / (count - 20), 0, 1))
+    ankle, ball = (rest[SMPL.index(f"R_{joint}")][1:] for joint in ("Ankle", "Foot"))
+    raised = (_turned(ankle - ball, pitch) + ball - ankle) + [-sole, -stride_m / 2]
+    ahead = np.tile([-sole, stride_m / 2], (count, 1))
+    root = np.tile(rest[0] - [0, sole + 0.08, 0], (count, 1))
+    rotations = np.zeros((count, len(SMPL), 3))
+    for side, place in (("L", ahead), ("R", raised)):
+        _solve_leg(rotations, rest, root, side, place)
+    rotations[:, SMPL.index("R_Ankle"), 0] += pitch
+    rotations[:, SMPL.index("R_Foot"), 0] -= pitch
+    level = int(np.flatnonzero(pitch < np.radians(0.5))[-1])
+    lasts = {"left_heel": count - 1, "left_toe": count - 1, "right_heel": level}
+    lasts["right_toe"] = count - 1
+    spans = [ContactSpan(part, 0.0, last / FPS, 0.0) for part, last in lasts.items()]
+    return _motion(rotations, root, spans)
+
+
+def _motion(rotations: np.ndarray, root: np.ndarray, spans: list[ContactSpan]) -> Motion:
     return known_motion(
-        count,
+        len(root),
         FPS,
         rotations_wxyz=to_quaternions(from_axis_angle(rotations)).astype(np.float32),
         root_m=root,
@@ -70,9 +110,21 @@ def stepping_motion(steps: int = 4, step_m: float = 0.35, pause: int = 20) -> Mo
     )
 
 
+def _turned(step: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """(T, 2) of (y, z), turned about x."""
+    cosine, sine = np.cos(angles), np.sin(angles)
+    return np.stack([cosine * step[0] - sine * step[1], sine * step[0] + cosine * step[1]], -1)
+
+
 def write_steps(path: Path, **words) -> Path:
     """The stepping motion as a file; returns the path."""
     save_motion(path, stepping_motion(**words))
+    return path
+
+
+def write_stride(path: Path, **words) -> Path:
+    """The stride as a file; returns the path."""
+    save_motion(path, striding_motion(**words))
     return path
 
 

@@ -1,7 +1,7 @@
-"""Motions of the example clips on rigs of other proportions: limbs, and feet that stand.
+"""Motions of the example clips on rigs of other proportions: limbs, hips, and feet that stand.
 
 Where both feet stand and a rig's thighs, shins or hips have other proportions, limbs give way to
-feet; this prints by how much.
+feet; this prints by how much, and whether hips move as smoothly as the motion's.
 """
 
 from pathlib import Path
@@ -67,16 +67,53 @@ def moved_mm(fit: Fit, poses: Poses, motion: Performance) -> float:
     return 1e3 * most / fit.scale
 
 
+def feet_deg(fit: Fit, poses: Poses, free: Poses) -> np.ndarray:
+    """(2, T) between feet and those that are turned as the motion's."""
+    found = []
+    for side in "LR":
+        foot = fit.place(f"{side}_Ankle")
+        along = fit.heads[fit.place(f"{side}_Foot")] - fit.heads[foot]
+        found.append(angles_deg(poses.turns[:, foot] @ along, free.turns[:, foot] @ along))
+    return np.array(found)
+
+
+def knees_deg(fit: Fit, poses: Poses) -> np.ndarray:
+    """(2, T - 1) by which knees bend from key to key."""
+    found = []
+    for side in "LR":
+        hip, knee, ankle = (
+            heads_of(fit, poses, fit.place(f"{side}_{joint}")) for joint in ("Hip", "Knee", "Ankle")
+        )
+        found.append(np.abs(np.diff(angles_deg(knee - hip, ankle - knee))))
+    return np.array(found)
+
+
+def fastest(hips: np.ndarray, times_s: np.ndarray) -> float:
+    """The largest acceleration of hips (T, 3)."""
+    return float(
+        np.linalg.norm(
+            np.gradient(np.gradient(hips, times_s, axis=0), times_s, axis=0), axis=1
+        ).max()
+    )
+
+
 @pytest.mark.parametrize("kind", RIGS)
 def test_limbs_give_way_to_feet_by_little(kind: str, performances: dict[str, Performance]):
     shape = shape_of(bones_of(RIGS[kind]))
     for name, motion in performances.items():
         fit = fit_rig(shape, guess_map(shape, kind), motion)
-        kept = keep_feet(fit, poses_of(fit, motion), motion.stands, motion.times_s)
+        free = poses_of(fit, motion)
+        kept = keep_feet(fit, free, motion.stands, motion.times_s)
         off, moved = limbs_deg(fit, kept, motion), moved_mm(fit, kept, motion)
+        feet, knees = feet_deg(fit, kept, free).max(), knees_deg(fit, kept)
         most, usual = off.max(), np.percentile(off, 95)
+        jerk, own = fastest(kept.hips, motion.times_s), fastest(free.hips, motion.times_s)
         print(f"\n{kind}, {name}: limbs {most:.1f} degrees at most, 95 % {usual:.1f}", end="")
-        print(f"; feet that stand move by {moved:.3f} mm at most", end="")
+        print(f"; feet {feet:.1f}; feet that stand move by {moved:.3f} mm at most", end="")
+        print(f"; hips accelerate {jerk / own:.2f} times as much", end="")
         assert motion.stands
         assert moved < 0.1
-        assert usual < 4.0
+        assert most < 3.0
+        assert feet < 3.0
+        assert jerk < 2 * own
+        assert knees[knees_deg(fit, free) < 25].max() < 25
