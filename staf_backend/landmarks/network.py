@@ -8,6 +8,7 @@ Source: the MediaPipe models `pose_landmark_{heavy,full}`; decoding as in its gr
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +57,23 @@ class Landmarks:
                 raise ValueError(f"Landmarks.{name} must be {shape}")
 
 
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Which pixels of a crop are the person's: made when it is first asked for, which few are.
+
+    Attributes:
+        logits: (256, 256) of each pass through the network.
+    """
+
+    logits: tuple[np.ndarray, ...]
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """(256, 256), 0..1."""
+        first, *others = (_sigmoid(one) for one in self.logits)
+        return sum(others, first) / len(self.logits)
+
+
 class LandmarkNetwork:
     """BlazePose for batches of crops.
 
@@ -77,30 +95,33 @@ class LandmarkNetwork:
         """
         return self.with_masks(crops, squares_px)[0]
 
-    def with_masks(self, crops: np.ndarray, squares_px: np.ndarray) -> tuple[Landmarks, np.ndarray]:
-        """Landmarks of N crops, and masks (N, 256, 256), 0..1: which pixels are the person's."""
-        *decoded, masks = self._decode(crops)
+    def with_masks(self, crops: np.ndarray, squares_px: np.ndarray) -> tuple[Landmarks, list[Mask]]:
+        """Landmarks of N crops, and as many masks."""
+        *decoded, logits = self._decode(crops)
+        passes = [logits]
         if self._mirrored:
-            *other, other_masks = self._decode(crops[:, :, ::-1])
+            *other, logits = self._decode(crops[:, :, ::-1])
             both = zip(decoded, _unmirror(tuple(other)), strict=True)
             decoded = [(a + b) / 2 for a, b in both]
-            masks = (masks + other_masks[:, :, ::-1]) / 2
+            passes.append(logits[:, :, ::-1])
         points, world, visibility, person = decoded
         for one_points, one_world, square in zip(points, world, squares_px, strict=True):
             one_points[:] = to_image(one_points, square)
             one_world[:, :2] = one_world[:, :2] @ turn(square[3]).T
+        masks = [Mask(logits) for logits in zip(*passes, strict=True)]
         return Landmarks(points, world, visibility, person), masks
 
     def _decode(self, crops: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Points in crop pixels, world in crop axes, visibility, person, masks."""
-        image = np.multiply(crops, np.float32(1 / 255), dtype=np.float32)
-        found = run(self._session, image=np.ascontiguousarray(image.transpose(0, 3, 1, 2)))
+        """Points in crop pixels, world in crop axes, visibility, person, masks' logits."""
+        planes = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
+        image = np.multiply(planes, np.float32(1 / 255), dtype=np.float32)
+        found = run(self._session, image=image)
         landmarks = found["landmarks"][:, :COUNT]
         points = _refine(landmarks[..., :2].astype(float), found["heatmap"])
         visibility = _sigmoid(landmarks[..., 3]) * _sigmoid(landmarks[..., 4])
         world = found["world"][:, :COUNT].astype(float)
-        masks = _sigmoid(found["mask"].reshape(-1, CROP_SIDE_PX, CROP_SIDE_PX))
-        return points, world, visibility, found["presence"][:, 0].astype(float), masks
+        logits = found["mask"].reshape(-1, CROP_SIDE_PX, CROP_SIDE_PX)
+        return points, world, visibility, found["presence"][:, 0].astype(float), logits
 
 
 def _unmirror(decoded: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from staf_backend.landmarks.crop import crop_image, steady_squares
 from staf_backend.landmarks.names import COUNT
-from staf_backend.landmarks.network import LandmarkNetwork, Landmarks
+from staf_backend.landmarks.network import LandmarkNetwork, Landmarks, Mask
 from staf_backend.landmarks.outlines import Outlines
 from staf_backend.landmarks.second_look import agreement, hides, in_front, is_own, meet, painted
 from staf_backend.people import Track
@@ -85,15 +85,14 @@ class _Reading(NamedTuple):
         frame: its number.
         here: who is read, as numbers of tracks, and rows in them.
         squares_px: (N, 4) their crops.
-        look: at all of them, with their masks (N, 256, 256) where outlines are kept; None where
-            nobody is.
+        look: at all of them, with their masks where outlines are kept; None where nobody is.
         shape: (H, W, 3) of the picture.
     """
 
     frame: int
     here: list[tuple[int, int]]
     squares_px: np.ndarray
-    look: Job[tuple[Landmarks, np.ndarray]] | None
+    look: Job[tuple[Landmarks, list[Mask]]] | None
     shape: tuple[int, ...]
 
 
@@ -161,7 +160,7 @@ def _keep_outlines(outlines: Outlines, tracks: Sequence[Track], reading: _Readin
     seen, masks = reading.look.result()
     for n, (i, _) in enumerate(reading.here):
         if i < len(tracks) and seen.person[n] >= _LEAST_PERSON:
-            outlines.keep(tracks[i].person, reading.frame, masks[n], reading.squares_px[n])
+            outlines.keep(tracks[i].person, reading.frame, masks[n].pixels, reading.squares_px[n])
 
 
 def _to_read(everybody: Sequence[Track], index: int, wanted: int) -> list[tuple[int, int]]:
@@ -188,20 +187,21 @@ def _look(
     keypoints_px: np.ndarray,
     network: LandmarkNetwork,
     keep_masks: bool,
-) -> tuple[Landmarks, np.ndarray]:
-    """Landmarks and masks (N, 256, 256) of a frame's people; whom others hide is looked at twice.
+) -> tuple[Landmarks, list[Mask]]:
+    """Landmarks and masks of a frame's people; whom others hide is looked at twice.
 
     Who is nearer to somebody else's key points even then counts as not there.
     """
     seen, masks = network.with_masks(crops, squares_px)
     if len(crops) == 1:
-        return seen, masks if keep_masks else masks[:0].copy()
+        return seen, masks if keep_masks else []
     agreed = agreement(seen, keypoints_px)
-    looked_again: list[tuple[int, np.ndarray]] = []
+    looked_again: list[tuple[int, Mask]] = []
     for n, meeting in enumerate(in_front(agreed, keypoints_px)):
         own = seen.points_px[n], keypoints_px[n]
-        others = [m for m in meeting if hides(masks[m], squares_px[m], *own)]
-        crop = painted(crops[n], squares_px[n], masks[others], squares_px[others])
+        others = [m for m in meeting if hides(masks[m].pixels, squares_px[m], *own)]
+        theirs = [masks[m].pixels for m in others]
+        crop = painted(crops[n], squares_px[n], theirs, squares_px[others])
         if crop is not None:
             again, their_masks = network.with_masks(crop[None], squares_px[n : n + 1])
             _replace(seen, n, again)
@@ -209,7 +209,7 @@ def _look(
     for n, mask in looked_again:  # only now: whoever is painted out is so as first seen
         masks[n] = mask
     seen.person[~is_own(agreement(seen, keypoints_px))] = 0
-    return seen, masks if keep_masks else masks[:0].copy()
+    return seen, masks if keep_masks else []
 
 
 def _replace(seen: Landmarks, n: int, again: Landmarks) -> None:

@@ -8,6 +8,8 @@ key points are compared with the landmarks (OKS).  The thresholds come from the 
 prototype on other clips; they were not measured again on this code.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from staf_backend.landmarks.crop import CROP_SIDE_PX, to_image, turn
@@ -100,13 +102,13 @@ def hides(
 
 
 def painted(
-    crop: np.ndarray, square_px: np.ndarray, masks: np.ndarray, squares_px: np.ndarray
+    crop: np.ndarray, square_px: np.ndarray, masks: Iterable[np.ndarray], squares_px: np.ndarray
 ) -> np.ndarray | None:
     """A crop (256, 256, 3) with other people filled from what is around them.
 
     Args:
         crop, square_px: of who is hidden.
-        masks, squares_px: (M, 256, 256) 0..1 of who stands in front, and (M, 4) where they lie.
+        masks, squares_px: M of (256, 256) 0..1 of who stands in front, and (M, 4) where they lie.
 
     Returns:
         the crop, or None where none of the others' pixels lie in it.

@@ -119,6 +119,22 @@ def slow_landmarks(session: Any, crop: np.ndarray, square: np.ndarray, mirrored:
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
+def test_a_mask_is_made_when_it_is_asked_for(heavy: Any, seen: Any, mirrored: bool):
+    crops, squares = (some[:2] for some in seen)
+    _, masks = LandmarkNetwork(heavy, mirrored=mirrored).with_masks(crops, squares)
+    assert not any("pixels" in vars(mask) for mask in masks)
+    shares = []
+    for one in (crops, np.ascontiguousarray(crops[:, :, ::-1]))[: 1 + mirrored]:
+        image = (one.astype(np.float32) / 255).transpose(0, 3, 1, 2)
+        raw = heavy.run(["mask"], {"image": image})[0].reshape(-1, 256, 256)
+        shares.append(1 / (1 + np.exp(-raw.astype(float))))
+    expected = (shares[0] + shares[1][:, :, ::-1]) / 2 if mirrored else shares[0]
+    for mask, pixels in zip(masks, expected, strict=True):
+        assert np.abs(mask.pixels - pixels).max() < 1e-3
+        assert mask.pixels is mask.pixels
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
 def test_decoding_follows_the_written_rules(session: Any, seen: Any, mirrored: bool):
     crops, squares = seen
     found = LandmarkNetwork(session, mirrored=mirrored)(crops, squares)

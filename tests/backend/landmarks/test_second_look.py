@@ -60,7 +60,8 @@ def test_masks_and_agreement_tell_real_people_apart(frame):
     squares = squares_from_keypoints(found.keypoints_px, boxes)
     network = LandmarkNetwork(open_network(asset_path("pose_landmark_full.onnx"), threads=1))
     crops = np.stack([crop_image(image, square) for square in squares])
-    seen, masks = network.with_masks(crops, squares)
+    seen, kept = network.with_masks(crops, squares)
+    masks = np.stack([mask.pixels for mask in kept])
     assert masks.shape == (len(found), 256, 256)
     assert masks.min() >= 0
     assert masks.max() <= 1
