@@ -8,15 +8,26 @@ FOLDER is for the guard.  Its own process, since a device guard stays.
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.cuda_walk.guard import load_guard
-from tests.support.cuda_walk.stream_walk import mistakes, walk_streams
-from tests.support.cuda_walk.train_walk import walk_training
 
-PARTS = {"streams": walk_streams, "mistakes": mistakes, "training": walk_training}
+
+def parts() -> dict[str, Callable[[], dict[str, list[str]]]]:
+    """What can be walked; imports PyTorch."""
+    from tests.support.cuda_walk.stream_walk import mistakes, walk_streams
+    from tests.support.cuda_walk.train_walk import backward_mistakes, walk_training
+
+    return {
+        "streams": walk_streams,
+        "mistakes": lambda: mistakes() | backward_mistakes(),
+        "training": walk_training,
+    }
+
 
 if __name__ == "__main__":
     folder, *names = sys.argv[1:]
     load_guard(Path(tempfile.mkdtemp(dir=folder)))
-    print(json.dumps({name: PARTS[name]() for name in names or PARTS}))
+    known = parts()
+    print(json.dumps({name: known[name]() for name in names or known}))

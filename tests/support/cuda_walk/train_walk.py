@@ -1,8 +1,8 @@
 """Training steps of both stages walked through on CUDA: the rules that they break.
 
-A step uploads its batch from pinned memory, and nothing of it waits for the device before the
-losses are read.  Walked is our own part, forward and losses; PyTorch's engine wants a real
-accelerator for backward, which `fake_gpu` walks on PyTorch's spare device.
+A step uploads its batch from pinned memory, and nothing of it waits for the device but the reading
+of the losses, and then of the gradient's length, which `training.run.loop` does.  Walked are
+forward, losses, backward and the gradient's length; the optimisers are PyTorch's.
 """
 
 from functools import partial
@@ -65,15 +65,52 @@ def _image(precision: Precision) -> tuple[nn.Module, ImageBatch]:
 def _walk(objective: nn.Module, batch: ImageBatch | WindowBatch) -> list[str]:
     with walking() as watch:
         objective.to(DEVICE).train()
-        for region in ("first step", "step"):
-            with watch.region(region):
+        weights = [one for one in objective.parameters() if one.requires_grad]
+        for forward, backward in (("first step", "first backward"), ("step", "backward")):
+            objective.zero_grad(set_to_none=True)
+            with watch.region(forward):
                 total = objective(Machine(DEVICE).upload(batch))["total"]
-        return _wrong(watch) + ([] if total.device == DEVICE else ["the loss is not on CUDA"])
+            before = watch.operations
+            with watch.region(backward):
+                total.backward()
+                norm = nn.utils.clip_grad_norm_(weights, 1.0)
+        placed = [
+            total.device,
+            norm.device,
+            *(one.grad.device for one in weights if one.grad is not None),
+        ]
+        wrong = [] if set(placed) == {DEVICE} else ["losses or gradients are not on CUDA"]
+        if len(placed) < 2 + 0.9 * len(weights):
+            wrong.append(f"{len(placed) - 2} of {len(weights)} weights have gradients")
+        return wrong + _wrong(watch, before)
 
 
-def _wrong(watch: Watch) -> list[str]:
-    seen = [event for event in watch.events if event.region == "step"]
-    wrong = [f"{event.what} {event.detail}" for event in seen if event.what != "upload"]
-    if not watch.of("step") or watch.operations < 500:
-        wrong.append(f"too little was walked: {watch.operations} operations")
+def _wrong(watch: Watch, before: int) -> list[str]:
+    """Rules that the second step broke, whose backward began after so many operations."""
+    seen = [event for event in watch.events if event.region in ("step", "backward")]
+    wrong = [f"{one.region}: {one.what} {one.detail}" for one in seen if one.what != "upload"]
+    wrong += [f"backward: {what}" for what in watch.of("backward") if what == "upload"]
+    if not watch.of("step") or min(before, watch.operations - before) < 500:
+        wrong.append(f"too little was walked: {before}, then {watch.operations - before}")
     return wrong
+
+
+def backward_mistakes() -> dict[str, list[str]]:
+    """What the walk says of backwards that are wrong on purpose."""
+    steps = {
+        "backward waits": lambda gradient: gradient * gradient.nonzero().shape[0],
+        "backward uploads": lambda gradient: gradient * torch.full((3,), 2.0).to(DEVICE),
+        "backward left on the CPU": lambda gradient: gradient + torch.ones(3),
+    }
+    found = {}
+    for name, step in steps.items():
+        with walking() as watch:
+            weights = torch.ones(3, device=DEVICE, requires_grad=True)
+            weights.register_hook(step)
+            try:
+                with watch.region("backward"):
+                    weights.sum().backward()
+                found[name] = watch.of("backward")
+            except RuntimeError as error:
+                found[name] = [str(error).split("\n")[0]]
+    return found

@@ -34,7 +34,7 @@ def test_a_push_is_one_upload_and_one_download_and_graphs_stay(walked: dict) -> 
     assert walked["streams"] == {name: [] for name in walked["streams"]}
 
 
-def test_a_training_step_waits_for_nothing_before_its_losses(walked: dict) -> None:
+def test_a_training_step_waits_for_its_losses_and_its_gradient_alone(walked: dict) -> None:
     assert len(walked["training"]) == 4
     assert walked["training"] == {name: [] for name in walked["training"]}
 
@@ -45,5 +45,8 @@ def test_mistakes_are_seen(walked: dict) -> None:
     assert "aten.nonzero" in found["waits"][0]
     assert "same device" in found["left on the CPU"][0]
     assert found["indexed by a list"] == ["blocking upload"]
+    assert "aten.nonzero" in found["backward waits"][0]
+    assert found["backward uploads"] == ["blocking upload"]
+    assert "same device" in found["backward left on the CPU"][0]
     assert found["allocates"].count("allocates") >= 2
     assert "blocking upload" in found["allocates"]
