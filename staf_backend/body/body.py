@@ -17,6 +17,7 @@ import numpy as np
 
 from staf_backend.body.files import BodyArrays, BodyError, read_body_file
 from staf_backend.body.open_fingers import with_open_fingers
+from staf_backend.body.open_knees import with_knees_in_place
 from staf_backend.body.params import SHAPE_COUNT
 from staf_backend.body.user_bodies import KnownBody, remember, remembered
 from staf_backend.geometry import SMPL, Skeleton, forward_kinematics
@@ -238,6 +239,7 @@ def _open_body(name: str, fingers: bool) -> Body:
     from staf_backend.assets import asset_path
 
     arrays, gender = read_body_file(asset_path(OPEN_BODIES[name])), name.removeprefix("open-")
+    arrays = with_knees_in_place(arrays)
     if fingers:
         arrays = with_open_fingers(arrays, gender, asset_path("open_fingers.npz"))
     return _from_arrays(arrays, gender, name)

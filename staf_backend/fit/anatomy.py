@@ -18,7 +18,7 @@ LEVER_M = {
     **{"collar": 0.5, "shoulder": 0.5, "elbow": 0.3, "wrist": 0.15},
 }
 """Metres from a joint to the far end of what it moves, which turn an angle into a distance.
-Chosen, near the open neutral body's lengths: leg 0.81, shank 0.43, arm 0.49, forearm 0.23."""
+Chosen, near the open neutral body's lengths: leg 0.81, shank 0.41, arm 0.49, forearm 0.23."""
 OTHER_LEVER_M = 0.3
 """Of a joint that is not named above.  Chosen: between a forearm's and a shank's."""
 

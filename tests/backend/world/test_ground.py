@@ -94,7 +94,7 @@ def test_footholds_of_uneven_ground_do_not_tilt_the_camera():
     """Every step of a walk past the camera is higher than the one before it."""
     movement, _ = walker()
     step = np.arange(len(movement)) // round(STEP_S * RATE_HZ)
-    rise = np.outer(0.08 * step, [0.0, 1.0, 0.0])
+    rise = np.outer(0.1 * step, [0.0, 1.0, 0.0])
     climbing = dataclasses.replace(movement, root_m=movement.root_m + rise)
     asked, left = (find_up([(climbing, LiftedUp(UP, 0.1))], even=even) for even in (True, False))
     assert asked is not None
