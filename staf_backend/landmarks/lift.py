@@ -19,7 +19,7 @@ from staf_backend.landmarks.features import features, rotations_to_person
 from staf_backend.landmarks.grid import Grid
 from staf_backend.landmarks.lifted import Guess, Lifted, LiftError
 from staf_backend.landmarks.windows import MIRROR_X, WINDOW, Windows, starts, windows_at
-from staf_backend.runtime import run
+from staf_backend.runtime import give_back_memory, run
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -68,6 +68,7 @@ class Lifter:
             stretch = grid.stretch(some[0], min(some[-1] + WINDOW, len(grid)))
             windows = windows_at(stretch, some - some[0])
             blend.add(self.guess(windows), some, trust_in(windows))
+        give_back_memory(self._session)  # what follows a guess, a fit, needs its own
         return blend.finished()
 
     def guess(self, windows: Windows) -> Guess:

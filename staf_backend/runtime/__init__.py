@@ -3,6 +3,7 @@
 from staf_backend.runtime.isolated import is_isolated, run_isolated
 from staf_backend.runtime.onnx_session import (
     devices,
+    give_back_memory,
     keep_networks_open,
     open_network,
     providers,
@@ -26,6 +27,7 @@ __all__ = [
     "Workers",
     "devices",
     "end_group",
+    "give_back_memory",
     "is_alive",
     "is_isolated",
     "keep_networks_open",

@@ -44,6 +44,17 @@ _taking_turns: WeakSet["InferenceSession"] = WeakSet()
 _turn = threading.Lock()
 
 
+_SHRINK = ("memory.enable_memory_arena_shrinkage", "cpu:0")
+"""An option of one call: the arena's free regions go back to the system after it (ONNX Runtime,
+onnxruntime_run_options_config_keys.h)."""
+_SHARE = ("session.use_env_allocators", "1")
+"""An option of a session: it uses the process' arena instead of one of its own (ONNX Runtime,
+onnxruntime_session_options_config_keys.h)."""
+_sharing = threading.Lock()
+_has_arena = False
+"""Whether this process has an arena that all networks on the CPU share."""
+
+
 def keep_networks_open() -> None:
     """From now on a network that was opened stays so, for the next clip of this process."""
     global _kept
@@ -93,6 +104,9 @@ def _opened(path: Path, device: str, threads: int | None) -> "InferenceSession":
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
     providers = _chosen(device)
+    if [name for name, _ in providers] == [_PROVIDERS["cpu"]]:
+        _share_arena()
+        options.add_session_config_entry(*_SHARE)
     try:
         # Its own way back to the CPU prints into the program's output
         session = onnxruntime.InferenceSession(
@@ -140,11 +154,47 @@ def run(session: "InferenceSession", /, **inputs: "np.ndarray") -> dict[str, "np
     return dict(zip(names, values, strict=True))
 
 
+def give_back_memory(session: "InferenceSession") -> None:
+    """Give the memory that networks worked in, but do not need between calls, back to the system.
+
+    It takes one small call of this network; all networks on the CPU share their memory.
+
+    Args:
+        session: of a network whose open dimensions may be 1.
+    """
+    import numpy as np
+    import onnxruntime
+
+    if session.get_providers() != [_PROVIDERS["cpu"]]:
+        return
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry(*_SHRINK)
+    smallest = {
+        one.name: np.zeros([size if isinstance(size, int) else 1 for size in one.shape], np.float32)
+        for one in session.get_inputs()
+    }
+    session.run(None, smallest, options)
+
+
 def usable_cores() -> int:
     """Cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _share_arena() -> None:
+    """Make the arena of this process, once: networks that take turns need it only once."""
+    import onnxruntime
+
+    global _has_arena
+    with _sharing:
+        if _has_arena:
+            return
+        kinds = onnxruntime.OrtAllocatorType, onnxruntime.OrtMemType
+        place = onnxruntime.OrtMemoryInfo("Cpu", kinds[0].ORT_ARENA_ALLOCATOR, 0, kinds[1].DEFAULT)
+        onnxruntime.create_and_register_allocator(place, None)
+        _has_arena = True
 
 
 def _chosen(device: str) -> list[tuple[str, dict[str, str]]]:

@@ -230,6 +230,9 @@ def test_a_long_clip_costs_no_more_a_frame_than_a_short_one():
             names = ("rotations", "deviation_rad", "contact", "betas", "up", "up_deviation_rad")
             return [SimpleNamespace(name=name) for name in names]
 
+        def get_providers(self):
+            return ["counting"]
+
         def run(self, _, inputs):
             count = len(inputs["features"])
             self.batches.append(count)

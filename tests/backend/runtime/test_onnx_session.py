@@ -1,5 +1,7 @@
 """Opening networks: devices, threads, and files that are none."""
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 
 from staf_backend.assets import AssetError, asset_path
 from staf_backend.runtime import onnx_session
+from tests.support.command_line import environment
 
 
 def test_the_processor_is_always_there():
@@ -155,3 +158,32 @@ def test_where_only_one_may_run_at_a_time_threads_take_turns(
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: onnx_session.run(session), range(9)))
     assert seen == [most]
+
+
+_WORKED = """
+import numpy as np
+from pathlib import Path
+from staf_backend.assets import asset_path
+from staf_backend.runtime import give_back_memory, open_network, run
+
+def resident_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+names = ("movenet_multipose.onnx", "pose_landmark_full.onnx", "lift.onnx")
+detect, landmarks, lift = (open_network(asset_path(name), threads=1) for name in names)
+opened = resident_mb()
+run(detect, image=np.zeros((1, 3, 288, 512), np.float32))
+run(landmarks, image=np.zeros((8, 3, 256, 256), np.float32))
+worked = resident_mb()
+give_back_memory(lift)
+print(opened, worked, resident_mb())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_that_networks_worked_in_is_shared_and_given_back():
+    command = [sys.executable, "-c", _WORKED]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
+    opened, worked, after = map(float, told.stdout.split())
+    assert worked - opened > 30
+    assert after - opened < 0.5 * (worked - opened)
