@@ -94,5 +94,6 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
 
 
 def _input(crops: np.ndarray) -> np.ndarray:
-    image = np.multiply(crops, np.float32(1 / 255), dtype=np.float32)
-    return np.ascontiguousarray(image.transpose(0, 3, 1, 2))
+    image = np.empty((len(crops), 3, *crops.shape[1:3]), np.float32)
+    np.multiply(crops.transpose(0, 3, 1, 2), np.float32(1 / 255), out=image, dtype=np.float32)
+    return image

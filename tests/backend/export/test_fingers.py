@@ -1,17 +1,19 @@
 """Motions with fingers, as every file that carries them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from staf_backend.body import WITH_FINGERS, load_body
+from staf_backend.body import WITH_FINGERS, finger_joints, load_body
 from staf_backend.export.amass import save_amass
 from staf_backend.export.bone_names import BONE_NAMES, bone_names_of
 from staf_backend.export.gltf import write_glb
 from staf_backend.geometry import SMPL, Skeleton, from_axis_angle, from_quaternions
 from staf_backend.motion import Motion, MotionError, joints_m, load_motion, save_motion
 from tests.support.glb_reader import read_glb
+from tests.support.node_checks import run_node
 from tests.support.sample_motions import sample_motion
 
 BODY = load_body("open-neutral", fingers=True)
@@ -68,6 +70,38 @@ def test_the_glb_puts_every_finger_where_the_motion_does(tmp_path: Path):
     for key in (0, 7, 19):
         found = glb.joints_m(0, motion.name, key)[1:]
         np.testing.assert_allclose(found, expected[key], atol=1e-4)
+
+
+def test_the_khronos_validator_finds_nothing_in_52_joints(tmp_path: Path):
+    path = tmp_path / "m.glb"
+    write_glb(path, [moving_fingers()], {"open-neutral": BODY})
+    issues = run_node("validate.mjs", str(path))[str(path)]
+    assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues
+
+
+def test_three_js_has_every_finger_and_its_tip_where_the_motion_has_them(tmp_path: Path):
+    motion, keys = moving_fingers(), [0, 7, 19]
+    write_glb(tmp_path / "m.glb", [motion], {"open-neutral": BODY})
+    rotations = from_quaternions(motion.rotations_wxyz[keys].astype(float))
+    tips = BODY.vertices_m(rotations, motion.betas, motion.root_m[keys])[:, tip_vertices()]
+    first = read_glb(tmp_path / "m.glb").vertices_m(0, motion.name, keys[0])
+    numbers = [int(np.linalg.norm(first - tip, axis=1).argmin()) for tip in tips[0]]
+    times_s = [float(time) for time in (motion.times_s - motion.times_s[0])[keys]]
+    arguments = [str(tmp_path / "m.glb"), motion.name, json.dumps(times_s), json.dumps(numbers)]
+    person = run_node("three_joints.mjs", *arguments)["people"][0]
+    np.testing.assert_allclose(np.array(person["joints"])[:, 1:], joints_m(motion)[keys], atol=1e-4)
+    np.testing.assert_allclose(person["vertices"], tips, atol=1e-4)
+
+
+def tip_vertices() -> list[int]:
+    """Ten vertices of the body, the farthest along each finger's last bone."""
+    joints, found = BODY.rest_joints_m(np.zeros(10)), []
+    for side in ("left", "right"):
+        for before, last in np.array(finger_joints(side)).reshape(5, 3)[:, 1:]:
+            reach = (BODY.template_m - joints[last]) @ (joints[last] - joints[before])
+            reach[BODY.dense_weights[:, last] <= 0.5] = -np.inf
+            found.append(int(reach.argmax()))
+    return found
 
 
 def test_a_body_without_fingers_does_not_carry_them(tmp_path: Path):

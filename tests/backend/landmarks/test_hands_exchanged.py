@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from staf_backend.assets import asset_path
+from staf_backend.fit.fingers import lasting
 from staf_backend.landmarks import HandNetworks, SeenHands, Wanted, hands_of
 from staf_backend.runtime import open_network
 from tests.support.draw_hands import GESTURES, draw_track, film_of
@@ -38,13 +39,18 @@ def seen(folder: Path, number: int) -> tuple[SeenHands, np.ndarray]:
 
 
 def test_below_one_in_a_hundred_exchanged_hands_is_believed(tmp_path: Path):
-    wrong, right, all_wrong, all_right = 0, 0, 0, 0
+    wrong, moving, right, all_wrong, all_right = 0, 0, 0, 0, 0
+    times_s = np.arange(FRAMES) / 30
     for number in range(TRACKS):
         found, exchanged = seen(tmp_path / str(number), number)
         wrong += int(found.usable[exchanged].sum())
+        kept = np.stack([lasting(hand, times_s) for hand in found.usable.T], 1)
+        moving += int(kept[exchanged].sum())
         right += int(found.usable[~exchanged].sum())
         all_wrong += int(exchanged.sum())
         all_right += FRAMES - int(exchanged.sum())
+    print(f"of {all_wrong} exchanged hands {wrong} pass the gates, {moving} move fingers")
     assert all_wrong > 100
     assert wrong < 0.01 * all_wrong
+    assert moving == 0
     assert right > 0.4 * all_right
