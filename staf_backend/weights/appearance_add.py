@@ -6,34 +6,24 @@ where it is there                appearance.json    how it takes crops, checksum
 """
 
 import shutil
-import time
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from staf_backend.assets import AssetError
-from staf_backend.files import EditedJson, Place, replace_folder_atomically, sha256, shown
-from staf_backend.people import AppearanceNetwork
-from staf_backend.runtime import open_network
+from staf_backend.files import EditedJson, Place, replace_folder_atomically, sha256
 from staf_backend.weights.appearance_info import (
     INFO_FILE,
     LARGEST,
-    LARGEST_PX,
     NETWORK_FILE,
     OWN_APPEARANCE,
-    SMALLEST_PX,
     AppearanceInfo,
     appearance_folder,
 )
+from staf_backend.weights.appearance_trial import INTERFACE, tried_apart
 from staf_backend.weights.error import WeightsError
 from staf_backend.weights.info import INFO_FILE as SET_FILE
 
-_INTERFACE = (
-    "It must take one picture, (1, 3, height, width) float32 of fixed height and width, "
-    f"{SMALLEST_PX} to {LARGEST_PX} pixels, and give one list of numbers, (1, N) float32."
-)
 _BESIDE = EditedJson(
     "JSON",
     WeightsError,
@@ -42,10 +32,6 @@ _BESIDE = EditedJson(
 )
 _LARGEST_BYTES = 500_000_000
 """Of a network.  Chosen: many times published ones."""
-_TRIES = 4
-"""Crops of noise that are asked.  Chosen: enough to time one."""
-_ALIKE = 0.999999
-"""Cosine above which answers to different crops are one.  Chosen."""
 
 
 @dataclass(frozen=True)
@@ -78,26 +64,24 @@ def add_appearance(path: Path, name: str) -> Added:
     words = _words_beside(path)
     with replace_folder_atomically(folder) as new:
         shutil.copyfile(path, new / NETWORK_FILE)
-        session = _opened(new / NETWORK_FILE, path)
-        width, height, dimensions = _sizes(session, path)
-        plain = AppearanceInfo(
-            name, path.name, sha256(new / NETWORK_FILE), width, height, dimensions
-        )
+        sizes, each_ms = tried_apart(new / NETWORK_FILE, path, words)
+        plain = AppearanceInfo(name, path.name, sha256(new / NETWORK_FILE), *sizes)
         info = replace(plain, **words)
-        each_ms = _tried(AppearanceNetwork(session, info.crops, info.scale), path)
         (new / INFO_FILE).write_text(info.to_json(), encoding="utf-8")
     return Added(info, each_ms)
 
 
 def _check_size(path: Path) -> None:
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise WeightsError(f"{path} is no file.", "Give an ONNX file.")
         path.open("rb").close()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise WeightsError(f"{path} cannot be read: {reason}.", "Check the path.") from error
-    if size > _LARGEST_BYTES:
-        raise WeightsError(f"{path} is too large for an appearance network.", _INTERFACE)
+    if found.st_size > _LARGEST_BYTES:
+        raise WeightsError(f"{path} is too large for an appearance network.", INTERFACE)
 
 
 def _words_beside(path: Path) -> dict[str, Any]:
@@ -131,64 +115,3 @@ def _number(place: Place) -> float:
     if type(place.value) not in (int, float) or not abs(place.value) <= LARGEST:
         place.wrong(f"{place.name} must be a number, not {place.value!r:.40}")
     return float(place.value)
-
-
-def _opened(kept: Path, path: Path) -> Any:
-    """A session of the copy: a network that needs files beside the original is none."""
-    try:
-        return open_network(kept, device="cpu", threads=1)
-    except AssetError as error:
-        reason = shown(str(error.__cause__ or error).split("\n")[0])
-        advice = "It is damaged, no ONNX file, or needs other files or operators than its own."
-        raise WeightsError(f"{path} does not open as a network: {reason}.", advice) from error
-
-
-def _sizes(session: Any, path: Path) -> tuple[int, int, int]:
-    """Width and height of what a network takes, and how many numbers it gives; both checked."""
-    takes, gives = session.get_inputs(), session.get_outputs()
-    fits = (
-        len(takes) == len(gives) == 1
-        and takes[0].type == gives[0].type == "tensor(float)"
-        and len(takes[0].shape) == 4
-        and len(gives[0].shape) == 2
-        and takes[0].shape[0] in (1, None, str(takes[0].shape[0]))
-        and takes[0].shape[1] == 3
-        and all(
-            type(side) is int and SMALLEST_PX <= side <= LARGEST_PX for side in takes[0].shape[2:]
-        )
-        and type(gives[0].shape[1]) is int
-        and gives[0].shape[1] >= 2
-    )
-    if not fits:
-        reason = f"it takes {_told(takes)} and gives {_told(gives)}"
-        raise WeightsError(f"{path} is no appearance network: {reason}.", _INTERFACE)
-    height, width = takes[0].shape[2:]
-    return width, height, gives[0].shape[1]
-
-
-def _told(values: Any) -> str:
-    """Inputs or outputs in words."""
-    return shown(
-        ", ".join(f"{v.type} ({', '.join(str(side) for side in v.shape)})" for v in values)
-        or "nothing"
-    )
-
-
-def _tried(network: AppearanceNetwork, path: Path) -> float:
-    """Milliseconds a crop; refuses a network whose answer no crop changes."""
-    rng = np.random.default_rng(0)
-    shape = (_TRIES, network.crops.height_px, network.crops.width_px, 3)
-    crops = rng.integers(0, 256, shape, np.uint8) // np.arange(1, _TRIES + 1)[:, None, None, None]
-    began = time.perf_counter()
-    try:
-        found = np.array([network.of_crop(crop.astype(np.uint8)) for crop in crops])
-    except AssetError as error:
-        raise WeightsError(f"{path}: {error.message}", _INTERFACE) from error
-    except Exception as error:  # ONNX Runtime's own errors share no public base class
-        reason = shown(str(error).split("\n")[0])
-        raise WeightsError(f"{path} does not run: {reason}.", _INTERFACE) from error
-    each_ms = 1e3 * (time.perf_counter() - began) / _TRIES
-    if (found @ found.T).min() > _ALIKE:
-        reason = f"{path} gives one answer, whatever it is shown."
-        raise WeightsError(reason, "Give a network whose answer tells people apart.")
-    return each_ms
