@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..archive import TooLargeError, read_bytes
+from ..json_text import read_json_text
 from ..names import in_a_line
 from .joints import JOINTS, REQUIRED
 from .shape import RetargetError
@@ -114,16 +116,16 @@ def write_map(path: Path, bone_map: BoneMap, rig: str) -> None:
 
 def _document(path: Path) -> Any:
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise RetargetError(f"{path.name} is too large for a bone map.")
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        return read_json_text(read_bytes(path, _LARGEST_BYTES).decode(), _once)
     except FileNotFoundError:
         raise RetargetError(f"{path} does not exist.", "Check the path.") from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise RetargetError(f"{path.name} cannot be read: {reason}.") from None
-    except (ValueError, RecursionError) as error:
-        raise RetargetError(f"{path.name} is not JSON: {str(error)[:200]}.") from None
+    except TooLargeError:
+        raise RetargetError(f"{path.name} is too large for a bone map.") from None
+    except ValueError as error:
+        raise RetargetError(in_a_line(f"{path.name} is not JSON: {str(error)[:200]}.")) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..archive import ArchiveError, read_arrays
 from ..user_error import UserError
 from .motion_file import MotionClip
 
@@ -19,8 +20,6 @@ OPEN_BODIES = ("open-neutral", "open-male", "open-female")
 LOOKS = ("TEXTURED", "CLAY")
 """How a body can look, by what its file says; see `skin_look`."""
 _SAME_M = 1e-3
-_LARGEST_BYTES = 500_000_000
-"""Of a file's arrays.  Chosen: SMPL-X, the largest body, takes 30 MB."""
 _LONGEST_REASON = 200
 """Characters of another library's words.  Chosen: what a pop-up can show."""
 _FINGERS = "fingers_"
@@ -30,6 +29,12 @@ _FIELDS = (
     *("skin_joints", "skin_weights"),
     *("skin_colours", "skin_roughness", "clay_colour", "clay_roughness"),
 )
+_KINDS = {
+    start + field: "U" if field == "joint_names" else "biuf"
+    for start in ("", _FINGERS)
+    for field in (*_FIELDS, "joint_names", "uvs", "uv_faces")
+}
+"""NumPy's letters for the types that an array may have, by its name."""
 
 
 class BodyFileError(UserError):
@@ -139,16 +144,13 @@ def read_body(path: str | Path, name: str, fingers: bool = False) -> BodyShape:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = (*_FIELDS, "joint_names", *({"uvs", "uv_faces"} & set(archive.files)))
-            if fingers and _FINGERS + "joint_names" not in archive.files:
-                advice = "Add the body again with this version, or import the skeleton only."
-                raise BodyFileError(f"the body {name} at hand has no fingers.", advice)
-            assert archive.zip is not None
-            if sum(entry.file_size for entry in archive.zip.infolist()) > _LARGEST_BYTES:
-                raise ValueError("it unpacks to more than any body")
-            own = {f: _FINGERS + f for f in names if fingers and _FINGERS + f in archive.files}
-            arrays = {field: archive[own.get(field, field)] for field in names}
+        found = read_arrays(path, _KINDS)
+        if fingers and _FINGERS + "joint_names" not in found:
+            advice = "Add the body again with this version, or import the skeleton only."
+            raise BodyFileError(f"the body {name} at hand has no fingers.", advice)
+        names = (*_FIELDS, "joint_names", *({"uvs", "uv_faces"} & set(found)))
+        own = {f: _FINGERS + f for f in names if fingers and _FINGERS + f in found}
+        arrays = {field: found[own.get(field, field)] for field in names}
     except BodyFileError:
         raise
     except FileNotFoundError:
@@ -157,11 +159,9 @@ def read_body(path: str | Path, name: str, fingers: bool = False) -> BodyShape:
         advice = "If it is a body of your own, add it again in Preferences."
         reason = f"{path.name} is not a body file of this version: {error} is missing."
         raise BodyFileError(reason, advice) from None
-    except Exception as error:  # zipfile, zlib, struct and numpy each have their own
+    except (OSError, ArchiveError) as error:
         raise BodyFileError(f"{path.name} is not a body file: {_plain(error)}.") from None
     joints = tuple(str(word) for word in np.ravel(arrays.pop("joint_names")))
-    if any(array.dtype.kind not in "biuf" for array in arrays.values()):
-        raise BodyFileError(f"{path.name} is not a body file: its arrays are no numbers.")
     for field, array in arrays.items():
         whole = field in ("faces", "skin_joints", "uv_faces")
         arrays[field] = array.astype(np.int32 if whole else np.float64)

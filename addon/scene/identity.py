@@ -7,6 +7,7 @@ numpy only.
 import hashlib
 from pathlib import Path
 
+from ..archive import open_file
 from ..user_error import UserError
 from .motion_file import MotionClip
 
@@ -24,7 +25,7 @@ def video_identity(path: Path) -> str:
     try:
         size = path.stat().st_size
         digest = hashlib.sha256(str(size).encode())
-        with path.open("rb") as file:
+        with open_file(path) as file:
             for place in (0, size // 2, max(0, size - _PIECE_BYTES)):
                 file.seek(place)
                 digest.update(file.read(_PIECE_BYTES))

@@ -8,9 +8,7 @@ read.  This reader shares no code with the software that writes the file; one te
 together.
 """
 
-import json
 import math
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from ..names import BODY_NAME, is_plain
+from ..archive import ArchiveError, PickledError, open_file, read_arrays
+from ..json_text import read_json_text
+from ..names import BODY_NAME, in_a_line, is_plain
 from ..user_error import UserError
+from .ranges import KINDS, MOST_JOINTS, BeyondRangeError, check_header, check_members
 
 FORMAT = 2
 KIND = "staf-motion"
-MAX_JOINTS = 1000
-"""Of a file that is read.  Chosen: 20 times the largest body; a damaged number asks for more."""
 CAMERA_WORDS = "still, rotating, moving, unsure"
 _AGAIN = "Convert the video again."
 
@@ -140,7 +139,7 @@ class MotionClip:
         _require(bool(BODY_NAME.fullmatch(self.body)), "body", "be the plain name of a body")
         keys, joints = len(np.atleast_1d(self.times_s)), len(self.joint_names)
         _require(keys > 0, "times_s", "hold a key")
-        _require(0 < joints <= MAX_JOINTS, "joint_names", f"hold 1 to {MAX_JOINTS} names")
+        _require(0 < joints <= MOST_JOINTS, "joint_names", f"hold 1 to {MOST_JOINTS} names")
         _require(len(set(self.joint_names)) == joints, "joint_names", "differ from each other")
         _check_parents(self.parents, joints)
         _check(self, "times_s", (keys,), "f")
@@ -180,41 +179,35 @@ def read_motion(path: str | Path, raw: bool = False) -> MotionClip:
     try:
         _check_kind(members)
         return _clip(_raw(members) if raw else members)
-    except MotionFileError as error:
+    except (MotionFileError, BeyondRangeError) as error:
         advice = error.advice or _AGAIN
-        raise MotionFileError(f"{path.name}: {error.message}", advice) from None
+        raise MotionFileError(in_a_line(f"{path.name}: {error.message}"), advice) from None
     except KeyError as error:
         raise MotionFileError(f"{path.name} lacks {error}.", _AGAIN) from None
-    except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        raise MotionFileError(f"{path.name} is not a sound motion: {error}.", _AGAIN) from None
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        message = in_a_line(f"{path.name} is not a sound motion: {error}")
+        raise MotionFileError(f"{message}.", _AGAIN) from None
 
 
 def _members(path: Path) -> dict[str, np.ndarray]:
     if path.is_dir():
         raise MotionFileError(f"{path} is a folder.", "Choose a motion file (.npz).")
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(4)
         if head[:2] != b"PK":
             raise MotionFileError(f"{path.name} is not a motion file (.npz).", _kind_advice(head))
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        return read_arrays(path, KINDS | {"poses": "fiu"})
     except FileNotFoundError:
         raise MotionFileError(f"{path} does not exist.", "Check the path.") from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise MotionFileError(f"{path.name} cannot be read: {reason}.") from None
-    except MotionFileError:
-        raise
-    except ValueError as error:
-        if "pickle" in str(error) or "Object arrays" in str(error):
-            reason = "it holds pickled Python objects, which could run code"
-            raise MotionFileError(f"{path.name} is refused: {reason}.", _AGAIN) from None
-        raise MotionFileError(f"{path.name} is damaged: {error}.", _AGAIN) from None
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError):
-        raise MotionFileError(f"{path.name} is damaged or truncated.", _AGAIN) from None
-    except Exception as error:  # zlib, struct and tokenize each have their own word for damage
-        raise MotionFileError(f"{path.name} is damaged: {error}.", _AGAIN) from None
+    except PickledError as error:
+        raise MotionFileError(f"{path.name} is refused: {error}.", _AGAIN) from None
+    except ArchiveError as error:
+        message = in_a_line(f"{path.name} is damaged: {error}")
+        raise MotionFileError(f"{message}.", _AGAIN) from None
 
 
 def _kind_advice(head: bytes) -> str:
@@ -246,7 +239,9 @@ def _raw(members: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _clip(members: Mapping[str, np.ndarray]) -> MotionClip:
-    header = json.loads(str(members["header"]))
+    header = read_json_text(str(members["header"]))
+    check_members(members)
+    check_header(header)
     names = ("times_s", "frames", "rotations_wxyz", "root_m", "observed", "betas", "rest_joints_m")
     arrays: dict[str, Any] = {name: members[name] for name in names}
     keypoints = members.get("keypoints_px")

@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..archive import read_bytes
+from ..json_text import read_json_text
+from ..names import in_a_line
 from ..user_error import UserError
 from .protocol import count_of, misunderstood, number_of, objects_of, text_of
 
@@ -19,6 +22,8 @@ Edit = dict[str, Any]
 """One edit as the file has it, such as {"do": "drop", "person": 2}."""
 Spans = tuple[tuple[int, int], ...]
 """First and last frames of stretches, by time."""
+_LARGEST_BYTES = 1_000_000_000
+"""Of a file, as the backend has it: ten people for an hour at 30 frames a second."""
 _EDITS = re.compile(r'"edits"\s*:\s*')
 
 
@@ -72,20 +77,20 @@ def read_tracks(path: Path) -> Tracks:
         UserError: it is missing or none.
     """
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = read_json_text(read_bytes(path, _LARGEST_BYTES).decode())
         if not isinstance(document, dict) or document.get("format") != "staf-tracks":
             raise misunderstood("format")
         edits = objects_of(document, "edits")
         found = [_person(one, path.parent) for one in objects_of(document, "people")]
         clock = _clock(document)
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(
-            f"{path.name} cannot be read: {reason}.", "Find the people again."
-        ) from None
+        message = in_a_line(f"{path.name} cannot be read: {reason}")
+        raise UserError(f"{message}.", "Find the people again.") from None
     people = {one.person: one for one in found if one.seen}
     for edit in edits:
-        people = _DO[text_of(edit, "do")](people, edit) if edit.get("do") in _DO else people
+        done = _DO.get(text_of(edit, "do"))
+        people = done(people, edit) if done else people
     return Tracks(tuple(people[number] for number in sorted(people)), tuple(edits), *clock)
 
 
@@ -107,7 +112,7 @@ def write_edits(path: Path, edits: Sequence[Edit]) -> None:
         UserError: it cannot be read or written.
     """
     try:
-        text = path.read_text("utf-8")
+        text = read_bytes(path, _LARGEST_BYTES).decode()
         found = _EDITS.search(text)
         if found is None:
             raise misunderstood("edits")
@@ -132,7 +137,7 @@ def words_of(edit: Mapping[str, Any]) -> str:
         "drop": f"{who} dropped",
         "name": f"{who} is called {edit.get('name')}",
         "fill": f"{who} is one motion",
-    }.get(str(edit.get("do")), str(edit))
+    }.get(str(edit.get("do")), in_a_line(str(edit)))
 
 
 People = dict[int, Tracked]

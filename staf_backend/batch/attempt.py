@@ -5,7 +5,6 @@ journal ─► same content, same options, files there? ─► skip
 """
 
 import base64
-import contextlib
 import errno
 import shutil
 import time
@@ -16,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from staf_backend.batch.clips import Clip
+from staf_backend.batch.inside import check_way, place_for, plain_file, remove
 from staf_backend.batch.journal import Journal
 from staf_backend.batch.recipe import Recipe
 from staf_backend.batch.schedule import Slot
@@ -83,17 +83,17 @@ class Attempts:
         """Whether all files of a clip are there."""
         if self.store is None:
             root = self.journal.out
-            return all(_is(root / name, sum_) for name, sum_ in entry["files"].items())
+            return all(_is(root, name, sum_) for name, sum_ in entry["files"].items())
         sizes = entry.get("sizes", {})
         return entry["files"].keys() == sizes.keys() and all(
             self.store.holds(name, size) for name, size in sizes.items()
         )
 
     def _convert(self, clip: Clip, slot: Slot, folder: Path) -> dict[str, Any]:
-        log = self.journal.log_of(clip.place)
-        make_folder(log.parent)
+        log = self.journal.new_log(clip.place)
         here = self.store is None
         if here:
+            check_way(self.journal.out, clip.place)
             make_folder(folder)
         beside = PurePosixPath(clip.place).parent
         answer = slot.run(
@@ -108,7 +108,7 @@ class Attempts:
             }
         )
         if "log_text" in answer:
-            log.write_text(answer.pop("log_text"), encoding="utf-8", errors="replace")
+            _write_log(log, answer.pop("log_text"))
         return self._placed(clip, slot, folder, answer) if answer["ok"] else answer
 
     def _placed(
@@ -133,8 +133,7 @@ class Attempts:
 
     def _move(self, folder: Path, names: Mapping[str, str]) -> None:
         for file, name in names.items():
-            target = self.journal.out / name
-            make_folder(target.parent)
+            target = place_for(self.journal.out, name)
             try:
                 (folder / file).replace(target)
             except OSError as error:
@@ -143,12 +142,11 @@ class Attempts:
     def _remove(self, stale: str) -> None:
         if self.store is not None:
             self.store.remove(stale)
-            return
-        with contextlib.suppress(FileNotFoundError):
-            (self.journal.out / stale).unlink()
+        else:
+            remove(self.journal.out, stale)
 
     def _entry(self, clip: Clip, answer: dict[str, Any], seconds: float) -> dict[str, Any]:
-        self._keep_picture(clip, answer.pop("thumbnail", ""))
+        self.journal.keep_picture(clip.place, base64.b64decode(answer.pop("thumbnail", "")))
         if "source_sha256" not in answer:
             answer["source_sha256"] = _digest(clip.source)
         return {
@@ -160,16 +158,6 @@ class Attempts:
             **answer,
         }
 
-    def _keep_picture(self, clip: Clip, base64_text: str) -> None:
-        """Beside the journal: pictures of ten thousand clips are no matter of memory."""
-        path = self.journal.picture_of(clip.place)
-        with contextlib.suppress(OSError):  # a report without it is still right
-            if base64_text:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(base64.b64decode(base64_text))
-            else:
-                path.unlink(missing_ok=True)
-
 
 def _digest(source: Path) -> str:
     """The content's digest; where it cannot be read, a word that tells why."""
@@ -179,8 +167,16 @@ def _digest(source: Path) -> str:
         return errno.errorcode.get(error.errno or 0, "unreadable")
 
 
-def _is(path: Path, checksum: str) -> bool:
+def _is(root: Path, name: str, checksum: str) -> bool:
     try:
-        return sha256(path) == checksum
+        return sha256(plain_file(root, name)) == checksum
     except OSError:
         return False
+
+
+def _write_log(path: Path, text: str) -> None:
+    """Raises OutputError."""
+    try:
+        path.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise OutputError.from_os(path, error) from error

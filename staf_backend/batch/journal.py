@@ -7,22 +7,33 @@ OUT/.staf-batch/journal.jsonl:
     {"event": "failed", "place", "kind", "message", ...}
 
 Whatever moment a machine dies at, the lines that are whole tell what to do next; a torn last line
-is passed over.
+is passed over, and so is a line with words that no batch writes (see `entry`).
 """
 
+import contextlib
 import json
 import logging
+import os
 import shutil
 import threading
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from staf_backend.batch.entry import STATE_FOLDER, checked
+from staf_backend.batch.inside import (
+    check_way,
+    clear_place,
+    open_to_append,
+    own_folder,
+    read,
+    remove,
+)
 from staf_backend.files import OutputError, make_folder, read_json_text
+from staf_backend.files.limits import JOURNAL_BYTES, JOURNAL_LINE_BYTES, THUMBNAIL_BYTES
 from staf_backend.files.lock import lock
 
 _log = logging.getLogger(__name__)
-FOLDER = ".staf-batch"
-"""In the output folder: everything that is no result."""
+_ANEW = "Delete it and the batch begins anew."
 
 
 class Journal:
@@ -31,38 +42,60 @@ class Journal:
     Opening it sweeps what an interrupted batch left behind.
 
     Raises:
-        OutputError: the folder cannot be written to, or another batch is at work in it.
+        OutputError: the folder cannot be written to, another batch is at work in it, what is no
+            result is a link there, or the journal is too large.
     """
 
     def __init__(self, out: Path) -> None:
         self.out = make_folder(out).resolve()
-        self._path = make_folder(self.out / FOLDER) / "journal.jsonl"
+        for name in ("logs", "pictures"):
+            own_folder(self.out, f"{STATE_FOLDER}/{name}")
+        check_way(self.out, f"{STATE_FOLDER}/work/any")
+        self._path = self.out / STATE_FOLDER / "journal.jsonl"
         self._writing = threading.Lock()
         self._last: dict[str, dict[str, Any]] = {}
         self._files: dict[str, set[str]] = {}
+        self._file = open_to_append(self.out, f"{STATE_FOLDER}/journal.jsonl")
         try:
-            self._file = self._path.open("ab+")
-        except OSError as error:
-            raise OutputError.from_os(self._path, error) from error
-        if not lock(self._file):
+            if not lock(self._file):
+                raise OutputError(f"Another batch is writing to {out}.", "Wait for it, or end it.")
+            self._read()
+        except BaseException:
             self._file.close()
-            raise OutputError(f"Another batch is writing to {out}.", "Wait for it, or end it.")
-        self._read()
+            raise
         shutil.rmtree(self.work, ignore_errors=True)
         make_folder(self.work)
 
     @property
     def work(self) -> Path:
         """Where workers write before results are moved into place."""
-        return self.out / FOLDER / "work"
+        return self.out / STATE_FOLDER / "work"
 
-    def log_of(self, place: str) -> Path:
-        """The log file of a clip."""
-        return self.out / FOLDER / "logs" / f"{place}.log"
+    def new_log(self, place: str) -> Path:
+        """Where a clip's log is to be written; the one before is gone.
 
-    def picture_of(self, place: str) -> Path:
-        """The small picture of a clip that is done, a JPEG."""
-        return self.out / FOLDER / "pictures" / f"{place}.jpg"
+        Raises:
+            OutputError: it cannot be written there.
+        """
+        return clear_place(self.out, f"{STATE_FOLDER}/logs/{place}.log")
+
+    def keep_picture(self, place: str, jpeg: bytes) -> None:
+        """Keep the small picture of a clip, or none where it is empty; pictures of ten thousand
+        clips are no matter of memory.  Where it cannot be kept there is none: a report without it
+        is still right."""
+        with contextlib.suppress(OSError, OutputError):
+            if not jpeg:
+                remove(self.out, _picture(place))
+                return
+            with clear_place(self.out, _picture(place)).open("xb") as file:
+                file.write(jpeg)
+
+    def picture(self, place: str) -> bytes:
+        """The small picture of a clip that is done, a JPEG; empty where there is none."""
+        try:
+            return read(self.out, _picture(place), THUMBNAIL_BYTES)
+        except OSError:
+            return b""
 
     def last(self, place: str) -> dict[str, Any] | None:
         """The last "done" or "failed" of a place."""
@@ -97,52 +130,41 @@ class Journal:
         self._file.close()
 
     def _read(self) -> None:
+        """Raises OutputError where it is too large."""
+        if os.fstat(self._file.fileno()).st_size > JOURNAL_BYTES:
+            limit = f"more than {JOURNAL_BYTES // 1_000_000} MB"
+            raise OutputError(f"{self._path} is no journal of a batch: {limit}.", _ANEW)
         self._file.seek(0)
-        line = b"\n"
-        for line in self._file:
-            try:
-                self._take(read_json_text(line))
-            except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-                _log.info("%s: a line that was cut off is passed over", self._path)
-        if not line.endswith(b"\n"):
+        strange, whole = 0, True
+        while line := self._file.readline(JOURNAL_LINE_BYTES):
+            began, whole = whole, line.endswith(b"\n")
+            if began:
+                strange += not (whole or len(line) < JOURNAL_LINE_BYTES) or self._is_strange(line)
+        if not whole:
             self._file.write(b"\n")
+        if strange:
+            lines = f"{strange} lines are" if strange > 1 else "one line is"
+            told = f"{lines} not what a batch writes; what stood there is done anew"
+            _log.warning("%s: %s.", self._path, told)
+
+    def _is_strange(self, line: bytes) -> bool:
+        """Take a line; whether it is whole and yet nothing that `write` ever wrote."""
+        try:
+            self._take(checked(read_json_text(line)))
+        except json.JSONDecodeError:
+            _log.info("%s: a line that was cut off is passed over", self._path)
+        except ValueError as error:
+            _log.info("%s: a line is passed over: %s", self._path, error)
+            return True
+        return False
 
     def _take(self, entry: dict[str, Any]) -> None:
-        """Raises ValueError, KeyError, TypeError or AttributeError for what `write` never wrote."""
-        place, event = _text(entry["place"]), entry["event"]
+        place, event = entry["place"], entry["event"]
         if event in ("moving", "done"):
-            names = {_name(name) for name in entry["files"]}
-            self._files.setdefault(place, set()).update(names)
+            self._files.setdefault(place, set()).update(entry["files"])
         if event in ("done", "failed"):
-            _check(entry)
             self._last[place] = entry
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value
-
-
-def _name(value: Any) -> str:
-    """A name below the output folder: files of it are removed, and a stranger may have written it.
-
-    Raises:
-        ValueError: it leads out of the folder.
-    """
-    path = PurePosixPath(_text(value).replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in value:
-        raise ValueError("it leads out of the folder")
-    return value
-
-
-def _check(entry: dict[str, Any]) -> None:
-    """What the reports use."""
-    if entry["event"] == "failed":
-        _text(entry["message"])
-        return
-    for name, checksum in entry["files"].items():
-        _text(name + checksum)
-    if not isinstance(entry.get("people", []), list):
-        raise TypeError("no list")
-    float(entry.get("seconds", 0.0))
+def _picture(place: str) -> str:
+    return f"{STATE_FOLDER}/pictures/{place}.jpg"

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from staf_backend import StafError
+from staf_backend.batch.inside import check_name, read
 from staf_backend.files import OutputError, read_json_text, replace_atomically, shown
 
 NAME = "people.json"
@@ -83,15 +84,12 @@ def read_people(out: Path) -> PeopleList:
     """
     path = out / NAME
     try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_BYTES + 1)
-        if len(data) > _LARGEST_BYTES:
-            raise ValueError("it is too large")
-        return _understood(read_json_text(data))
+        return _understood(read_json_text(read(out, NAME, _LARGEST_BYTES)))
     except FileNotFoundError:
         return PeopleList()
     except (OSError, ValueError) as error:
-        raise PeopleError(f"{path} cannot be read: {shown(str(error))}.", _ADVICE) from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PeopleError(f"{path} cannot be read: {shown(reason)}.", _ADVICE) from error
 
 
 def _understood(values: Any) -> PeopleList:
@@ -105,6 +103,7 @@ def _understood(values: Any) -> PeopleList:
     for name in characters:
         if not _CHARACTER.fullmatch(name) or name != name.strip() or name.endswith("."):
             raise ValueError(f'"{name}" is no plain name')
+        check_name(f"{name}.glb")
         if lower.count(name.casefold()) > 1:
             raise ValueError(f'"{name}" is there twice, for disks that know no capitals')
     return made

@@ -7,7 +7,8 @@ from typing import Any
 
 from staf_backend import __version__
 from staf_backend.batch.clips import Clip
-from staf_backend.batch.journal import FOLDER, Journal
+from staf_backend.batch.entry import STATE_FOLDER
+from staf_backend.batch.journal import Journal
 from staf_backend.batch.report_html import page
 from staf_backend.batch.store import Store
 from staf_backend.files import replace_atomically, shown
@@ -40,7 +41,7 @@ def values(
         entry, before = entries.get(clip.place, ({"event": "waiting"}, False))
         told.append(
             {"place": clip.place, "source": str(clip.source), "status": entry["event"]}
-            | {"before": before, "log": f"{FOLDER}/logs/{clip.place}.log"}
+            | {"before": before, "log": f"{STATE_FOLDER}/logs/{clip.place}.log"}
             | {word: entry[word] for word in _KEPT if word in entry}
         )
     states = Counter(one["status"] for one in told)
@@ -81,7 +82,7 @@ def write(journal: Journal, report: dict[str, Any], store: Store | None) -> None
         told = report | {"store": store.url if store else None}
         text = json.dumps(told, indent=1, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
-    pieces = page(report, journal.picture_of, links=store is None)
+    pieces = page(report, journal.picture, links=store is None)
     with replace_atomically(out / "report.html") as temporary, temporary.open("wb") as file:
         file.writelines(piece.encode() for piece in pieces)
 

@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -32,13 +31,13 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-
 
 
 def page(
-    report: dict[str, Any], picture_of: Callable[[str], Path], *, links: bool
+    report: dict[str, Any], picture_of: Callable[[str], bytes], *, links: bool
 ) -> Iterator[str]:
     """HTML of `report.values`, piece by piece, for pictures of ten thousand clips are large; every
     word of a file is escaped, and nothing is loaded.
 
     Args:
-        picture_of: the JPEG of a clip's place, which may be missing.
+        picture_of: the JPEG of a clip's place; empty where there is none.
         links: whether the clips' files lie beside the page.
     """
     totals = report["totals"]
@@ -70,13 +69,10 @@ def _characters(characters: Sequence[dict[str, Any]], links: bool) -> str:
     return f"<h2>{len(characters)} characters</h2><ul>{lines}</ul>"
 
 
-def _picture(path: Path) -> str:
+def _picture(jpeg: bytes) -> str:
     """An image element; nothing where there is no picture."""
-    try:
-        data = base64.b64encode(path.read_bytes()).decode("ascii")
-    except OSError:
-        return ""
-    return f'<img alt="" src="data:image/jpeg;base64,{data}">'
+    data = base64.b64encode(jpeg).decode("ascii")
+    return f'<img alt="" src="data:image/jpeg;base64,{data}">' if jpeg else ""
 
 
 def _row(number: int, clip: dict[str, Any], picture: str, links: bool) -> str:

@@ -4,11 +4,11 @@ people.json ─► takes ─► motion files ─► one shape ─┬─► OUT/p
                                       RIG.blend ───┴─► OUT/people/NAME-RIG.blend with an action each
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import io
 import json
+import logging
 import shutil
 import uuid
 from collections import Counter
@@ -22,18 +22,20 @@ import numpy as np
 from staf_backend import StafError
 from staf_backend.batch.blend import Blending, write_blends
 from staf_backend.batch.clips import Clip
+from staf_backend.batch.entry import CHARACTERS
+from staf_backend.batch.inside import place_for, plain_file, remove
 from staf_backend.batch.journal import Journal
 from staf_backend.batch.people_list import PeopleList, Take, read_people, write_people
 from staf_backend.batch.recipe import Recipe
-from staf_backend.body import Body, load_body
+from staf_backend.body import Body, known_bodies, load_body
 from staf_backend.export.gltf import write_glb
-from staf_backend.files import OutputError, make_folder, sha256
+from staf_backend.files import OutputError, make_folder, sha256, shown
 from staf_backend.motion import Motion, MotionError, load_motion, part_names
 
+_log = logging.getLogger(__name__)
+_FAULT = "This is a fault of the program; please report it with what -v tells."
 FOLDER = "people"
 """Of the characters' files, below the output folder."""
-_PLACES = "//people/"
-"""Before a character's name in the journal; no clip's place begins so."""
 
 
 def merge_takes(
@@ -84,11 +86,10 @@ def _motion_files(journal: Journal, place: str) -> dict[Take, list[str]]:
 
 def _drop_others(journal: Journal, people: PeopleList) -> None:
     """Remove files of characters that the list knows no more."""
-    for place in journal.places(_PLACES):
-        if place.removeprefix(_PLACES) not in people.characters:
+    for place in journal.places(CHARACTERS):
+        if place.removeprefix(CHARACTERS) not in people.characters:
             for name in journal.files_of(place):
-                with contextlib.suppress(FileNotFoundError):
-                    (journal.out / name).unlink()
+                remove(journal.out, name)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class _Writer:
         told = {"name": name, "takes": [str(take) for take in takes], "files": []}
         if not files:
             return told | {"status": "waiting", "message": "No take of it is done."}
-        place, stem = f"{_PLACES}{name}", f"{FOLDER}/{name}"
+        place, stem = f"{CHARACTERS}{name}", f"{FOLDER}/{name}"
         if any(one.casefold() == stem.casefold() for one in journal.places("")):
             message = f"A clip's files have the name {stem}; give it another one in people.json."
             return told | {"status": "failed", "message": message}
@@ -124,6 +125,10 @@ class _Writer:
             self._write(stem, files)
         except StafError as error:
             return told | {"status": "failed", "message": str(error)}
+        except Exception as error:  # one character's fault is not the others'
+            _log.info("unexpected", exc_info=True)
+            message = f"{type(error).__name__}: {shown(str(error))}. {_FAULT}"
+            return told | {"status": "failed", "message": message}
         self._remove_stale(place, targets)
         sums = {target: sha256(journal.out / target) for target in targets}
         journal.write({"event": "done", "place": place, "recipe": key, "files": sums, "people": []})
@@ -139,9 +144,8 @@ class _Writer:
 
     def _write(self, stem: str, files: Sequence[tuple[Take, str]]) -> None:
         """Raises MotionError, BodyError, OutputError, BlendError."""
-        target = self.journal.out / f"{stem}.glb"
-        make_folder(target.parent)
-        motions, body = _in_one_body([self.journal.out / file for _, file in files])
+        target = place_for(self.journal.out, f"{stem}.glb")
+        motions, body = _in_one_body([_readable(self.journal.out, file) for _, file in files])
         names = _names([PurePosixPath(file).with_suffix("") for _, file in files])
         alike = [
             dataclasses.replace(motion, name=name, person=1)
@@ -168,8 +172,7 @@ class _Writer:
 
     def _remove_stale(self, place: str, targets: Sequence[str]) -> None:
         for name in self.journal.files_of(place) - set(targets):
-            with contextlib.suppress(FileNotFoundError):
-                (self.journal.out / name).unlink()
+            remove(self.journal.out, name)
 
 
 def _sum(journal: Journal, take: Take, file: str) -> str:
@@ -180,18 +183,33 @@ def _sum(journal: Journal, take: Take, file: str) -> str:
 
 def _holds(out: Path, entry: dict[str, Any]) -> bool:
     try:
-        return all(sha256(out / name) == sum_ for name, sum_ in entry["files"].items())
+        return all(sha256(plain_file(out, name)) == sum_ for name, sum_ in entry["files"].items())
     except OSError:
         return False
+
+
+def _readable(out: Path, file: str) -> Path:
+    try:
+        return plain_file(out, file)
+    except OSError as error:
+        message = f"{out / file} cannot be read: {error.strerror}."
+        raise MotionError(message, "Delete it, and its clip is converted again.") from error
 
 
 def _in_one_body(paths: Sequence[Path]) -> tuple[list[Motion], Body]:
     motions = [load_motion(path) for path in paths]
     bodies = {motion.body for motion in motions}
+    unknown = sorted(bodies.difference(known_bodies()))
+    if unknown:  # a file's word is a name, and never the path of another file
+        advice = "Add its file with: staf body add FILE"
+        raise MotionError(f"its takes' body {shown(unknown[0])} is not known here.", advice)
     if len(bodies) > 1:
         advice = "Convert all of them with one body, or list them apart in people.json."
         raise MotionError(f"its takes have different bodies: {', '.join(sorted(bodies))}.", advice)
-    return motions, load_body(motions[0].body)
+    body = load_body(motions[0].body)
+    if len({motion.betas.shape for motion in motions}) > 1:
+        raise MotionError("its takes have different numbers of betas.", "Convert them again.")
+    return motions, body
 
 
 def _names(files: Sequence[PurePosixPath]) -> list[str]:

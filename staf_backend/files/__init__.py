@@ -13,12 +13,16 @@ from staf_backend.files.identify import describe_arrays, describe_file, is_pickl
 from staf_backend.files.json_place import Place
 from staf_backend.files.limits import Budget, TooLargeError, shown
 from staf_backend.files.npz import write_arrays
+from staf_backend.files.read_arrays import ArchiveError, PickledError, read_arrays
+from staf_backend.files.regular import open_file
 from staf_backend.files.strict_json import read_json_text
 
 __all__ = [
+    "ArchiveError",
     "Budget",
     "EditedJson",
     "OutputError",
+    "PickledError",
     "Place",
     "TooLargeError",
     "content_digest",
@@ -26,7 +30,9 @@ __all__ = [
     "describe_file",
     "is_pickle",
     "make_folder",
+    "open_file",
     "put_in_place",
+    "read_arrays",
     "read_json_text",
     "replace_atomically",
     "replace_folder_atomically",

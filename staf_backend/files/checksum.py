@@ -1,13 +1,9 @@
 """Which bytes a file holds."""
 
-import errno
 import hashlib
-import os
-import stat
 from pathlib import Path
 
-_WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""A pipe is opened at once, not when somebody writes into it."""
+from staf_backend.files.regular import open_file
 
 
 def sha256(path: Path) -> str:
@@ -16,9 +12,7 @@ def sha256(path: Path) -> str:
     Raises:
         OSError: it cannot be read, or it is a pipe or a device, which may have no end.
     """
-    with os.fdopen(os.open(path, _WITHOUT_WAITING), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is no file", str(path))
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

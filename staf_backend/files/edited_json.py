@@ -1,6 +1,7 @@
 """JSON that people edit by hand: read strictly, and refused with the line of what is wrong."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from staf_backend import StafError
 from staf_backend.files.json_lines import line_of, repeated_key
 from staf_backend.files.json_place import Place, WrongAtError
 from staf_backend.files.limits import shown
+from staf_backend.files.regular import open_file
 from staf_backend.files.strict_json import read_json_text
 
 Read = TypeVar("Read")
@@ -52,9 +54,11 @@ class EditedJson:
 
     def _text(self, path: Path) -> str:
         try:
-            if path.stat().st_size > self.largest_bytes:
-                raise self.error(f"{path} is too large for a {self.kind} file.", self.advice)
-            return path.read_bytes().decode("utf-8-sig")
+            with open_file(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > self.largest_bytes:
+                    raise self.error(f"{path} is too large for a {self.kind} file.", self.advice)
+                return file.read(size).decode("utf-8-sig")
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise self.error(f"{path} cannot be read: {reason}.", "Check the path.") from error

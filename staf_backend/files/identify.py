@@ -4,6 +4,9 @@ import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
+from staf_backend.files.limits import shown
+from staf_backend.files.regular import open_file
+
 _MAGIC = (
     (b"\x93NUMPY", "a single NumPy array (.npy)"),
     (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", "a PyTorch checkpoint (old format)"),
@@ -27,10 +30,14 @@ _MOST_NAMES = 4
 
 
 def describe_file(path: Path) -> str:
-    """A phrase such as "a Python pickle" or "an HTML page"; never raises for odd content."""
+    """A phrase such as "a Python pickle" or "an HTML page"; never raises for odd content.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or a device.
+    """
     if path.is_dir():
         return "a folder"
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(4096)
     if not head:
         return "an empty file"
@@ -105,5 +112,5 @@ def _describe_text(head: bytes) -> str:
 
 
 def _listed(names: Collection[str]) -> str:
-    shown = ", ".join(list(names)[:_MOST_NAMES])
-    return shown + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
+    first = ", ".join(shown(name) for name in list(names)[:_MOST_NAMES])
+    return first + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")

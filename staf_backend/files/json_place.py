@@ -67,6 +67,8 @@ class Place:
         """Words."""
         if not isinstance(self.value, str):
             self.wrong(f"{self.name} must be words in quotes, not {self.value!r:.40}")
+        if any("\ud800" <= letter <= "\udfff" for letter in self.value):
+            self.wrong(f"{self.name} holds half a letter (a surrogate)")
         return self.value
 
     def table(self, rows: int, columns: int) -> "np.ndarray":

@@ -3,6 +3,9 @@
 SPARE_BYTES = 64_000_000
 """What any file may grow to, however small.  Chosen: SMPL-X's sparse joint regressor, 5 MB when
 written out, is the largest thing that real body files hold in few bytes."""
+ARRAYS_SPARE_BYTES = 128_000_000
+"""The same of an archive of arrays.  Chosen: an hour of somebody who never moves, fingers and all,
+takes 90 MB."""
 GROWTH = 4
 """How often a file's own size may come on top.  Chosen: chumpy's selections hold what they pick
 from and what they pick, beside the indices."""
@@ -25,6 +28,14 @@ take, and an answer within ten seconds."""
 NATIVE_S_PER_MB = 10.0
 """How much longer for each megabyte.  Measured: the same release takes 2 s for each, on a busy
 machine."""
+JOURNAL_LINE_BYTES = 4_000_000
+"""Of what a batch's journal says of one clip.  Measured: 0.4 kB, and 0.7 kB for each person; this
+is room for two thousand people with three times as many words."""
+JOURNAL_BYTES = 256_000_000
+"""Of a batch's journal.  Chosen: 25 kB for each of 10,000 clips, as a dozen runs of all of them or
+thirty people in each."""
+THUMBNAIL_BYTES = 200_000
+"""Of a clip's small picture in a report.  Chosen: forty times the usual one."""
 _LONGEST_WORDS = 80
 """Characters of a file's own words in a message.  Chosen: one line of a terminal."""
 
@@ -41,10 +52,11 @@ class Budget:
 
     Args:
         file_bytes: the file's size.
+        spare_bytes: what it may grow to, however small.
     """
 
-    def __init__(self, file_bytes: int) -> None:
-        self._left = SPARE_BYTES + GROWTH * file_bytes
+    def __init__(self, file_bytes: int, spare_bytes: int = SPARE_BYTES) -> None:
+        self._left = spare_bytes + GROWTH * file_bytes
 
     def spend(self, count_bytes: int) -> None:
         """Ask before memory is taken.
@@ -57,10 +69,10 @@ class Budget:
             raise TooLargeError
 
 
-def shown(text: str) -> str:
+def shown(text: str, most: int = _LONGEST_WORDS) -> str:
     """Words out of a file as they may stand in a message: a terminal obeys none of them, and no
-    file can fill the screen."""
-    short = text if len(text) <= _LONGEST_WORDS else text[:_LONGEST_WORDS] + "..."
+    file can fill the screen with more than `most` characters."""
+    short = text if len(text) <= most else text[:most] + "..."
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
         for letter in short

@@ -34,30 +34,40 @@ The header holds `name` (of the clip), `body`, `gender`, `source` (file name), `
 `focal_px`, `focal_assumed`, `width_px`, `height_px`, `principal_point_px` (2), `rotation_wxyz` (4),
 `position_m` (3), `rotation_deg`, `motion`; see `Camera`.  It may hold `contacts`, a list of
 `part`, `start_s`, `end_s`, `floor_m` (see `ContactSpan`), `card`, an object, and `configuration`,
-the name of STAF's network in the paper.  Unknown members and header words are ignored.  Equal
-motions give equal bytes.
+the name of STAF's network in the paper.  Unknown members and header words are ignored, and what is
+beyond `ranges` is refused.  Equal motions give equal bytes.
 """
 
 import dataclasses
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from staf_backend import StafError, __version__
-from staf_backend.files import describe_file, read_json_text, shown, write_arrays
+from staf_backend import __version__
+from staf_backend.files import (
+    ArchiveError,
+    PickledError,
+    describe_file,
+    read_arrays,
+    read_json_text,
+    shown,
+    write_arrays,
+)
 from staf_backend.geometry import Camera, CameraPath, Skeleton
 from staf_backend.motion.contacts import ContactSpan
 from staf_backend.motion.motion import TEXT_FIELDS, Motion, MotionError
+from staf_backend.motion.ranges import KINDS, check_header, check_members
 
 FORMAT = 2
 """The layout above, and the highest number that is read."""
 KIND = "staf-motion"
 _CONVERT_AGAIN = "Convert the video again."
+_LONGEST_REASON = 300
+"""Characters of a message.  Chosen: the longest list of our own words has 200."""
 
 
 def save_motion(path: str | os.PathLike[str], motion: Motion) -> None:
@@ -81,9 +91,11 @@ def load_motion(path: str | os.PathLike[str]) -> Motion:
     try:
         return _from_members(members)
     except MotionError as error:
-        raise MotionError(f"{path} is not a sound motion: {error.message}", error.advice) from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = shown(error.message, _LONGEST_REASON)
+        raise MotionError(f"{path} is not a sound motion: {reason}", error.advice) from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        reason = shown(reason, _LONGEST_REASON)
         raise MotionError(f"{path} is not a sound motion: {reason}.", _CONVERT_AGAIN) from error
 
 
@@ -135,26 +147,23 @@ def _read_members(path: Path) -> dict[str, np.ndarray]:
         what = describe_file(path)
         if what != "a STAF motion":
             raise MotionError(f"{path} is {what}, not a STAF motion.", "Give a motion.npz file.")
-        with np.load(path, allow_pickle=False) as archive:
-            _check_format(path, archive)
-            return {name: archive[name] for name in archive.files}
+        members = read_arrays(path, KINDS)
     except OSError as error:
         raise MotionError(f"cannot read {path}: {error.strerror or error}.") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-        if "pickle" in str(error) or "Object arrays" in str(error):
-            reason = "it holds pickled objects, which could run code"
-            raise MotionError(f"{path} is refused: {reason}.", _CONVERT_AGAIN) from error
-        raise MotionError(f"{path} is damaged: {shown(str(error))}.", _CONVERT_AGAIN) from error
-    except Exception as error:  # zlib.error, struct.error, NotImplementedError: all mean damage
-        if isinstance(error, StafError):
-            raise
-        raise MotionError(f"{path} is damaged: {shown(str(error))}.", _CONVERT_AGAIN) from error
+    except PickledError as error:
+        raise MotionError(f"{path} is refused: {error}.", _CONVERT_AGAIN) from error
+    except ArchiveError as error:
+        raise MotionError(f"{path} is damaged: {error}.", _CONVERT_AGAIN) from error
+    _check_format(path, members)
+    return members
 
 
-def _check_format(path: Path, archive: Mapping[str, np.ndarray]) -> None:
-    if str(archive["kind"]) != KIND:
-        raise MotionError(f"{path} says it is {str(archive['kind'])!r}, not a STAF motion.")
-    number = int(archive["format"])
+def _check_format(path: Path, members: Mapping[str, np.ndarray]) -> None:
+    if any(members[name].shape for name in ("kind", "format", "header")):
+        raise MotionError(f"{path} is damaged: its head is a list.", _CONVERT_AGAIN)
+    if str(members["kind"]) != KIND:
+        raise MotionError(f"{path} says it is {shown(str(members['kind']))}, not a STAF motion.")
+    number = int(members["format"])
     if not 1 <= number <= FORMAT:
         raise MotionError(
             f"{path} has format {number}; this version ({__version__}) reads 1 to {FORMAT}.",
@@ -164,6 +173,8 @@ def _check_format(path: Path, archive: Mapping[str, np.ndarray]) -> None:
 
 def _from_members(members: Mapping[str, np.ndarray]) -> Motion:
     header = read_json_text(str(members["header"]))
+    check_members(members)
+    check_header(header)
     camera_words = {f.name for f in dataclasses.fields(Camera)}
     camera = Camera(**{k: v for k, v in header["camera"].items() if k in camera_words})
     values: dict[str, Any] = {

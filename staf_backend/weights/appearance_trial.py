@@ -96,7 +96,7 @@ def main() -> None:
         answer = {"sizes": sizes, "ms_a_crop": each_ms}
     except WeightsError as error:
         answer = {"message": error.message, "advice": error.advice}
-    print(json.dumps(answer))
+    sys.stdout.write(json.dumps(answer) + "\n")
 
 
 def _limit(most_s: int) -> None:

@@ -10,7 +10,7 @@ from staf_backend import __version__
 from staf_backend.assets import OPEN_WEIGHTS, open_weights_folder
 from staf_backend.assets import folder as assets_folder
 from staf_backend.body import data_folder
-from staf_backend.files import shown
+from staf_backend.files import open_file, shown
 from staf_backend.staf import CROP_FACTOR, RESNET50, AnyConfig, configuration_name, read_config
 from staf_backend.weights.error import WeightsError
 
@@ -160,7 +160,7 @@ def read_text(path: Path) -> str:
         ValueError: it is larger than any set's, or no text.
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         content = file.read(_LARGEST_TEXT_BYTES + 1)
     if len(content) > _LARGEST_TEXT_BYTES:
         raise ValueError("it is larger than any set's")

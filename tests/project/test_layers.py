@@ -62,7 +62,7 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         figures
     """,
     "addon": """
-        user_error  names  storage  panels  staf_blender  staf_blend  staf_fbx
+        user_error  names  archive  json_text  storage  panels  staf_blender  staf_blend  staf_fbx
         scene  reporting
         solving  retarget
         controls

@@ -91,7 +91,8 @@ def _journal(path: Path) -> Path:
     journal = Journal(path.parents[1])
     for place in ("a", "x/b"):
         journal.write({"event": "moving", "place": place, "files": [f"{place}.glb"]})
-        journal.write({"event": "done", "place": place, "files": {f"{place}.glb": "0" * 64}})
+        done = {"files": {f"{place}.glb": "0" * 64}, "people": [], "seconds": 1.0}
+        journal.write({"event": "done", "place": place, **done})
     journal.close()
     return path
 

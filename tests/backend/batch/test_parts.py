@@ -67,9 +67,12 @@ def test_a_list_that_is_none_is_told(tmp_path):
         find_clips([tmp_path / "clips.txt"], PATTERNS, None, tmp_path)
 
 
+SEEN = {"people": [{"person": 1, "coverage": 0.5}], "seconds": 1.0}
+
+
 def test_a_torn_journal_is_taken_up(tmp_path):
     journal = Journal(tmp_path)
-    journal.write({"event": "done", "place": "a", "files": {"a.glb": "1"}})
+    journal.write({"event": "done", "place": "a", "files": {"a.glb": "1"}} | SEEN)
     journal.close()
     path = tmp_path / ".staf-batch" / "journal.jsonl"
     whole = path.read_bytes()
@@ -154,7 +157,7 @@ def test_names_of_files_are_text_in_the_page():
     other = {"name": "<i>", "status": "failed", "takes": [], "files": [], "message": "<u>"}
     values = {"totals": totals | {"workers": 1}, "clips": [clip], "version": "0"}
     values |= {"characters": [other]}
-    page = "".join(report_html.page(values, lambda _: Path("/nowhere"), links=True))
+    page = "".join(report_html.page(values, lambda _: b"", links=True))
     page.encode()
     assert "<i>" not in page
     assert "<u>" not in page
