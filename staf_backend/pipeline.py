@@ -41,6 +41,7 @@ from staf_backend.weights import open_appearance
 from staf_backend.world import (
     CameraFollower,
     WorldSettings,
+    check_contacts,
     corrected_lens,
     read_contacts,
     stand,
@@ -168,6 +169,8 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
     check_device(settings, estimator)
     video = open_video(path, fps=settings.fps)
     _log.info("%s: %d frames", video.path, len(video.times_s))
+    if settings.contacts is not None:
+        check_contacts(settings.contacts, video.path.name)
     body = chosen_body(settings, estimator)
     fingers = chosen_body(settings, estimator, fingers=True) if settings.hands != "off" else None
     shot = open_shot(video, settings.start_s, settings.end_s, settings.focal_px, settings.lens)

@@ -2,7 +2,12 @@
 
 from staf_backend.world.camera_path import CameraFollower
 from staf_backend.world.card import contact_rows, key_series, quality_card, with_card
-from staf_backend.world.contacts_file import ContactsError, read_contacts, write_contacts
+from staf_backend.world.contacts_file import (
+    ContactsError,
+    check_contacts,
+    read_contacts,
+    write_contacts,
+)
 from staf_backend.world.grounding import stand
 from staf_backend.world.settings import WorldSettings
 from staf_backend.world.walk_lens import corrected_lens
@@ -11,6 +16,7 @@ __all__ = [
     "CameraFollower",
     "ContactsError",
     "WorldSettings",
+    "check_contacts",
     "contact_rows",
     "corrected_lens",
     "key_series",

@@ -64,6 +64,15 @@ def write_contacts(path: Path, motions: Sequence[Motion]) -> None:
         file.writelines(_lines(motions))
 
 
+def check_contacts(path: Path, clip: str) -> None:
+    """Look, before anything is made of a clip, whether its contacts file can be one.
+
+    Raises:
+        ContactsError: as of `read_contacts`, but for what only the tracks tell.
+    """
+    _FILE.read(path, lambda file: _check_head(file, clip))
+
+
 def read_contacts(path: Path, clip: str, tracks: Sequence[Track]) -> dict[int, tuple[Stand, ...]]:
     """When which part stands, by person.
 
@@ -97,10 +106,7 @@ def _lines(motions: Sequence[Motion]) -> Iterator[str]:
     yield " ]\n}\n"
 
 
-def _people(
-    file: Place, clip: str, tracks: Sequence[Track]
-) -> Iterator[tuple[int, tuple[Stand, ...]]]:
-    """Everything checked in the order in which it stands."""
+def _check_head(file: Place, clip: str) -> None:
     file.only("format", "version", "clip", "people")
     if file.at("format").value != FORMAT:
         file.at("format").wrong(f'"format" must be "{FORMAT}": this is no contacts file')
@@ -109,6 +115,13 @@ def _people(
     if file.at("clip").text() != clip:
         said = shown(file.at("clip").text())
         file.at("clip").wrong(f"these are the contacts of another clip, {said}, not of {clip}")
+
+
+def _people(
+    file: Place, clip: str, tracks: Sequence[Track]
+) -> Iterator[tuple[int, tuple[Stand, ...]]]:
+    """Everything checked in the order in which it stands."""
+    _check_head(file, clip)
     known: set[int] = set()
     for one in file.at("people").items():
         one.only("person", "contacts")

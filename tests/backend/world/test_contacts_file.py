@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from staf_backend.cli import main
 from staf_backend.estimators import SettingsError
 from staf_backend.motion import PARTS, ContactSpan, Motion, save_motion
 from staf_backend.people import Track
-from staf_backend.pipeline import Settings
+from staf_backend.pipeline import Settings, solve
 from staf_backend.world import ContactsError, WorldSettings, read_contacts, write_contacts
 from staf_backend.world.contacts import Contacts, told_contacts
+from tests.support.command_line import BALANCE
 from tests.support.sample_motions import sample_motion, swaying
 
 CLIP = "walk.mp4"
@@ -162,3 +164,17 @@ def test_what_is_told_is_what_touches():
 def test_contacts_where_nothing_is_grounded_mean_nothing():
     with pytest.raises(SettingsError, match="put on a floor"):
         Settings(contacts=Path("c.json"), world=WorldSettings(level="off", grounding=0.0))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "another clip's"])
+def test_a_wrong_file_is_refused_before_anything_is_looked_for(tmp_path: Path, kind: str):
+    path, seen = tmp_path / "c.json", []
+    if kind == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("this system has no named pipes")
+        os.mkfifo(path)
+    else:
+        write_contacts(path, [motion(*SPANS)])
+    with pytest.raises(ContactsError, match=r"a pipe|of another clip"):
+        solve(BALANCE, Settings(contacts=path), lambda *told: seen.append(told))
+    assert not seen
