@@ -9,7 +9,7 @@ from staf_backend.files import write_arrays
 
 
 def write_bodies(folder: Path) -> list[Path]:
-    """Write every open body into a folder; equal bodies give equal bytes.
+    """Write every open body into a folder; equal bodies give equal bytes, whatever processor writes them.
 
     Raises:
         OutputError: they cannot be written.
@@ -34,5 +34,11 @@ def _write_body(name: str, path: Path) -> Path:
         "joint_names": np.array(body.skeleton.names),
         "parents": np.array(body.skeleton.parents, np.int64),
     }
-    write_arrays(path, arrays | look_arrays(body) | finger_arrays(name))
+    arrays |= look_arrays(body) | finger_arrays(name)
+    write_arrays(path, {field: _to_the_nanometre(array) for field, array in arrays.items()})
     return path
+
+
+def _to_the_nanometre(array: np.ndarray) -> np.ndarray:
+    """Without the last bits, which a sum over the vertices has from the processor's own order of adding."""
+    return array.round(9) if array.dtype == np.float64 else array
