@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from staf_backend.devices import precisions_of
 from staf_backend.staf.body import BodyPoints, SmplBody
 from staf_backend.staf.network import Staf
 from staf_backend.staf.streaming import Arrival, StafStream, StreamConfig
@@ -95,14 +96,17 @@ def _windowed(network: Staf, maps: Tensor, *, published: bool) -> None:
             network.body(outputs.result.betas, outputs.result.rotations)
 
 
-def _streamed(crops: Tensor, encoder, precision, step: int = 8) -> None:
+def _streamed(crops: Tensor, encoder, precision, step: int = 8) -> Tensor:
+    """Vertices (frames, V, 3) in metres."""
     config = StreamConfig(device="cpu", vertices=True, precision=precision)
     stream = _stream(encoder, config)
     track = stream.open()
+    results = []
     for start in range(0, len(crops), step):
         part = slice(start, start + step)
-        stream.push([Arrival(track, np.arange(len(crops))[part], crops[part])])
-    stream.finish([track])
+        results.append(stream.push([Arrival(track, np.arange(len(crops))[part], crops[part])]))
+    results.append(stream.finish([track]))
+    return torch.cat([result.vertices_m for result in results if result.vertices_m is not None])
 
 
 _STREAMS: dict[tuple, StafStream] = {}
@@ -133,6 +137,21 @@ def test_four_and_a_half_times_faster_after_the_encoder(times_ms: dict[str, floa
         f"after the encoder: {published / spent:.2f} x as published, {plain / spent:.2f} x windowed"
     )
     assert min(published, plain) / spent >= 4.5
+
+
+@pytest.mark.skipif(
+    "bf16" not in precisions_of(torch.device("cpu")), reason="this processor has no bfloat16"
+)
+def test_bfloat16_takes_half_the_time_and_stays_within_a_millimetre(
+    times_ms: dict[str, float], crops: Tensor
+) -> None:
+    share = times_ms["streamed in bfloat16"] / times_ms["streamed"]
+    encoder = parity_network.encoder()
+    full, half = (_streamed(crops, encoder, word) for word in ("float32", "bfloat16"))
+    away_mm = 1e3 * (full - half).norm(dim=-1).mean()
+    print(f"bfloat16: {share:.2f} of float32's time, vertices {away_mm:.2f} mm away")
+    assert share <= 0.55
+    assert 0 < away_mm <= 1
 
 
 def test_a_track_keeps_less_than_twelve_megabytes() -> None:
