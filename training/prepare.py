@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from staf_backend import StafError
+from staf_backend.files.limits import LARGEST_LABEL
 from training.datasets import (
     HEADS,
     READERS,
@@ -117,13 +118,22 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--split", choices=("train", "val", "test"), default="train")
     parser.add_argument("--labels", type=Path, help="SMPL labels of EFT or NeuralAnnot")
     parser.add_argument("--bodies", type=Path, help="folder of SMPL files, for 3DPW's joints")
-    parser.add_argument("--fps", type=float, help="frames a second to keep (25 where filmed at 50)")
+    parser.add_argument(
+        "--fps", type=_above_0, help="frames a second to keep (25 where filmed at 50)"
+    )
     parser.add_argument("--min-keypoints", type=int, help="fewest known points of a person")
-    parser.add_argument("--min-side-px", type=float, default=SMALLEST_PX, help="smallest person")
+    parser.add_argument("--min-side-px", type=_above_0, default=SMALLEST_PX, help="smallest person")
     parser.add_argument("--heads", choices=HEADS, default="paper", help="names of head points")
     parser.add_argument("--allow-missing", action="store_true", help="go on without lost images")
     parser.add_argument("--sheet", type=Path, help="picture to draw, to look at the labels")
     return parser
+
+
+def _above_0(text: str) -> float:
+    number = float(text)
+    if not 0 < number < LARGEST_LABEL:
+        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
+    return number
 
 
 def _draw(folder: Path, sheet: Path) -> None:

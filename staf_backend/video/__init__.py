@@ -5,6 +5,7 @@ from staf_backend.video.container import ffmpeg_name, open_container, video_stre
 from staf_backend.video.error import VideoError
 from staf_backend.video.lens import Focal, focal_of_lens
 from staf_backend.video.picture import KeptPicture, Picture, ReadyPicture
+from staf_backend.video.picture_file import read_picture
 from staf_backend.video.video import Video, check_path, open_video
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "focal_of_lens",
     "open_container",
     "open_video",
+    "read_picture",
     "video_stream",
     "whole_packets",
 ]

@@ -13,7 +13,7 @@ from staf_backend.geometry import from_quaternions
 from staf_backend.video import Video, open_video
 from training.data.augment import NO_CHANGE, Augment, Change, changed_crop, changed_targets
 from training.datasets import GENDERS, PreparedSet, SetError, open_set
-from training.datasets.pictures import image_state
+from training.datasets.pictures import frame_of, stored_picture
 from training.targets import CROP_SCALE, CropSequence, Targets
 
 PART_FRAMES = 64
@@ -123,8 +123,8 @@ class PreparedSequences:
 
 def _place(image: str) -> str:
     """The video that an image is of, or its folder: what people know a sequence by."""
-    video, _, _ = image.rpartition("#")
-    return video or image.rpartition("/")[0]
+    video, number = frame_of(image)
+    return image.rpartition("/")[0] if number is None else video
 
 
 def _unbroken(prepared: PreparedSet) -> np.ndarray:
@@ -147,14 +147,19 @@ def _square_px(prepared: PreparedSet, row: int) -> np.ndarray:
 
 def _pictures(prepared: PreparedSet, start: int, stop: int) -> Iterator[np.ndarray]:
     """RGB pictures of rows, in order; frames of one video that are near each other in one pass."""
-    names = [prepared.images[int(index)] for index in prepared.image[start:stop]]
+    try:
+        names = [prepared.images[int(index)] for index in prepared.image[start:stop]]
+    except (IndexError, UnicodeDecodeError) as error:
+        raise SetError(
+            f"{prepared.folder} names no picture of a row.", "Prepare it again."
+        ) from error
     row = 0
     while row < len(names):
         path, numbers = _pass(names, row)
         if numbers:
             yield from _video_frames(prepared.root / path, numbers)
         else:
-            yield _read(prepared.root / path)
+            yield stored_picture(prepared.root / path)
         row += max(1, len(numbers))
 
 
@@ -163,33 +168,16 @@ def _pass(names: list[str], row: int) -> tuple[str, list[int]]:
 
     A picture's file has no frames.
     """
-    path, _, number = names[row].rpartition("#")
-    if not path:
+    path, number = frame_of(names[row])
+    if number is None:
         return names[row], []
-    numbers = [int(number)]
+    numbers = [number]
     for name in names[row + 1 :]:
-        other, _, number = name.rpartition("#")
-        if other != path or not 1 <= int(number) - numbers[-1] <= SKIPPED_FRAMES + 1:
+        other, number = frame_of(name)
+        if number is None or other != path or not 1 <= number - numbers[-1] <= SKIPPED_FRAMES + 1:
             break
-        numbers.append(int(number))
+        numbers.append(number)
     return path, numbers
-
-
-def _read(path: Path) -> np.ndarray:
-    """RGB picture (H, W, 3) as stored: labels know nothing of cameras' orientation tags."""
-    import cv2
-
-    state = image_state(path)
-    image = None
-    if state == "whole":
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        reason = "broken" if state == "whole" else state
-        raise SetError(
-            f"The picture {path} is {reason}.",
-            "Fetch it again, or prepare the set again without it.",
-        )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 @lru_cache(maxsize=8)

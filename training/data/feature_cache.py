@@ -11,7 +11,6 @@ under its name only when complete; until then the one of that name before stays.
 
 import json
 import logging
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,9 +22,19 @@ import torch
 
 from staf_backend import StafError
 from staf_backend.devices import numerics
-from staf_backend.files import OutputError, put_in_place
+from staf_backend.files import OutputError, shown
 from staf_backend.staf import MAP_PX
-from training.datasets import GENDERS, ArrayWriter, half_made, map_array, occupied
+from training.datasets import (
+    GENDERS,
+    ArrayWriter,
+    begin_half,
+    drop_half,
+    finish_half,
+    half_made,
+    map_array,
+    occupied,
+    read_index,
+)
 from training.model import AnyEncoder, digest
 from training.targets import TARGET_SHAPES, CropSequence, SequenceSource, Targets, WindowBatch
 
@@ -120,8 +129,15 @@ class FeatureCache:
                 arrays["times_s"],
                 arrays["valid"],
             )
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise CacheError(f"{folder} is damaged: {error}.", _AGAIN) from error
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            AttributeError,
+            OSError,
+        ) as error:
+            raise CacheError(f"{folder} is damaged: {shown(str(error))}.", _AGAIN) from error
 
     def __len__(self) -> int:
         return len(self.maps)
@@ -192,20 +208,21 @@ def build_cache(
         CacheError: the folder holds something else, or a map is not finite or beyond float16.
         OutputError: the disk is full, or the folder cannot be written; an old cache survives.
     """
-    if occupied(folder, _INDEX):
-        raise CacheError(f"{folder} is not empty and no feature cache.", "Give another folder.")
-    partial = half_made(folder)
+    with _writing(folder):
+        if occupied(folder, _INDEX):
+            message = (
+                f"{folder} is not empty and no feature cache, holds more, or is where you are."
+            )
+            raise CacheError(message, "Give another folder.")
+        partial = begin_half(folder)
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        with _writing(folder):
-            partial.mkdir(parents=True)
         index = _write(source, encoder.to(device), partial, folder, batch)
         with _writing(folder):
             text = json.dumps(index) + "\n"
             (partial / _INDEX).write_text(text, encoding="utf-8")
-            put_in_place(partial, folder, folder.with_name(f"{folder.name}.old"))
+            finish_half(partial, folder)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        drop_half(partial)
     return FeatureCache.open(folder)
 
 
@@ -300,10 +317,10 @@ def _read_index(folder: Path) -> dict[str, Any]:
         state = "was not finished" if half else "is no feature cache (index.json is missing)"
         raise CacheError(f"{folder} {state}.", _AGAIN)
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index = read_index(path)
         made = index["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CacheError(f"{path} cannot be read: {error}.", _AGAIN) from error
+        raise CacheError(f"{path} cannot be read: {shown(str(error))}.", _AGAIN) from error
     if made != FORMAT:
         raise CacheError(f"{folder} has format {made}; this software reads {FORMAT}.", _AGAIN)
     return index

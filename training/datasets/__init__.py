@@ -18,7 +18,14 @@ from training.datasets.store import (
     write_set,
 )
 from training.datasets.store_arrays import ArrayWriter, map_array
-from training.datasets.store_folder import half_made, occupied
+from training.datasets.store_folder import (
+    begin_half,
+    drop_half,
+    finish_half,
+    half_made,
+    occupied,
+    read_index,
+)
 
 __all__ = [
     "GENDERS",
@@ -33,11 +40,15 @@ __all__ = [
     "Reader",
     "Request",
     "SetError",
+    "begin_half",
     "check_free",
+    "drop_half",
+    "finish_half",
     "half_made",
     "layouts",
     "map_array",
     "occupied",
     "open_set",
+    "read_index",
     "write_set",
 ]

@@ -26,7 +26,7 @@ from training.datasets.rows import (
     keep,
     runs,
 )
-from training.datasets.store import Annotations, SetError
+from training.datasets.store import UNPACKED, Annotations, SetError
 
 POINTS = (
     *("op_right_heel", "op_right_knee", "op_right_hip", "op_left_hip", "op_left_knee"),
@@ -87,7 +87,7 @@ def _track(request: Request, path: Path, number: int, message: bytes) -> Iterato
     }
     rows = keep(rows, good_rows(request, rows, request.enough(FEWEST)))
     images = _unpack(
-        request, f"images/{path.name.split('.')[0]}/{number:03d}", crops, rows["image"]
+        request, f"{UNPACKED}/{path.name.split('.')[0]}/{number:03d}", crops, rows["image"]
     )
     rows = keep(rows, np.array([name != "" for name in images], bool))
     if len(rows["image"]):

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from staf_backend.files import shown
-from staf_backend.video import VideoError, open_container, video_stream
+from staf_backend.video import VideoError, open_container, read_picture, video_stream
 from training.datasets.rows import Request
 from training.datasets.store import SetError
 
 _JPEG, _JPEG_END, _PNG, _PNG_END = b"\xff\xd8", b"\xff\xd9", b"\x89PNG", b"IEND"
 _TAIL_BYTES = 1024  # cameras append a few bytes after the end mark
 _FEW_FRAMES, _TWENTIETH = 2, 20  # by so many frames, or such a part, labels and video may differ
+_WITHOUT = "Fetch it again, or prepare the set again without it."
 _RATE_OFF = 0.02  # share by which a rate may differ: 29.97 counts as 30
 
 
@@ -63,24 +64,35 @@ def image_state(path: Path) -> str:
     return "no JPEG or PNG"
 
 
+def frame_of(name: str) -> tuple[str, int | None]:
+    """The file of one of `Annotations.images`, and which frame of it; None for a picture's."""
+    path, _, number = name.rpartition("#")
+    return (path, int(number)) if number.isascii() and number.isdigit() and path else (name, None)
+
+
+def stored_picture(path: Path) -> np.ndarray:
+    """RGB picture (H, W, 3) as stored: labels know nothing of cameras' orientation tags.
+
+    Raises:
+        SetError: missing, broken, or larger than any video.
+    """
+    state = image_state(path)
+    if state != "whole":
+        raise SetError(f"The picture {path} is {state}.", _WITHOUT)
+    try:
+        return read_picture(path)[0]
+    except VideoError as error:
+        raise SetError(error.message, _WITHOUT) from error
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels.
 
     Raises:
         SetError: it cannot be read.
     """
-    import cv2
-
-    try:
-        image = cv2.imread(
-            str(path), cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION
-        )
-        whole = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if image is not None else None
-    except cv2.error:
-        whole = None
-    if whole is None:
-        raise SetError(f"{path} is broken or missing.", "Fetch it again.")
-    return whole.shape[1], whole.shape[0]
+    height, width = stored_picture(path).shape[:2]
+    return width, height
 
 
 def video_facts(path: Path) -> tuple[int, float, tuple[int, int]]:

@@ -52,7 +52,7 @@ class Request:
             raise ValueError(f"heads must be one of {HEADS}, got {self.heads!r}")
         if self.fps is not None and not self.fps > 0:
             raise ValueError(f"fps must be positive, got {self.fps}")
-        if not self.root.is_dir():
+        if not _is_folder(self.root):
             raise SetError(f"{self.root} is not a folder.", "Give the downloaded set with --root.")
 
     def skip(self, reason: str, count: int = 1) -> None:
@@ -62,6 +62,13 @@ class Request:
     def enough(self, default: int) -> int:
         """Fewest known points of a person."""
         return default if self.min_keypoints is None else self.min_keypoints
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long to be one
+        return False
 
 
 class Head(NamedTuple):

@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.files import read_json_text, shown
+from staf_backend.files import shown
 from staf_backend.staf import BETAS, JOINTS
 from training.datasets.store_arrays import ArrayWriter, map_array
-from training.datasets.store_folder import half_made, made_whole, occupied
+from training.datasets.store_folder import half_made, made_whole, occupied, read_index
 from training.joints import COUNT, JOINTS_49
 
 FORMAT = 1
 """Number of this layout; sets of another are refused."""
 _OFF_UNIT = 1e-3  # most that a quaternion's length may differ from 1: labels are float32
-INDEX_FILE, REPORT_FILE = "index.json", "report.json"
+INDEX_FILE, REPORT_FILE, UNPACKED = "index.json", "report.json", "images"
 GENDERS = ("neutral", "male", "female")
 """What the numbers of `gender` mean."""
 
@@ -201,13 +201,18 @@ def write_set(
 
 
 def check_free(folder: Path) -> None:
-    """Refuse a folder that holds something else than a prepared set.
+    """Refuse a folder that holds something else than a prepared set, or something beside it.
 
     Raises:
-        SetError: it does.
+        SetError: it does, or cannot be looked at.
     """
-    if occupied(folder, INDEX_FILE):
-        raise SetError(f"{folder} is not empty and no prepared set.", "Give another folder.")
+    try:
+        taken = occupied(folder, INDEX_FILE, (REPORT_FILE, UNPACKED))
+    except OSError as error:
+        raise SetError(f"{folder} cannot be read: {error.strerror}.", "Check the path.") from error
+    if taken:
+        message = f"{folder} is not empty and no prepared set, holds more, or is where you are."
+        raise SetError(message, "Give another folder.")
 
 
 def _write_parts(folder: Path, parts: Iterable[Annotations]) -> dict[str, Any]:
@@ -281,7 +286,7 @@ def open_set(folder: Path, root: Path | None = None) -> PreparedSet:
         )
         where = Path(root) if root else folder / index["root"]
         head = (index["name"], index["split"], index["body"], index["fps"])
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, OSError) as error:
         raise SetError(f"{folder} is damaged: {shown(str(error))}.", again) from error
     return PreparedSet(*head, images, **arrays, folder=folder, root=where)
 
@@ -323,7 +328,7 @@ class ImageNames(Sequence[str]):
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = read_json_text(path.read_bytes())
+        content = read_index(path)
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read: {shown(str(error))}."
         raise SetError(message, "Prepare the set again.") from error

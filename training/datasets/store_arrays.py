@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from staf_backend.files import open_file
+
 _HEADER_BYTES = 504  # with the 8 before it 512: rows stay aligned
 _TYPES = {
     **{"<f2": "F16", "<f4": "F32", "<f8": "F64", "<i4": "I32", "<i8": "I64"},
@@ -72,7 +74,7 @@ def map_array(folder: Path, name: str, dtype: str) -> np.ndarray:
         OSError: it cannot be opened.
     """
     path = array_path(folder, name)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         length = int.from_bytes(file.read(8), "little")
         header = file.read(length) if length == _HEADER_BYTES else b""
     try:

@@ -1,23 +1,102 @@
-"""A folder that appears under its name only when it is complete, and is half made until then."""
+"""A folder that appears under its name only when it is complete, and is half made until then.
 
+Nothing is removed for it but what this program made: not a user's folder of a neighbouring name,
+and not a folder in which more lies than an index of ours lists.
+"""
+
+import contextlib
 import shutil
-from collections.abc import Iterator
+import uuid
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from staf_backend.files import put_in_place
+from staf_backend.files import open_file, put_in_place, read_json_text
+
+_MARK = ".half-made"
+"""A file in every half made folder: one of that name without it is a user's."""
+_INDEX_BYTES = 256_000_000
+"""Most of an index.  Chosen: a cache names its sequences there, in 100 bytes each."""
 
 
 def half_made(folder: Path) -> Path:
     """Where a folder is made before it takes its place; there after a run that was killed."""
+    folder = folder.resolve()  # "." has no name
     return folder.with_name(f"{folder.name}.partial")
 
 
-def occupied(folder: Path, index: str) -> bool:
-    """Whether something that is not ours lies there: a file, or content without our index."""
-    if not folder.exists() or (folder / index).is_file():
+def occupied(folder: Path, index: str, also: Collection[str] = ()) -> bool:
+    """Whether something lies there that is not ours, or one stands there: nobody must remove it.
+
+    Args:
+        folder: to be made anew.
+        index: name of our JSON file, which lists the other files.
+        also: names of ours that it does not list.
+
+    Raises:
+        OSError: nobody may look there.
+    """
+    if not folder.exists():
         return False
-    return not folder.is_dir() or any(folder.iterdir())
+    if not folder.is_dir() or folder.resolve() == Path.cwd():
+        return True
+    found = {entry.name for entry in folder.iterdir()}
+    return not found <= _names(folder / index, also)
+
+
+def _names(index: Path, also: Collection[str]) -> set[str]:
+    try:
+        content = read_index(index)
+        return {_MARK, index.name, *also, *content["files"]} if "format" in content else set()
+    except (OSError, ValueError, LookupError, TypeError):
+        return set()
+
+
+def read_index(path: Path) -> Any:
+    """What a JSON file beside the arrays says.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+        ValueError: no JSON, or larger than any of ours.
+    """
+    with open_file(path) as file:
+        text = file.read(_INDEX_BYTES + 1)
+    if len(text) > _INDEX_BYTES:
+        raise ValueError("it is far too large")
+    return read_json_text(text)
+
+
+def begin_half(folder: Path) -> Path:
+    """The empty `half_made` folder; what a killed run left there is removed.
+
+    Raises:
+        OSError: it cannot be made, or a folder of that name is a user's.
+    """
+    new = half_made(folder)
+    drop_half(new)
+    new.mkdir(parents=True)
+    (new / _MARK).touch()
+    return new
+
+
+def finish_half(new: Path, folder: Path) -> None:
+    """Let it take the folder's place.
+
+    Raises:
+        OSError: it cannot; what was there is there again.
+    """
+    folder = folder.resolve()
+    put_in_place(new, folder, folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:12]}.old"))
+    (folder / _MARK).unlink()
+
+
+def drop_half(new: Path) -> None:
+    """Remove a half made folder if there is one."""
+    if (new / _MARK).is_file():
+        shutil.rmtree(new, ignore_errors=True)
+    with contextlib.suppress(OSError):  # of a run that was killed before it made its mark
+        new.rmdir()
 
 
 @contextmanager
@@ -27,13 +106,11 @@ def made_whole(folder: Path) -> Iterator[Path]:
     On any failure what was at `folder` stays as it was, and the half made one is removed.
 
     Raises:
-        OSError: the disk is full, or the place is not writable.
+        OSError: the disk is full, the place is not writable, or a user's folder is in the way.
     """
-    new = half_made(folder)
+    new = begin_half(folder)
     try:
-        shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
-        new.mkdir(parents=True)
         yield new
-        put_in_place(new, folder, folder.with_name(f"{folder.name}.old"))
+        finish_half(new, folder)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        drop_half(new)

@@ -3,6 +3,7 @@
 All are square RGB uint8 (S, S, 3), encoded for a screen.  All but backdrops tile.
 """
 
+import contextlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -248,7 +249,9 @@ def photographs(folder: str) -> tuple[Path, ...]:
     """
     if not folder:
         return ()
-    found = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in _SUFFIXES)
+    found = sorted(
+        p for p in Path(folder).rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file()
+    )
     if not found:
         advice = "Give a folder with .jpg, .png or .webp files, or leave photos out."
         raise SyntheticError(f"{folder} holds no photographs.", advice)
@@ -264,7 +267,9 @@ def _photo(path: Path) -> np.ndarray:
     """
     import cv2
 
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    picture = None
+    with contextlib.suppress(cv2.error):  # a bomb
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise SyntheticError(f"{path} cannot be read as a picture.", "Remove it from the folder.")
     scale = min(1.0, 1024 / max(picture.shape[:2]))

@@ -114,7 +114,10 @@ def test_images_change_with_the_generator_alone(pictures: Path) -> None:
         (lambda path: path.unlink(), "3.png is missing"),
         (lambda path: path.write_bytes(path.read_bytes()[:-40]), "3.png is cut short"),
         (lambda path: path.write_bytes(b"no picture"), "3.png is no JPEG or PNG"),
-        (lambda path: path.write_bytes(path.read_bytes()[:40] + b"IEND"), "3.png is broken"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:40] + b"IEND"),
+            "3.png is no readable picture",
+        ),
     ],
 )
 def test_a_broken_picture_is_named(pictures: Path, harm, message: str) -> None:

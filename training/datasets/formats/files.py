@@ -1,5 +1,6 @@
 """What files of others say, checked at the door: one sentence of what is wrong with which file."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
@@ -130,6 +131,8 @@ def name_below(name: Any, path: Path) -> str:
         SetError: no text, or a path that leads elsewhere.
     """
     sound = isinstance(name, str) and len(name) <= LONGEST_NAME and name.isprintable()
+    # what ends in # and digits is taken for a video's frame
+    sound = sound and not re.search(r"#\d+$", name)
     if sound and not PureWindowsPath(name).anchor and ".." not in PureWindowsPath(name).parts:
         return name
     raise SetError(f"{path} names a picture {shown(str(name))!r}, which is no name of one.", _AGAIN)

@@ -8,12 +8,14 @@ The length's checksum is looked at, the message's is not: CRC-32C of megabytes t
 and a cut file is noticed by its length.
 """
 
+import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from staf_backend.files import open_file
 from training.datasets.store import SetError
 
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # wire types (protocol buffers' encoding)
@@ -31,8 +33,8 @@ def records(path: Path) -> Iterator[bytes]:
         SetError: missing, cut short, or no record file.
     """
     try:
-        with path.open("rb") as file:
-            size_bytes = path.stat().st_size
+        with open_file(path) as file:
+            size_bytes = os.fstat(file.fileno()).st_size
             while head := file.read(12):
                 length = int.from_bytes(head[:8], "little")
                 if len(head) < 12 or int.from_bytes(head[8:], "little") != masked_crc(head[:8]):
