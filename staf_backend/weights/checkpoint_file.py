@@ -357,6 +357,12 @@ def _check_is_dictionary(value: Any) -> None:
         raise PickleError("an entry of something that has none")
 
 
+def _check_members(machine: Any) -> None:
+    """Only sets have members: a tensor's own `add` would go through all its numbers for each."""
+    if not isinstance(machine.metastack[-1][-1], set):
+        raise PickleError("a member of something that has none")
+
+
 class _Machine(pickle._Unpickler):
     """The reader in Python, which takes no more memory than the walk before it foresaw.
 
@@ -381,4 +387,5 @@ class _Machine(pickle._Unpickler):
         pickle.BUILD[0]: _checked(pickle.BUILD, _check_state),
         pickle.SETITEM[0]: _checked(pickle.SETITEM, _check_entry),
         pickle.SETITEMS[0]: _checked(pickle.SETITEMS, _check_entries),
+        pickle.ADDITEMS[0]: _checked(pickle.ADDITEMS, _check_members),
     }

@@ -192,6 +192,10 @@ BOMBS = {
     "no tensor": content(b"ctorch._utils\n_rebuild_tensor_v2\n(K\x01K\x02K\x03K\x04tR"),
     "sparse": content(b"ctorch._utils\n_rebuild_sparse_tensor\n(tR"),
     "meta": content(b"ctorch._utils\n_rebuild_meta_tensor_no_storage\n(tR"),
+    # 4 MB, which each of a hundred thousand members would go through
+    "members of a tensor": content(
+        tensor(1, (1_000_000,), (0,)) + b"(" + b"K\x01" * 100_000 + b"\x90"
+    ),
     "terminal": content(b"c\x1b[2J\x07os\nsystem\n"),
 }
 
