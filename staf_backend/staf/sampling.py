@@ -18,8 +18,10 @@ from staf_backend.staf.config import GRID_SIDE, POINT_WIDTHS
 
 def grid_points() -> Tensor:
     """Points (441, 2) of a regular grid over the crop; x is the slow index, y the fast one."""
-    line = torch.linspace(-1, 1, GRID_SIDE)
-    return torch.stack(torch.meshgrid(line, line, indexing="ij"), -1).view(-1, 2)
+    # on the device of shapes alone PyTorch would load its compiler for these two lines
+    line = torch.linspace(-1, 1, GRID_SIDE, device="cpu")
+    grid = torch.stack(torch.meshgrid(line, line, indexing="ij"), -1).view(-1, 2)
+    return grid.to(torch.get_default_device())
 
 
 def sample(maps: Tensor, points: Tensor) -> Tensor:

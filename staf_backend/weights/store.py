@@ -25,20 +25,22 @@ from torch import Tensor, nn
 from staf_backend.assets import AssetError
 from staf_backend.files import replace_folder_atomically, sha256, shown
 from staf_backend.staf import CROP_FACTOR, AnyConfig, StafConfig, configuration_name
-from staf_backend.staf.any_network import AnyNetwork, make_network
-from staf_backend.staf.body import BodyTables, placeholder_tables
+from staf_backend.staf.any_network import AnyNetwork
+from staf_backend.staf.body import BodyTables
 from staf_backend.staf.encoders import (
     AnyEncoder,
     AnyPlan,
-    Encoder,
-    FieldsEncoder,
     FieldsPlan,
-    PlannedEncoder,
     check_landmark_network,
     read_plan,
 )
-from staf_backend.staf.network import no_means
 from staf_backend.weights import authors_layout
+from staf_backend.weights.blank import (
+    blank_encoder,
+    blank_network,
+    undrawn_encoder,
+    undrawn_network,
+)
 from staf_backend.weights.checkpoint_file import (
     first_bytes,
     optimised_shapes,
@@ -125,7 +127,7 @@ def add_weights(
     encoder = authors_layout.encoder_tensors(encoder)
     return save_weights(
         weights_folder(root) / name,
-        encoder=_strict_state(_meta(Encoder), encoder, str(encoder_path)),
+        encoder=_strict_state(blank_encoder(None, str(encoder_path)), encoder, str(encoder_path)),
         network=translated,
         config=config,
         body=authors_layout.body_arrays(network, str(path)),
@@ -166,10 +168,10 @@ def save_weights(
             what the encoder gives, or the body is none.
         OutputError: the folder cannot be written.
     """
-    blank = _blank_encoder(plan, str(folder))
+    blank = blank_encoder(plan, str(folder))
     _check_width(blank, config, str(folder))
     encoder = _strict_state(blank, encoder, "the encoder")
-    network = _strict_state(_blank(config), network, "the network", config)
+    network = _strict_state(blank_network(config), network, "the network", config)
     with replace_folder_atomically(folder) as new:
         (new / ENCODER_FILE).write_bytes(save(encoder))
         (new / NETWORK_FILE).write_bytes(save(network))
@@ -217,18 +219,17 @@ def load_weights(
     _check_digests(folder, info)
     config = config or info.config
     plan = _read_plan(folder / PLAN_FILE) if PLAN_FILE in info.files else None
-    encoder = _blank_encoder(plan, str(folder))
-    _check_width(encoder, config, str(folder))
+    blank = blank_encoder(plan, str(folder))
+    _check_width(blank, config, str(folder))
     states = [
         _strict_state(module, _read_tensors(folder / file), str(folder / file), of)
         for module, file, of in (
-            (encoder, ENCODER_FILE, None),
-            (_blank(config), NETWORK_FILE, config),
+            (blank, ENCODER_FILE, None),
+            (blank_network(config), NETWORK_FILE, config),
         )
     ]
     tables = body_tables(folder, info, body)
-    network = _network(config, tables, str(folder))
-    encoder = encoder.to_empty(device="cpu")
+    encoder, network = undrawn_encoder(plan), undrawn_network(config, tables, str(folder))
     for module, state in zip((encoder, network), states, strict=True):
         module.load_state_dict(state, strict=True)
         module.eval().requires_grad_(False)
@@ -259,7 +260,7 @@ def _translated(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tens
     """The tensors of a network in the authors' layout under our names, all and only those."""
     tensors = authors_layout.network_tensors(state, str(path))
     config = _config_of(tensors)
-    return _strict_state(_blank(config), tensors, str(path), config), config
+    return _strict_state(blank_network(config), tensors, str(path), config), config
 
 
 def _licence_notes(state: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -328,33 +329,6 @@ def _alike(dtype: torch.dtype) -> set[torch.dtype]:
     return _FLOATS if dtype in _FLOATS else _WHOLE
 
 
-def _blank_encoder(plan: AnyPlan | None, source: str) -> AnyEncoder:
-    """The encoder's shapes only."""
-    try:
-        return _meta(lambda: _encoder(plan))
-    except ValueError as error:
-        reason = shown(str(error).split("\n")[0])
-        raise WeightsError(
-            f"The encoder of {source} cannot be built: {reason}.", ADD_AGAIN
-        ) from error
-
-
-def _network(config: AnyConfig, tables: BodyTables, source: str) -> AnyNetwork:
-    try:
-        return make_network(config, tables, no_means())
-    except ValueError as error:
-        reason = shown(str(error))
-        raise WeightsError(
-            f"The network of {source} does not fit its body: {reason}.", ADD_AGAIN
-        ) from error
-
-
-def _encoder(plan: AnyPlan | None) -> AnyEncoder:
-    if isinstance(plan, FieldsPlan):
-        return FieldsEncoder(plan)
-    return Encoder() if plan is None else PlannedEncoder(plan)
-
-
 def _check_width(encoder: AnyEncoder, config: AnyConfig, source: str) -> None:
     if encoder.channels != config.map_channels:
         raise WeightsError(
@@ -374,14 +348,3 @@ def _read_plan(path: Path) -> AnyPlan:
         raise WeightsError(
             f"{path} cannot be read: {shown(str(error).rstrip('.'))}.", ADD_AGAIN
         ) from error
-
-
-def _meta(make: Any) -> Any:
-    """A module of shapes only."""
-    with torch.device("meta"):
-        return make()
-
-
-def _blank(config: AnyConfig) -> AnyNetwork:
-    points = config.mesh_points if isinstance(config, StafConfig) else 1
-    return _meta(lambda: make_network(config, placeholder_tables(points), no_means()))

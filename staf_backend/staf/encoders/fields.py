@@ -26,6 +26,7 @@ from staf_backend.staf.encoders.frame_lifter import FrameLifter, check_landmarks
 from staf_backend.staf.encoders.plan import FieldsPlan
 from staf_backend.staf.encoders.planned import PlannedEncoder, PlannedNetwork
 from staf_backend.staf.encoders.resnet import Encoder, check_images, normalised
+from staf_backend.staf.encoders.sizes import sizes
 
 SIDE_PX = 256
 """Of the images that the landmark network reads."""
@@ -51,9 +52,8 @@ class FieldsEncoder(nn.Module):
         """
         super().__init__()
         self.plan, self.name, self.channels = plan, plan.name, plan.channels
-        with torch.device("meta"):
-            shapes = PlannedNetwork(plan.layers, (plan.landmarks, plan.world)).shapes(SIDE_PX)
-        if shapes != [(5 * _POINTS, 1, 1), (3 * _POINTS, 1, 1)] or plan.channels != CHANNELS:
+        found = sizes(plan.layers, (plan.landmarks, plan.world), SIDE_PX)
+        if found != [(5 * _POINTS, 1, 1), (3 * _POINTS, 1, 1)] or plan.channels != CHANNELS:
             raise ValueError(f"{plan.name} does not give {_POINTS} landmarks and {CHANNELS} maps")
         self.lifter = FrameLifter(plan.width, plan.blocks)
         self._networks: dict[torch.device, PlannedNetwork] = {}  # no part of what is stored

@@ -4,8 +4,7 @@ It is trained and run by the same code; weights are those of plain convolutions 
 where the plan has them).
 """
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +13,7 @@ from torch.nn import functional as F
 from staf_backend.staf.config import CROP_PX, MAP_PX
 from staf_backend.staf.encoders.plan import IMAGE, EncoderPlan, Layer
 from staf_backend.staf.encoders.resnet import check_images, normalised
-
-_LARGEST_RESULT = 2**24
-"""Numbers that a layer may give of one image.  Chosen: ten times BlazePose's largest."""
+from staf_backend.staf.encoders.sizes import sizes
 
 
 class PlannedNetwork(nn.Module):
@@ -32,33 +29,14 @@ class PlannedNetwork(nn.Module):
 
     def run(self, images: Tensor) -> tuple[Tensor, ...]:
         """The outputs, in their order, of images (N, 3, H, W)."""
-        return self._run(images, lambda _layer, _result: None)
-
-    def _run(self, images: Tensor, check: Callable[[Layer, Tensor], None]) -> tuple[Tensor, ...]:
         y = images.to(next(self.parameters(), images).dtype)
         kept = {IMAGE: y.contiguous(memory_format=torch.channels_last)}
         for number, layer in enumerate(self._layers):
             kept[layer.name] = self._step(layer, [kept[name] for name in layer.inputs])
-            check(layer, kept[layer.name])
             for name in layer.inputs:
                 if self._last_use[name] == number and name not in self._outputs:
                     kept.pop(name, None)
         return tuple(kept[name] for name in self._outputs)
-
-    def shapes(self, side_px: int) -> list[tuple[int, ...]]:
-        """Shapes of the outputs of one square image, without its axis.
-
-        Raises:
-            ValueError: the layers do not fit each other, or one gives far more than it is given.
-        """
-        twin = copy.deepcopy(self).to("meta").eval()
-        try:
-            with torch.no_grad():
-                image = torch.empty(1, 3, side_px, side_px, device="meta")
-                found = twin._run(image, _check_room)
-        except RuntimeError as error:
-            raise ValueError(f"the layers do not fit: {error}") from error
-        return [tuple(one.shape[1:]) for one in found]
 
     def _step(self, layer: Layer, inputs: list[Tensor]) -> Tensor:
         x = inputs[0]
@@ -90,7 +68,7 @@ class PlannedEncoder(PlannedNetwork):
         super().__init__(plan.layers, [plan.layers[-1].name])
         self.plan = plan
         self.name, self.channels = plan.name, plan.channels
-        (got,) = self.shapes(CROP_PX)
+        (got,) = sizes(plan.layers, [plan.layers[-1].name], CROP_PX)
         if got != (self.channels, MAP_PX, MAP_PX):
             raise ValueError(f"{self.name} gives {got}, not {(self.channels, MAP_PX, MAP_PX)}")
 
@@ -110,11 +88,6 @@ class PlannedEncoder(PlannedNetwork):
         """
         check_images(images)
         return self.run(images)[0]
-
-
-def _check_room(layer: Layer, result: Tensor) -> None:
-    if result.numel() > _LARGEST_RESULT:
-        raise ValueError(f"{layer.name} gives {result.numel()} numbers of one image")
 
 
 def _module(layer: Layer) -> nn.Module:
