@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import environment, staf
+from tests.support.forked import Forked
 
 resource = pytest.importorskip("resource", reason="limits of a process are POSIX's")
 MOST_BYTES = 6_000_000_000
 """Address space of the process.  Chosen: torch alone maps 4 GB."""
 MOST_S = 10
 """Of the processor, which a busy machine does not stretch."""
-WAIT_S = 120.0
+WAIT_S = 120
 """Chosen: also a machine with ten other programs gets that much work done."""
 
 
@@ -29,6 +30,15 @@ def staf_with_limits(*words: object, cwd: Path) -> subprocess.CompletedProcess[s
     """Run the command in `cwd`, whose `home` is the user's; it ends after ten seconds of work."""
     env = environment(STAF_HOME=str(cwd / "home"))
     return staf(*words, cwd=cwd, env=env, before=limit_all, timeout_s=WAIT_S)
+
+
+def forked_with_limits(
+    forked: Forked, *words: object, cwd: Path
+) -> subprocess.CompletedProcess[str]:
+    """The same of a process that begins with the modules loaded."""
+    env = environment(STAF_HOME=str(cwd / "home"))
+    limits = {resource.RLIMIT_AS: MOST_BYTES, resource.RLIMIT_CPU: MOST_S}
+    return forked.staf(*words, cwd=cwd, env=env, limits=limits, wait_s=WAIT_S)
 
 
 def check_refused(done: subprocess.CompletedProcess[str], exit_code: int, home: Path) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.command_line import staf, start
+from tests.support.command_line import staf, staf_here, start
 from tests.support.make_clips import write_clip
 from tests.support.places import FOOTAGE
 
@@ -273,7 +273,7 @@ def test_two_batches_do_not_meet(undisturbed, tmp_path):
     ],
 )
 def test_wrong_words_are_one_sentence(tmp_path, words, code):
-    ran = staf("batch", *words, "--out", tmp_path / "out", cwd=tmp_path)
+    ran = staf_here("batch", *words, "--out", tmp_path / "out", cwd=tmp_path)
     assert ran.returncode == code
     assert len(ran.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
@@ -281,6 +281,6 @@ def test_wrong_words_are_one_sentence(tmp_path, words, code):
 
 def test_a_read_only_place_is_told(tmp_path):
     (tmp_path / "file").touch()
-    ran = staf("batch", CLIP, "--out", tmp_path / "file", cwd=tmp_path)
+    ran = staf_here("batch", CLIP, "--out", tmp_path / "file", cwd=tmp_path)
     assert ran.returncode == 5
     assert len(ran.stderr.splitlines()) == 1

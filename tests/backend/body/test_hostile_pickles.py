@@ -3,7 +3,7 @@
 import os
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,19 @@ from staf_backend.body import BodyError, read_body_file
 from staf_backend.body.pickles import RefusedNameError, read_pickled_arrays, read_pickled_lists
 from staf_backend.files import shown
 from staf_backend.files.pickle_scan import MOST_STEPS, scan_pickle
+from tests.support.command_line import environment
+from tests.support.forked import Forked
 from tests.support.make_body_files import fake_chumpy, model_arrays, write_official_pickle
-from tests.support.make_hostile import check_refused, get, long, put, staf_with_limits, text
+from tests.support.make_hostile import (
+    check_refused,
+    forked_with_limits,
+    get,
+    long,
+    put,
+    resource,
+    staf_with_limits,
+    text,
+)
 
 HEAD = b"\x80\x02}"
 DTYPE = (
@@ -212,11 +223,29 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def forked() -> Iterator[Forked]:
+    with Forked("staf_backend.commands") as running:
+        yield running
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_a_pickle_that_attacks_its_reader_is_refused_at_once(kind: str, tmp_path: Path):
+def test_a_pickle_that_attacks_its_reader_is_refused_at_once(
+    kind: str, forked: Forked, tmp_path: Path
+):
     (tmp_path / "evil.pkl").write_bytes(HOSTILE[kind]())
-    done = staf_with_limits("body", "add", "evil.pkl", cwd=tmp_path)
+    done = forked_with_limits(forked, "body", "add", "evil.pkl", cwd=tmp_path)
     check_refused(done, 7, tmp_path / "home")
+
+
+def test_the_limits_are_limits(forked: Forked, tmp_path: Path):
+    """What the tests above rely on."""
+    env = environment(STAF_HOME=str(tmp_path / "home"))
+    limits = {resource.RLIMIT_AS: 1_000_000}
+    words = ("body", "export", "open-neutral", "-o", "b.npz")
+    done = forked.staf(*words, cwd=tmp_path, env=env, limits=limits, wait_s=60)
+    assert done.returncode == 1
+    assert "MemoryError" in done.stderr
 
 
 def test_lists_of_arrays_are_read_in_proportion():
@@ -232,14 +261,14 @@ def test_lists_of_arrays_are_read_in_proportion():
         assert time.perf_counter() - start_s < 5, kind
 
 
-def test_a_body_of_wild_numbers_is_refused_without_warnings(tmp_path: Path):
+def test_a_body_of_wild_numbers_is_refused_without_warnings(forked: Forked, tmp_path: Path):
     wild = {"v_template": 1e300, "posedirs": 1e300, "f": 1e300, "kintree_table": 1e300}
     for name, number in wild.items():
         arrays = model_arrays()
         arrays[name] = np.asarray(arrays[name], np.float64).copy()
         arrays[name].flat[5] = number
         (tmp_path / "evil.pkl").write_bytes(pickle.dumps(arrays, protocol=4))
-        done = staf_with_limits("body", "add", "evil.pkl", cwd=tmp_path)
+        done = forked_with_limits(forked, "body", "add", "evil.pkl", cwd=tmp_path)
         check_refused(done, 7, tmp_path / "home")
 
 

@@ -1,4 +1,8 @@
-"""`staf` as a real process refuses: one line, an exit code, nothing left behind."""
+"""`staf` refuses: one line, an exit code, nothing left behind.
+
+One case of each kind is a real process, whose start costs more than the refusal; the others run
+the same command within the tests' own.
+"""
 
 import pickle
 import shutil
@@ -11,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.command_line import BALANCE, PART, environment, events, one_line, staf
+from tests.support.command_line import BALANCE, PART, environment, events, one_line, staf, staf_here
 from tests.support.make_clips import write_clip, write_sound_only
 from tests.support.places import REPOSITORY
 
@@ -45,13 +49,35 @@ BAD_VIDEOS: dict[str, tuple[Callable[[Path], Any], str, int]] = {
     "text.mp4": (lambda path: path.write_text("not a video\n" * 50), "not a video", 3),
     "zeros.mp4": (lambda path: path.write_bytes(bytes(5000)), "not a video", 3),
     "no_frames.mp4": (lambda path: write_clip(path, ticks=()), "", 3),
-    "nobody.mp4": (write_clip, "obody", 4),
+    "nobody.mp4": (lambda path: write_clip(path, ticks=range(10)), "obody", 4),
     "one_frame.mp4": (lambda path: write_clip(path, ticks=(0,)), "obody", 4),
-    "tiny.mp4": (lambda path: write_clip(path, size=(16, 16)), "obody", 4),
+    "tiny.mp4": (lambda path: write_clip(path, ticks=range(10), size=(16, 16)), "obody", 4),
     "one_picture": (_one_picture, "never for longer", 4),
     "new\nline.mp4": (_nothing, "does not exist", 3),
     "Füße ⛹.mp4": (Path.touch, "empty", 3),
 }
+
+
+AS_PROCESSES = ("missing.mp4", "Füße ⛹.mp4", "no such device", "no such option", "code.pkl")
+
+
+@pytest.mark.parametrize(
+    "words", [("info", "no.mp4"), ("info",), ("body", "list"), ("convert", "--help")]
+)
+def test_within_this_process_it_says_the_same(words: tuple[str, ...], tmp_path: Path):
+    env = environment(COLUMNS="80")
+    apart, here = staf(*words, cwd=tmp_path, env=env), staf_here(*words, cwd=tmp_path, env=env)
+    assert (here.returncode, here.stdout, here.stderr) == (
+        apart.returncode,
+        apart.stdout,
+        apart.stderr,
+    )
+
+
+def refuses(
+    case: str, *words: object, cwd: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return (staf if case in AS_PROCESSES else staf_here)(*words, cwd=cwd, env=env)
 
 
 @pytest.mark.parametrize("name", BAD_VIDEOS)
@@ -60,7 +86,8 @@ def test_a_bad_video_is_one_line_an_exit_code_and_nothing_left(
 ):
     make, words, code = BAD_VIDEOS[name]
     make(tmp_path / name)
-    run = staf("convert", tmp_path / name, "-o", place / "a.glb", "--threads", 1, cwd=tmp_path)
+    asked = ("convert", tmp_path / name, "-o", place / "a.glb", "--threads", 1)
+    run = refuses(name, *asked, cwd=tmp_path)
     line = one_line(run.stderr)
     assert run.returncode == code, run.stderr
     assert words in line
@@ -72,7 +99,7 @@ def test_of_a_clip_whose_end_is_missing_the_rest_is_converted_and_it_says_so(tmp
     """The index came first and is whole; the pictures stop after 30 of 100."""
     (tmp_path / "half.mp4").write_bytes(BALANCE.read_bytes()[:200_000])
     words = ("-o", "a.glb", "--preset", "fast", "--largest", "--threads", 1, "--progress", "json")
-    run = staf("convert", "half.mp4", *words, cwd=tmp_path)
+    run = staf_here("convert", "half.mp4", *words, cwd=tmp_path)
     assert run.returncode == 0
     assert "half.mp4 ends early: 30 of 100 frames" in run.stderr
     assert len(run.stderr.splitlines()) == 1
@@ -108,7 +135,7 @@ BAD_WISHES = {
 def test_a_wish_that_cannot_be_met_is_one_line_and_an_exit_code(case: str, place: Path):
     words, code, told = BAD_WISHES[case]
     (place / "file.txt").write_text("here before")
-    run = staf("convert", BALANCE, *words, cwd=place)
+    run = refuses(case, "convert", BALANCE, *words, cwd=place)
     assert run.returncode == code, run.stderr
     assert told in one_line(run.stderr)
     assert [path.name for path in place.iterdir()] == ["file.txt"]
@@ -129,7 +156,7 @@ USAGE = {
 
 @pytest.mark.parametrize("case", USAGE)
 def test_wrong_use_is_code_2(case: str, place: Path):
-    run = staf(*USAGE[case], cwd=place)
+    run = refuses(case, *USAGE[case], cwd=place)
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
     assert run.stdout == ""
@@ -139,7 +166,7 @@ def test_wrong_use_is_code_2(case: str, place: Path):
 @pytest.mark.parametrize("case", ["no such option", "no output", "several videos, one file"])
 def test_wrong_use_is_told_to_programs_too(case: str, place: Path):
     """A newer add-on may use an option that an older backend does not know."""
-    run = staf(*USAGE[case], "--progress", "json", cwd=place)
+    run = refuses(case, *USAGE[case], "--progress", "json", cwd=place)
     error = events(run.stdout)[-1]
     assert (error["event"], error["kind"], error["exit_code"]) == ("error", "usage", 2)
     assert run.returncode == 2
@@ -158,7 +185,7 @@ def test_wrong_use_is_told_to_programs_too(case: str, place: Path):
     ids=lambda v: v if isinstance(v, str) else "",
 )
 def test_programs_learn_kind_advice_and_code(words: Any, kind: str, code: int, place: Path):
-    run = staf("convert", *words, "--progress", "json", cwd=place)
+    run = staf_here("convert", *words, "--progress", "json", cwd=place)
     error = events(run.stdout)[-1]
     assert error.keys() == {"event", "kind", "message", "advice", "exit_code"}
     assert (error["event"], error["kind"], error["exit_code"]) == ("error", kind, code)
@@ -201,7 +228,8 @@ BAD_BODIES: dict[str, Callable[[Path], Any]] = {
 def test_a_bad_body_is_refused_and_never_run(name: str, tmp_path: Path):
     BAD_BODIES[name](tmp_path / name)
     home = tmp_path / "home"
-    run = staf("body", "add", name, cwd=tmp_path, env=environment(STAF_HOME=str(home)))
+    env = environment(STAF_HOME=str(home))
+    run = refuses(name, "body", "add", name, cwd=tmp_path, env=env)
     assert run.returncode == 7, run.stderr
     assert name in one_line(run.stderr)
     assert not (tmp_path / "it_ran").exists()
@@ -258,7 +286,7 @@ def test_the_doctor_finds_damaged_weights(harmed: dict[str, str], place: Path):
 @pytest.mark.parametrize("command", ["info", "people"])
 def test_every_command_that_reads_a_video_names_a_bad_one(command: str, name: str, tmp_path: Path):
     BAD_VIDEOS[name][0](tmp_path / name)
-    run = staf(command, name, cwd=tmp_path)
+    run = staf_here(command, name, cwd=tmp_path)
     assert run.returncode == 3
     assert name in one_line(run.stderr)
 

@@ -1,4 +1,8 @@
-"""`staf` as a real process: what each command tells and makes."""
+"""What each command of `staf` tells and makes.
+
+A conversion, `staf doctor` and `staf info` are real processes; the others run the same command
+within the tests' own.
+"""
 
 import shutil
 from pathlib import Path
@@ -8,7 +12,7 @@ import numpy as np
 import pytest
 
 from staf_backend import __version__
-from tests.support.command_line import BALANCE, PART, environment, events, one_line, staf
+from tests.support.command_line import BALANCE, PART, environment, events, one_line, staf, staf_here
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,7 @@ def test_another_process_writes_the_same_bytes(converted: Any, tmp_path: Path):
 
 def test_a_person_reads_a_sentence(tmp_path: Path):
     words = ("-o", "new/", "--preset", "fast", "--no-mesh")
-    run = staf("convert", BALANCE, *words, *PART, cwd=tmp_path)
+    run = staf_here("convert", BALANCE, *words, *PART, cwd=tmp_path)
     assert run.returncode == 0
     assert run.stderr == "", "no bar where nobody watches"
     assert "balance_cam02: person 1, 30 frames" in run.stdout
@@ -77,7 +81,7 @@ def test_a_person_reads_a_sentence(tmp_path: Path):
 def test_one_bad_video_does_not_stop_the_others(tmp_path: Path, place: Path):
     (tmp_path / "bad.mp4").write_text("no")
     words = ("-o", f"{place}/", "--preset", "fast", "--progress", "json")
-    run = staf("convert", tmp_path / "bad.mp4", BALANCE, *words, *PART, cwd=tmp_path)
+    run = staf_here("convert", tmp_path / "bad.mp4", BALANCE, *words, *PART, cwd=tmp_path)
     result = events(run.stdout)[-1]
     assert run.returncode == 3
     assert [path.name for path in place.iterdir()] == ["balance_cam02.glb"]
@@ -91,7 +95,9 @@ def test_one_bad_video_does_not_stop_the_others(tmp_path: Path, place: Path):
 def test_if_all_videos_are_bad_it_is_an_error(tmp_path: Path, place: Path):
     for name in ("a.mp4", "b.mp4"):
         (tmp_path / name).touch()
-    run = staf("convert", "a.mp4", "b.mp4", "-o", f"{place}/", "--progress", "json", cwd=tmp_path)
+    run = staf_here(
+        "convert", "a.mp4", "b.mp4", "-o", f"{place}/", "--progress", "json", cwd=tmp_path
+    )
     assert events(run.stdout)[-1]["event"] == "error"
     assert run.returncode == 3
 
@@ -103,7 +109,7 @@ def test_two_videos_of_one_name_do_not_overwrite_each_other(tmp_path: Path, plac
         (tmp_path / day / "clip.mp4").symlink_to(BALANCE)
     clips = ("monday/clip.mp4", "tuesday/clip.mp4")
     words = ("-o", f"{place}/", "--preset", "fast", "--progress", "json")
-    run = staf("convert", *clips, *words, *PART, cwd=tmp_path)
+    run = staf_here("convert", *clips, *words, *PART, cwd=tmp_path)
     told = events(run.stdout)[-1]
     if run.returncode:
         assert run.returncode in (2, 5), "refused, before the work"
@@ -114,7 +120,7 @@ def test_two_videos_of_one_name_do_not_overwrite_each_other(tmp_path: Path, plac
 def test_the_footage_is_never_overwritten(tmp_path: Path):
     shutil.copy(BALANCE, tmp_path / "clip.mp4")
     words = ("-o", "a.glb", "--overlay", "clip.mp4", "--preset", "fast")
-    run = staf("convert", "clip.mp4", *words, *PART, cwd=tmp_path)
+    run = staf_here("convert", "clip.mp4", *words, *PART, cwd=tmp_path)
     assert (tmp_path / "clip.mp4").read_bytes() == BALANCE.read_bytes()
     assert run.returncode in (2, 5)
     one_line(run.stderr)
@@ -124,7 +130,7 @@ def test_people_are_listed_with_pictures(tmp_path: Path):
     import cv2
 
     words = ("--end", 0.6, "--thumbnails", "faces", "--threads", 1, "--progress", "json")
-    run = staf("people", BALANCE, *words, cwd=tmp_path)
+    run = staf_here("people", BALANCE, *words, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     first, *_ = events(run.stdout)[-1]["people"]
     assert first.keys() == {
@@ -151,7 +157,7 @@ def test_people_are_listed_with_pictures(tmp_path: Path):
 def test_pictures_that_cannot_be_written_are_an_error(tmp_path: Path):
     (tmp_path / "faces").write_text("a file")
     words = ("--end", 0.6, "--thumbnails", "faces", "--threads", 1)
-    run = staf("people", BALANCE, *words, cwd=tmp_path)
+    run = staf_here("people", BALANCE, *words, cwd=tmp_path)
     assert run.returncode == 5, run.stderr
     assert "faces" in one_line(run.stderr)
 
@@ -167,57 +173,65 @@ def test_info(tmp_path: Path):
     assert "1080 x 1920" in text
 
 
-def test_the_doctor_finds_this_installation_well(tmp_path: Path):
-    env = environment(STAF_HOME=str(tmp_path / "home"))
-    run = staf("doctor", "--progress", "json", cwd=tmp_path, env=env)
-    result = events(run.stdout)[-1]
+@pytest.fixture(scope="module")
+def examined(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the doctor tells a program about this installation, whose user has added nothing."""
+    folder = tmp_path_factory.mktemp("examined")
+    env = environment(STAF_HOME=str(folder / "home"))
+    run = staf("doctor", "--progress", "json", cwd=folder, env=env)
     assert run.returncode == 0, run.stdout
-    assert result["ok"]
-    assert result["problems"] == []
-    assert "cpu" in result["devices"]
-    assert result["versions"]["staf"] == __version__
-    assert {one["name"] for one in result["bodies"]} >= {"open-neutral", "open-male", "open-female"}
-    assert all(one.keys() >= {"name", "kind", "gender", "path"} for one in result["bodies"])
-    assert {one["status"] for one in result["weights"]} == {"ok"}
-    assert "lift.onnx" in {one["name"] for one in result["weights"]}
-    text = staf("doctor", cwd=tmp_path, env=env).stdout
-    assert text.endswith("ready\n")
+    return events(run.stdout)[-1]
 
 
-def test_the_doctor_says_what_runs_where(tmp_path: Path):
+def test_the_doctor_finds_this_installation_well(examined: dict[str, Any], tmp_path: Path):
+    assert examined["ok"]
+    assert examined["problems"] == []
+    assert "cpu" in examined["devices"]
+    assert examined["versions"]["staf"] == __version__
+    bodies = examined["bodies"]
+    assert {one["name"] for one in bodies} >= {"open-neutral", "open-male", "open-female"}
+    assert all(one.keys() >= {"name", "kind", "gender", "path"} for one in bodies)
+    assert {one["status"] for one in examined["weights"]} == {"ok"}
+    assert "lift.onnx" in {one["name"] for one in examined["weights"]}
     env = environment(STAF_HOME=str(tmp_path / "home"))
-    result = events(staf("doctor", "--progress", "json", cwd=tmp_path, env=env).stdout)[-1]
-    assert "CPUExecutionProvider" in result["providers"]
-    stages = {one["stage"]: (one["by"], one["runs_on"]) for one in result["stages"]}
+    assert staf_here("doctor", cwd=tmp_path, env=env).stdout.endswith("ready\n")
+
+
+def test_the_doctor_says_what_runs_where(examined: dict[str, Any]):
+    assert "CPUExecutionProvider" in examined["providers"]
+    stages = {one["stage"]: (one["by"], one["runs_on"]) for one in examined["stages"]}
     assert stages["detect"] == stages["landmarks"] == stages["lift"]
-    assert stages["detect"][1] in result["devices"]
-    assert ("staf" in stages) == bool(result["versions"]["torch"]) == bool(result["torch_devices"])
-    assert result["estimator"] == "landmarks"
-    (opened,) = result["staf_weights"]
+    assert stages["detect"][1] in examined["devices"]
+    has_torch = bool(examined["versions"]["torch"])
+    assert ("staf" in stages) == has_torch == bool(examined["torch_devices"])
+    assert examined["estimator"] == "landmarks"
+    (opened,) = examined["staf_weights"]
     assert (opened["name"], opened["in_use"], opened["can_convert"]) == ("staf-open", True, True)
     for words in ("stage detect", "CPUExecutionProvider", "which staf convert runs"):
-        assert words in result["message"]
+        assert words in examined["message"]
 
 
 def test_a_body_goes_out_as_plain_arrays(tmp_path: Path):
-    run = staf("body", "export", "open-male", "-o", "b.npz", "--progress", "json", cwd=tmp_path)
+    run = staf_here(
+        "body", "export", "open-male", "-o", "b.npz", "--progress", "json", cwd=tmp_path
+    )
     assert run.returncode == 0, run.stderr
     assert events(run.stdout)[-1]["files"] == [str(tmp_path / "b.npz")]
     with np.load(tmp_path / "b.npz", allow_pickle=False) as arrays:
         assert arrays["template_m"].shape[1] == 3
         assert arrays["parents"][0] == -1
         assert np.allclose(arrays["skin_weights"].sum(1), 1, atol=1e-5)
-    run = staf("body", "export", "golem", "-o", "c.npz", cwd=tmp_path)
+    run = staf_here("body", "export", "golem", "-o", "c.npz", cwd=tmp_path)
     assert run.returncode == 7
     one_line(run.stderr)
-    run = staf("body", "export", "open-male", "-o", "gone/c.npz", cwd=tmp_path)
+    run = staf_here("body", "export", "open-male", "-o", "gone/c.npz", cwd=tmp_path)
     assert run.returncode == 5
     one_line(run.stderr)
 
 
 def test_bodies_are_listed(tmp_path: Path):
     env = environment(STAF_HOME=str(tmp_path / "home"))
-    run = staf("body", "list", cwd=tmp_path, env=env)
+    run = staf_here("body", "list", cwd=tmp_path, env=env)
     assert run.stdout.split() == ["open-neutral", "open-male", "open-female"]
 
 
@@ -227,7 +241,7 @@ def test_the_version_is_told(tmp_path: Path):
 
 @pytest.mark.parametrize("words", [(), ("convert",), ("people",), ("body",), ("body", "add")])
 def test_help_is_there(words: tuple[str, ...], tmp_path: Path):
-    run = staf(*words, "--help", cwd=tmp_path)
+    run = staf_here(*words, "--help", cwd=tmp_path)
     assert run.returncode == 0
     assert run.stdout.startswith("usage: staf")
 

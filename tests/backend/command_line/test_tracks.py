@@ -1,11 +1,11 @@
-"""`staf tracks`, and `staf convert --tracks` as real processes."""
+"""`staf tracks`, and `staf convert --tracks`."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import BALANCE, PART, one_line, staf
+from tests.support.command_line import BALANCE, PART, one_line, staf, staf_here
 
 
 @pytest.mark.slow
@@ -30,9 +30,9 @@ def test_a_tracks_file_without_edits_changes_no_byte_and_a_wrong_one_is_refused(
 
 
 def test_a_tracks_file_is_of_one_video_and_ends_in_json(tmp_path: Path):
-    run = staf("convert", BALANCE, BALANCE, "-o", "out/", "--tracks", "x.json", cwd=tmp_path)
+    run = staf_here("convert", BALANCE, BALANCE, "-o", "out/", "--tracks", "x.json", cwd=tmp_path)
     assert run.returncode == 2
     assert "of one video" in one_line(run.stderr)
-    run = staf("tracks", BALANCE, "-o", "x.txt", cwd=tmp_path)
+    run = staf_here("tracks", BALANCE, "-o", "x.txt", cwd=tmp_path)
     assert run.returncode == 5
     assert "must end in .json" in one_line(run.stderr)

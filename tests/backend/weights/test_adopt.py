@@ -18,8 +18,7 @@ from staf_backend.staf.body import SmplBody, tables_from_body
 from staf_backend.staf.network import MeanParams, Staf
 from staf_backend.weights import OPEN, set_folder
 from staf_backend.weights.store import save_weights
-from tests.backend.estimators.test_staf import CLIP, staf
-from tests.support.command_line import environment
+from tests.support.command_line import BALANCE, environment, staf_here
 from tests.support.command_line import staf as run_staf
 from training.model import make_encoder, plan_of
 from training.targets import CROP_SCALE
@@ -50,6 +49,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def staf(home: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    return staf_here(*words, cwd=home.parent, env=environment(STAF_HOME=str(home)))
+
+
 def last_line(result: subprocess.CompletedProcess) -> dict:
     return json.loads(result.stdout.splitlines()[-1])
 
@@ -57,7 +60,8 @@ def last_line(result: subprocess.CompletedProcess) -> dict:
 @pytest.fixture(scope="module")
 def home(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
-    result = staf(home, "weights", "add", str(trained), "--progress", "json")
+    words = ("weights", "add", trained, "--progress", "json")
+    result = run_staf(*words, cwd=home, env=environment(STAF_HOME=str(home)))
     assert result.returncode == 0, result.stderr
     assert last_line(result)["body"] == "open-neutral"
     return home
@@ -65,8 +69,8 @@ def home(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_convert_uses_them_with_their_body_and_crop(home: Path, tmp_path: Path):
-    words = ("--largest", "--end", "0.5", "-o", str(tmp_path / "m.npz"))
-    result = staf(home, "convert", str(CLIP), *words)
+    words = ("--largest", "--end", "0.5", "-o", tmp_path / "m.npz")
+    result = staf(home, "convert", BALANCE, *words)
     assert result.returncode == 0, result.stderr
     motion = load_motion(tmp_path / "m.npz")
     assert (motion.estimator, motion.body) == ("staf", "open-neutral")
@@ -75,31 +79,31 @@ def test_convert_uses_them_with_their_body_and_crop(home: Path, tmp_path: Path):
 
 
 def test_another_body_is_refused(home: Path, tmp_path: Path):
-    words = ("--estimator", "staf", "--body", "open-male", "-o", str(tmp_path / "m.npz"))
-    result = staf(home, "convert", str(CLIP), *words)
+    words = ("--estimator", "staf", "--body", "open-male", "-o", tmp_path / "m.npz")
+    result = staf(home, "convert", BALANCE, *words)
     assert result.returncode == 7
     assert "open-neutral" in result.stderr
 
 
 def test_adding_again_replaces_and_leaves_nothing_behind(home: Path, trained: Path):
-    assert staf(home, "weights", "add", str(trained)).returncode == 0
+    assert staf(home, "weights", "add", trained).returncode == 0
     assert [path.name for path in (home / "weights").iterdir()] == ["staf"]
 
 
 @pytest.mark.slow
 def test_a_set_has_the_name_that_it_is_given(trained: Path, tmp_path: Path):
     home = tmp_path / "home"
-    added = staf(home, "weights", "add", str(trained), "--name", "mine", "--progress", "json")
+    added = staf(home, "weights", "add", trained, "--name", "mine", "--progress", "json")
     told = last_line(added)
     assert (told["name"], told["in_use"], told["can_convert"]) == ("mine", OPEN, True)
     assert "staf weights use mine" in told["message"]
-    refused = staf(home, "weights", "add", str(trained), "--name", OPEN)
+    refused = staf(home, "weights", "add", trained, "--name", OPEN)
     assert refused.returncode == 6
     assert "part of this software" in refused.stderr
 
 
 def test_what_is_no_set_is_refused_and_the_old_one_stays(home: Path, trained: Path, tmp_path: Path):
-    result = staf(home, "weights", "add", str(tmp_path))
+    result = staf(home, "weights", "add", tmp_path)
     assert result.returncode == 6
     assert "weights.json" in result.stderr
     damaged = tmp_path / "weights"
@@ -109,7 +113,7 @@ def test_what_is_no_set_is_refused_and_the_old_one_stays(home: Path, trained: Pa
     content = bytearray((damaged / "network.safetensors").read_bytes())
     content[-1] ^= 1
     (damaged / "network.safetensors").write_bytes(content)
-    result = staf(home, "weights", "add", str(damaged))
+    result = staf(home, "weights", "add", damaged)
     assert result.returncode == 6
     assert "has changed" in result.stderr
     assert "staf" in staf(home, "weights", "list").stdout
@@ -137,7 +141,7 @@ def test_a_set_names_no_files_but_its_own(trained: Path, tmp_path: Path, name: s
     (folder / "payload").write_text("payload")
     digest = hashlib.sha256(b"payload").hexdigest()
     rewritten(folder, "weights.json", lambda info: info["files"].update({name: digest}))
-    result = staf(home, "weights", "add", str(folder))
+    result = staf(home, "weights", "add", folder)
     assert result.returncode == 6
     assert "Traceback" not in result.stderr
     assert "\x1b[2J" not in result.stderr
@@ -148,7 +152,7 @@ def test_a_set_names_no_files_but_its_own(trained: Path, tmp_path: Path, name: s
 def test_a_set_names_no_body_by_path(trained: Path, tmp_path: Path):
     shutil.copytree(trained, folder := tmp_path / "set")
     rewritten(folder, "weights.json", lambda info: info.update(body="../../body.pkl"))
-    result = staf(tmp_path / "home", "weights", "add", str(folder))
+    result = staf(tmp_path / "home", "weights", "add", folder)
     assert result.returncode == 6
     assert "cannot name" in result.stderr
 
@@ -157,7 +161,7 @@ def test_a_set_names_no_body_by_path(trained: Path, tmp_path: Path):
 def test_a_plan_names_embedded_tensors_only(tmp_path: Path, name: str):
     shutil.copytree(set_folder(OPEN), folder := tmp_path / "set")
     rewritten(folder, "encoder.json", lambda plan: plan.update(tensors=name))
-    result = staf(tmp_path / "home", "weights", "add", str(folder))
+    result = staf(tmp_path / "home", "weights", "add", folder)
     assert result.returncode == 6
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "home" / "weights").exists()

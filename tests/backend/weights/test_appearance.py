@@ -20,7 +20,7 @@ from staf_backend.weights.appearance import remove_appearance, use_appearance
 from staf_backend.weights.appearance_add import add_appearance
 from staf_backend.weights.appearance_info import OWN_APPEARANCE, appearance_folder, read_appearance
 from tests.backend.people.test_tracker import GREEN, person, seen, stage
-from tests.support.command_line import environment, events, one_line, staf
+from tests.support.command_line import environment, events, one_line, staf_here
 from tests.support.make_appearance import (
     DIMENSIONS,
     HEIGHT_PX,
@@ -229,7 +229,7 @@ def test_the_commands_know_it(network: Path, tmp_path: Path, home: Path):
     env = environment(STAF_HOME=str(home))
 
     def tell(*words: object, code: int = 0) -> dict:
-        run = staf("weights", *words, "--progress", "json", cwd=tmp_path, env=env)
+        run = staf_here("weights", *words, "--progress", "json", cwd=tmp_path, env=env)
         assert run.returncode == code, run.stderr
         return events(run.stdout)[-1]
 
@@ -245,11 +245,11 @@ def test_the_commands_know_it(network: Path, tmp_path: Path, home: Path):
     tell("add", network)
     tell("use", "mine")
     (appearance_folder("mine") / "appearance.onnx").unlink()
-    examined = staf("doctor", "--progress", "json", cwd=tmp_path, env=env)
+    examined = staf_here("doctor", "--progress", "json", cwd=tmp_path, env=env)
     told = events(examined.stdout)[-1]
     assert (examined.returncode, told["appearance"], told["ok"]) == (6, "mine", False)
     assert "missing or has changed" in told["problems"][0]["message"]
     network.write_bytes(b"no")
-    run = staf("weights", "add", network, cwd=tmp_path, env=env)
+    run = staf_here("weights", "add", network, cwd=tmp_path, env=env)
     assert run.returncode == 6
     assert "does not open as a network" in one_line(run.stderr)

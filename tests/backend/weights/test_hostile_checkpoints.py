@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ from staf_backend.weights import WeightsError
 from staf_backend.weights.checkpoint_file import read_checkpoint
 from staf_backend.weights.store import add_weights
 from tests.support.command_line import environment
+from tests.support.forked import Forked
 from tests.support.make_hostile import (
     check_refused,
+    forked_with_limits,
     get,
     limit_memory,
     long,
     put,
-    staf_with_limits,
     text,
 )
 
@@ -266,10 +267,16 @@ def test_checkpoints_that_attack_their_reader_are_refused_at_once(tmp_path: Path
     assert not (tmp_path / "home").exists()
 
 
+@pytest.fixture(scope="module")
+def forked() -> Iterator[Forked]:
+    with Forked("staf_backend.weights.commands") as running:
+        yield running
+
+
 @pytest.mark.parametrize("kind", ["zip: stride 0", "row: hash of a tuple", "zip: terminal"])
-def test_the_command_refuses_them(kind: str, tmp_path: Path):
+def test_the_command_refuses_them(kind: str, forked: Forked, tmp_path: Path):
     (tmp_path / "base_model.pt").write_bytes(HOSTILE[kind]())
-    done = staf_with_limits("weights", "add", "base_model.pt", cwd=tmp_path)
+    done = forked_with_limits(forked, "weights", "add", "base_model.pt", cwd=tmp_path)
     check_refused(done, 6, tmp_path / "home")
 
 

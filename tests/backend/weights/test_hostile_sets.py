@@ -4,7 +4,7 @@ import hashlib
 import json
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from staf_backend.weights import OPEN, WeightsError, set_folder
 from staf_backend.weights.adopt import adopt_weights
 from tests.backend.weights.test_adopt import rewritten
-from tests.support.make_hostile import check_refused, staf_with_limits
+from tests.support.forked import Forked
+from tests.support.make_hostile import check_refused, forked_with_limits
 
 DEEP = "[" * 100_000 + "]" * 100_000
 
@@ -246,7 +247,14 @@ KINDS = {
 }
 
 
+@pytest.fixture(scope="module")
+def forked() -> Iterator[Forked]:
+    with Forked("staf_backend.weights.commands") as running:
+        yield running
+
+
 @pytest.mark.parametrize(("file", "change"), KINDS.values(), ids=KINDS)
-def test_the_command_refuses_them(file: str, change, folder: Path, tmp_path: Path):
+def test_the_command_refuses_them(file: str, change, forked: Forked, folder: Path, tmp_path: Path):
     rewritten(folder, file, change)
-    check_refused(staf_with_limits("weights", "add", folder, cwd=tmp_path), 6, tmp_path / "home")
+    done = forked_with_limits(forked, "weights", "add", folder, cwd=tmp_path)
+    check_refused(done, 6, tmp_path / "home")

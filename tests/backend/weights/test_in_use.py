@@ -19,7 +19,7 @@ from staf_backend.weights import (
     remove_weights,
     use_weights,
 )
-from tests.support.command_line import environment, events, staf
+from tests.support.command_line import environment, events, staf_here
 
 BASE = {"frames": 1, "average_target": False, "tcfm_stage": None, "safm_stage": None}
 """The configuration of `base_model.pt`."""
@@ -154,7 +154,7 @@ def test_what_is_not_the_users_stays(name: str, reason: str):
 def tell(home: Path, *words: str, code: int = 0) -> dict:
     """The last event of a `staf weights` command."""
     env = environment(STAF_HOME=str(home))
-    run = staf("weights", *words, "--progress", "json", cwd=home, env=env)
+    run = staf_here("weights", *words, "--progress", "json", cwd=home, env=env)
     assert run.returncode == code, run.stderr
     return events(run.stdout)[-1]
 

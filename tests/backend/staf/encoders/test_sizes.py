@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from staf_backend.staf.encoders.plan import IMAGE, Layer
+from staf_backend.staf.encoders import IMAGE, Layer
 from staf_backend.staf.encoders.planned import PlannedNetwork
 from staf_backend.staf.encoders.sizes import sizes
 
