@@ -15,7 +15,7 @@ from staf_backend.files.limits import Budget, TooLargeError, shown
 from staf_backend.files.npz import write_arrays
 from staf_backend.files.read_arrays import ArchiveError, PickledError, read_arrays
 from staf_backend.files.regular import open_file
-from staf_backend.files.strict_json import read_json_text
+from staf_backend.files.strict_json import read_json_file, read_json_text
 
 __all__ = [
     "ArchiveError",
@@ -33,6 +33,7 @@ __all__ = [
     "open_file",
     "put_in_place",
     "read_arrays",
+    "read_json_file",
     "read_json_text",
     "replace_atomically",
     "replace_folder_atomically",

@@ -1,7 +1,10 @@
 """JSON of strangers: numbers are numbers, and nothing nests without end."""
 
 import json
+from pathlib import Path
 from typing import Any
+
+from staf_backend.files.regular import open_file
 
 _MOST_DIGITS = 30
 """Of a whole number.  Chosen: more than 64 bits take, far less than a float holds (309)."""
@@ -20,6 +23,20 @@ def read_json_text(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
     except MemoryError:
         raise ValueError("it is too large for this machine's memory") from None
+
+
+def read_json_file(path: Path, largest_bytes: int) -> Any:
+    """What a JSON file says, as `read_json_text` has it.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+        ValueError: see `read_json_text`; or the file is larger than any of its kind.
+    """
+    with open_file(path) as file:
+        text = file.read(largest_bytes + 1)
+    if len(text) > largest_bytes:
+        raise ValueError("it is far too large")
+    return read_json_text(text)
 
 
 def _refuse(word: str) -> float:

@@ -22,10 +22,11 @@ import torch
 
 from staf_backend import StafError
 from staf_backend.devices import numerics
-from staf_backend.files import OutputError, shown
+from staf_backend.files import OutputError, read_json_file, shown
 from staf_backend.staf import MAP_PX
 from training.datasets import (
     GENDERS,
+    INDEX_BYTES,
     ArrayWriter,
     begin_half,
     drop_half,
@@ -33,7 +34,6 @@ from training.datasets import (
     half_made,
     map_array,
     occupied,
-    read_index,
 )
 from training.model import AnyEncoder, digest
 from training.targets import TARGET_SHAPES, CropSequence, SequenceSource, Targets, WindowBatch
@@ -317,7 +317,7 @@ def _read_index(folder: Path) -> dict[str, Any]:
         state = "was not finished" if half else "is no feature cache (index.json is missing)"
         raise CacheError(f"{folder} {state}.", _AGAIN)
     try:
-        index = read_index(path)
+        index = read_json_file(path, INDEX_BYTES)
         made = index["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CacheError(f"{path} cannot be read: {shown(str(error))}.", _AGAIN) from error

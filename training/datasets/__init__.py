@@ -19,17 +19,18 @@ from training.datasets.store import (
 )
 from training.datasets.store_arrays import ArrayWriter, map_array
 from training.datasets.store_folder import (
+    INDEX_BYTES,
     begin_half,
     drop_half,
     finish_half,
     half_made,
     occupied,
-    read_index,
 )
 
 __all__ = [
     "GENDERS",
     "HEADS",
+    "INDEX_BYTES",
     "INDEX_FILE",
     "READERS",
     "REPORT_FILE",
@@ -49,6 +50,5 @@ __all__ = [
     "map_array",
     "occupied",
     "open_set",
-    "read_index",
     "write_set",
 ]

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from staf_backend import StafError
-from staf_backend.files import shown
+from staf_backend.files import read_json_file, shown
 from staf_backend.staf import BETAS, JOINTS
 from training.datasets.store_arrays import ArrayWriter, map_array
-from training.datasets.store_folder import half_made, made_whole, occupied, read_index
+from training.datasets.store_folder import INDEX_BYTES, half_made, made_whole, occupied
 from training.joints import COUNT, JOINTS_49
 
 FORMAT = 1
@@ -328,7 +328,7 @@ class ImageNames(Sequence[str]):
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = read_index(path)
+        content = read_json_file(path, INDEX_BYTES)
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read: {shown(str(error))}."
         raise SetError(message, "Prepare the set again.") from error

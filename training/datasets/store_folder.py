@@ -5,24 +5,24 @@ and not a folder in which more lies than an index of ours lists.
 """
 
 import contextlib
+import os
 import shutil
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from staf_backend.files import open_file, put_in_place, read_json_text
+from staf_backend.files import put_in_place, read_json_file
 
 _MARK = ".half-made"
 """A file in every half made folder: one of that name without it is a user's."""
-_INDEX_BYTES = 256_000_000
+INDEX_BYTES = 256_000_000
 """Most of an index.  Chosen: a cache names its sequences there, in 100 bytes each."""
 
 
 def half_made(folder: Path) -> Path:
     """Where a folder is made before it takes its place; there after a run that was killed."""
-    folder = folder.resolve()  # "." has no name
+    folder = Path(os.path.realpath(folder))  # "." has no name; `resolve` fails on a loop of links
     return folder.with_name(f"{folder.name}.partial")
 
 
@@ -39,7 +39,7 @@ def occupied(folder: Path, index: str, also: Collection[str] = ()) -> bool:
     """
     if not folder.exists():
         return False
-    if not folder.is_dir() or folder.resolve() == Path.cwd():
+    if not folder.is_dir() or os.path.realpath(folder) == os.getcwd():
         return True
     found = {entry.name for entry in folder.iterdir()}
     return not found <= _names(folder / index, also)
@@ -47,24 +47,10 @@ def occupied(folder: Path, index: str, also: Collection[str] = ()) -> bool:
 
 def _names(index: Path, also: Collection[str]) -> set[str]:
     try:
-        content = read_index(index)
+        content = read_json_file(index, INDEX_BYTES)
         return {_MARK, index.name, *also, *content["files"]} if "format" in content else set()
     except (OSError, ValueError, LookupError, TypeError):
         return set()
-
-
-def read_index(path: Path) -> Any:
-    """What a JSON file beside the arrays says.
-
-    Raises:
-        OSError: it cannot be read, or is no file.
-        ValueError: no JSON, or larger than any of ours.
-    """
-    with open_file(path) as file:
-        text = file.read(_INDEX_BYTES + 1)
-    if len(text) > _INDEX_BYTES:
-        raise ValueError("it is far too large")
-    return read_json_text(text)
 
 
 def begin_half(folder: Path) -> Path:
@@ -86,7 +72,7 @@ def finish_half(new: Path, folder: Path) -> None:
     Raises:
         OSError: it cannot; what was there is there again.
     """
-    folder = folder.resolve()
+    folder = Path(os.path.realpath(folder))
     put_in_place(new, folder, folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:12]}.old"))
     (folder / _MARK).unlink()
 

@@ -4,6 +4,7 @@ The file holds `<clip>/poses` (T, 72) axis-angle and `<clip>/trans_m` (T, 3), 30
 y up; a clip's name begins with its subject ("05_12" is subject 05).
 """
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -11,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from staf_backend import StafError
+from staf_backend.files import Budget, open_file, shown
 from staf_backend.geometry import SMPL, rotations, skeleton
 from staf_backend.landmarks.windows import GRID_HZ, WINDOW
 from training.moves.limbs import blended
@@ -27,6 +29,13 @@ _NEAR_FLOOR_M = 0.07  # above its own standing height; steps and cables are lowe
 _FLOOR_QUANTILE = 0.1  # of the heights of slow frames; chosen: the lowest few are slips
 _SHORTEST = 40  # frames; a shorter clip cannot fill a window at full speed
 _BACKWARDS = 0.1  # share of windows that run backwards; chosen
+_SPARE_BYTES = 1_000_000_000
+"""What a file may unpack to, however small.  Chosen: twice CMU's database."""
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, LookupError, AttributeError, TypeError, MemoryError),
+    *(ArithmeticError, NotImplementedError, BadZipFile, zlib.error),
+)
+"""What reading a damaged archive may raise."""
 _EVENER = 0.7  # power of a clip's length that is its odds; chosen
 
 
@@ -99,7 +108,10 @@ def read_clips(path: Path, rest_joints_m: np.ndarray, rest_feet_m: np.ndarray) -
     """
     advice = "See training/LOG.md for where the motion comes from."
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_file(path) as opened, np.load(opened, allow_pickle=False) as file:
+            budget = Budget(path.stat().st_size, _SPARE_BYTES)
+            for entry in file.zip.infolist():
+                budget.spend(entry.file_size)
             arrays = {key: file[key].astype(np.float32) for key in file.files}
         names = sorted({key.split("/")[0] for key in arrays})
         clips = [
@@ -109,8 +121,9 @@ def read_clips(path: Path, rest_joints_m: np.ndarray, rest_feet_m: np.ndarray) -
             for name in names
             if len(arrays[f"{name}/poses"]) >= _SHORTEST
         ]
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
-        raise MocapError(f"{path} cannot be read as motion capture: {error}.", advice) from error
+    except _DAMAGE as error:
+        message = f"{path} cannot be read as motion capture: {shown(str(error))}."
+        raise MocapError(message, advice) from error
     if not clips:
         raise MocapError(f"{path} holds no clip of {_SHORTEST} frames or more.", advice)
     return clips

@@ -11,7 +11,7 @@ state is stored: batches and dropout are functions of the seed and the step (`ma
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from staf_backend.files import OutputError, replace_atomically
+from staf_backend.files import OutputError, open_file, replace_atomically, shown
 from training.run.run_error import RunError
 
 FORMAT = "staf-run-1"
@@ -50,6 +50,10 @@ class Progress:
     schedule: dict[str, Any] = field(default_factory=dict)
     minutes: float = 0.0
     finished: bool = False
+
+
+_BEGUN = Progress()
+_NUMBERS = (int, float, type(None))
 
 
 def save_checkpoint(
@@ -99,14 +103,34 @@ def load_checkpoint(
         RunError: the file is missing, damaged or of another network.
     """
     header, tensors = read_checkpoint(path)
+    progress = _progress(header, path)
     own = {n.removeprefix(_MODEL): t for n, t in tensors.items() if n.startswith(_MODEL)}
     load_strictly(model, own, path)
-    groups = header["groups"]
-    for optimiser in optimisers:
-        count = len(optimiser.param_groups)
-        _load_optimiser(model, optimiser, groups[:count], tensors)
-        groups = groups[count:]
-    return Progress(**header["progress"])
+    try:
+        groups = header["groups"]
+        for optimiser in optimisers:
+            count = len(optimiser.param_groups)
+            _load_optimiser(model, optimiser, groups[:count], tensors)
+            groups = groups[count:]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, f"the optimiser's state: {error}") from error
+    return progress
+
+
+def _progress(header: Mapping[str, Any], path: Path) -> Progress:
+    try:
+        found = Progress(**header["progress"])
+    except (LookupError, TypeError) as error:
+        raise _damaged(path, str(error)) from error
+    for entry in fields(Progress):
+        kinds = _NUMBERS if entry.name in ("best", "minutes") else type(getattr(_BEGUN, entry.name))
+        if not isinstance(getattr(found, entry.name), kinds):
+            raise _damaged(path, f"{entry.name} of another type")
+    return found
+
+
+def _damaged(path: Path, what: str) -> RunError:
+    return RunError(f"{path} is damaged ({shown(what)}).", "Give a run that has saved.")
 
 
 def read_progress(path: Path) -> Progress:
@@ -116,7 +140,7 @@ def read_progress(path: Path) -> Progress:
         RunError: see `read_checkpoint`.
     """
     header, _ = read_checkpoint(path, start="\0")
-    return Progress(**header["progress"])
+    return _progress(header, path)
 
 
 def read_model(path: Path, prefix: str = "") -> dict[str, Tensor]:
@@ -139,15 +163,25 @@ def read_checkpoint(path: Path, start: str = "") -> tuple[dict[str, Any], dict[s
         RunError: the file is missing, damaged, or no checkpoint of a run.
     """
     try:
+        open_file(path).close()  # no pipe, for whose other end `safe_open` would wait
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             names = [name for name in file.keys() if name.startswith(start)]  # noqa: SIM118
             tensors = {name: file.get_tensor(name) for name in names}
         if metadata.pop("format", None) != FORMAT:
             raise ValueError("it is no checkpoint of this version")
-        return {key: json.loads(value) for key, value in metadata.items()}, tensors
+        return {key: _said(value) for key, value in metadata.items()}, tensors
     except (OSError, SafetensorError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}.", "Give a run that has saved.") from error
+        message = f"{path} cannot be read: {shown(str(error))}."
+        raise RunError(message, "Give a run that has saved.") from error
+
+
+def _said(text: str) -> Any:
+    """Of the header; a schedule that has seen no score yet says Infinity, which JSON has not."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def load_strictly(
@@ -219,4 +253,4 @@ def _load_optimiser(
 
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+    return ", ".join(map(shown, names[:3])) + more

@@ -1,15 +1,17 @@
 """Networks at the beginning and at the end of a run: made, taken from stage 1, written out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from staf_backend.body import load_body
-from staf_backend.files import sha256
+from staf_backend.files import ArchiveError, read_arrays, sha256, shown
 from staf_backend.staf import PooledConfig, StafConfig, configuration_name, read_config
 from staf_backend.staf.any_network import AnyNetwork, make_network
 from staf_backend.staf.body import BodyTables, tables_from_body
@@ -69,10 +71,11 @@ def start_values(path: Path | None = None) -> MeanParams:
         pose6d = torch.tensor([1.0, 0, 0, 1, 0, 0]).repeat(24)
         pose6d[3] = -1
         return MeanParams(pose6d, torch.zeros(10), torch.tensor(CAMERA_START))
+    names = ("pose", "shape", "cam")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = [np.asarray(file[name], np.float32) for name in ("pose", "shape", "cam")]
-    except (OSError, ValueError, KeyError) as error:
+        found = read_arrays(path, dict.fromkeys(names, "f"))
+        arrays = [found[name].astype(np.float32) for name in names]
+    except (OSError, ArchiveError, KeyError) as error:
         raise RunError(f"{path} holds no mean parameters: {error}.", "Check the path.") from error
     if [array.shape for array in arrays] != [(144,), (10,), (3,)]:
         raise RunError(f"{path} holds mean parameters of another form.", "Take SPIN's file.")
@@ -93,24 +96,42 @@ def read_base(path: Path, body: str = "") -> Base:
     """
     if (path / INFO_FILE).exists():
         return _base_of_weights(path, body)
-    stage, config = (describe(path)[key] for key in ("stage", "config"))
-    if stage != "image":
-        raise RunError(f"{path} is a run of the {stage} stage.", "Give a run of stage 1.")
+    config = _config_of(path, "image", "Give a run of stage 1.")
     file = best_state(path)
-    encoder = make_encoder(config["encoder"])
+    with _reading(path):
+        encoder = make_encoder(config["encoder"])
+        network = StafConfig(
+            frames=1,
+            channels=config["channels"],
+            average_target=False,
+            tcfm_stage=None,
+            safm_stage=None,
+            map_channels=encoder.channels,
+        )
+        own = str(config["body"])
     load_strictly(encoder, read_model(file, "encoder."), file)
-    network = StafConfig(
-        frames=1,
-        channels=config["channels"],
-        average_target=False,
-        tcfm_stage=None,
-        safm_stage=None,
-        map_channels=encoder.channels,
-    )
     encoder.eval().requires_grad_(False)
     tensors = read_model(file, "network.")
-    body = same_body(path, config["body"], body)
+    body = same_body(path, own, body)
     return Base(encoder, tensors, network, body, file, sha256(file))
+
+
+def _config_of(run: Path, stage: str, advice: str) -> Mapping[str, Any]:
+    content = describe(run)
+    if content["stage"] != stage:
+        raise RunError(f"{run} is a run of the {shown(content['stage'])} stage.", advice)
+    return content["config"]
+
+
+@contextmanager
+def _reading(run: Path) -> Iterator[None]:
+    """What a run's configuration of an unexpected form lets fail is the file's fault."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        message = f"The configuration in {run} is damaged ({shown(what)})."
+        raise RunError(message, "Give another run.") from error
 
 
 def same_body(path: Path, own: str, said: str) -> str:
@@ -214,12 +235,10 @@ def load_network(run: Path) -> AnyNetwork:
         RunError: it is no such run, or has saved nothing.
         BodyError: its body is not here.
     """
-    content = describe(run)
-    if content["stage"] != "video":
-        raise RunError(f"{run} is a run of the {content['stage']} stage.", "Give one of stage 2.")
-    stored = content["config"]
-    tables = body_tables(stored["body"])
-    network = make_network(read_config(stored["network"]), tables, start_values())
+    stored = _config_of(run, "video", "Give one of stage 2.")
+    with _reading(run):
+        tables = body_tables(stored["body"])
+        network = make_network(read_config(stored["network"]), tables, start_values())
     file = best_state(run)
     load_strictly(network, read_model(file, "network."), file)
     return network.eval().requires_grad_(False)

@@ -23,7 +23,14 @@ from typing import Any
 import torch
 
 from staf_backend import __version__
-from staf_backend.files import OutputError, make_folder, replace_atomically
+from staf_backend.files import (
+    OutputError,
+    make_folder,
+    open_file,
+    read_json_file,
+    replace_atomically,
+    shown,
+)
 from training.run.run_error import RunError
 
 _log = logging.getLogger(__name__)
@@ -31,6 +38,12 @@ RUN_FILE, LOG_FILE, LAST, BEST = "run.json", "log.jsonl", "last.safetensors", "b
 CURVES = "curves.png"
 FORMAT = 1
 """Of `run.json`; another number is refused."""
+_RUN_BYTES = 16_000_000
+"""Most of `run.json`.  Chosen: 2 kB for each of thousands of starts."""
+_WRITTEN = (LAST, BEST, LOG_FILE, CURVES, "tensorboard", "weights")
+"""What a run replaces or adds to."""
+_LEFT = "[0-9a-f]" * 12
+"""How names end of saves that were killed (`files.atomic`)."""
 
 
 @contextlib.contextmanager
@@ -73,8 +86,9 @@ def begin(folder: Path, stage: str, config: Any, *, resume: bool, device: str, w
         OutputError: the folder cannot be written to.
     """
     before = _read(folder / RUN_FILE)
-    if before is None and (folder / LAST).exists():
-        raise RunError(f"{folder} has a checkpoint and no {RUN_FILE}.", "Choose another --out.")
+    there = [name for name in _WRITTEN if before is None and (folder / name).exists()]
+    if there:
+        raise RunError(f"{folder} has {there[0]} and no {RUN_FILE}.", "Choose another --out.")
     if before is not None and not resume:
         raise RunError(f"{folder} holds a run.", "Add --resume to go on, or choose another --out.")
     described = json.loads(json.dumps(asdict(config)))
@@ -85,8 +99,9 @@ def begin(folder: Path, stage: str, config: Any, *, resume: bool, device: str, w
     starts = [*starts, {"time": datetime.now(UTC).isoformat(timespec="seconds"), **start}]
     content = {"format": FORMAT, "stage": stage, "config": described, "starts": starts}
     write_json(folder / RUN_FILE, content)
-    for leftover in folder.glob(".*.safetensors"):  # of saves that were killed
-        leftover.unlink(missing_ok=True)
+    for name in (LAST, BEST):
+        for leftover in folder.glob(f".{Path(name).stem}.{_LEFT}.safetensors"):
+            leftover.unlink(missing_ok=True)
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -110,12 +125,15 @@ def check_same(
         RunError: naming the fields that differ.
     """
     if before["stage"] != stage:
-        message = f"{folder} holds a run of the {before['stage']} stage, not the {stage} stage."
+        was = shown(before["stage"])
+        message = f"{folder} holds a run of the {was} stage, not the {stage} stage."
         raise RunError(message, "Choose another --out.")
     was, now = _flat(before["config"]), _flat(config)
     differ = [key for key in sorted(was | now) if was.get(key) != now.get(key)]
     if differ:
-        changes = ", ".join(f"{key} was {was.get(key)}, now {now.get(key)}" for key in differ[:5])
+        changes = ", ".join(
+            f"{shown(key)} was {shown(str(was.get(key)))}, now {now.get(key)}" for key in differ[:5]
+        )
         more = f" and {len(differ) - 5} more" if len(differ) > 5 else ""
         raise RunError(
             f"{folder} holds a run of another configuration: {changes}{more}.",
@@ -127,7 +145,7 @@ def cut_log(folder: Path, step: int) -> None:
     """Drops reports after a step: what a killed run reported and will report again."""
     path = folder / LOG_FILE
     if path.exists():
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if _whole(line)]
+        lines = [line for line in _lines(path) if _whole(line)]
         kept = [line for line in lines if json.loads(line)["step"] <= step]
         with replace_atomically(path) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
@@ -150,7 +168,15 @@ def report(folder: Path, entry: Mapping[str, Any]) -> None:
 def reports(folder: Path) -> list[dict[str, Any]]:
     """The reports of a run so far."""
     path = folder / LOG_FILE
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in _lines(path)]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with open_file(path) as file:
+            return file.read().decode("utf-8", "replace").splitlines()
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
 
 
 def git_state() -> dict[str, Any]:
@@ -193,14 +219,19 @@ def _git(*arguments: str) -> str:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_file(path, _RUN_BYTES)
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}, this version reads {FORMAT}")
-        return {key: content[key] for key in ("stage", "config", "starts")}
+        kinds = {"stage": str, "config": dict, "starts": list}
+        for key, kind in kinds.items():
+            if not isinstance(content[key], kind):
+                raise TypeError(f"{key} is of another type")
+        return {key: content[key] for key in kinds}
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} cannot be read: {error}.", "Choose another folder.") from error
+        message = f"{path} cannot be read: {shown(str(error))}."
+        raise RunError(message, "Choose another folder.") from error
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -214,8 +245,9 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _whole(line: str) -> bool:
     """Whether a line was written to its end."""
     try:
-        return "step" in json.loads(line)
-    except ValueError:
+        entry = json.loads(line)
+        return isinstance(entry, dict) and isinstance(entry.get("step"), int)
+    except (ValueError, RecursionError):
         return False
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from staf_backend import StafError
 from staf_backend.body import OPEN_BODIES
+from staf_backend.files import open_file, read_json_text, shown
 from staf_backend.staf import CROP_PX
 from training.moves import BODY, Clip, Variety, check_chances, figure_of, open_clips, split
 
@@ -17,6 +18,10 @@ PARTS = ("train", "held-out", "all")
 _BODIES = ((BODY, 0.5), ("open-male", 0.25), ("open-female", 0.25))
 _PIXELS, _CELL_M = (CROP_PX, 8 * CROP_PX), (0.0, 0.05)
 """Least and most; chosen: no coarser than the crop, no finer than helps; hands stay hands."""
+_MOST_BYTES = 1_000_000
+"""Of a recipe's file, cut off there.  Chosen: the default one has 2 kB."""
+_LONGEST_REASON = 300
+"""Characters of what is wrong with one.  Chosen: a few lines of a terminal."""
 
 
 class SyntheticError(StafError):
@@ -185,10 +190,11 @@ class SyntheticRecipe:
             SyntheticError: not JSON, an unknown name, or a value that makes no sense.
         """
         try:
-            return _from_dict(cls, json.loads(text))
-        except (ValueError, TypeError) as error:
+            return _from_dict(cls, read_json_text(text))
+        except (ValueError, TypeError, OverflowError) as error:
             advice = "SyntheticRecipe().to_json() shows all names and defaults."
-            raise SyntheticError(f"The recipe cannot be used: {error}.", advice) from error
+            reason = shown(str(error), _LONGEST_REASON)
+            raise SyntheticError(f"The recipe cannot be used: {reason}.", advice) from error
 
     @classmethod
     def read(cls, path: Path) -> "SyntheticRecipe":
@@ -198,7 +204,8 @@ class SyntheticRecipe:
             SyntheticError: the file cannot be read or is no recipe.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            with open_file(path) as file:
+                text = file.read(_MOST_BYTES).decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SyntheticError(f"The recipe {path} cannot be read: {error}.") from error
         return cls.from_json(text)

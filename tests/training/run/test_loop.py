@@ -254,7 +254,7 @@ def test_a_folder_with_a_run_is_not_taken(whole, tmp_path):
     with pytest.raises(RunError, match=r"holds a run\. Add --resume"):
         train(small_run(whole))
     (tmp_path / run_folder.LAST).write_bytes(b"")
-    with pytest.raises(RunError, match=r"has a checkpoint and no run\.json"):
+    with pytest.raises(RunError, match=r"has last\.safetensors and no run\.json"):
         train(small_run(tmp_path))
 
 
