@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from staf_backend.files import shown
@@ -28,6 +28,8 @@ from staf_backend.weights.error import WeightsError
 from staf_backend.weights.info import ADD_AGAIN
 
 _Module = TypeVar("_Module", bound=nn.Module)
+_DRAW = (Tensor.normal_, Tensor.uniform_)
+"""What those of `nn.init` end in that do not come by as a whole."""
 
 
 class _Undrawn(TorchFunctionMode):
@@ -37,7 +39,7 @@ class _Undrawn(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__module__", None) == nn.init.__name__:
+        if getattr(func, "__module__", None) == nn.init.__name__ or func in _DRAW:
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
         return func(*args, **kwargs)
 

@@ -1,12 +1,14 @@
 """Videos for the evaluation's tests: encoder maps and labels that follow from names."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
 from staf_backend.staf import PooledConfig, StafConfig
+from staf_backend.staf.any_network import target_params
 from staf_backend.staf.network import StageParams
 from staf_backend.staf.pooled import PooledNetwork
 from tests.support import parity_network
@@ -22,8 +24,9 @@ SMALL = StafConfig(channels=16, map_channels=WIDTH)
 FPS = 25.0
 
 
+@cache
 def small_network(config: StafConfig | PooledConfig):
-    """A lively network on the stand-in body, eval mode."""
+    """A lively network on the stand-in body, eval mode; do not change it."""
     if isinstance(config, PooledConfig):
         torch.manual_seed(3)
         network = PooledNetwork(config, parity_network.mean_params())
@@ -119,11 +122,7 @@ class Crops:
 
 
 def by_windows(network, maps: torch.Tensor, edges: str = "repeat") -> StageParams:
-    """Parameters of every frame of one video, each window run by itself as the paper says."""
+    """Parameters of every frame of one video, each window run as a whole as the paper says."""
     table = windows(len(maps), network.config.frames, edges)  # pyright: ignore[reportArgumentType]
-    rows = []
     with torch.no_grad():
-        for places in table:
-            outputs = network(maps[places][None])
-            rows.append(outputs if isinstance(outputs, StageParams) else outputs.result)
-    return StageParams(*(torch.cat(column) for column in zip(*rows, strict=True)))
+        return target_params(network, maps[table])
