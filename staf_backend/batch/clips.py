@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from staf_backend.files import real_path
 from staf_backend.video import VideoError
 
 PATTERNS = ("*.mp4", "*.mov", "*.mkv", "*.webm", "*.avi", "*.m4v")
@@ -63,7 +64,7 @@ def find_clips(
         whole = path.absolute()
         if _is_dir(whole):
             roots.append(whole)
-            sources |= dict.fromkeys(_walk(whole, patterns, depth, out.resolve()))
+            sources |= dict.fromkeys(_walk(whole, patterns, depth, real_path(out)))
         else:
             roots.append(whole.parent)
             sources[whole] = None
@@ -119,7 +120,7 @@ def _walk(root: Path, patterns: Sequence[str], depth: int | None, out: Path) -> 
         folders[:] = sorted(
             name
             for name in folders
-            if deeper and not name.startswith(".") and Path(where, name).resolve() != out
+            if deeper and not name.startswith(".") and real_path(Path(where, name)) != out
         )
         for name in sorted(names):
             lower = name.lower()

@@ -28,7 +28,7 @@ from staf_backend.batch.inside import (
     read,
     remove,
 )
-from staf_backend.files import OutputError, make_folder, read_json_text
+from staf_backend.files import OutputError, make_folder, read_json_text, real_path
 from staf_backend.files.limits import JOURNAL_BYTES, JOURNAL_LINE_BYTES, THUMBNAIL_BYTES
 from staf_backend.files.lock import lock
 
@@ -47,7 +47,7 @@ class Journal:
     """
 
     def __init__(self, out: Path) -> None:
-        self.out = make_folder(out).resolve()
+        self.out = real_path(make_folder(out))
         for name in ("logs", "pictures"):
             own_folder(self.out, f"{STATE_FOLDER}/{name}")
         check_way(self.out, f"{STATE_FOLDER}/work/any")

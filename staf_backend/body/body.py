@@ -20,6 +20,7 @@ from staf_backend.body.open_fingers import with_open_fingers
 from staf_backend.body.open_knees import with_knees_in_place
 from staf_backend.body.params import SHAPE_COUNT
 from staf_backend.body.user_bodies import KnownBody, remember, remembered
+from staf_backend.files import real_path
 from staf_backend.geometry import SMPL, Skeleton, forward_kinematics
 
 __all__ = ["OPEN_BODIES", "Body", "BodyError", "add_body", "known_bodies", "load_body"]
@@ -216,7 +217,7 @@ def add_body(path: str | os.PathLike[str], gender: str | None = None) -> Body:
     """
     if gender is not None and gender not in GENDERS:
         raise BodyError(f"gender must be one of {', '.join(GENDERS)}, got {gender!r}.")
-    full = Path(path).expanduser().resolve()
+    full = real_path(Path(path).expanduser())
     arrays = read_body_file(full)
     body = _from_arrays(arrays, gender)
     remember(KnownBody(body.name, str(full), arrays.sha256, body.kind, body.gender))

@@ -17,7 +17,7 @@ from staf_backend.export.fbx import program_for_fbx, write_fbx
 from staf_backend.export.gltf import write_glb
 from staf_backend.export.usd import check_usd, write_usd
 from staf_backend.export.vrma import write_vrma
-from staf_backend.files import OutputError
+from staf_backend.files import OutputError, real_path
 from staf_backend.motion import Motion, part_names, person_name, save_motion
 
 if TYPE_CHECKING:
@@ -319,9 +319,9 @@ def _check_place(path: Path, suffixes: Sequence[str]) -> None:
 
 
 def _check_apart(paths: Sequence[Path], source: Path | None) -> None:
-    taken = set() if source is None else {source.resolve()}
+    taken = set() if source is None else {real_path(source)}
     for path in paths:
-        if path.resolve() in taken:
+        if real_path(path) in taken:
             reason = "the footage or another result has that name."
             raise OutputError(f"cannot write {path}: {reason}", "Choose another name.")
-        taken.add(path.resolve())
+        taken.add(real_path(path))

@@ -14,7 +14,7 @@ from staf_backend.files.json_place import Place
 from staf_backend.files.limits import Budget, TooLargeError, shown
 from staf_backend.files.npz import write_arrays
 from staf_backend.files.read_arrays import ArchiveError, PickledError, read_arrays
-from staf_backend.files.regular import open_file
+from staf_backend.files.regular import open_file, real_path
 from staf_backend.files.strict_json import read_json_file, read_json_text
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "read_arrays",
     "read_json_file",
     "read_json_text",
+    "real_path",
     "replace_atomically",
     "replace_folder_atomically",
     "sha256",

@@ -10,6 +10,11 @@ _WITHOUT_WAITING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_B
 """A pipe is opened at once, not when somebody writes into it."""
 
 
+def real_path(path: Path) -> Path:
+    """Where links lead; a loop of links, at which `Path.resolve` fails, leads to itself."""
+    return Path(os.path.realpath(path))
+
+
 def open_file(path: Path) -> BufferedReader:
     """A file, to read bytes from; close it after use.
 

@@ -32,7 +32,7 @@ def read_picture(path: Path) -> tuple[np.ndarray, Upright, Exif]:
 
     data = _bytes(path)
     size, tiff = _header(data)
-    if size is None or _is_cut(data):
+    if size is None or 0 in size or _is_cut(data):
         raise _unreadable(path)
     check_size(path, *size)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION

@@ -5,14 +5,13 @@ and not a folder in which more lies than an index of ours lists.
 """
 
 import contextlib
-import os
 import shutil
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from staf_backend.files import put_in_place, read_json_file
+from staf_backend.files import put_in_place, read_json_file, real_path
 
 _MARK = ".half-made"
 """A file in every half made folder: one of that name without it is a user's."""
@@ -22,7 +21,7 @@ INDEX_BYTES = 256_000_000
 
 def half_made(folder: Path) -> Path:
     """Where a folder is made before it takes its place; there after a run that was killed."""
-    folder = Path(os.path.realpath(folder))  # "." has no name; `resolve` fails on a loop of links
+    folder = real_path(folder)  # "." has no name
     return folder.with_name(f"{folder.name}.partial")
 
 
@@ -39,7 +38,7 @@ def occupied(folder: Path, index: str, also: Collection[str] = ()) -> bool:
     """
     if not folder.exists():
         return False
-    if not folder.is_dir() or os.path.realpath(folder) == os.getcwd():
+    if not folder.is_dir() or real_path(folder) == Path.cwd():
         return True
     found = {entry.name for entry in folder.iterdir()}
     return not found <= _names(folder / index, also)
@@ -72,7 +71,7 @@ def finish_half(new: Path, folder: Path) -> None:
     Raises:
         OSError: it cannot; what was there is there again.
     """
-    folder = Path(os.path.realpath(folder))
+    folder = real_path(folder)
     put_in_place(new, folder, folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:12]}.old"))
     (folder / _MARK).unlink()
 

@@ -15,7 +15,7 @@ from staf_backend.batch import entry as entry_module
 from staf_backend.batch import inside, takes
 from staf_backend.batch import journal as journal_module
 from staf_backend.batch.attempt import Attempts
-from staf_backend.batch.clips import Clip
+from staf_backend.batch.clips import PATTERNS, Clip, find_clips
 from staf_backend.batch.journal import Journal
 from staf_backend.batch.people_list import PeopleError, PeopleList, Take, read_people, write_people
 from staf_backend.batch.recipe import Recipe
@@ -323,3 +323,14 @@ def test_a_take_that_is_a_link_is_not_read(out, tmp_path):
         (told,) = takes.merge_takes(journal, [], RECIPE, force=True)
     assert told["status"] == "failed"
     assert "link" in told["message"]
+
+
+def test_links_in_a_circle_are_refused(tmp_path: Path):
+    """As an output folder, and beside clips, where they are no clip."""
+    (tmp_path / "out").symlink_to("out")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/around").symlink_to("around")
+    (tmp_path / "in/a.mp4").write_bytes(b"no video")
+    assert [clip.place for clip in find_clips([tmp_path / "in"], PATTERNS, None, tmp_path / "out")]
+    with pytest.raises(OutputError, match="a file of that name is there"):
+        Journal(tmp_path / "out")

@@ -387,3 +387,9 @@ def test_adding_something_else(tmp_path: Path, home: Path):
     with pytest.raises(BodyError, match="no body or file"):
         add_body(tmp_path / "none.npz")
     assert not home.exists()
+
+
+def test_a_link_in_a_circle_is_no_body(tmp_path: Path):
+    (tmp_path / "smpl.npz").symlink_to("smpl.npz")
+    with pytest.raises(BodyError, match="there is no body or file named"):
+        add_body(tmp_path / "smpl.npz")

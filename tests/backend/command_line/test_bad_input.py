@@ -53,6 +53,7 @@ BAD_VIDEOS: dict[str, tuple[Callable[[Path], Any], str, int]] = {
     "one_frame.mp4": (lambda path: write_clip(path, ticks=(0,)), "obody", 4),
     "tiny.mp4": (lambda path: write_clip(path, ticks=range(10), size=(16, 16)), "obody", 4),
     "one_picture": (_one_picture, "never for longer", 4),
+    "circle.mp4": (lambda path: path.symlink_to(path.name), "symbolic links", 3),
     "new\nline.mp4": (_nothing, "does not exist", 3),
     "Füße ⛹.mp4": (Path.touch, "empty", 3),
 }
