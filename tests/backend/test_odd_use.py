@@ -16,7 +16,7 @@ from staf_backend.export.deliver import Outputs, is_folder
 from staf_backend.files import OutputError
 from staf_backend.pipeline import Settings
 from staf_backend.reporting import one_line
-from tests.support.command_line import environment, staf
+from tests.support.command_line import environment, staf, staf_here
 from tests.support.places import FOOTAGE, REPOSITORY
 
 CLIP = FOOTAGE / "balance_cam02.mp4"
@@ -64,7 +64,7 @@ def test_a_name_too_long_for_the_disk_is_told(tmp_path):
 
 
 def test_a_name_too_long_ends_the_command_with_its_code(tmp_path):
-    ran = staf("convert", CLIP, "-o", f"{LONG}.glb", cwd=tmp_path)
+    ran = staf_here("convert", CLIP, "-o", f"{LONG}.glb", cwd=tmp_path)
     assert (ran.returncode, ran.stderr.count("\n")) == (5, 1)
     assert not list(tmp_path.iterdir())
 
@@ -112,11 +112,11 @@ def installed_elsewhere(folder: Path) -> Path:
         REPOSITORY / "staf_backend",
         folder / "staf_backend",
         copy_function=lambda source, target: (
-            shutil.copy(source, target)
+            shutil.copy2(source, target)
             if source.endswith((".py", "SUMS", ".json"))
             else Path(target).symlink_to(source)
         ),
-        ignore=shutil.ignore_patterns("__pycache__"),
+        ignore=shutil.ignore_patterns("*.pyc.*"),  # what is being written
     )
     return folder
 

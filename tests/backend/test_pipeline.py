@@ -205,7 +205,7 @@ def test_a_motion_file_holds_what_was_solved(tmp_path: Path):
 
 def test_progress_goes_through_every_stage_to_its_end():
     told: list[tuple[str, int, int]] = []
-    settings = Settings(preset="fast", threads=1, **PART)
+    settings = Settings(preset="fast", threads=1, person="largest", start_s=0.5, end_s=0.92)
     solve(BALANCE, settings, lambda stage, done, total, _message: told.append((stage, done, total)))
     stages = list(dict.fromkeys(stage for stage, _, _ in told))
     assert stages == ["detect", "landmarks", "fit", "ground"]
@@ -318,7 +318,7 @@ class TestBadInput:
             Settings(**settings)
 
     def test_nobody_in_it(self, tmp_path: Path):
-        path = write_clip(tmp_path / "bars.mp4", size=(320, 240))
+        path = write_clip(tmp_path / "bars.mp4", ticks=range(10), size=(320, 240))
         with pytest.raises(NobodyError) as caught:
             solve(path, Settings(threads=1), silent)
         assert caught.value.exit_code == 4

@@ -38,7 +38,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
         pytest.skip("needs strace")
     place = tmp_path_factory.mktemp("home")
     trace = tmp_path_factory.mktemp("trace") / "calls"
-    words = [str(FOOTAGE / "balance_cam02.mp4"), "--end", "0.5", "--largest"]
+    words = [str(FOOTAGE / "balance_cam02.mp4"), "--end", "0.42", "--largest"]
     words += ["-o", "m.glb", "--amass", "a.npz", "--overlay", "o.mp4"]
     tracer = ["strace", "-f", "-qq", "-s", "500", "-o", str(trace)]
     tracer += ["-e", f"trace=network,{','.join(_OPENS + _MAKES)}"]

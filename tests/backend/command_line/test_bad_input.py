@@ -251,7 +251,7 @@ def harmed(tmp_path: Path) -> dict[str, str]:
     (package / "assets").mkdir(parents=True)
     for source in (REPOSITORY / "staf_backend").rglob("*"):
         target = package / source.relative_to(REPOSITORY / "staf_backend")
-        if source.is_file() and source.parent.name != "__pycache__":
+        if source.is_file():
             target.parent.mkdir(exist_ok=True)
             target.symlink_to(source)
     network = package / "assets" / "movenet_multipose.onnx"
