@@ -32,7 +32,7 @@ from staf_backend.estimators import (
     with_seen_fingers,
 )
 from staf_backend.estimators.to_motion import to_motion
-from staf_backend.motion import Motion, motion_quality, part_names
+from staf_backend.motion import Motion, motion_quality, part_names, plain_name
 from staf_backend.people import PersonDetector, Track, choose, find_people, read_tracks, within
 from staf_backend.reporting import Report
 from staf_backend.runtime import open_network, usable_cores
@@ -141,7 +141,7 @@ def named(motions: Sequence[Motion], shot: Shot, _body: Body) -> list[Motion]:
     """Called after the video and the person."""
     called = {track.person: track.name for track in shot.people}
     names = part_names(shot.video.path.stem, [motion.person for motion in motions], called)
-    return [dataclasses.replace(m, name=name) for m, name in zip(motions, names, strict=True)]
+    return [dataclasses.replace(m, name=plain_name(n)) for m, n in zip(motions, names, strict=True)]
 
 
 def carded(motions: Sequence[Motion], shot: Shot, body: Body) -> list[Motion]:

@@ -8,7 +8,7 @@ from staf_backend.body import Body
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.estimators.shot import Shot
 from staf_backend.geometry import TO_Y_UP, Camera, CameraPath, continuous_signs, to_quaternions
-from staf_backend.motion import Motion
+from staf_backend.motion import Motion, plain_name
 
 _BLOCK = 1000
 """Frames turned at once.  Chosen: a few MB, however long the clip is."""
@@ -36,7 +36,7 @@ def to_motion(estimate: Estimate, shot: Shot, body: Body) -> Motion:
         rest_joints_m=body.rest_joints_m(params.betas),
         camera=_camera(shot, track.frames, path),
         camera_path=path,
-        source=shot.video.path.name,
+        source=plain_name(shot.video.path.name),
         source_fps=shot.video.fps,
         person=track.person,
         estimator=estimate.estimator,

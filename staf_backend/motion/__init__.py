@@ -3,7 +3,7 @@
 from staf_backend.motion.contacts import PARTS, ContactSpan
 from staf_backend.motion.file import load_motion, save_motion
 from staf_backend.motion.motion import Motion, MotionError, joints_m
-from staf_backend.motion.names import part_names, person_name
+from staf_backend.motion.names import part_names, person_name, plain_name
 from staf_backend.motion.quality import motion_quality
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "motion_quality",
     "part_names",
     "person_name",
+    "plain_name",
     "save_motion",
 ]

@@ -74,9 +74,19 @@ def save_motion(path: str | os.PathLike[str], motion: Motion) -> None:
     """Write a motion file (layout at the head of this module), whole or not at all.
 
     Raises:
+        MotionError: it holds what `load_motion` refuses; nothing is written.
         OutputError: the file cannot be written.
     """
-    write_arrays(path, _members(motion))
+    words = json.dumps(_header(motion), sort_keys=True, allow_nan=False)
+    members = _members(motion, words)
+    try:
+        check_members(members)
+        check_header(json.loads(words))
+    except ValueError as error:
+        reason = shown(str(error), _LONGEST_REASON)
+        message = f"cannot write {path}: no motion file holds this: {reason}."
+        raise MotionError(message) from None
+    write_arrays(path, members)
 
 
 def load_motion(path: str | os.PathLike[str]) -> Motion:
@@ -99,7 +109,7 @@ def load_motion(path: str | os.PathLike[str]) -> Motion:
         raise MotionError(f"{path} is not a sound motion: {reason}.", _CONVERT_AGAIN) from error
 
 
-def _members(motion: Motion) -> dict[str, Any]:
+def _header(motion: Motion) -> dict[str, Any]:
     header = {name: getattr(motion, name) for name in TEXT_FIELDS}
     header |= {"source_fps": motion.source_fps, "person": motion.person}
     header |= {"quality": dict(motion.quality), "camera": _camera_header(motion.camera)}
@@ -109,9 +119,12 @@ def _members(motion: Motion) -> dict[str, Any]:
         header["contacts"] = [dataclasses.asdict(span) for span in motion.contacts]
     if motion.card:
         header["card"] = dict(motion.card)
+    return header
+
+
+def _members(motion: Motion, header: str) -> dict[str, Any]:
     names = ("times_s", "frames", "rotations_wxyz", "root_m", "observed", "betas", "rest_joints_m")
-    members: dict[str, Any] = {"format": np.int64(FORMAT), "kind": KIND}
-    members["header"] = json.dumps(header, sort_keys=True, allow_nan=False)
+    members: dict[str, Any] = {"format": np.int64(FORMAT), "kind": KIND, "header": header}
     members |= {name: getattr(motion, name) for name in names}
     members["joint_names"] = np.array(motion.skeleton.names)
     members["parents"] = np.array(motion.skeleton.parents, np.int64)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from staf_backend.motion.ranges import LONGEST_NAME_BYTES
+
 
 def person_name(
     stem: str, person: int, people: Iterable[int], called: Mapping[int, str] | None = None
@@ -25,3 +27,12 @@ def part_names(
     names = [person_name(stem, person, people, called) for person in people]
     numbers = [people[: i + 1].count(person) for i, person in enumerate(people)]
     return [n if number == 1 else f"{n}.{number}" for n, number in zip(names, numbers, strict=True)]
+
+
+def plain_name(name: str) -> str:
+    """A file's name as a motion may have it: Linux takes line breaks and terminals' orders in one,
+    each of which becomes "_" here, and what is beyond 255 bytes is cut off."""
+    plain = "".join("_" if letter < " " else letter for letter in name)
+    while len(plain.encode("utf-8", "surrogatepass")) > LONGEST_NAME_BYTES:
+        plain = plain[:-1]
+    return plain

@@ -50,7 +50,7 @@ MOST_SHAPES = 1000
 """Numbers of a body's shape.  Chosen: official bodies have up to 400."""
 MOST_NAMES = 10_000
 """Of key points.  Chosen: as many as a body has vertices."""
-_LONGEST_NAME_BYTES = 255
+LONGEST_NAME_BYTES = 255
 """What file systems and Blender take."""
 _BODY_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 """It becomes the name of a file, and a word of a command line."""
@@ -92,7 +92,7 @@ def check_header(header: Any) -> None:
         for name, value in values.items():
             _check_number(name, value)
     for word, value in _pairs(header.get("quality")):
-        require(len(word) <= _LONGEST_NAME_BYTES, f"quality {shown(word)}", "a short word")
+        require(len(word) <= LONGEST_NAME_BYTES, f"quality {shown(word)}", "a short word")
         _check_number("quality", value)
 
 
@@ -124,10 +124,10 @@ def _is_plain(name: Any, *, control: bool = True) -> bool:
     """Whether it can only ever be a name, never a path; what is no text is left to `Motion`."""
     if not isinstance(name, str):
         return True
-    short = len(name.encode("utf-8", "surrogatepass")) <= _LONGEST_NAME_BYTES
+    short = len(name.encode("utf-8", "surrogatepass")) <= LONGEST_NAME_BYTES
     if not control:
         return short and name.isprintable()
-    return short and name != ".." and "\0" not in name and Path(name).name == name
+    return short and name != ".." and min(name, default=" ") >= " " and Path(name).name == name
 
 
 def _listed(value: Any) -> list[Any]:

@@ -78,6 +78,8 @@ def refusal(read, path: Path) -> str:
         ({"camera": {"width_px": 1e300}}, "width_px must be within"),
         ({"camera": {"position_m": [1e300, 0, 0]}}, "position_m must be within"),
         ({"header": {"source_fps": HUGE}}, "number of 401 digits"),
+        ({"header": {"name": "a\nb"}}, "name must be a plain name"),
+        ({"header": {"source": "\x1b[2J.mp4"}}, "source must be a plain name"),
         ({"header": {"source_fps": 1e308}}, "source_fps must be within"),
         ({"header": {"person": 10**20}}, "person must be within"),
         ({"header": {"quality": {"a": 1e300}}}, "quality must be within"),

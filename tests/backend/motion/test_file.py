@@ -13,7 +13,7 @@ import pytest
 from staf_backend import StafError
 from staf_backend.files import OutputError
 from staf_backend.geometry import SMPL, Camera
-from staf_backend.motion import MotionError, load_motion, save_motion
+from staf_backend.motion import MotionError, load_motion, plain_name, save_motion
 from tests.support.sample_motions import assert_equal, sample_motion, with_all, with_keypoints
 
 
@@ -50,6 +50,35 @@ def test_odd_names_survive(tmp_path: Path):
     save_motion(tmp_path / "m.npz", motion)
     assert load_motion(tmp_path / "m.npz").source == motion.source
     assert load_motion(tmp_path / "m.npz").name == motion.name
+
+
+@pytest.mark.parametrize("name", ["a\nb\x1b[2J.mp4", "\x07", "ü" * 200, "caf\udce9" * 99, "plain"])
+def test_a_files_odd_name_becomes_one_that_is_read(name: str, tmp_path: Path):
+    plain = plain_name(name)
+    assert (plain == name) == (name == "plain")
+    save_motion(tmp_path / "m.npz", sample_motion(name=plain, source=plain))
+    assert load_motion(tmp_path / "m.npz").name == plain
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"name": "a\nb"},
+        {"name": "a/b"},
+        {"source": "x" * 256},
+        {"body": "../body"},
+        {"estimator": "\x1b[2J"},
+        {"source_fps": 1e9},
+        {"root_m": np.full((40, 3), 1e9)},
+        {"quality": {"jitter": 1e99}},
+    ],
+)
+def test_what_would_not_be_read_is_not_written(field: dict[str, Any], tmp_path: Path):
+    """Else a night's work is refused the next morning."""
+    motion = dataclasses.replace(sample_motion(), **field)
+    with pytest.raises(MotionError, match=r"m\.npz: no motion file holds this: .* must be "):
+        save_motion(tmp_path / "m.npz", motion)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_camera_survives(tmp_path: Path):
