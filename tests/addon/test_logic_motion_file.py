@@ -10,6 +10,7 @@ from addon.scene.motion_file import MotionFileError, read_motion
 from staf_backend.geometry import Camera
 from staf_backend.motion import save_motion
 from tests.addon.known_motions import known_motion, rewrite, write
+from tests.support.hostile_motions import hostile
 from tests.support.sample_motions import with_all
 
 
@@ -110,14 +111,14 @@ def test_rubbish_is_named(tmp_path, members, words):
 @pytest.mark.parametrize("text", ["../up", "/abs", "a/b", "a\0b", "\x1b[2J", "n" * 300, ".."])
 @pytest.mark.parametrize("field", ["source", "body", "name"])
 def test_names_inside_never_become_paths(tmp_path, field, text):
-    path = write(tmp_path / "a.npz", 6, **{field: text})
+    path = hostile(tmp_path / "a.npz", header={field: text})
     with pytest.raises(MotionFileError, match=f"{field} must be (a|the) plain name"):
         read_motion(path)
 
 
 @pytest.mark.parametrize("body", ["--help", "a b", ".hidden", "x" * 300])
 def test_a_body_is_a_word_and_no_option(tmp_path, body):
-    path = write(tmp_path / "a.npz", 6, body=body)
+    path = hostile(tmp_path / "a.npz", header={"body": body})
     with pytest.raises(MotionFileError, match="plain name of a body"):
         read_motion(path)
 

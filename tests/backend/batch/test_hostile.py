@@ -1,7 +1,6 @@
 """An output folder that a stranger prepared: nothing outside is touched, and nothing waits."""
 
 import contextlib
-import dataclasses
 import json
 import logging
 import os
@@ -22,6 +21,7 @@ from staf_backend.batch.recipe import Recipe
 from staf_backend.batch.report import values, write
 from staf_backend.files import OutputError, sha256
 from staf_backend.motion import save_motion
+from tests.support.hostile_motions import hostile
 from tests.support.sample_motions import with_all
 
 OUTPUTS = {"bone_names": "smpl", "root_motion": "root", "mesh": False, "look": "clay"}
@@ -276,10 +276,9 @@ def test_names_that_look_like_drives_only_are_refused():
 
 
 def merged(out: Path, **changes: Any) -> list[dict]:
-    """What becomes of two characters, the first of whom has a changed motion."""
-    motion = with_all()
-    save_motion(out / "good.npz", motion)
-    save_motion(out / "bad.npz", dataclasses.replace(motion, **changes))
+    """What becomes of two characters, the first of whom has a motion with a changed header."""
+    save_motion(out / "good.npz", with_all())
+    hostile(out / "bad.npz", header=changes)
     people = PeopleList({"bad": [Take("bad", 1)], "good": [Take("good", 1)]}, [])
     write_people(out, people)
     tell(out, *(DONE | {"place": n, "files": {f"{n}.npz": "0"}} for n in ("bad", "good")))
