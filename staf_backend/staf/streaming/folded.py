@@ -92,9 +92,9 @@ class FoldedStaf(nn.Module):
         assert tcfm is not None
         reads, starts = matrix[:, :features], matrix[:, features:]
         through = reads @ tcfm.output.weight.double() @ tcfm.value.weight.double()
-        rows = [tcfm.query.weight.double(), tcfm.key.weight.double(), reads, through]
+        rows = [r.float() for r in (tcfm.query.weight, tcfm.key.weight, reads, through)]
         self.widths = [features, *(len(row) for row in rows)]
-        self.register_buffer("frame_matrix", torch.cat(rows).float(), persistent=False)
+        self.register_buffer("frame_matrix", torch.cat(rows), persistent=False)
         start = mean.double() + starts @ mean.double() + offset
         self.register_buffer("first_params", start.float(), persistent=False)
         self.register_buffer("mix", tcfm.mix.weight[0].float(), persistent=False)
