@@ -12,7 +12,7 @@ import numpy as np
 
 from staf_backend.geometry import from_axis_angle
 from staf_backend.world.contacts import Contacts
-from staf_backend.world.floors import Floors
+from staf_backend.world.floors import Floors, footholds, heights_stood_on
 from staf_backend.world.legs import SOFT_M, Leg, legs_of, reach
 from staf_backend.world.movement import FEET, Movement
 from staf_backend.world.spans import faded, nearest_known
@@ -61,25 +61,23 @@ def foot_places(movement: Movement, contacts: Contacts, floors: Floors) -> np.nd
     """(T, 4, 3) where each heel and toe should be while it stands; NaN while it does not."""
     feet, heights = movement.posed.points_m[:, : len(FEET)], movement.rest_heights_m
     places = np.full(feet.shape, np.nan)
-    for point in range(len(FEET)):
-        for a, b in contacts.spans(point):
-            weights = contacts.probability[a:b, point].clip(0.05)
-            places[a:b, point] = np.average(feet[a:b, point], axis=0, weights=weights)
-            level = floors.level_at(float(places[a, point, 1] - heights[point]))
-            if level is not None:
-                places[a:b, point, 1] = floors.shared_m[level] + heights[point]
+    holds = footholds(movement, contacts)
+    for hold, floor_m in zip(holds, heights_stood_on(holds, floors), strict=True):
+        span, point = slice(hold.first, hold.last), hold.point
+        weights = contacts.probability[span, point].clip(0.05)
+        places[span, point] = np.average(feet[span, point], axis=0, weights=weights)
+        if floor_m is not None:
+            places[span, point, 1] = floor_m + heights[point]
     return places
 
 
 def ground_under(movement: Movement, contacts: Contacts, floors: Floors) -> np.ndarray:
     """(T,) height of the ground about each time: that of the level stood on nearest in time."""
     ground = np.full(len(movement), np.nan)
-    low_m = movement.posed.points_m[..., 1] - movement.rest_heights_m
-    for point in range(len(FEET)):
-        for a, b in contacts.spans(point):
-            level = floors.level_at(float(np.median(low_m[a:b, point])))
-            if level is not None:
-                ground[a:b] = floors.shared_m[level]
+    holds = footholds(movement, contacts)
+    for hold, floor_m in zip(holds, heights_stood_on(holds, floors), strict=True):
+        if floor_m is not None:
+            ground[hold.first : hold.last] = floor_m
     known = np.isfinite(ground)
     return ground[nearest_known(known)] if known.any() else ground
 

@@ -18,7 +18,7 @@ from staf_backend.geometry import (
 )
 from staf_backend.motion import PARTS, ContactSpan, Motion
 from staf_backend.world.contacts import Contacts
-from staf_backend.world.floors import Floors
+from staf_backend.world.floors import Floors, footholds, heights_stood_on
 from staf_backend.world.movement import Movement
 
 _BLOCK = 1000
@@ -100,15 +100,12 @@ def with_contacts(
     motion: Motion, contacts: Contacts, floors: Floors, movement: Movement, rise_m: float
 ) -> Motion:
     """The motion with when each part of the body touches what ground."""
-    low_m = movement.posed.points_m[..., 1] - movement.rest_heights_m
+    holds = footholds(movement, contacts, len(PARTS))
     found: list[ContactSpan] = []
-    for part, name in enumerate(PARTS):
-        for a, b in contacts.spans(part):
-            height = float(np.median(low_m[a:b, part]))
-            level = floors.level_at(height)
-            floor = (height if level is None else floors.shared_m[level]) + rise_m
-            start, end = float(motion.times_s[a]), float(motion.times_s[b - 1])
-            found.append(ContactSpan(name, start, end, round(floor, 4)))
+    for hold, floor_m in zip(holds, heights_stood_on(holds, floors), strict=True):
+        floor = (hold.height_m if floor_m is None else floor_m) + rise_m
+        start, end = (float(motion.times_s[frame]) for frame in (hold.first, hold.last - 1))
+        found.append(ContactSpan(PARTS[hold.point], start, end, round(floor, 4)))
     return dataclasses.replace(
         motion,
         contact_probability=contacts.probability.astype(np.float32),

@@ -8,8 +8,10 @@ import pytest
 from staf_backend.geometry import from_axis_angle
 from staf_backend.world.contacts import Contacts, find_contacts
 from staf_backend.world.floors import (
+    Floors,
     Foothold,
     footholds,
+    heights_stood_on,
     is_even,
     levels_of,
     main_level_m,
@@ -185,6 +187,23 @@ def test_a_foothold_on_a_kerb_stays_on_it():
     assert own == pytest.approx((0.0,), abs=0.011)
     assert floors.level_at(0.05) is not None
     assert floors.level_at(0.12) is None
+
+
+def test_far_below_the_camera_heights_may_differ_as_depths_do():
+    """Of walk_two's second person, whose depth is uncertain by 4 %, two metres below the camera."""
+    off = [-0.07, -0.06, -0.05, 0.0, 0.05, 0.07]
+    (level,) = levels_of([hold(-2.0 + one) for one in off])
+    assert level == pytest.approx(-2.0, abs=0.03)
+    assert levels_of([hold(-0.9 + one) for one in off]) == ()
+
+
+def test_heel_and_toe_of_one_foot_stand_on_one_level():
+    heel, toe = hold(0.0), dataclasses.replace(hold(-0.1), point=1)
+    other, later = dataclasses.replace(toe, point=3), dataclasses.replace(toe, first=10, last=20)
+    holds = [heel, toe, other, later]
+    floors = Floors((0.0,), (0.3,))
+    assert heights_stood_on(holds, floors) == [0.3, 0.3, None, None]
+    assert heights_stood_on([], floors) == []
 
 
 def test_uneven_ground_lies_at_its_middle_height():
