@@ -2,7 +2,6 @@
 """A take's list of contacts: when heels, toes, hands ... stand; edited, and solved by again."""
 
 import dataclasses
-import json
 from collections.abc import Iterable
 
 import bpy
@@ -11,7 +10,7 @@ from bpy.props import CollectionProperty, EnumProperty, IntProperty
 from .on_character import OnCharacter, take_of
 from .panels import InSidebar
 from .scene.character import PERSON_KEY, characters
-from .scene.takes import CLOCK_KEY, CONTACTS_KEY, SOURCE_KEY
+from .scene.takes import LAST_FRAME, SOURCE_KEY, clock_of, contacts_of
 from .settings import absolute
 from .solve_operators import Solving, work_of
 from .solving.contacts import PARTS, Span, write_contacts
@@ -44,16 +43,15 @@ class EditContacts(OnCharacter, bpy.types.Operator):
 
     def perform(self, context: bpy.types.Context) -> Iterable[str]:
         take = self.take(context)
-        start, rate = take[CLOCK_KEY]
+        (start, rate), spans = clock_of(take), contacts_of(take)
         take.staf_contact_list.clear()
-        for span in json.loads(take.get(CONTACTS_KEY, "[]")):
-            if span["part"] not in PARTS:
+        for span in spans:
+            if span.part not in PARTS:
                 continue
             line = take.staf_contact_list.add()
-            line.part = span["part"]
-            line.start, line.end = (
-                round(start + span[word] * rate) for word in ("start_s", "end_s")
-            )
+            line.part = span.part
+            ends = (start + second * rate for second in (span.start_s, span.end_s))
+            line.start, line.end = (round(max(-LAST_FRAME, min(end, LAST_FRAME))) for end in ends)
         return [f"{len(take.staf_contact_list)} contacts listed"]
 
 
@@ -126,10 +124,13 @@ def listed_people(scene: bpy.types.Scene, source: str) -> dict[int, list[Span]]:
     people = {}
     for rig in characters(scene):
         take = take_of(rig)
+        number = rig.get(PERSON_KEY)
         if take is None or take.get(SOURCE_KEY) != source or not take.staf_contact_list:
             continue
-        start, rate = take[CLOCK_KEY]
-        people[int(rig[PERSON_KEY])] = [
+        if not isinstance(number, int):  # somebody edited it
+            continue
+        start, rate = clock_of(take)
+        people[number] = [
             Span(one.part, max(0.0, (one.start - start) / rate), (one.end - start) / rate)
             for one in take.staf_contact_list
         ]

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a take says of its own quality: sentences first, then the frames that deserve a look."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import bpy
 from bpy.props import FloatProperty
 
 from .reporting import Reporting
-from .scene.takes import CARD_KEY, CLOCK_KEY
+from .scene.takes import LAST_FRAME, card_of, clock_of
+from .user_error import UserError
 
 _MOST_WORDS, _LONGEST = 20, 300
 """Sentences shown, and characters of each.  Chosen: a panel's height; the card is a stranger's."""
@@ -40,7 +39,7 @@ class GoTo(Reporting, bpy.types.Operator):
 
 def words_of(take: bpy.types.Action) -> list[str]:
     """Sentences, the gravest first."""
-    words = _card(take).get("words", [])
+    words = card_of(take).get("words", [])
     if not isinstance(words, list):
         return []
     return [one[:_LONGEST] for one in words[:_MOST_WORDS] if isinstance(one, str)]
@@ -48,25 +47,22 @@ def words_of(take: bpy.types.Action) -> list[str]:
 
 def places_of(take: bpy.types.Action) -> list[Place]:
     """The worst frames, by time."""
-    start, rate = take[CLOCK_KEY]
-    worst = _card(take).get("worst", [])
+    try:
+        start, rate = clock_of(take)
+    except UserError:  # a panel has nobody to tell
+        return []
+    worst = card_of(take).get("worst", [])
     found = []
     for one in worst[:_MOST_WORDS] if isinstance(worst, list) else []:
         try:
             frame = start + float(one["time_s"]) * rate
+            if abs(frame) > LAST_FRAME:
+                continue
             text = f"{one['what']} {float(one['value']):.3g}"[:_LONGEST]
             found.append(Place(frame, f"{round(frame)}: {text}"))
         except (KeyError, TypeError, ValueError, OverflowError):
             continue
     return found
-
-
-def _card(take: bpy.types.Action) -> dict[str, Any]:
-    try:
-        card = json.loads(take[CARD_KEY])
-    except (TypeError, ValueError):  # somebody edited it
-        return {}
-    return card if isinstance(card, dict) else {}
 
 
 CLASSES = (GoTo,)

@@ -183,7 +183,8 @@ IMPORT_FIELDS = (
 
 def absolute(path: str) -> Path | None:
     """A path as Blender writes it ("//" is the .blend's folder); None for nothing."""
-    return Path(bpy.path.abspath(path)).resolve() if path else None
+    # `resolve` fails on a loop of links
+    return Path(os.path.realpath(bpy.path.abspath(path))) if path else None
 
 
 def import_options(source, video: Path | None, beside: Path | None) -> ImportOptions:

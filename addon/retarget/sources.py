@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from ..scene.bone_names import ROOT_BONE
 from ..scene.bones import lowest_joint_lift_m, unseen_fingers
 from ..scene.character import body_path
 from ..scene.motion_file import MotionClip
-from ..scene.takes import CLOCK_KEY, CONTACTS_KEY, SOURCE_KEY
+from ..scene.takes import CLOCK_KEY, SOURCE_KEY, clock_of, contacts_of
 from ..scene.timing import frames_of
 from ..user_error import UserError
 from .joints import canonical
@@ -195,13 +194,11 @@ def _rotations(
 
 def _stands(action: bpy.types.Action, frames: np.ndarray, rate: float) -> tuple[Stand, ...]:
     """The clip's contacts, at the frames where its clock put them."""
-    start, own_rate = action.get(CLOCK_KEY, (1.0, rate))
+    start, own_rate = clock_of(action) if CLOCK_KEY in action else (1.0, rate)
     found = []
-    for span in json.loads(action.get(CONTACTS_KEY, "[]")):
-        first, last = (start + span[word] * own_rate for word in ("start_s", "end_s"))
-        stand = Stand(
-            span["part"], *keys_within(frames, first - 0.05, last + 0.05), span["floor_m"]
-        )
+    for span in contacts_of(action):
+        first, last = (start + second * own_rate for second in (span.start_s, span.end_s))
+        stand = Stand(span.part, *keys_within(frames, first - 0.05, last + 0.05), span.floor_m)
         if stand.part.endswith(("_heel", "_toe")) and stand.first <= stand.last:
             found.append(stand)
     return tuple(found)

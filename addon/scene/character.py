@@ -46,6 +46,8 @@ from .transaction import all_or_nothing, focus
 
 PERSON_KEY, BODY_KEY, WHO_KEY = "staf_person", "staf_body", "staf_who"
 _SIZE_KEY = "staf_size"
+_LARGEST_FACTOR = 1000.0
+"""Of a person's size.  Chosen: nobody is so small."""
 """Custom property of a clip's collection: height that was asked for in cm, and the factor."""
 OWN_RATE = "CLIP"
 RATES = (OWN_RATE, "24", "25", "30", "60")
@@ -211,12 +213,21 @@ def _sized(
     """Motion and body in the size that makes the clip's first person as tall as said."""
     if not options.height_cm:
         return clip, body
-    known = collection.get(_SIZE_KEY)
-    if known is None or known[0] != options.height_cm:
+    factor = _known_factor(collection, options.height_cm)
+    if factor is None:
         tall_m = height_m(body or _body(clip, options), clip.betas)
-        known = collection[_SIZE_KEY] = [options.height_cm, options.height_cm / 100 / tall_m]
-    factor = float(known[1])
+        factor = options.height_cm / 100 / tall_m
+        collection[_SIZE_KEY] = [options.height_cm, factor]
     return resized(clip, factor), body and resized_body(body, factor)
+
+
+def _known_factor(collection: bpy.types.Collection, height_cm: float) -> float | None:
+    """What made the clip's first person so tall; None where nothing has, or somebody edited it."""
+    try:
+        tall_cm, factor = map(float, collection[_SIZE_KEY])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return factor if tall_cm == height_cm and 0 < factor < _LARGEST_FACTOR else None
 
 
 def _match_rate(

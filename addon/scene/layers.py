@@ -17,7 +17,7 @@ from .bone_names import ROOT_BONE
 from .bones import Keys, keys_of, unseen_fingers
 from .motion_file import MotionClip
 from .size import resized
-from .takes import CLIP_KEY, CLOCK_KEY, TRAVEL_KEY, take_playing
+from .takes import CLIP_KEY, TRAVEL_KEY, clock_of, take_playing
 from .timing import frames_of
 
 RAW_KEY = "staf_raw"
@@ -114,8 +114,9 @@ def _check(rig: bpy.types.Object, raw: MotionClip) -> bpy.types.Action:
     if raw_strip(rig) is not None:
         raise ArmatureError(f"{rig.name} has a raw layer already.")
     take = take_playing(rig)
-    if take is None or take.get(CLIP_KEY) != raw.name or CLOCK_KEY not in take:
+    if take is None or take.get(CLIP_KEY) != raw.name:
         raise ArmatureError(f"{rig.name} plays no take of {raw.name}.", "Choose one of its takes.")
+    clock_of(take)
     if not set(raw.joint_names) <= set(bone_by_joint(rig)):
         raise ArmatureError(f"{rig.name} lacks joints of {raw.name}.")
     return take
@@ -141,7 +142,7 @@ def _write(
     heads, axes = rest_frames(rig, [ROOT_BONE, *names])
     travel = str(take.get(TRAVEL_KEY, "root"))
     keys: Keys = keys_of(clip, heads[1:], axes[1:], axes[0], travel)
-    start, rate = take[CLOCK_KEY]
+    start, rate = clock_of(take)
     frames = frames_of(clip.times_s, start, rate)
     channels = [
         keyframes.bone_channel(ROOT_BONE, "location", keys.root_m),

@@ -257,7 +257,7 @@ def _clip(members: Mapping[str, np.ndarray]) -> MotionClip:
         source_fps=float(header["source_fps"]),
         quality={str(k): float(v) for k, v in header["quality"].items()},
         camera=_camera(header["camera"], members),
-        contacts=tuple(_contact(span) for span in header.get("contacts", ())),
+        contacts=tuple(contact_of(span) for span in header.get("contacts", ())),
         card=header.get("card", {}),
         **arrays,
         joint_names=tuple(str(name) for name in members["joint_names"]),
@@ -268,7 +268,12 @@ def _clip(members: Mapping[str, np.ndarray]) -> MotionClip:
     )
 
 
-def _contact(span: Mapping[str, Any]) -> ContactSpan:
+def contact_of(span: Mapping[str, Any]) -> ContactSpan:
+    """A contact as JSON has it.
+
+    Raises:
+        KeyError, TypeError, ValueError, MotionFileError: it is none.
+    """
     times = (float(span[word]) for word in ("start_s", "end_s", "floor_m"))
     return ContactSpan(str(span["part"]), *times)
 

@@ -6,12 +6,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
+from typing import Any
 
 import bpy
 
+from ..json_text import read_json_text
+from ..names import in_a_line
+from ..user_error import UserError
 from . import keyframes
 from .footage import Clock
-from .motion_file import MotionClip
+from .motion_file import ContactSpan, MotionClip, contact_of
+from .ranges import check_header
 
 ID_KEY, SOURCE_KEY = "staf_id", "staf_source"
 CLIP_KEY = "staf_clip"
@@ -23,6 +28,12 @@ CONTACTS_KEY = "staf_contacts"
 TRAVEL_KEY = "staf_travel"
 """Custom property of an action: which bone carries the travel."""
 _NUMBER_KEY = "staf_take"
+LAST_FRAME = 1_048_574
+"""Blender's own limit."""
+_FASTEST = 1e6
+"""Frames a second, as in `ranges`."""
+_LONGEST_JSON = 4_000_000
+"""Letters.  Chosen: 30,000 contacts, far more than an hour has."""
 
 
 def takes_of(rig: bpy.types.Object) -> list[bpy.types.Action]:
@@ -49,8 +60,8 @@ def new_take(
     if identity is None:
         identity = rig[ID_KEY] = uuid.uuid4().hex
     same = [one for one in takes_of(rig) if one.get(CLIP_KEY) == clip.name and one.library is None]
-    same.sort(key=lambda one: one.get(_NUMBER_KEY, 0))
-    number = same[-1].get(_NUMBER_KEY, 1) + 1 if same else 1
+    same.sort(key=_number_of)
+    number = _number_of(same[-1]) + 1 if same else 1
     if replace and same:
         action = same[-1]
     else:
@@ -63,6 +74,63 @@ def new_take(
     action[CONTACTS_KEY] = json.dumps([dataclasses.asdict(span) for span in clip.contacts])
     action[CLOCK_KEY] = [float(clock.start_frame), clock.rate]
     return action
+
+
+def clock_of(action: bpy.types.Action) -> tuple[float, float]:
+    """Frame of the clip's second 0, and frames a second.
+
+    Raises:
+        UserError: it has none, or somebody edited it: a .blend may be a stranger's.
+    """
+    try:
+        start, rate = map(float, action[CLOCK_KEY])
+    except (KeyError, TypeError, ValueError):
+        raise _edited(action, CLOCK_KEY) from None
+    if not (abs(start) <= LAST_FRAME and 0 < rate <= _FASTEST):
+        raise _edited(action, CLOCK_KEY)
+    return start, rate
+
+
+def contacts_of(action: bpy.types.Action) -> tuple[ContactSpan, ...]:
+    """When parts of the body stand, in seconds of the clip.
+
+    Raises:
+        UserError: somebody edited it.
+    """
+    try:
+        spans = _json_of(action, CONTACTS_KEY, "[]")
+        if not isinstance(spans, list):
+            raise TypeError("no list")
+        check_header({"contacts": spans})
+        return tuple(contact_of(span) for span in spans)
+    except (UserError, KeyError, TypeError, ValueError, OverflowError):
+        raise _edited(action, CONTACTS_KEY) from None
+
+
+def card_of(action: bpy.types.Action) -> dict[str, Any]:
+    """What a take says of its own quality; nothing where somebody edited it."""
+    try:
+        card = _json_of(action, CARD_KEY, "{}")
+    except ValueError:
+        return {}
+    return card if isinstance(card, dict) else {}
+
+
+def _json_of(action: bpy.types.Action, key: str, otherwise: str) -> Any:
+    text = action.get(key, otherwise)
+    if not isinstance(text, str) or len(text) > _LONGEST_JSON:
+        raise ValueError("it is no text of ours")
+    return read_json_text(text)
+
+
+def _edited(action: bpy.types.Action, key: str) -> UserError:
+    message = f"the property {key} of {in_a_line(action.name)} is not what an import wrote."
+    return UserError(message, "Import the motion again.")
+
+
+def _number_of(action: bpy.types.Action) -> int:
+    number = action.get(_NUMBER_KEY, 0)
+    return number if isinstance(number, int) else 0
 
 
 def parts(rig: bpy.types.Object, action: bpy.types.Action) -> list[bpy.types.Action]:
@@ -103,7 +171,7 @@ def edited_take(rig: bpy.types.Object) -> bpy.types.Action:
     playing = take_playing(rig)
     clip = str(playing.get(CLIP_KEY, playing.name)) if playing else rig.name
     same = [one for one in takes_of(rig) if one.get(CLIP_KEY) == clip]
-    number = max((one.get(_NUMBER_KEY, 1) for one in same), default=0) + 1
+    number = max(map(_number_of, same), default=0) + 1
     action = keyframes.new_action(f"{clip} take {number}")
     if playing is not None:
         for key, value in playing.items():

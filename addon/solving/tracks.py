@@ -6,6 +6,7 @@ far as a list of people shows them: the backend does them in earnest.  Knows not
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -152,8 +153,8 @@ def _person(values: dict[str, Any], folder: Path) -> Tracked:
             start = int(last) + 1
         seen.append((start, count_of(part, "last_frame", 0)))
     picture = text_of(values, "thumbnail")
-    path = (folder / picture).resolve()
-    inside = bool(picture) and path.is_file() and path.is_relative_to(folder.resolve())
+    path = Path(os.path.realpath(folder / picture))  # `resolve` fails on a loop of links
+    inside = bool(picture) and path.is_file() and path.is_relative_to(os.path.realpath(folder))
     kept = tuple(sorted(span for span in seen if span[0] <= span[1]))
     return Tracked(count_of(values, "person", 0), "", kept, path if inside else None)
 
