@@ -29,7 +29,13 @@ from staf_backend.batch.inside import (
     remove,
 )
 from staf_backend.files import OutputError, make_folder, read_json_text, real_path
-from staf_backend.files.limits import JOURNAL_BYTES, JOURNAL_LINE_BYTES, THUMBNAIL_BYTES
+from staf_backend.files.limits import (
+    JOURNAL_BYTES,
+    JOURNAL_LINE_BYTES,
+    JOURNAL_LINES,
+    JOURNAL_STRANGE_LINES,
+    THUMBNAIL_BYTES,
+)
 from staf_backend.files.lock import lock
 
 _log = logging.getLogger(__name__)
@@ -53,7 +59,8 @@ class Journal:
         check_way(self.out, f"{STATE_FOLDER}/work/any")
         self._path = self.out / STATE_FOLDER / "journal.jsonl"
         self._writing = threading.Lock()
-        self._last: dict[str, dict[str, Any]] = {}
+        # as it stands in the file: as objects it would take three to five times the memory
+        self._last: dict[str, bytes] = {}
         self._files: dict[str, set[str]] = {}
         self._file = open_to_append(self.out, f"{STATE_FOLDER}/journal.jsonl")
         try:
@@ -99,7 +106,8 @@ class Journal:
 
     def last(self, place: str) -> dict[str, Any] | None:
         """The last "done" or "failed" of a place."""
-        return self._last.get(place)
+        line = self._last.get(place)
+        return None if line is None else checked(read_json_text(line))
 
     def files_of(self, place: str) -> set[str]:
         """Every file that this place may ever have put there, relative to the output folder."""
@@ -122,7 +130,7 @@ class Journal:
                 self._file.flush()
             except OSError as error:
                 raise OutputError.from_os(self._path, error) from error
-            self._take(entry)
+            self._take(entry, line)
 
     def close(self) -> None:
         """Remove what is no result, and let go of the folder."""
@@ -130,14 +138,18 @@ class Journal:
         self._file.close()
 
     def _read(self) -> None:
-        """Raises OutputError where it is too large."""
+        """Raises OutputError where it is too large, or not what a batch writes."""
         if os.fstat(self._file.fileno()).st_size > JOURNAL_BYTES:
-            limit = f"more than {JOURNAL_BYTES // 1_000_000} MB"
-            raise OutputError(f"{self._path} is no journal of a batch: {limit}.", _ANEW)
+            raise self._no_journal(f"more than {JOURNAL_BYTES // 1_000_000} MB")
         self._file.seek(0)
-        strange, whole = 0, True
+        count, strange, whole = 0, 0, True
         while line := self._file.readline(JOURNAL_LINE_BYTES):
             began, whole = whole, line.endswith(b"\n")
+            count += began
+            if count > JOURNAL_LINES:
+                raise self._no_journal(f"more than {JOURNAL_LINES} lines")
+            if strange > JOURNAL_STRANGE_LINES:
+                raise self._no_journal(f"more than {JOURNAL_STRANGE_LINES} lines are not its own")
             if began:
                 strange += not (whole or len(line) < JOURNAL_LINE_BYTES) or self._is_strange(line)
         if not whole:
@@ -147,10 +159,13 @@ class Journal:
             told = f"{lines} not what a batch writes; what stood there is done anew"
             _log.warning("%s: %s.", self._path, told)
 
+    def _no_journal(self, reason: str) -> OutputError:
+        return OutputError(f"{self._path} is no journal of a batch: {reason}.", _ANEW)
+
     def _is_strange(self, line: bytes) -> bool:
         """Take a line; whether it is whole and yet nothing that `write` ever wrote."""
         try:
-            self._take(checked(read_json_text(line)))
+            self._take(checked(read_json_text(line)), line)
         except json.JSONDecodeError:
             _log.info("%s: a line that was cut off is passed over", self._path)
         except ValueError as error:
@@ -158,12 +173,12 @@ class Journal:
             return True
         return False
 
-    def _take(self, entry: dict[str, Any]) -> None:
+    def _take(self, entry: dict[str, Any], line: bytes) -> None:
         place, event = entry["place"], entry["event"]
-        if event in ("moving", "done"):
+        if event in ("moving", "done") and entry["files"]:
             self._files.setdefault(place, set()).update(entry["files"])
         if event in ("done", "failed"):
-            self._last[place] = entry
+            self._last[place] = line
 
 
 def _picture(place: str) -> str:

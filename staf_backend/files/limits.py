@@ -34,6 +34,11 @@ is room for two thousand people with three times as many words."""
 JOURNAL_BYTES = 256_000_000
 """Of a batch's journal.  Chosen: 25 kB for each of 10,000 clips, as a dozen runs of all of them or
 thirty people in each."""
+JOURNAL_LINES = 1_000_000
+"""Of a batch's journal.  Chosen: real ones have more than 256 bytes a line, so that `JOURNAL_BYTES`
+ends them before."""
+JOURNAL_STRANGE_LINES = 1_000
+"""Of those that no batch wrote.  Chosen: far more than crashes and a careless editor leave."""
 THUMBNAIL_BYTES = 200_000
 """Of a clip's small picture in a report.  Chosen: forty times the usual one."""
 _LONGEST_WORDS = 80

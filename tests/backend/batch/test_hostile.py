@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,33 @@ def test_sizes_have_ends(out, monkeypatch, caplog):
     with opened(out) as journal:
         journal.keep_picture("a", bytes(300_000))
         assert journal.picture("a") == b""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"), [("{}", "more than 10 lines are not its own"), (None, "more than 20 lines")]
+)
+def test_lines_without_end_are_no_journal(out, monkeypatch, line: str | None, words: str):
+    """A quarter of a gigabyte of "{}" would be read for ten minutes."""
+    monkeypatch.setattr(journal_module, "JOURNAL_STRANGE_LINES", 10)
+    monkeypatch.setattr(journal_module, "JOURNAL_LINES", 20)
+    lines = [line or json.dumps(DONE | {"place": str(number)}) for number in range(30)]
+    tell(out, *lines)
+    with pytest.raises(OutputError, match=f"no journal of a batch: {words}"):
+        Journal(out)
+
+
+def test_a_journal_takes_little_more_memory_than_it_has_bytes(out):
+    nine = DONE["people"] * 9
+    tell(out, *(DONE | {"place": str(number), "people": nine} for number in range(3000)))
+    size = (out / STATE / "journal.jsonl").stat().st_size
+    tracemalloc.start()
+    try:
+        with opened(out) as journal:
+            kept, _ = tracemalloc.get_traced_memory()
+            assert journal.last("7") == DONE | {"place": "7", "people": nine}
+    finally:
+        tracemalloc.stop()
+    assert kept < 1.6 * size, (kept, size)
 
 
 def test_a_journal_of_ten_thousand_clips_fits():
