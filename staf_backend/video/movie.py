@@ -72,13 +72,16 @@ class Movie:
         """Upright pictures first .. last - 1; `threads` are the decoder's."""
         if first == last:
             return
-        kept, missing, fitted = None, 0, False
+        kept, missing, told = None, 0, False
         with open_container(self.path) as container:
             context = video_stream(container).codec_context
             for index, frame in self._at_each_frame(container, first, last, threads):
                 missing = 0 if frame is not None else missing + 1
                 if frame is not None:
-                    fitted = self._tell_shape(index, frame, context, fitted)
+                    fitted = self.shape.differs(frame, context)
+                    if fitted and not told:
+                        self._tell_shape(index, frame)
+                    told = told or fitted
                     kept = self._picture(frame, context, fitted)
                 elif kept is None:
                     raise self._damage(index)
@@ -163,14 +166,11 @@ class Movie:
         picture = DecodedPicture(self.path, frame, inner_px, Upright())
         return ReadyPicture(self.upright.apply(centred(picture.rgb(), *square_px)))
 
-    def _tell_shape(self, index: int, frame: Any, context: Any, told: bool) -> bool:
-        """Warn where a picture of another shape than the first one's begins."""
-        differs = self.shape.differs(frame, context)
-        if differs and not told:
-            message = "%s: from frame %d on the picture has another shape (%dx%d px); %s"
-            fitted = "it is fitted into the first one's"
-            _log.warning(message, self.path.name, index, frame.width, frame.height, fitted)
-        return differs
+    def _tell_shape(self, index: int, frame: Any) -> None:
+        """Warn of the first picture of another shape; a thousand may follow."""
+        message = "%s: from frame %d on the picture has another shape (%dx%d px); %s"
+        fitted = "it is fitted into the first one's"
+        _log.warning(message, self.path.name, index, frame.width, frame.height, fitted)
 
     def _check_loss(self, index: int, missing: int) -> None:
         """Warn about a lost frame; too many of them are an error."""

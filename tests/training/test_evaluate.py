@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -383,3 +384,17 @@ def test_regressors_that_are_missing_or_no_regressor(tmp_path):
         read_regressor(path)
     np.save(path, H36M)
     assert (read_regressor(path) == H36M).all()
+    np.savez(tmp_path / "a.npz", J_regressor_h36m=H36M)
+    assert (read_regressor(tmp_path / "a.npz") == H36M).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
+def test_a_regressor_that_is_a_pipe_or_a_bomb(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npy")
+    np.savez_compressed(tmp_path / "bomb.npz", J_regressor_h36m=np.zeros((17, 2_000_000)))
+    (tmp_path / "cut.npz").write_bytes(b"PK\3\4 and no more")
+    for name, words in (("pipe.npy", "a pipe"), ("bomb.npz", "far more"), ("cut.npz", "")):
+        with pytest.raises(
+            EvaluationError, match=f"cannot be read as a joint regressor: .*{words}"
+        ):
+            read_regressor(tmp_path / name)

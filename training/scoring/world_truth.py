@@ -7,13 +7,13 @@ of both soles, `view` (T, 3, 3) from the world to camera axes (x right, y down, 
 """
 
 import dataclasses
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from staf_backend.body import load_body
+from staf_backend.files import read_arrays, shown
 from staf_backend.geometry import TO_Y_UP, from_quaternions
 from staf_backend.motion import PARTS, Motion
 from staf_backend.world.movement import FEET, Movement
@@ -78,12 +78,12 @@ def read_truth(path: Path) -> WorldTruth:
         EvaluationError: not such a file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {field.name: file[field.name] for field in fields(WorldTruth)}
+        arrays = read_arrays(path, {field.name: "fiub" for field in fields(WorldTruth)})
         return WorldTruth(**{**arrays, "rate_hz": float(arrays["rate_hz"])})
-    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, TypeError) as error:
         advice = "training/scoring/world_truth.py says what belongs in it."
-        raise EvaluationError(f"{path} holds no truth of a scene: {error}", advice) from None
+        message = f"{path} holds no truth of a scene: {shown(str(error))}"
+        raise EvaluationError(message, advice) from None
 
 
 def world_scores(motion: Motion, truth: WorldTruth) -> dict[str, float]:

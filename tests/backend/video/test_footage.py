@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -154,6 +155,14 @@ def test_a_picture_that_changes_its_size_keeps_its_shape(tmp_path: Path, caplog)
     assert images[-1][26:102].mean() > 60
     assert max(images[-1][:26].mean(), images[-1][102:].mean()) < 5, "black above and below"
     assert caplog.text.count("from frame 10 on the picture has another shape (128x96 px)") == 1
+
+
+def test_pictures_that_change_their_size_again_and_again_are_told_once(tmp_path: Path, caplog):
+    path = tmp_path / "sizes.mjpeg"
+    pictures = [np.zeros((64 + row % 5, 64, 3), np.uint8) for row in range(100)]
+    path.write_bytes(b"".join(cv2.imencode(".jpg", one)[1].tobytes() for one in pictures))
+    assert {image.shape for image in open_video(path).frames()} == {(64, 64, 3)}
+    assert caplog.text.count("another shape") == 1
 
 
 def test_pixels_that_change_their_shape_are_not_squeezed(tmp_path: Path, caplog):
