@@ -9,7 +9,7 @@ from staf_backend.files import write_arrays
 
 
 def write_bodies(folder: Path) -> list[Path]:
-    """Write every open body into a folder; equal bodies give equal bytes, whatever processor writes them.
+    """Write every open body into a folder; equal bodies give equal bytes on every processor.
 
     Raises:
         OutputError: they cannot be written.
@@ -40,5 +40,5 @@ def _write_body(name: str, path: Path) -> Path:
 
 
 def _to_the_nanometre(array: np.ndarray) -> np.ndarray:
-    """Without the last bits, which a sum over the vertices has from the processor's own order of adding."""
+    """Without the last bits: in what order vertices are summed is up to the processor."""
     return array.round(9) if array.dtype == np.float64 else array
