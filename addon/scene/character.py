@@ -46,9 +46,9 @@ from .transaction import all_or_nothing, focus
 
 PERSON_KEY, BODY_KEY, WHO_KEY = "staf_person", "staf_body", "staf_who"
 _SIZE_KEY = "staf_size"
+"""Custom property of a clip's collection: height that was asked for in cm, and the factor."""
 _LARGEST_FACTOR = 1000.0
 """Of a person's size.  Chosen: nobody is so small."""
-"""Custom property of a clip's collection: height that was asked for in cm, and the factor."""
 OWN_RATE = "CLIP"
 RATES = (OWN_RATE, "24", "25", "30", "60")
 KEYS = ("exact", "whole")

@@ -16,7 +16,7 @@ from ..user_error import UserError
 from . import keyframes
 from .footage import Clock
 from .motion_file import ContactSpan, MotionClip, contact_of
-from .ranges import check_header
+from .ranges import LARGEST, check_header
 
 ID_KEY, SOURCE_KEY = "staf_id", "staf_source"
 CLIP_KEY = "staf_clip"
@@ -30,8 +30,6 @@ TRAVEL_KEY = "staf_travel"
 _NUMBER_KEY = "staf_take"
 LAST_FRAME = 1_048_574
 """Blender's own limit."""
-_FASTEST = 1e6
-"""Frames a second, as in `ranges`."""
 _LONGEST_JSON = 4_000_000
 """Letters.  Chosen: 30,000 contacts, far more than an hour has."""
 
@@ -86,7 +84,7 @@ def clock_of(action: bpy.types.Action) -> tuple[float, float]:
         start, rate = map(float, action[CLOCK_KEY])
     except (KeyError, TypeError, ValueError):
         raise _edited(action, CLOCK_KEY) from None
-    if not (abs(start) <= LAST_FRAME and 0 < rate <= _FASTEST):
+    if not (abs(start) <= LAST_FRAME and 0 < rate <= LARGEST["source_fps"]):
         raise _edited(action, CLOCK_KEY)
     return start, rate
 
