@@ -81,7 +81,7 @@ def hand_angles(
     for begin in range(0, len(rows), _BLOCK):
         some = rows[begin : begin + _BLOCK]
         points, world = seen.points_px[some, place], seen.world_m[some, place]
-        fitted = fit_frames(hand, points, world)
+        fitted = fit_frames(hand, points, world, times_s[some])
         palms[some] = fitted.palm
         angles[some], doubt_m = corrected(hand, fitted, points, world)
         sure = seen.presence[some, place, None] ** 2 / (1 + (doubt_m / _SURE_M) ** 2)

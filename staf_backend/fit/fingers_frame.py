@@ -3,8 +3,12 @@
 The body's own hand is bent until it lies on the points in the picture, at any size and turned in
 any way; the network's guess in space, which is the weaker, tells what the picture leaves open.  The
 palm's rotation is solved along with the angles.
-Gauss-Newton on all frames at once, from a relaxed, a flat and a closed hand, of which that is taken
-which explains a frame best: from one start, seven in a hundred hands end in a worse place.
+
+    palm as it lies in the picture, leaning either way ─► the better of two relaxed hands
+      ─► each finger's shape, of all that are possible (`fingers_shapes`) ─► Gauss-Newton
+
+The network's own palm in space is no start: where it sees a hand from its edge, it has the palm
+turned over in one of four.
 """
 
 from dataclasses import dataclass
@@ -13,10 +17,12 @@ import numpy as np
 
 from staf_backend.fit.fingers_hand import ANGLES, TWIST, Hand
 from staf_backend.fit.fingers_points import ORDER, UNKNOWNS, Points, bones_of, points_of
+from staf_backend.fit.fingers_shapes import FINGERS, Shapes, likeliest, openness_m, shapes_of
 from staf_backend.geometry import from_axis_angle, nearest_rotation
 
-_STEPS, _LARGEST_RAD = 12, 0.6
-"""Gauss-Newton steps, and the largest change in one.  Chosen: nothing moves after ten."""
+_TRIED_STEPS, _STEPS, _LARGEST_RAD = 4, 7, 0.6
+"""Gauss-Newton steps of every start, and of the best with fingers of the likeliest shapes, and the
+largest change in one.  Measured: see training/LOG.md; more change nothing."""
 _PICTURE_M, _SPACE = 0.005, 1.2
 """Expected errors: of a point across the view, metres at the hand, and of a direction in space.
 From 400 drawn hands: points 4 to 7 mm, directions 25 to 45 degrees, which lean all one way and so
@@ -30,12 +36,10 @@ _TOGETHER, _TOGETHER_RAD = 0.62, np.radians(8.0)
 bends both.  Chosen by the same."""
 _LIMIT_RAD = np.radians(2.0)
 """Deviation of an angle beyond its limit.  Chosen: a soft wall, so that steps do not stick."""
-_CLOSED, _FLAT_RAD = 0.75, 0.3
-"""Starts: a share of the largest flexion, and how far from the least.  Chosen."""
-_TRIED_STEPS = 5
-"""Steps from every start, after which the best goes on alone.  Measured: see training/LOG.md."""
-_FIRST_STEPS, _FIRST_RIDGE, _RIDGE = 4, 1.0, 1e-3
-"""Against any change, in the first steps and later.  Chosen: far below what is seen."""
+_PALM_POINTS, _TIPS = [0, 1, 5, 9, 13, 17], [4, 8, 12, 16]
+"""Places in `ORDER`: what is rigid, the wrist and the base of each finger; and tips of fingers."""
+_FIRST_STEPS, _FIRST_RIDGE, _RIDGE = 2, 1.0, 1e-3
+"""Against any change, in the first steps of the best and later.  Chosen: far below what is seen."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,14 @@ class FrameFit:
         palm: (N, 3, 3) rotations of the palm, axes of the camera.
         costs: (N, 3) what is left of the errors: across the view, in space, and of habits and
             limits; squared expected errors.
+        open_m: (N, 4) how far the tips of index, middle, pinky and ring finger are from where
+            other shapes have them that explain the frame as well, metres.
     """
 
     angles: np.ndarray
     palm: np.ndarray
     costs: np.ndarray
+    open_m: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -87,27 +94,56 @@ class _State:
         self.place_px = self.place_px + step[:, UNKNOWNS + 1 :] * self.px_per_m[:, None]
 
 
-def fit_frames(hand: Hand, points_px: np.ndarray, world_m: np.ndarray) -> FrameFit:
+def fit_frames(
+    hand: Hand, points_px: np.ndarray, world_m: np.ndarray, times_s: np.ndarray | None = None
+) -> FrameFit:
     """Angles of a hand in each of N frames.
 
     Args:
         hand: of the body.
         points_px: (N, 21, 2) image pixels.
         world_m: (N, 21, 3) axes of the camera (x right, y down, z away).
+        times_s: (N,) of the frames, increasing; None: frames of different hands.
     """
-    starts = _starts(hand)
-    count, tries = len(points_px), len(starts)
     seen = _Seen(points_px[:, ORDER].astype(float), bones_of(world_m.astype(float)))
-    every = seen.of(np.tile(np.arange(count), tries))
-    state = _begun(hand, every, np.repeat(starts, count, 0))
-    for number in range(_TRIED_STEPS):
-        _improve(hand, state, every, _FIRST_RIDGE if number < _FIRST_STEPS else _RIDGE)
-    costs = _costs(hand, state, every).sum(1)
-    state = state.of(costs.reshape(tries, count).argmin(0) * count + np.arange(count))
-    for _ in range(_STEPS - _TRIED_STEPS):
-        _improve(hand, state, seen, _RIDGE)
+    state, shapes = _tried(hand, seen), shapes_of(hand)
+    costs = _shape_costs(hand, shapes, state, seen)
+    fingers = likeliest(shapes, costs, times_s)
+    state.angles = np.concatenate([fingers, state.angles[:, fingers.shape[1] :]], 1)
+    for number in range(_STEPS):
+        _improve(hand, state, seen, _FIRST_RIDGE if number < _FIRST_STEPS else _RIDGE)
     angles = state.angles.clip(*hand.limits_rad)
-    return FrameFit(angles, state.palm, _costs(hand, state, seen))
+    tips = points_of(hand, state.palm, state.angles).places_m[:, _TIPS] @ state.palm
+    left = _costs(hand, state, seen)
+    return FrameFit(angles, state.palm, left, openness_m(shapes, costs, tips))
+
+
+def _tried(hand: Hand, seen: _Seen) -> _State:
+    """The better of two starts, a few steps on."""
+    palms = _palms_in_picture(hand, seen)
+    tries, count = palms.shape[:2]
+    every = seen.of(np.tile(np.arange(count), tries))
+    state = _begun(hand, every, palms.reshape(-1, 3, 3))
+    for _ in range(_TRIED_STEPS):
+        _improve(hand, state, every, _FIRST_RIDGE)
+    costs = _costs(hand, state, every).sum(1).reshape(tries, count)
+    return state.of(costs.argmin(0) * count + np.arange(count))
+
+
+def _shape_costs(hand: Hand, shapes: Shapes, state: _State, seen: _Seen) -> np.ndarray:
+    """(N, 4, S) what is left of the errors of each finger in each shape, of palms as they are."""
+    of_fingers = lambda of: of.reshape(len(of), FINGERS, 1, 4, -1)
+    own = slice(1, 1 + 4 * FINGERS)
+    flat_m = (seen.points_px[:, own] - state.place_px[:, None]) / state.px_per_m[:, None, None]
+    places = shapes.places_m[None] @ state.palm[:, None, None, :2].swapaxes(-1, -2)
+    bones = shapes.bones[None] @ state.palm[:, None, None].swapaxes(-1, -2)
+    away = np.linalg.norm(of_fingers(flat_m) - places, axis=-1)
+    off = np.linalg.norm(of_fingers(seen.bones[:, : own.stop - 1]) - bones, axis=-1)
+    relaxed, sure = (
+        of[: 4 * FINGERS].reshape(FINGERS, 1, 4) for of in (hand.relaxed_rad, _habits()[1])
+    )
+    habit = ((shapes.angles - relaxed) ** 2 * sure).sum(-1) / 2
+    return _robust(away / _PICTURE_M) + _robust(off / _SPACE) + habit
 
 
 def _improve(hand: Hand, state: _State, seen: _Seen, ridge: float) -> None:
@@ -126,13 +162,28 @@ def _improve(hand: Hand, state: _State, seen: _Seen, ridge: float) -> None:
     state.move(np.linalg.solve(system, right[..., None])[..., 0])
 
 
-def _starts(hand: Hand) -> np.ndarray:
-    """(3, 21) angles of a relaxed, a flat and a closed hand."""
-    starts = np.tile(hand.relaxed_rad, (3, 1))
-    fingers = starts[:, :16].reshape(3, 4, 4)  # a view: the thumb stays
-    least, most = (limits[:16].reshape(4, 4) for limits in hand.limits_rad)
-    fingers[1, :, :3], fingers[2, :, :3] = least[:, :3] + _FLAT_RAD, _CLOSED * most[:, :3]
-    return starts
+def _palms_in_picture(hand: Hand, seen: _Seen) -> np.ndarray:
+    """Palms (2, N, 3, 3) that look as they do in the picture, leaning towards and away: a plane at
+    a distance is seen as shortened one way, by the cosine of how far it leans."""
+    rest, points = _rest(hand).places_m[0, _PALM_POINTS], seen.points_px[:, _PALM_POINTS]
+    rest, points = rest - rest.mean(0), points - points.mean(1, keepdims=True)
+    axes = np.linalg.svd(rest)[2]
+    axes[2] *= np.linalg.det(axes)
+    seen_axes = np.einsum("ka,nki->nia", np.linalg.pinv(rest @ axes[:2].T).T, points)
+    _, size, turn = np.linalg.svd(seen_axes)
+    longest = size[:, 0].clip(1e-9)
+    leans = np.sqrt((1 - (size[:, 1] / longest) ** 2).clip(0))[:, None] * turn[:, 1]
+    palms = []
+    for sign in (1, -1):
+        ends = np.concatenate([seen_axes / longest[:, None, None], sign * leans[:, None]], axis=1)
+        normal = np.cross(ends[..., 0], ends[..., 1])
+        palms.append(nearest_rotation(np.concatenate([ends, normal[..., None]], 2) @ axes))
+    return np.stack(palms)
+
+
+def _rest(hand: Hand) -> Points:
+    """The points of a relaxed hand in the body's axes."""
+    return points_of(hand, np.eye(3)[None], hand.relaxed_rad[None])
 
 
 def _costs(hand: Hand, state: _State, seen: _Seen) -> np.ndarray:
@@ -141,20 +192,21 @@ def _costs(hand: Hand, state: _State, seen: _Seen) -> np.ndarray:
     flat_m = (seen.points_px - state.place_px[:, None]) / state.px_per_m[:, None, None]
     away = np.linalg.norm(flat_m - points.places_m[..., :2], axis=-1)
     off = np.linalg.norm(seen.bones - points.bones, axis=-1)
-    robust = lambda size: (_OUTLIER**2 * np.log1p((size / _OUTLIER) ** 2)).sum(1) / 2
     rows, sure = _habits()
     habit = (((state.angles - hand.relaxed_rad) @ rows.T) ** 2 * sure).sum(1) / 2
     beyond = (state.angles - state.angles.clip(*hand.limits_rad)) / _LIMIT_RAD
-    costs = [robust(away / _PICTURE_M), robust(off / _SPACE), habit + (beyond**2).sum(1) / 2]
+    costs = [_robust(away / _PICTURE_M), _robust(off / _SPACE), habit + (beyond**2).sum(1) / 2]
     return np.stack(costs, 1)
 
 
-def _begun(hand: Hand, seen: _Seen, angles: np.ndarray) -> _State:
-    """Hands of these angles, palms turned as in space, as large and where the points are."""
-    still = np.tile(np.eye(3), (len(seen.points_px), 1, 1))
-    palm_bones = [0, 4, 8, 12, 16]
-    rest = points_of(hand, still, angles).bones[:, palm_bones]
-    palm = nearest_rotation(np.einsum("nki,nkj->nij", seen.bones[:, palm_bones], rest))
+def _robust(size: np.ndarray) -> np.ndarray:
+    """Sums over the last axis of errors in expected ones, those that are larger counting less."""
+    return (_OUTLIER**2 * np.log1p((size / _OUTLIER) ** 2)).sum(-1) / 2
+
+
+def _begun(hand: Hand, seen: _Seen, palm: np.ndarray) -> _State:
+    """Relaxed hands of these palms, as large and where the points are."""
+    angles = np.tile(hand.relaxed_rad, (len(palm), 1))
     flat = points_of(hand, palm, angles).places_m[..., :2]
     middle, centre = flat.mean(1), seen.points_px.mean(1)
     spread = ((flat - middle[:, None]) ** 2).sum((1, 2))
