@@ -70,14 +70,12 @@ class SeenHands:
 
     Attributes:
         points_px: (T, 2, 21, 2) image pixels, left hand first.
-        depth_px: (T, 2, 21) image pixels away from the camera, from the wrist.
         world_m: (T, 2, 21, 3) metres about the hand's middle, axes of the frame's camera.
         presence: (T, 2) probability that there is a hand; 0 where nothing was looked at.
         usable: (T, 2) bool.
     """
 
     points_px: np.ndarray
-    depth_px: np.ndarray
     world_m: np.ndarray
     presence: np.ndarray
     usable: np.ndarray
@@ -89,7 +87,6 @@ class _Reading:
 
     wanted: Wanted
     points_px: np.ndarray = field(init=False)
-    depth_px: np.ndarray = field(init=False)
     world_m: np.ndarray = field(init=False)
     presence: np.ndarray = field(init=False)
     usable: np.ndarray = field(init=False)
@@ -101,7 +98,6 @@ class _Reading:
     def __post_init__(self) -> None:
         count = len(self.wanted.frames)
         self.points_px = np.full((count, 2, POINTS, 2), np.nan, np.float32)
-        self.depth_px = np.full((count, 2, POINTS), np.nan, np.float32)
         self.world_m = np.full((count, 2, POINTS, 3), np.nan, np.float32)
         self.presence = np.zeros((count, 2), np.float32)
         self.usable = np.zeros((count, 2), bool)
@@ -147,7 +143,7 @@ def hands_of(
 def _decided(one: _Reading, times_s: np.ndarray) -> SeenHands:
     """With only those hands usable that are their arms' own."""
     usable = one.usable & own_hand(one.side_odds, times_s)
-    return SeenHands(one.points_px, one.depth_px, one.world_m, one.presence, usable)
+    return SeenHands(one.points_px, one.world_m, one.presence, usable)
 
 
 def _read_frame(
@@ -170,9 +166,9 @@ def _read_frame(
     following = from_hand(looks.points_px)
     following[looks.presence <= _PRESENT] = np.nan
     for n, (one, row, side) in enumerate(known):
-        for name in ("points_px", "depth_px", "world_m", "presence"):
-            getattr(one, name)[row, side] = getattr(looks, name)[n]
-        one.usable[row, side], one.side_odds[row, side] = usable[n], odds[n]
+        one.points_px[row, side], one.world_m[row, side] = looks.points_px[n], looks.world_m[n]
+        one.presence[row, side], one.usable[row, side] = looks.presence[n], usable[n]
+        one.side_odds[row, side] = odds[n]
         one.next_px[side] = following[n]
     for one, row, side in known:
         if side == 1 and _is_one_hand(one, row):
@@ -215,7 +211,7 @@ def _look(
         better = usable_looks(again, wrists_px[doubtful], image.shape)
         seen = again.presence > _PRESENT
         odds[doubtful[seen]] = (odds[doubtful] + log_odds(again.right_side))[seen] / 2
-        for name in ("points_px", "depth_px", "world_m", "presence", "right_side"):
+        for name in ("points_px", "world_m", "presence", "right_side"):
             getattr(looks, name)[doubtful[better]] = getattr(again, name)[better]
         placed[doubtful[better]] = True
     return looks, placed & _sure(looks, _NOT_CONTRARY), odds

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from staf_backend.landmarks.hands_regions import crop_hands, from_look, to_image, turns
+from staf_backend.landmarks.hands_regions import POINTS, crop_hands, from_look, to_image, turns
 from staf_backend.runtime import run
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ class Looks:
 
     Attributes:
         points_px: (N, 21, 2) image pixels.
-        depth_px: (N, 21) image pixels away from the camera, from the wrist.
         world_m: (N, 21, 3) metres, camera axes.
         presence: (N,) probability that there is a hand.
         right_side: (N,) probability that it is the hand of the side that was asked for.
@@ -36,7 +35,6 @@ class Looks:
     """
 
     points_px: np.ndarray
-    depth_px: np.ndarray
     world_m: np.ndarray
     presence: np.ndarray
     right_side: np.ndarray
@@ -79,16 +77,14 @@ class HandNetworks:
         flipped = ~left if other else left
         crops = crop_hands(image, squares_px, flipped, _HAND_PX)
         found = run(self._hand, image=_input(crops))
-        points, depth = found["landmarks"][..., :2].astype(float), found["landmarks"][..., 2]
+        points = found["landmarks"][:, :POINTS, :2].astype(float)
         world = found["world"].astype(float)
         points[flipped, :, 0] = _HAND_PX - points[flipped, :, 0]
         world[flipped, :, 0] *= -1
         world[..., :2] = world[..., :2] @ turns(squares_px).swapaxes(-1, -2)
         presence, right = (found[name][:, 0].astype(float) for name in ("presence", "handedness"))
         points_px = to_image(points, squares_px, _HAND_PX)
-        right = 1 - right if other else right
-        depth_px = depth.astype(float) * (squares_px[:, 2] / _HAND_PX)[:, None]
-        return Looks(points_px, depth_px, world, presence, right, squares_px)
+        return Looks(points_px, world, presence, 1 - right if other else right, squares_px)
 
 
 def log_odds(probability: np.ndarray) -> np.ndarray:

@@ -22,8 +22,11 @@ to twenty drawn scenes of people the lifter never saw, each left out in turn (is
 _LEAST_SPEED_M_S = 0.05
 _HEIGHTS_M = (-0.1, 0.3)
 """Heights are cut to these, as in what the logistic was fitted to."""
-_SURE, _LIKELY = 0.5, 0.3
-"""A span is sure somewhere and likely throughout.  Chosen: the usual half, and a little less."""
+_SURE, _LIKELY, _COMING = 0.35, 0.3, 0.05
+"""A span is sure somewhere, likely throughout, and begins while it only may be: feet come to rest
+late in an estimate, where they walk along the view most of all.  Of 27 drawn scenes, true contact
+before the span found was 0.18 of all where sure is a half and likely the start, and 0.10 so; found
+ones that are true 0.83 and 0.79, true ones that are found 0.75 and 0.84."""
 _TOLD = 0.95
 """Probability of a contact that somebody names, at least.  Chosen."""
 _ROUNDED_S = 1e-3
@@ -187,11 +190,24 @@ def _join(touching: np.ndarray, movement: Movement, point: int) -> None:
 
 
 def _hysteresis(probability: np.ndarray, rate_hz: float, eager: bool) -> np.ndarray:
-    """(T, 9) bool: spans that are likely throughout and sure somewhere."""
-    likely, sure = (share * (_EAGER if eager else 1) for share in (_LIKELY, _SURE))
+    """(T, 9) bool: spans that are likely throughout and sure somewhere, from where they come."""
+    share = _EAGER if eager else 1.0
     least, bridge = max(2, round(_SHORTEST_S * rate_hz)), round(_GAP_S * rate_hz)
     touching = np.zeros(probability.shape, bool)
     for part in range(probability.shape[1]):
-        for first, last in spans(probability[:, part] > likely, least, bridge):
-            touching[first:last, part] = probability[first:last, part].max() > sure
+        own, ended = probability[:, part], 0
+        for first, last in spans(own > share * _LIKELY, bridge=bridge):
+            begin = first - _coming(own[ended:first], share * _COMING)
+            if own[first:last].max() > share * _SURE:
+                touching[begin:last, part] = last - begin >= least
+            ended = last
     return touching
+
+
+def _coming(before: np.ndarray, least: float) -> int:
+    """Frames at the end of (N,), a part's probabilities before it likely touches, in which it comes
+    to rest: after the lowest of all, and after all that are as low as `least`."""
+    if not len(before):
+        return 0
+    away = np.flatnonzero((before <= least) | (before == before.min()))
+    return len(before) - 1 - int(away[-1])

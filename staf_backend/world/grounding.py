@@ -86,6 +86,11 @@ class _Level:
     gravity: Gravity | None
     words: tuple[str, ...] = ()
 
+    @property
+    def kept(self) -> bool:
+        """Whether a tilt was found, and the camera taken for level all the same."""
+        return self.gravity is not None and bool(np.array_equal(self.turn, np.eye(3)))
+
 
 def stand(
     estimates: Sequence[Estimate],
@@ -109,7 +114,7 @@ def stand(
     report("ground", 0, count, "finding the floor")
     scene = _scene(estimates, shot, fitter, world)
     if world.level == "auto" and scene.uneven:
-        scene = _scene(estimates, shot, fitter, world, even=False)
+        scene = _on_other_ground(estimates, shot, fitter, world, scene.level)
     motions: list[Motion] = []
     for done, (person, own) in enumerate(zip(scene.people, scene.standing, strict=True)):
         report("ground", done, count, f"grounding person {person.estimate.track.person}")
@@ -150,16 +155,30 @@ class _Scene:
         return bool(some) and all(own.uneven for own in some)
 
 
+def _on_other_ground(
+    estimates: Sequence[Estimate], shot: "Shot", fitter: Fitter, world: WorldSettings, level: _Level
+) -> _Scene:
+    """Where feet do not agree on a floor: a camera that was taken for level is as little tilted as
+    was found, if feet agree then; else the ground is uneven."""
+    if level.kept:
+        scene = _scene(estimates, shot, fitter, world, slight=True)
+        if not scene.uneven:
+            return scene
+    return _scene(estimates, shot, fitter, world, even=False)
+
+
 def _scene(
     estimates: Sequence[Estimate],
     shot: "Shot",
     fitter: Fitter,
     world: WorldSettings,
     even: bool = True,
+    slight: bool = False,
 ) -> _Scene:
-    """Up, contacts and floors; on ground that is not even, footholds do not say which way is up."""
+    """Up, contacts and floors; on ground that is not even, footholds do not say which way is up,
+    and a slight tilt counts only where asked."""
     people = [_person(estimate, shot) for estimate in estimates]
-    level = _level(people, fitter, world, even)
+    level = _level(people, fitter, world, even, slight)
     movements = [person.movement(fitter.body) for person in people]
     found = [find_contacts(m, world.feet == "always") for m in movements]
     found = [_told_contacts(*pair, shot) for pair in zip(people, found, strict=True)]
@@ -190,7 +209,9 @@ def _person(estimate: Estimate, shot: "Shot") -> _Person:
     return _Person(estimate, estimate.params, estimate.evidence, seen, distance)
 
 
-def _level(people: list[_Person], fitter: Fitter, world: WorldSettings, even: bool) -> _Level:
+def _level(
+    people: list[_Person], fitter: Fitter, world: WorldSettings, even: bool, slight: bool
+) -> _Level:
     """Find up, and bring all people into the level view."""
     if world.level == "off":
         return _Level(np.eye(3), None)
@@ -201,7 +222,7 @@ def _level(people: list[_Person], fitter: Fitter, world: WorldSettings, even: bo
     first = _up(people, fitter.body, even)
     if first is None or first.standing_s == 0:
         return _Level(np.eye(3), None, (NO_UP,))
-    if first.is_level:
+    if first.is_level and not slight:
         return _Level(np.eye(3), dataclasses.replace(first, up=np.array([0.0, 1.0, 0.0])))
     turn = view.level_turn(first.up)
     _see_again(people, turn, fitter)

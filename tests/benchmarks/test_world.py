@@ -171,10 +171,12 @@ def test_walks_of_known_feet_stand():
         told("   ungrounded", raw)
         assert row["wa_mpjpe_mm"] < 1.1 * raw["wa_mpjpe_mm"], scene
         assert row["slide_mm"] < 0.6 * raw["slide_mm"], scene
+        assert row["floor_spread_mm"] <= 12, scene
         rows.append(row)
     middle = {name: float(np.median([row[name] for row in rows])) for name in rows[0]}
     told("median", middle)
     assert np.mean([row["up_deg"] for row in rows]) <= 3
+    assert np.mean([row["slide_mm"] for row in rows]) <= 2
     assert middle["slide_found_mm"] <= 0.3
     assert middle["floor_spread_mm"] <= 12
     assert middle["contact_f1"] >= 0.85

@@ -152,7 +152,6 @@ def test_gates(change: dict[str, float], expected: bool):
     points += np.array([250 + value["move"], 240])
     looks = Looks(
         points,
-        np.zeros((1, 21)),
         np.zeros((1, 21, 3)),
         np.array([value["presence"]]),
         np.array([value["right_side"]]),

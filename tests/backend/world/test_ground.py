@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
-from staf_backend.geometry import from_axis_angle
+from staf_backend.geometry import from_6d, from_axis_angle
 from staf_backend.world.contacts import Contacts, find_contacts
 from staf_backend.world.floors import (
     Floors,
@@ -46,6 +47,21 @@ def test_a_stance_whose_depth_jumps_is_one():
     jumping = dataclasses.replace(movement, root_m=movement.root_m + jump)
     first, last = find_contacts(jumping).spans(0)[0]
     assert (first, last) == find_contacts(movement).spans(0)[0]
+
+
+@pytest.mark.parametrize("frames", [2, 3, 4])
+def test_a_foot_that_comes_to_rest_late_stands_from_where_it_comes(frames: int):
+    """A walk toward the camera that is smoothed, as an estimate is."""
+    movement, stands = walker(ways=TOWARD, steps=8)
+    turns = gaussian_filter1d(movement.rotations, frames, axis=0)
+    smooth = dataclasses.replace(
+        movement,
+        rotations=from_6d(turns[..., :2]),
+        root_m=gaussian_filter1d(movement.root_m, frames, axis=0),
+    )
+    found, true = find_contacts(smooth).feet, np.repeat(stands, 2, axis=1)
+    assert (true & ~found).sum() < 0.16 * true.sum()
+    assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.84
 
 
 def test_hands_knees_and_the_seat_of_a_walker_touch_nothing():
@@ -218,6 +234,16 @@ def test_ground_is_even_where_each_foot_stands_at_one_height():
     higher = dataclasses.replace(left, height_m=-1.3)
     assert not is_even([left, higher, left, right, right])
     assert not is_even([hold(height) for height in (-1.8, -1.65, -1.5, -1.35, -1.2)])
+
+
+@pytest.mark.parametrize(("apart_m", "agree"), [(0.09, True), (0.2, False)])
+def test_an_estimate_that_leans_stands_between_its_feet(apart_m: float, agree: bool):
+    """Each foot at one height, and the two apart."""
+    left, right = hold(-1.76), dataclasses.replace(hold(-1.76 - apart_m), point=2)
+    holds = [left, right] * 4
+    (floors,) = shared_floors([holds])
+    assert floors.own_m == (pytest.approx((-1.76 - apart_m / 2,)) if agree else ())
+    assert (None in heights_stood_on(holds, floors)) is not agree
 
 
 @pytest.mark.parametrize(("pitch_deg", "level"), [(2.0, True), (5.0, False), (-5.0, True)])

@@ -150,6 +150,18 @@ def test_somebody_in_the_air_throughout_stays_there():
     np.testing.assert_array_equal(motion.root_m, to_motion(seen, shot(), BODY).root_m)
 
 
+@pytest.mark.parametrize("pitch_deg", [2.0, 3.3])
+def test_a_slight_tilt_counts_where_feet_else_find_no_floor(pitch_deg: float):
+    """Seven metres toward a camera that is held nearly level, as it seems."""
+    movement, _ = walker(steps=12, ways=(0.0, 1.0))
+    turn = from_axis_angle(np.radians([pitch_deg, 0, 0]))
+    (motion,) = grounded(estimate(movement.turned(turn)))
+    assert "words" not in motion.card
+    assert motion.quality["camera_pitch_deg"] == pytest.approx(pitch_deg, abs=0.3)
+    ankles = joints_m(motion)[:, [SMPL.index("left_ankle"), SMPL.index("right_ankle")], 1]
+    assert np.ptp(ankles.min(1)) < 0.03
+
+
 def on_uneven_ground() -> Movement:
     """A walk whose every step is higher or lower than the one before it."""
     movement, _ = walker(steps=8)
