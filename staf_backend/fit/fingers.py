@@ -15,16 +15,20 @@ from staf_backend.body import WITH_FINGERS, Body, finger_joints
 from staf_backend.fit.fingers_frame import fit_frames
 from staf_backend.fit.fingers_hand import Hand, hand_of
 from staf_backend.fit.fingers_learnt import corrected
+from staf_backend.fit.fingers_points import tips_of
 from staf_backend.fit.fingers_time import over_time
 from staf_backend.fit.fingers_wrist import palms_in_motion, with_seen_wrist
 from staf_backend.geometry import continuous_signs, to_quaternions
 from staf_backend.landmarks import SIDES, SeenHands
 from staf_backend.motion import Motion
 
-_SURE_M, _DOUBTFUL_M = 0.025, 0.018
-"""Expected error of a finger's tip that halves a frame's weight for this finger, and from which the
-finger counts as not seen.  Chosen on 48 drawn films (training/LOG.md): from 13 mm on, fingers that
-are believed err less, but all together more, and from 22 mm on both err more."""
+_SURE_M = 0.025
+"""Expected error of a finger's tip that halves a frame's weight for this finger.  Chosen on 48
+drawn films (training/LOG.md)."""
+_DOUBTFUL_M, _UNSTEADY, _ALIKE_S = 0.022, 0.5, 0.15
+"""A finger counts as not seen where its tip is expected to be that far off: as the frame has it,
+and with that share of how far it is from its smooth way, both averaged over the frames within about
+that time.  Chosen on 32 drawn films: a finger with two explanations trembles between them."""
 _SHORTEST_S = 0.06
 """Of a hand's use without a break.  Chosen: shorter ones are mostly looks at something else."""
 _BLOCK = 170
@@ -75,7 +79,7 @@ def hand_angles(
         place: 0 the left one, 1 the right one.
     """
     angles = np.tile(hand.relaxed_rad, (len(times_s), 1))
-    trust, used = np.zeros((len(times_s), 5)), lasting(seen.usable[:, place], times_s)
+    doubt_m, used = np.zeros((len(times_s), 5)), lasting(seen.usable[:, place], times_s)
     palms = np.tile(np.eye(3), (len(times_s), 1, 1))
     rows = np.flatnonzero(used)
     for begin in range(0, len(rows), _BLOCK):
@@ -83,10 +87,25 @@ def hand_angles(
         points, world = seen.points_px[some, place], seen.world_m[some, place]
         fitted = fit_frames(hand, points, world, times_s[some])
         palms[some] = fitted.palm
-        angles[some], doubt_m = corrected(hand, fitted, points, world)
-        sure = seen.presence[some, place, None] ** 2 / (1 + (doubt_m / _SURE_M) ** 2)
-        trust[some] = np.where(doubt_m < _DOUBTFUL_M, sure, 0.0)
+        angles[some], doubt_m[some] = corrected(hand, fitted, points, world)
+    sure = np.where(used, seen.presence[:, place] ** 2, 0.0)[:, None]
+    sure = sure / (1 + (doubt_m / _SURE_M) ** 2)
+    smooth = over_time(hand, times_s, angles, sure)
+    unsteady_m = np.linalg.norm(tips_of(hand, angles) - tips_of(hand, smooth), axis=-1)
+    expected_m = _averaged(doubt_m + _UNSTEADY * unsteady_m, times_s, used)
+    trust = np.where(expected_m < _DOUBTFUL_M, sure, 0.0)
     return over_time(hand, times_s, angles, trust), trust, palms
+
+
+def _averaged(values: np.ndarray, times_s: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """(T, 5) means of values over the used frames nearby, those farther away counting less."""
+    found, rows = values.copy(), np.flatnonzero(used)
+    near = np.searchsorted(times_s[rows], times_s[rows, None] + [-3 * _ALIKE_S, 3 * _ALIKE_S])
+    for row, (begin, end) in zip(rows, near, strict=True):
+        some = rows[begin:end]
+        weights = np.exp(-(((times_s[some] - times_s[row]) / _ALIKE_S) ** 2) / 2)
+        found[row] = weights @ values[some] / weights.sum()
+    return found
 
 
 def lasting(usable: np.ndarray, times_s: np.ndarray) -> np.ndarray:

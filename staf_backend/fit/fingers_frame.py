@@ -17,7 +17,7 @@ import numpy as np
 
 from staf_backend.fit.fingers_hand import ANGLES, TWIST, Hand
 from staf_backend.fit.fingers_points import ORDER, UNKNOWNS, Points, bones_of, points_of
-from staf_backend.fit.fingers_shapes import FINGERS, Shapes, likeliest, openness_m, shapes_of
+from staf_backend.fit.fingers_shapes import FINGERS, TOGETHER, Shapes, likeliest, shapes_of
 from staf_backend.geometry import from_axis_angle, nearest_rotation
 
 _TRIED_STEPS, _STEPS, _LARGEST_RAD = 4, 7, 0.6
@@ -31,13 +31,12 @@ _OUTLIER = 2.0
 """Expected errors beyond which a point counts less.  Chosen by the same hands."""
 _KNUCKLE_RAD, _FLEXION_RAD, _SPREAD_RAD, _THUMB_RAD, _TWIST_RAD = np.radians([45, 60, 7, 15, 8])
 """Deviation of angles from the relaxed hand's, before anything is seen.  Chosen by the same."""
-_TOGETHER, _TOGETHER_RAD = 0.62, np.radians(8.0)
-"""A finger's last joint bends by this share of the one before, and with what deviation: one tendon
-bends both.  Chosen by the same."""
+_TOGETHER_RAD = np.radians(8.0)
+"""Deviation of a finger's last joint from `TOGETHER` of the one before.  Chosen by the same."""
 _LIMIT_RAD = np.radians(2.0)
 """Deviation of an angle beyond its limit.  Chosen: a soft wall, so that steps do not stick."""
-_PALM_POINTS, _TIPS = [0, 1, 5, 9, 13, 17], [4, 8, 12, 16]
-"""Places in `ORDER`: what is rigid, the wrist and the base of each finger; and tips of fingers."""
+_PALM_POINTS = [0, 1, 5, 9, 13, 17]
+"""Places in `ORDER` of what is rigid: the wrist and the base of each finger."""
 _FIRST_STEPS, _FIRST_RIDGE, _RIDGE = 2, 1.0, 1e-3
 """Against any change, in the first steps of the best and later.  Chosen: far below what is seen."""
 
@@ -51,14 +50,11 @@ class FrameFit:
         palm: (N, 3, 3) rotations of the palm, axes of the camera.
         costs: (N, 3) what is left of the errors: across the view, in space, and of habits and
             limits; squared expected errors.
-        open_m: (N, 4) how far the tips of index, middle, pinky and ring finger are from where
-            other shapes have them that explain the frame as well, metres.
     """
 
     angles: np.ndarray
     palm: np.ndarray
     costs: np.ndarray
-    open_m: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -107,15 +103,12 @@ def fit_frames(
     """
     seen = _Seen(points_px[:, ORDER].astype(float), bones_of(world_m.astype(float)))
     state, shapes = _tried(hand, seen), shapes_of(hand)
-    costs = _shape_costs(hand, shapes, state, seen)
-    fingers = likeliest(shapes, costs, times_s)
+    fingers = likeliest(shapes, _shape_costs(hand, shapes, state, seen), times_s)
     state.angles = np.concatenate([fingers, state.angles[:, fingers.shape[1] :]], 1)
     for number in range(_STEPS):
         _improve(hand, state, seen, _FIRST_RIDGE if number < _FIRST_STEPS else _RIDGE)
     angles = state.angles.clip(*hand.limits_rad)
-    tips = points_of(hand, state.palm, state.angles).places_m[:, _TIPS] @ state.palm
-    left = _costs(hand, state, seen)
-    return FrameFit(angles, state.palm, left, openness_m(shapes, costs, tips))
+    return FrameFit(angles, state.palm, _costs(hand, state, seen))
 
 
 def _tried(hand: Hand, seen: _Seen) -> _State:
@@ -242,6 +235,6 @@ def _habits() -> tuple[np.ndarray, np.ndarray]:
     deviation = np.append(by_finger.ravel()[:TWIST], _TWIST_RAD)
     together = np.zeros((4, ANGLES))
     for finger in range(4):
-        together[finger, 4 * finger + 2], together[finger, 4 * finger + 1] = 1.0, -_TOGETHER
+        together[finger, 4 * finger + 2], together[finger, 4 * finger + 1] = 1.0, -TOGETHER
     rows = np.concatenate([np.eye(ANGLES), together])
     return rows, 1 / np.concatenate([deviation, np.full(4, _TOGETHER_RAD)]) ** 2

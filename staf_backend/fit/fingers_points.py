@@ -59,6 +59,11 @@ def points_of(hand: Hand, palm: np.ndarray, angles: np.ndarray) -> Points:
     return Points(places, changes, *_directions(places, changes))
 
 
+def tips_of(hand: Hand, angles: np.ndarray) -> np.ndarray:
+    """Finger tips (N, 5, 3) from the wrist, in the palm's axes, metres, of angles (N, 21)."""
+    return _posed(hand, angles)[0][:, :, 3]
+
+
 def bones_of(points: np.ndarray) -> np.ndarray:
     """Unit directions (N, 20, 3) between the network's points (N, 21, 3), as `Points.bones`."""
     return _unit(_steps(points[:, ORDER]))

@@ -21,8 +21,9 @@ FINGERS, _OWN = 4, 16
 _KNUCKLES, _MIDDLES, _SPREADS_DEG = 8, 7, (-8.0, 1.0, 12.0)
 """How many flexions of the first and of the second joint are tried, and which spreads.  Chosen: 15
 and 19 degrees apart, which Gauss-Newton closes."""
-_TOGETHER = 0.62
-"""The last joint bends by this share of the one before.  As in `fingers_frame`."""
+TOGETHER = 0.62
+"""A finger's last joint bends by this share of the one before: one tendon bends both.  From 400
+drawn hands."""
 _SPEED = 6.0
 """Deviation of a flexion's speed, rad/s.  Chosen on 32 drawn films: 3 and 12 do worse."""
 _ALIKE_S = 0.2
@@ -62,7 +63,7 @@ def shapes_of(hand: Hand) -> Shapes:
     )
     shares = np.stack([knuckle.ravel(), middle.ravel()], -1)
     bent = low[:, None, :2] + shares * (high - low)[:, None, :2]
-    last = relaxed[:, None, 2] + _TOGETHER * (bent[..., 1] - relaxed[:, None, 1])
+    last = relaxed[:, None, 2] + TOGETHER * (bent[..., 1] - relaxed[:, None, 1])
     last = last.clip(low[:, None, 2], high[:, None, 2])
     aside = np.tile(spread.ravel(), (FINGERS, 1))
     angles = np.concatenate([bent, last[..., None], aside[..., None]], -1)
@@ -91,20 +92,6 @@ def likeliest(shapes: Shapes, costs: np.ndarray, times_s: np.ndarray | None) -> 
     aside = np.take_along_axis(spread, chosen[..., None], 2)[..., 0]
     place = chosen * len(_SPREADS_DEG) + aside
     return shapes.angles[np.arange(FINGERS), place].reshape(count, _OWN)
-
-
-def openness_m(shapes: Shapes, costs: np.ndarray, tips_m: np.ndarray) -> np.ndarray:
-    """How far a finger's tip is from where it would be in other shapes, metres (N, 4), by how
-    likely they are in the frame alone: large where two explanations are open.
-
-    Args:
-        shapes, costs: as for `likeliest`.
-        tips_m: (N, 4, 3) of the fitted fingers, in the palm.
-    """
-    likely = np.exp(costs.min(2, keepdims=True) - costs)
-    likely /= likely.sum(2, keepdims=True)
-    away = np.linalg.norm(tips_m[:, :, None] - shapes.places_m[:, :, 3], axis=-1)
-    return (likely * away).sum(2)
 
 
 def _path(bent: np.ndarray, costs: np.ndarray, times_s: np.ndarray) -> np.ndarray:

@@ -2,7 +2,8 @@
 
     python -m training.fingers.looks looks.npz --hands 8000 --seed 1
 
-One core reads some 10 hands a second.
+Each hand is looked at three times: where it is, a little beside, and in the other mirror.  One core
+reads some 8 hands a second.
 """
 
 import argparse
@@ -26,6 +27,9 @@ SIZES_PX = (55.0, 140.0)
 """Lengths of hands, evenly in their logarithm.  Chosen: the network sees 224 pixels of any."""
 _POSE_ERROR = 0.05
 """Of the pose's points, over the hand's length.  Chosen."""
+_BESIDE, _TURNED_RAD, _LARGER_LOG = 0.04, 0.12, 0.08
+"""Deviations of the second square from the first: share of its side, turn, logarithm of its side.
+Chosen: as squares of neighbouring frames differ."""
 _PRESENT, _RIGHT_SIDE, _NEAR = 0.5, 0.2, 0.35
 """What is kept: presence, probability of the side, and distance of knuckles over the hand's length.
 Chosen: a little more than the gates let through."""
@@ -41,8 +45,8 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def seen_hands(count: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
-    """What is seen of drawn hands that are there: `left`, `angles` (21,), `points_px` (21, 2),
-    `world_m` (21, 3), `presence` and `right_side`.
+    """What is seen of drawn hands that are there, three looks each: `number` of the hand, `left`,
+    `angles` (21,), `points_px` (21, 2), `world_m` (21, 3), `presence` and `right_side`.
 
     Args:
         count: how many are drawn.
@@ -56,10 +60,14 @@ def seen_hands(count: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
         hand_px = float(np.exp(rng.uniform(*np.log(SIZES_PX))))
         drawn = draw_hand(rng, side, hand_px)
         points = drawn.pose_points(side) + rng.normal(0, _POSE_ERROR * hand_px, (3, 2))
-        looks = _looked(networks, drawn.image, points, np.array([side == "left"]))
-        if _is_seen(looks, drawn, side, hand_px):
+        left = np.array([side == "left"])
+        first = _looked(networks, drawn.image, points, left)
+        if not _is_seen(first, drawn, side, hand_px):
+            continue
+        for looks in (first, *_further(rng, networks, drawn.image, first, left)):
             yield {
-                "left": np.array(side == "left"),
+                "number": np.array(seed + number),
+                "left": left[0],
                 "angles": drawn.angles.astype(np.float32),
                 "points_px": looks.points_px[0].astype(np.float32),
                 "world_m": looks.world_m[0].astype(np.float32),
@@ -75,6 +83,22 @@ def _looked(
     squares = networks.find(image, from_pose(points_px[None]), left)
     first = networks.look(image, squares, left)
     return networks.look(image, from_hand(first.points_px), left)
+
+
+def _further(
+    rng: np.random.Generator,
+    networks: HandNetworks,
+    image: np.ndarray,
+    first: Looks,
+    left: np.ndarray,
+) -> tuple[Looks, Looks]:
+    """Looks a little beside where the first one found the hand, and in the other mirror."""
+    square = from_hand(first.points_px)
+    beside = square.copy()
+    beside[:, :2] += rng.normal(0, _BESIDE * square[0, 2], 2)
+    beside[:, 3] += rng.normal(0, _TURNED_RAD)
+    beside[:, 2] *= np.exp(rng.normal(0, _LARGER_LOG))
+    return networks.look(image, beside, left), networks.look(image, square, left, other=True)
 
 
 def _is_seen(looks: Looks, drawn: DrawnHand, side: str, hand_px: float) -> bool:

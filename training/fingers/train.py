@@ -35,7 +35,7 @@ _DROPOUT, _DECAY, _JITTER = 0.2, 0.05, 0.05
 _TYPICAL_LOG = 2.5
 """Of an error in mm: where its output begins.  Chosen."""
 _KEPT_BACK = 8
-"""Every eighth hand is not learned from but measured on."""
+"""Every eighth hand of a side is not learned from but measured on."""
 _ANGLE_MM = 17.0
 """Millimetres that an error of one radian counts as.  Chosen: a fifth of a finger."""
 _log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ def main() -> None:
     files = [np.load(path, allow_pickle=False) for path in given.looks]
     looks = {name: np.concatenate([file[name] for file in files]) for name in files[0].files}
     features, fitted, true = lessons(looks)
-    back = np.arange(len(features)) % _KEPT_BACK == 0
+    back = looks["number"] // len(SIDES) % _KEPT_BACK == 0
     mean, deviation = features[~back].mean(0), features[~back].std(0) + 1e-3
     features = scaled(features, mean, deviation)
     network = learned(features[~back], fitted[~back], true[~back], given.steps)

@@ -43,8 +43,7 @@ def seen_of(hands: dict[str, np.ndarray], usable: np.ndarray) -> SeenHands:
         palm = np.tile(from_axis_angle(np.array([0.4, 0.3, 0.2])), (count, 1, 1))
         points[:, place], world[:, place] = made(HANDS[side], angles, palm)
     points[~usable], world[~usable] = np.nan, np.nan
-    depth = points[..., 0] * np.nan
-    return SeenHands(points, depth, world, np.where(usable, 0.99, 0.0), usable)
+    return SeenHands(points, world, np.where(usable, 0.99, 0.0), usable)
 
 
 @SIDES

@@ -29,9 +29,9 @@ from tests.support.draw_hands import (
 pytestmark = pytest.mark.slow
 PEOPLE = 48
 SIZES_PX = (45, 70, 110, 160, 200)
-FILMS, FRAMES = 8, 16
-TIPS_MM = 18.0
-"""Of believed fingers in eight films: 17 as measured, and 13 and 14 in two dozens of others."""
+FILMS, FRAMES = 16, 16
+TIPS_MM = 12.0
+"""Of believed fingers in films, mean: 11.6 as measured."""
 FIRST_SEED = 40_000
 """Other people than those that the constants of the fit were chosen on."""
 
@@ -128,9 +128,11 @@ def test_fingers_that_are_believed_in_a_film_are_near_the_truth(tmp_path: Path):
         tips.append(off[trust > 0])
         joints.append(angle_deg(found, true).reshape(-1, 5, 3).mean(2)[trust > 0])
         seen.append(trust > 0)
-    assert np.mean(seen) > 0.3
+    off, share = np.concatenate(tips), np.mean(seen)
+    print(f"tips {off.mean():.1f} mm, median {np.median(off):.1f}, of {share:.2f} of the fingers")
+    assert share > 0.3
     assert np.concatenate(joints).mean() <= 18
-    assert np.concatenate(tips).mean() <= TIPS_MM
+    assert off.mean() <= TIPS_MM
 
 
 def test_a_still_hand_that_is_seen_is_still(tmp_path: Path):

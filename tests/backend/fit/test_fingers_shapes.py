@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from staf_backend.fit.fingers_shapes import likeliest, openness_m, shapes_of
+from staf_backend.fit.fingers_shapes import likeliest, shapes_of
 from tests.backend.fit.test_fingers import HANDS
 
 SIDES = pytest.mark.parametrize("side", ["left", "right"])
@@ -22,19 +22,6 @@ def test_a_finger_does_not_jump_to_its_other_explanation_and_back(side: str):
     alone = likeliest(shapes, costs, None)
     np.testing.assert_allclose(alone[12:22], np.tile(fist, (10, 1)))
     np.testing.assert_allclose(alone[:12], np.tile(flat, (12, 1)))
-
-
-@SIDES
-def test_two_explanations_are_told_from_one(side: str):
-    hand = HANDS[side]
-    shapes = shapes_of(hand)
-    tips = np.repeat(shapes.places_m[None, :, 0, 3], 2, 0)
-    costs = np.full((2, *shapes.angles.shape[:2]), 50.0)
-    costs[:, :, 0] = 0  # one shape
-    costs[1, :, -1] = 0  # and another, as likely
-    open_m = openness_m(shapes, costs, tips)
-    away = np.linalg.norm(shapes.places_m[:, 0, 3] - shapes.places_m[:, -1, 3], axis=-1)
-    np.testing.assert_allclose(open_m, [np.zeros(4), away / 2], atol=1e-6)
 
 
 def test_one_frame_is_a_film_too():
