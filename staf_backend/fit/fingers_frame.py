@@ -124,19 +124,28 @@ def _tried(hand: Hand, seen: _Seen) -> _State:
 
 
 def _shape_costs(hand: Hand, shapes: Shapes, state: _State, seen: _Seen) -> np.ndarray:
-    """(N, 4, S) what is left of the errors of each finger in each shape, of palms as they are."""
-    of_fingers = lambda of: of.reshape(len(of), FINGERS, 1, 4, -1)
+    """(N, 4, S) what is left of the errors of each finger in each shape, of palms as they are.  In
+    4-byte floats, which are enough to choose by."""
     own = slice(1, 1 + 4 * FINGERS)
     flat_m = (seen.points_px[:, own] - state.place_px[:, None]) / state.px_per_m[:, None, None]
-    places = shapes.places_m[None] @ state.palm[:, None, None, :2].swapaxes(-1, -2)
-    bones = shapes.bones[None] @ state.palm[:, None, None].swapaxes(-1, -2)
-    away = np.linalg.norm(of_fingers(flat_m) - places, axis=-1)
-    off = np.linalg.norm(of_fingers(seen.bones[:, : own.stop - 1]) - bones, axis=-1)
+    away = _squares(flat_m / _PICTURE_M, shapes.places_m / _PICTURE_M, state.palm[:, :2])
+    off = _squares(seen.bones[:, : own.stop - 1] / _SPACE, shapes.bones / _SPACE, state.palm)
     relaxed, sure = (
         of[: 4 * FINGERS].reshape(FINGERS, 1, 4) for of in (hand.relaxed_rad, _habits()[1])
     )
     habit = ((shapes.angles - relaxed) ** 2 * sure).sum(-1) / 2
-    return _robust(away / _PICTURE_M) + _robust(off / _SPACE) + habit
+    return _robust(away) + _robust(off) + habit.astype(np.float32)
+
+
+def _squares(seen: np.ndarray, of_shapes: np.ndarray, palm: np.ndarray) -> np.ndarray:
+    """Squared distances (N, 4, S, 4) of what is seen (N, 16, D) of the fingers from that of shapes
+    (4, S, 4, 3), turned by the first D rows of palms (N, D, 3)."""
+    turned = palm.astype(np.float32) @ of_shapes.reshape(-1, 3).T.astype(np.float32)
+    found = seen.swapaxes(1, 2).reshape(*turned.shape[:2], FINGERS, 1, 4).astype(np.float32)
+    away = turned.reshape(*turned.shape[:2], *of_shapes.shape[:3])
+    away -= found
+    away *= away
+    return away.sum(1)
 
 
 def _improve(hand: Hand, state: _State, seen: _Seen, ridge: float) -> None:
@@ -183,18 +192,19 @@ def _costs(hand: Hand, state: _State, seen: _Seen) -> np.ndarray:
     """Costs (N, 3), see `FrameFit`."""
     points = points_of(hand, state.palm, state.angles)
     flat_m = (seen.points_px - state.place_px[:, None]) / state.px_per_m[:, None, None]
-    away = np.linalg.norm(flat_m - points.places_m[..., :2], axis=-1)
-    off = np.linalg.norm(seen.bones - points.bones, axis=-1)
+    away = ((flat_m - points.places_m[..., :2]) ** 2).sum(-1) / _PICTURE_M**2
+    off = ((seen.bones - points.bones) ** 2).sum(-1) / _SPACE**2
     rows, sure = _habits()
     habit = (((state.angles - hand.relaxed_rad) @ rows.T) ** 2 * sure).sum(1) / 2
     beyond = (state.angles - state.angles.clip(*hand.limits_rad)) / _LIMIT_RAD
-    costs = [_robust(away / _PICTURE_M), _robust(off / _SPACE), habit + (beyond**2).sum(1) / 2]
+    costs = [_robust(away), _robust(off), habit + (beyond**2).sum(1) / 2]
     return np.stack(costs, 1)
 
 
-def _robust(size: np.ndarray) -> np.ndarray:
-    """Sums over the last axis of errors in expected ones, those that are larger counting less."""
-    return (_OUTLIER**2 * np.log1p((size / _OUTLIER) ** 2)).sum(-1) / 2
+def _robust(squares: np.ndarray) -> np.ndarray:
+    """Sums over the last axis of squared errors, in expected ones, those that are larger counting
+    less: of logarithms, as that of a product."""
+    return _OUTLIER**2 / 2 * np.log((1 + squares / _OUTLIER**2).prod(-1))
 
 
 def _begun(hand: Hand, seen: _Seen, palm: np.ndarray) -> _State:
