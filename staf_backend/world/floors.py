@@ -37,6 +37,10 @@ metres and of the camera's height above them, whichever is more.  Measured: an e
 camera that is tilted both ways is estimated with 0.09; a step of stairs is higher."""
 _FLOOR_SHARE = 0.2
 """Of all standing that the floor of the clip needs.  Chosen: less is a hole in it."""
+_STEP_M, _STEP_S = 0.03, 0.15
+"""How far the lower foot of a runner comes down to the ground between two others, at least, and how
+long is between two steps.  Chosen: feet in flight are 5 to 10 cm high, a sprinter has five steps a
+second."""
 _SAME_M = 0.2
 """Between the levels that two people give of one floor, whose sizes are guesses.  Chosen: 10 % of
 the height of a camera that somebody holds."""
@@ -229,6 +233,27 @@ def main_level_m(people: Sequence[Sequence[Foothold]], floors: Sequence[Floors])
     if lowest is None and every:
         return _middle(*np.array([(hold.height_m, hold.seconds) for hold in every]).T)
     return lowest
+
+
+def stepped_on_m(movement: Movement) -> float | None:
+    """Height of the ground that feet only step on, as in a run: where the lower one comes down to,
+    time after time; None where it does not come down to one height.
+
+    Args:
+        movement: y up, whose feet do not stand.
+    """
+    from scipy.signal import find_peaks
+
+    low = movement.posed.points_m[:, : len(FEET), 1] - movement.rest_heights_m[: len(FEET)]
+    low = np.where(np.repeat(movement.feet_seen, 2, axis=1), low, np.inf).min(1)
+    if not np.isfinite(low).all():
+        return None
+    apart = max(1, round(_STEP_S * movement.rate_hz))
+    heights = low[find_peaks(-low, prominence=_STEP_M, distance=apart)[0]]
+    if len(heights) < 2:
+        return None
+    level = float(np.median(heights))
+    return level if _agree(heights, level).all() else None
 
 
 def _agree(heights_m: np.ndarray, levels_m: np.ndarray | float) -> np.ndarray:

@@ -9,7 +9,7 @@ Where nothing tells the ground, a person keeps the ungrounded motion, and a sent
 import dataclasses
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,7 @@ from staf_backend.world.floors import (
     is_even,
     main_level_m,
     shared_floors,
+    stepped_on_m,
 )
 from staf_backend.world.gravity import Gravity, LiftedUp, find_up
 from staf_backend.world.lock import locked
@@ -51,6 +52,10 @@ _LEAST_STANDING_S = 0.3
 """From which there is a floor.  Chosen: one step of a walk has more."""
 
 NO_FEET = "No feet are seen standing: the motion is not put on a floor."
+ONLY_STEPS = (
+    "Feet step on the ground and hardly stand: the motion is raised onto its floor and otherwise "
+    "as it was estimated."
+)
 NO_UP = "Nobody's feet tell which way is up: the camera is taken for level."
 NO_FLOOR = "The heights at which feet stand do not agree: the motion is not put on a floor."
 HELD = "The heights at which feet stand do not agree: each foot is held where it stands."
@@ -66,7 +71,6 @@ class _Person:
     evidence: Evidence | None
     seen: np.ndarray
     distance_mm: float
-    words: list[str] = field(default_factory=list)
 
     def movement(self, body: "Body") -> Movement:
         return movement_of(self.params, self.estimate.track.times_s, body, self.seen)
@@ -185,6 +189,9 @@ def _scene(
     holds = [_holds(m, contacts) for m, contacts in zip(movements, found, strict=True)]
     floors = shared_floors(holds)
     floor_m = main_level_m(holds, floors)
+    if floor_m is None:
+        steps_m = [stepped_on_m(movement) for movement in movements]
+        floor_m = min((height for height in steps_m if height is not None), default=None)
     standing = [_Standing(*own) for own in zip(movements, found, holds, floors, strict=True)]
     return _Scene(people, level, standing, 0.0 if floor_m is None else -floor_m)
 
@@ -277,7 +284,8 @@ def _motion(
     words = list(level.words)
     raw = layers.raw_motion(person.estimate, shot, body, turn, rise_m)
     if not own.holds:
-        return _told(raw, level, [*words, NO_FEET])
+        steps = rise_m != 0 and stepped_on_m(own.movement) == -rise_m
+        return _told(raw, level, [*words, ONLY_STEPS if steps else NO_FEET])
     ungrounded = layers.with_contacts(raw, own.contacts, own.floors, own.movement, rise_m)
     if not own.floors.own_m:
         told = world.feet == "always" or person.estimate.track.person in shot.stands

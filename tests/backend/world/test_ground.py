@@ -17,6 +17,7 @@ from staf_backend.world.floors import (
     levels_of,
     main_level_m,
     shared_floors,
+    stepped_on_m,
 )
 from staf_backend.world.gravity import UP, Gravity, LiftedUp, find_up, to_level
 from staf_backend.world.movement import Movement
@@ -234,6 +235,22 @@ def test_ground_is_even_where_each_foot_stands_at_one_height():
     higher = dataclasses.replace(left, height_m=-1.3)
     assert not is_even([left, higher, left, right, right])
     assert not is_even([hold(height) for height in (-1.8, -1.65, -1.5, -1.35, -1.2)])
+
+
+def running(rise_m: float = 0.0) -> Movement:
+    """A walk that leaves the ground between its steps; each step is higher by `rise_m`."""
+    movement, _ = walker(steps=8)
+    share = movement.times_s / STEP_S
+    hop = 0.1 * np.abs(np.sin(np.pi * share)) + rise_m * share
+    return dataclasses.replace(movement, root_m=movement.root_m + np.outer(hop, [0.0, 1.0, 0.0]))
+
+
+def test_a_run_tells_the_floor_by_its_steps():
+    assert stepped_on_m(running()) == pytest.approx(FLOOR_M, abs=0.01)
+    assert stepped_on_m(running(rise_m=0.1)) is None
+    assert stepped_on_m(walker()[0]) is None
+    hidden = dataclasses.replace(running(), feet_seen=np.zeros((len(running()), 2), bool))
+    assert stepped_on_m(hidden) is None
 
 
 @pytest.mark.parametrize(("apart_m", "agree"), [(0.09, True), (0.2, False)])

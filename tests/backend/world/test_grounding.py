@@ -15,7 +15,7 @@ from staf_backend.geometry import SMPL, TO_Y_UP, Camera, from_axis_angle
 from staf_backend.motion import PARTS, Motion, joints_m
 from staf_backend.people import Track
 from staf_backend.world import WorldSettings, stand
-from staf_backend.world.grounding import HELD, NO_FEET, NO_FLOOR, up_of_tilt
+from staf_backend.world.grounding import HELD, NO_FEET, NO_FLOOR, ONLY_STEPS, up_of_tilt
 from staf_backend.world.movement import Movement
 from tests.support.walker import BODY, FLOOR_M, RATE_HZ, STEP_S, walker
 
@@ -160,6 +160,24 @@ def test_a_slight_tilt_counts_where_feet_else_find_no_floor(pitch_deg: float):
     assert motion.quality["camera_pitch_deg"] == pytest.approx(pitch_deg, abs=0.3)
     ankles = joints_m(motion)[:, [SMPL.index("left_ankle"), SMPL.index("right_ankle")], 1]
     assert np.ptp(ankles.min(1)) < 0.03
+
+
+def test_a_run_is_raised_onto_the_floor_that_its_steps_tell():
+    """Two and a half times as quick as a walk, and off the ground between its steps."""
+    movement, _ = walker(steps=8)
+    hop = 0.1 * np.abs(np.sin(np.pi * movement.times_s / STEP_S))
+    running = dataclasses.replace(
+        movement,
+        times_s=movement.times_s / 2.5,
+        root_m=movement.root_m + np.outer(hop, [0.0, 1.0, 0.0]),
+    )
+    seen = estimate(running)
+    (motion,) = grounded(seen)
+    assert ONLY_STEPS in motion.card["words"]
+    assert motion.camera.position_m == pytest.approx([0, -FLOOR_M, 0], abs=0.01)
+    raw = to_motion(seen, shot(), BODY)
+    np.testing.assert_array_equal(motion.rotations_wxyz, raw.rotations_wxyz)
+    assert motion.root_m == pytest.approx(raw.root_m - [0, FLOOR_M, 0], abs=0.01)
 
 
 def on_uneven_ground() -> Movement:
