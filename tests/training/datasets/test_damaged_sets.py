@@ -165,6 +165,29 @@ def test_an_hdf_file_that_stands_for_petabytes(tmp_path: Path):
         native.read_native("hdf", path, keys=["annot2"])
 
 
+@pytest.mark.parametrize("way", ["other file", "other place", "raw bytes", "virtual"])
+def test_an_hdf_file_that_reads_from_elsewhere(tmp_path: Path, way: str):
+    """HDF5 can tie an entry to any file of the user's, whose bytes would be taken for labels."""
+    h5py = pytest.importorskip("h5py")
+    path, secret = tmp_path / "annot.mat", tmp_path / "secret.bin"
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["annot2"] = np.zeros(4)
+    secret.write_bytes(np.arange(4.0).tobytes())
+    with h5py.File(path, "w") as file:
+        if way == "other file":
+            file["annot2"] = h5py.ExternalLink(tmp_path / "other.h5", "annot2")
+        elif way == "other place":
+            file["annot2"] = h5py.SoftLink("/elsewhere")
+        elif way == "raw bytes":
+            file.create_dataset("annot2", (4,), "f8", external=[(str(secret), 0, 32)])
+        else:
+            layout = h5py.VirtualLayout((4,), "f8")
+            layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "annot2", (4,))
+            file.create_virtual_dataset("annot2", layout)
+    with pytest.raises(SetError, match="keeps the entry 'annot2' in another"):
+        native.read_native("hdf", path, keys=["annot2"])
+
+
 @pytest.mark.parametrize(
     "text",
     [

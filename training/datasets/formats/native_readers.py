@@ -45,9 +45,15 @@ def hdf(path: str, keys: Sequence[str]) -> dict[str, np.ndarray]:
     arrays, budget = {}, Budget(Path(path).stat().st_size)
     with h5py.File(path, "r") as file:
         for key in keys:
-            found = file.get(key)
+            link, found = file.get(key, getlink=True), None
+            if isinstance(link, h5py.HardLink):
+                found = file[key]
+            elif link is not None:
+                raise ReadError(f"keeps the entry {key!r} in another place.")
             if not isinstance(found, h5py.Dataset):
                 raise ReadError(f"lacks the entry {key!r}.")
+            if found.is_virtual or found.external:
+                raise ReadError(f"keeps the entry {key!r} in another file.")
             budget.spend(int(found.nbytes))
             _check_kind(found.dtype, key)
             arrays[key] = _numbers(np.array(found), key)
