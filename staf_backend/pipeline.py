@@ -35,7 +35,7 @@ from staf_backend.estimators.to_motion import to_motion
 from staf_backend.motion import Motion, motion_quality, part_names, plain_name
 from staf_backend.people import PersonDetector, Track, choose, find_people, read_tracks, within
 from staf_backend.reporting import Report
-from staf_backend.runtime import open_network, usable_cores
+from staf_backend.runtime import give_back_heap, open_network, usable_cores
 from staf_backend.video import Video, check_path, open_video
 from staf_backend.weights import open_appearance
 from staf_backend.world import (
@@ -189,6 +189,7 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
         motions, body = with_seen_fingers(motions, shot, body, fingers, networks, report, threads)
     for stage in STAGES:
         motions = stage(motions, shot, body)
+        give_back_heap()
     return Solved(video, tuple(motions), body, used_precision(settings, estimator))
 
 
@@ -218,7 +219,7 @@ def people_in(
         WeightsError: the user's appearance network is damaged or gone.
     """
     session = open_network(asset_path("movenet_multipose.onnx"), device=device, threads=1)
-    return find_people(
+    found = find_people(
         video,
         PersonDetector(session),
         span,
@@ -226,6 +227,8 @@ def people_in(
         threads=threads or usable_cores(),
         appearance=open_appearance(device),
     )
+    give_back_heap()
+    return found
 
 
 def _standing(

@@ -24,7 +24,7 @@ from staf_backend.landmarks import (
     landmarks_of,
 )
 from staf_backend.landmarks.names import NAMES
-from staf_backend.runtime import open_network, usable_cores
+from staf_backend.runtime import give_back_heap, open_network, usable_cores
 
 if TYPE_CHECKING:
     from staf_backend.body import Body
@@ -77,9 +77,13 @@ def estimate_by_landmarks(
         landmarks = found.pop(i)
         track = replace(tracks[i], observed=tracks[i].observed & (landmarks.visibility.max(1) > 0))
         seen = _seen(shot, track, landmarks, lifter)
+        del landmarks
+        give_back_heap()
         fitter = Fitter(body, settings.fit)
         estimate = _estimate(track, seen, fitter, betas.get(track.person))
         betas.setdefault(track.person, estimate.params.betas)
+        del seen
+        give_back_heap()
         yield estimate
     report("fit", len(tracks), len(tracks), "fitted")
 

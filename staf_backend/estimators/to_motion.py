@@ -27,7 +27,7 @@ def to_motion(estimate: Estimate, shot: Shot, body: Body) -> Motion:
     return Motion(
         times_s=track.times_s,
         frames=track.frames,
-        rotations_wxyz=_keys(params.rotations),
+        rotations_wxyz=keys_of(params.rotations, TO_Y_UP),
         root_m=params.root_m @ TO_Y_UP.T,
         observed=track.observed,
         body=body.name,
@@ -60,12 +60,17 @@ def _camera(shot: Shot, frames: np.ndarray, path: CameraPath | None) -> Camera:
     return dataclasses.replace(camera, rotation_wxyz=path.rotations_wxyz[0]) if path else camera
 
 
-def _keys(rotations: np.ndarray) -> np.ndarray:
-    """Quaternions (T, J, 4), y up and of continuous signs, of rotations in camera axes."""
+def keys_of(rotations: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """Quaternions (T, J, 4) of continuous signs, 4-byte floats, read-only.
+
+    Args:
+        rotations: (T, J, 3, 3) parent-relative, joint 0 in the world.
+        turn: (3, 3) that turns joint 0 into the axes of the keys.
+    """
     keys = np.empty((*rotations.shape[:2], 4), np.float32)
     for begin in range(0, len(rotations), _BLOCK):
         part = rotations[begin : begin + _BLOCK].astype(float)
-        part[:, 0] = TO_Y_UP @ part[:, 0]
+        part[:, 0] = turn @ part[:, 0]
         known = slice(max(begin - 1, 0), begin)
         turned = np.concatenate([keys[known], to_quaternions(part)])
         keys[begin : begin + _BLOCK] = continuous_signs(turned)[known.stop - known.start :]

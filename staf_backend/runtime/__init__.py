@@ -14,6 +14,7 @@ from staf_backend.runtime.onnx_session import (
 from staf_backend.runtime.processes import (
     Terminated,
     end_group,
+    give_back_heap,
     is_alive,
     listen_for_ends,
     memory_bytes,
@@ -27,6 +28,7 @@ __all__ = [
     "Workers",
     "devices",
     "end_group",
+    "give_back_heap",
     "give_back_memory",
     "is_alive",
     "is_isolated",

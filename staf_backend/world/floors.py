@@ -140,10 +140,9 @@ def levels_of(holds: Sequence[Foothold], known_m: Sequence[float] = ()) -> tuple
     seconds = np.array([hold.seconds for hold in holds])
     free, levels = np.ones(len(holds), bool), list[float]()
     while free.any():
-        near = _agree(heights, heights)
-        mass = np.where(free, near @ (seconds * free), 0)
+        mass = np.where(free, _agreeing_s(heights, seconds * free), 0)
         best = int(mass.argmax())
-        chosen = near[best] & free
+        chosen = _agree(heights, heights[best]) & free
         known = any(abs(heights[best] - level) < _SAME_M for level in known_m)
         if levels and not known and mass[best] < _LEAST_SHARE * seconds.sum():
             free &= ~chosen
@@ -186,8 +185,7 @@ def is_even(holds: Sequence[Foothold]) -> bool:
         heights, seconds = (
             np.array([(hold.height_m, hold.seconds) for hold in own]).reshape(-1, 2).T
         )
-        near = _agree(heights, heights)
-        agreed += (near @ seconds).max(initial=0.0)
+        agreed += _agreeing_s(heights, seconds).max(initial=0.0)
         total += seconds.sum()
     return agreed >= _EVEN_SHARE * total
 
@@ -256,11 +254,24 @@ def stepped_on_m(movement: Movement) -> float | None:
     return level if _agree(heights, level).all() else None
 
 
-def _agree(heights_m: np.ndarray, levels_m: np.ndarray | float) -> np.ndarray:
-    """Whether heights (N,), of which the camera is at 0, agree on levels (M,) or on one: (M, N) or
-    (N,)."""
-    about = np.asarray(levels_m)[..., None]
-    return np.abs(heights_m - about) < np.maximum(_AGREE_M, _AGREE_SHARE * np.abs(about))
+def _agree(heights_m: np.ndarray, level_m: float) -> np.ndarray:
+    """(N,) whether heights, of which the camera is at 0, agree on a level."""
+    return np.abs(heights_m - level_m) < _agreed_m(level_m)
+
+
+def _agreeing_s(heights_m: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """(N,) the seconds that stand on the level of each height, which is sorted for it: pairs of all
+    footholds would not fit in memory after an hour's walk."""
+    order = np.argsort(heights_m)
+    sorted_m, before = heights_m[order], np.concatenate([[0.0], np.cumsum(seconds[order])])
+    first = np.searchsorted(sorted_m, heights_m - _agreed_m(heights_m), side="right")
+    last = np.searchsorted(sorted_m, heights_m + _agreed_m(heights_m), side="left")
+    return before[last] - before[first]
+
+
+def _agreed_m(level_m: np.ndarray | float) -> np.ndarray:
+    """How far from a level a height agrees on it."""
+    return np.maximum(_AGREE_M, _AGREE_SHARE * np.abs(level_m))
 
 
 def _near_m(level_m: float) -> float:

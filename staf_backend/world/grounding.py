@@ -19,6 +19,7 @@ from staf_backend.estimators import Estimate, Evidence
 from staf_backend.fit import Fitter, Ground, looseness
 from staf_backend.geometry import TO_Y_UP
 from staf_backend.motion import Motion
+from staf_backend.runtime import give_back_heap
 from staf_backend.world import layers, view
 from staf_backend.world.contacts import Contacts, find_contacts, told_contacts
 from staf_backend.world.feet import foot_places, ground_under, held
@@ -97,7 +98,7 @@ class _Level:
 
 
 def stand(
-    estimates: Sequence[Estimate],
+    estimates: list[Estimate],
     shot: "Shot",
     body: "Body",
     settings: "EstimatorSettings",
@@ -107,7 +108,8 @@ def stand(
     """Motions on a floor.
 
     Args:
-        estimates: of all tracks of a shot.
+        estimates: of all tracks of a shot; the list is emptied as they become motions, since those
+            of a long clip are large.
         shot: the footage and its camera.
         body: what was estimated.
         settings: what the fit trusts, and its threads.
@@ -119,19 +121,25 @@ def stand(
     scene = _scene(estimates, shot, fitter, world)
     if world.level == "auto" and scene.uneven:
         scene = _on_other_ground(estimates, shot, fitter, world, scene.level)
+    turn = TO_Y_UP @ scene.level.turn @ TO_Y_UP
     motions: list[Motion] = []
-    for done, (person, own) in enumerate(zip(scene.people, scene.standing, strict=True)):
-        report("ground", done, count, f"grounding person {person.estimate.track.person}")
-        motions.append(_motion(person, own, shot, fitter, scene.level, scene.rise_m, world))
+    while estimates:
+        report("ground", len(motions), count, f"grounding person {estimates[0].track.person}")
+        raw = layers.raw_motion(estimates.pop(0), shot, body, turn, scene.rise_m)
+        give_back_heap()
+        motions.append(_motion(raw, scene.standing.pop(0), shot, fitter, scene, world))
     report("ground", count, count, "grounded")
     return motions
 
 
 @dataclass(frozen=True)
 class _Standing:
-    """Of one person: the movement, what touches, and on which floors."""
+    """Of one person in the level view: the movement, what it was made from, how far its landmarks
+    are, what touches, and on which floors."""
 
     movement: Movement
+    evidence: Evidence | None
+    distance_mm: float
     contacts: Contacts
     holds: list[Foothold]
     floors: Floors
@@ -144,10 +152,8 @@ class _Standing:
 
 @dataclass(frozen=True)
 class _Scene:
-    """Everybody in the level view, how they stand there, and how far the camera is above the
-    floor."""
+    """The level view, how everybody stands there, and how far the camera is above the floor."""
 
-    people: list[_Person]
     level: _Level
     standing: list[_Standing]
     rise_m: float
@@ -192,8 +198,13 @@ def _scene(
     if floor_m is None:
         steps_m = [stepped_on_m(movement) for movement in movements]
         floor_m = min((height for height in steps_m if height is not None), default=None)
-    standing = [_Standing(*own) for own in zip(movements, found, holds, floors, strict=True)]
-    return _Scene(people, level, standing, 0.0 if floor_m is None else -floor_m)
+    standing = [
+        _Standing(movement, person.evidence, person.distance_mm, *own)
+        for movement, person, own in zip(
+            movements, people, zip(found, holds, floors, strict=True), strict=True
+        )
+    ]
+    return _Scene(level, standing, 0.0 if floor_m is None else -floor_m)
 
 
 def _told_contacts(person: _Person, found: Contacts, shot: "Shot") -> Contacts:
@@ -266,68 +277,69 @@ def _see_again(people: list[_Person], turn: np.ndarray, fitter: Fitter) -> None:
         track = person.estimate.track
         person.evidence = view.lifted_again(person.evidence, turn, track.times_s)
         person.params, _ = view.fitted_again(
-            person.estimate, person.evidence, fitter, betas.get(track.person)
+            person.evidence, track.times_s, fitter, betas.get(track.person)
         )
         betas.setdefault(track.person, person.params.betas)
 
 
 def _motion(
-    person: _Person,
+    raw: Motion,
     own: _Standing,
     shot: "Shot",
     fitter: Fitter,
-    level: _Level,
-    rise_m: float,
+    scene: _Scene,
     world: WorldSettings,
 ) -> Motion:
-    body, turn = own.movement.body, TO_Y_UP @ level.turn @ TO_Y_UP
+    level, rise_m = scene.level, scene.rise_m
     words = list(level.words)
-    raw = layers.raw_motion(person.estimate, shot, body, turn, rise_m)
     if not own.holds:
         steps = rise_m != 0 and stepped_on_m(own.movement) == -rise_m
         return _told(raw, level, [*words, ONLY_STEPS if steps else NO_FEET])
     ungrounded = layers.with_contacts(raw, own.contacts, own.floors, own.movement, rise_m)
     if not own.floors.own_m:
-        told = world.feet == "always" or person.estimate.track.person in shot.stands
+        told = world.feet == "always" or raw.person in shot.stands
         if own.uneven and not told:
             return _told(ungrounded, level, [*words, NO_FLOOR])
         words += [HELD]
     if world.grounding == 0:
         return _told(ungrounded, level, words)
-    grounded = _grounded(person, own, fitter, world)
+    grounded = _grounded(own, fitter, world)
     if grounded is None:
         return _told(raw, level, [*words, WORSE])
-    motion = layers.grounded_motion(raw, person.estimate, shot, grounded, rise_m, world.grounding)
-    motion = layers.with_contacts(motion, own.contacts, own.floors, own.movement, rise_m)
+    motion = layers.grounded_motion(ungrounded, grounded, rise_m, world.grounding)
     return _told(motion, level, words)
 
 
-def _grounded(
-    person: _Person, own: _Standing, fitter: Fitter, world: WorldSettings
-) -> Movement | None:
+def _grounded(own: _Standing, fitter: Fitter, world: WorldSettings) -> Movement | None:
     """The movement that stands; None where it would be worse than the one that does not."""
-    movement, contacts = own.movement, own.contacts
-    places = foot_places(movement, contacts, own.floors)
-    if person.evidence is None:
-        if world.feet != "never":
-            movement = locked(movement, contacts, _heights(places, movement, own.floors))
-    else:
-        ground = _ground(person, own, places, fitter, world)
-        params, distance_mm = view.fitted_again(
-            person.estimate, person.evidence, fitter, movement.betas, ground
-        )
-        limit = max(_WORSE * person.distance_mm, person.distance_mm + _WORSE_MM, _NEAR_MM)
-        if distance_mm > limit and world.feet != "always":
-            return None
-        movement = movement_of(params, movement.times_s, movement.body, movement.feet_seen)
-    if world.feet == "never":
+    movement = _planted(own, fitter, world)
+    if movement is None or world.feet == "never":
         return movement
-    still = held(movement, contacts, own.floors.reached, world.feet == "ground-only")
-    return bent(still, contacts)
+    still = held(movement, own.contacts, own.floors.reached, world.feet == "ground-only")
+    return bent(still, own.contacts)
+
+
+def _planted(own: _Standing, fitter: Fitter, world: WorldSettings) -> Movement | None:
+    """The movement, fitted again or its root moved so that its feet stand; None where that leaves
+    the picture."""
+    movement, contacts, evidence = own.movement, own.contacts, own.evidence
+    places = foot_places(movement, contacts, own.floors)
+    if evidence is None:
+        if world.feet == "never":
+            return movement
+        return locked(movement, contacts, _heights(places, movement, own.floors))
+    ground = _ground(own, evidence, places, fitter, world)
+    params, distance_mm = view.fitted_again(
+        evidence, movement.times_s, fitter, movement.betas, ground
+    )
+    limit = max(_WORSE * own.distance_mm, own.distance_mm + _WORSE_MM, _NEAR_MM)
+    if distance_mm > limit and world.feet != "always":
+        return None
+    return movement_of(params, movement.times_s, movement.body, movement.feet_seen)
 
 
 def _ground(
-    person: _Person, own: _Standing, places: np.ndarray, fitter: Fitter, world: WorldSettings
+    own: _Standing, evidence: Evidence, places: np.ndarray, fitter: Fitter, world: WorldSettings
 ) -> Ground:
     contacts, movement = own.contacts, own.movement
     sure = np.where(contacts.feet, contacts.probability[:, : len(FEET)].clip(0.5), 0.0)
@@ -335,15 +347,14 @@ def _ground(
     ground = ground_under(movement, contacts, own.floors)[:, None]
     none = np.zeros_like(sure)
     never = world.feet == "never"
-    assert person.evidence is not None
     return Ground(
         sure if world.feet in ("auto", "always") else none,
         none if never else sure,
         -heights,
         np.full_like(sure, np.nan) if never else -(ground + movement.rest_heights_m[: len(FEET)]),
         looseness(
-            person.evidence.rays,
-            person.evidence.visibility,
+            evidence.rays,
+            evidence.visibility,
             -movement.root_m[:, 2],
             movement.times_s,
             fitter.unknowns,

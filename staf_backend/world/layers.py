@@ -4,11 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from staf_backend.body import Body, SmplParams
+from staf_backend.body import Body
 from staf_backend.estimators import Estimate, Shot
-from staf_backend.estimators.to_motion import to_motion
+from staf_backend.estimators.to_motion import keys_of, to_motion
 from staf_backend.geometry import (
-    TO_Y_UP,
     Camera,
     CameraPath,
     continuous_signs,
@@ -58,30 +57,17 @@ def raw_motion(
     )
 
 
-def grounded_motion(
-    raw: Motion,
-    estimate: Estimate,
-    shot: Shot,
-    movement: Movement,
-    rise_m: float,
-    share: float,
-) -> Motion:
+def grounded_motion(raw: Motion, movement: Movement, rise_m: float, share: float) -> Motion:
     """Both layers: a share of the way from the raw motion to the grounded movement.
 
     Args:
         raw: see `raw_motion`.
-        estimate: that it was made of.
-        shot: the footage and its camera.
         movement: grounded, level, the camera of the first key at the origin.
         rise_m: height of that camera above the floor.
         share: 0 is raw, 1 grounded.
     """
-    rotations = movement.rotations.astype(np.float32)
-    rotations[:, 0] = TO_Y_UP @ movement.rotations[:, 0]
-    params = SmplParams(rotations, movement.root_m @ TO_Y_UP.T, movement.betas)
-    made = to_motion(dataclasses.replace(estimate, params=params), shot, movement.body)
-    root_m = made.root_m + np.array([0.0, rise_m, 0.0])
-    keys = made.rotations_wxyz
+    root_m = movement.root_m + np.array([0.0, rise_m, 0.0])
+    keys = keys_of(movement.rotations, np.eye(3))
     if share < 1:
         root_m = (1 - share) * raw.root_m + share * root_m
         keys = _between(raw.rotations_wxyz, keys, share)
@@ -89,8 +75,8 @@ def grounded_motion(
         raw,
         rotations_wxyz=keys,
         root_m=root_m,
-        betas=made.betas,
-        rest_joints_m=made.rest_joints_m,
+        betas=movement.betas,
+        rest_joints_m=movement.body.rest_joints_m(movement.betas),
         raw_rotations_wxyz=raw.rotations_wxyz,
         raw_root_m=raw.root_m,
     )

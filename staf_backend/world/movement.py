@@ -30,7 +30,8 @@ _BLOCK = 1000
 
 class Posed(NamedTuple):
     """joints_m (T, J, 3), points_m (T, 9, 3) of `PARTS`, soles (T, 2, 3): the ways up that the
-    soles of the left and the right foot would have if they stood flat."""
+    soles of the left and the right foot would have if they stood flat.  4-byte floats, since a
+    clip may be long."""
 
     joints_m: np.ndarray
     points_m: np.ndarray
@@ -105,6 +106,7 @@ class Movement:
             self, rotations=rotations, root_m=self.root_m @ turn.T, eye_m=self.eye_m @ turn.T
         )
         # what is posed already is turned, which is quicker than posing it again
+        turn = turn.astype(np.float32)
         moved.__dict__["posed"] = Posed(*(points @ turn.T for points in self.posed))
         moved.__dict__["rest_heights_m"] = self.rest_heights_m
         return moved
@@ -115,7 +117,8 @@ class Movement:
         turned, joints = forward_kinematics(rotations, rest, self.root_m[rows], self.body.skeleton)
         ankles = self.body.skeleton.indices("ankle")
         points = _points(self.body, turned, joints, self.betas)
-        return Posed(joints, points, turned[:, ankles][..., 1])
+        kept = joints, points, turned[:, ankles][..., 1]
+        return Posed(*(values.astype(np.float32) for values in kept))
 
 
 def movement_of(

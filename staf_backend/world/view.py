@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from staf_backend.body import SmplParams
-from staf_backend.estimators import Estimate, Evidence
+from staf_backend.estimators import Evidence
 from staf_backend.fit import NEAREST_M, Fitter, Ground
 from staf_backend.geometry import TO_Y_UP, from_quaternions, to_quaternions
 from staf_backend.landmarks import Lifted, LiftError
@@ -40,21 +40,14 @@ def turned_evidence(evidence: Evidence, turn: np.ndarray) -> Evidence:
 
 
 def fitted_again(
-    estimate: Estimate,
     evidence: Evidence,
+    times_s: np.ndarray,
     fitter: Fitter,
     betas: np.ndarray | None,
     ground: Ground | None = None,
 ) -> tuple[SmplParams, float]:
     """The parameters, and the landmarks' median distance in mm."""
-    fitted = fitter.fit(
-        evidence.rays,
-        evidence.visibility,
-        estimate.track.times_s,
-        evidence.lifted,
-        betas,
-        ground,
-    )
+    fitted = fitter.fit(evidence.rays, evidence.visibility, times_s, evidence.lifted, betas, ground)
     seen = fitted.distance_m[np.isfinite(fitted.distance_m)]
     return fitted.params, float(np.median(seen)) * 1e3 if len(seen) else 0.0
 

@@ -172,7 +172,9 @@ def _again(
         assert known is not None
         evidence = dataclasses.replace(known, rays=known.rays / np.float32(factor))
         evidence = view.lifted_again(evidence, np.eye(3), track.times_s)
-        params, distance_mm = view.fitted_again(estimate, evidence, fitter, betas.get(track.person))
+        params, distance_mm = view.fitted_again(
+            evidence, track.times_s, fitter, betas.get(track.person)
+        )
         betas.setdefault(track.person, params.betas)
         quality = {**estimate.quality, "landmark_distance_mm": distance_mm}
         made[i] = dataclasses.replace(estimate, params=params, evidence=evidence, quality=quality)

@@ -12,7 +12,7 @@ def test_signs_stay_continuous_across_blocks(monkeypatch):
     angles = np.linspace(0, 4 * np.pi, 101)
     vectors = np.zeros((101, 24, 3))
     vectors[..., 2] = angles[:, None]
-    keys = to_motion._keys(from_axis_angle(vectors))
+    keys = to_motion.keys_of(from_axis_angle(vectors), TO_Y_UP)
     assert ((keys[1:] * keys[:-1]).sum(-1) > 0.9).all()
     turned = np.einsum("ij,tjk->tik", TO_Y_UP, from_axis_angle(vectors[:, 0]))
     np.testing.assert_allclose(from_quaternions(keys[:, 0]), turned, atol=1e-6)

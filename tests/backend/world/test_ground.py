@@ -1,6 +1,7 @@
 """Which way is up, what touches the ground, and where the ground is."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -168,6 +169,19 @@ def test_a_moment_on_a_level_of_others_is_enough():
     man, woman = [hold(0.6)] * 20 + [hold(-1.4)], [hold(-1.4)] * 10
     floors = shared_floors([man, woman])
     assert floors[0].level_at(-1.4) is not None
+
+
+def test_an_hours_footholds_take_little_memory():
+    """Four points of two steps a second; every pair of them would be a thousand million."""
+    heights = np.random.default_rng(0).normal(-1.4, 0.01, 30_000)
+    holds = [hold(height_m) for height_m in heights]
+    tracemalloc.start()
+    levels, even = levels_of(holds), is_even(holds)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 30e6
+    assert levels == (pytest.approx(-1.4, abs=1e-3),)
+    assert even
 
 
 def hold(height_m: float) -> Foothold:

@@ -51,7 +51,7 @@ def estimate(movement: Movement, person: int = 1, feet_px: float = 400.0) -> Est
 
 def grounded(*estimates: Estimate, **choices: object) -> list[Motion]:
     world = WorldSettings(**choices)  # type: ignore[arg-type]
-    return stand(estimates, shot(), BODY, EstimatorSettings(), world, lambda *_: None)
+    return stand(list(estimates), shot(), BODY, EstimatorSettings(), world, lambda *_: None)
 
 
 def test_a_walk_under_a_tilted_camera_stands_on_the_floor():
