@@ -58,24 +58,16 @@ def estimate_by_landmarks(
     Raises:
         AssetError: a network is missing or damaged.
     """
-    path, threads = asset_path(_NETWORKS[settings.preset]), settings.threads or usable_cores()
-    session = open_network(path, device=settings.device, threads=1)
-    network = LandmarkNetwork(session, mirrored=settings.preset == "best")
-    told = lambda done, all_: report("landmarks", done, all_, "reading poses")
-    chosen = {track.person for track in tracks}
-    others = [track for track in shot.people if track.person not in chosen]
-    see = shot.watch.see
-    read = landmarks_of(shot.video, tracks, network, told, see, others, threads, shot.outlines)
+    read = read_landmarks(shot, tracks, settings, settings.device, report)
     found = dict(enumerate(read))
     del read  # each is let go when it is fitted
-    del session, network  # their memory is needed no more
     lifter = Lifter(open_network(asset_path("lift.onnx"), threads=1))
     betas: dict[int, np.ndarray] = {}
     longest_first = sorted(range(len(tracks)), key=lambda i: -len(tracks[i]))
     for done, i in enumerate(longest_first):
         report("fit", done, len(tracks), f"fitting person {tracks[i].person}")
         landmarks = found.pop(i)
-        track = replace(tracks[i], observed=tracks[i].observed & (landmarks.visibility.max(1) > 0))
+        track = seen_track(tracks[i], landmarks)
         seen = _seen(shot, track, landmarks, lifter)
         del landmarks
         give_back_heap()
@@ -86,6 +78,40 @@ def estimate_by_landmarks(
         give_back_heap()
         yield estimate
     report("fit", len(tracks), len(tracks), "fitted")
+
+
+def read_landmarks(
+    shot: "Shot",
+    tracks: Sequence["Track"],
+    settings: EstimatorSettings,
+    device: str,
+    report: "Report",
+) -> list[Landmarks]:
+    """Landmarks of all tracks, in one pass through the video in which its camera is watched, too.
+
+    Args:
+        shot: the footage, its camera, and where outlines are kept.
+        tracks: of one or more people.
+        settings: the preset and the threads.
+        device: see `runtime.open_network`.
+        report: told about progress.
+
+    Raises:
+        AssetError: the network is missing or damaged.
+    """
+    path, threads = asset_path(_NETWORKS[settings.preset]), settings.threads or usable_cores()
+    session = open_network(path, device=device, threads=1)
+    network = LandmarkNetwork(session, mirrored=settings.preset == "best")
+    told = lambda done, all_: report("landmarks", done, all_, "reading poses")
+    chosen = {track.person for track in tracks}
+    others = [track for track in shot.people if track.person not in chosen]
+    see = shot.watch.see
+    return landmarks_of(shot.video, tracks, network, told, see, others, threads, shot.outlines)
+
+
+def seen_track(track: "Track", landmarks: Landmarks) -> "Track":
+    """The track, observed where its landmarks were seen, too."""
+    return replace(track, observed=track.observed & (landmarks.visibility.max(1) > 0))
 
 
 class _Seen(NamedTuple):
@@ -107,7 +133,7 @@ def _seen(shot: "Shot", track: "Track", landmarks: Landmarks, lifter: Lifter) ->
     turns = shot.watch.turns(track.frames)
     if turns is not None:
         rays, world_m = rays_turned_back(rays, turns), turned_back(world_m, turns)
-    keypoints = _keypoints(landmarks, track)
+    keypoints = seen_keypoints(landmarks, track)
     del landmarks, points
     lifted = lifter.lift(rays, world_m, visibility, track.times_s)
     evidence = Evidence(rays, world_m, visibility, lifted, lifter)
@@ -128,7 +154,8 @@ def _estimate(track: "Track", seen: _Seen, fitter: Fitter, betas: np.ndarray | N
     return Estimate(track, fitted.params, seen.keypoints_px, NAMES, quality, "landmarks", known)
 
 
-def _keypoints(landmarks: Landmarks, track: "Track") -> np.ndarray:
+def seen_keypoints(landmarks: Landmarks, track: "Track") -> np.ndarray:
+    """(T, 33, 3) x, y in image pixels and visibility; finite, 0 where nothing was seen."""
     seen = np.concatenate([landmarks.points_px, landmarks.visibility[..., None]], -1)
     seen[~np.isfinite(seen).all(-1)] = 0
     seen[~track.observed, :, 2] = 0

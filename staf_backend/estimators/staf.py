@@ -1,9 +1,11 @@
 """The paper's networks as an estimator: crops through STAF, its crop camera into the real one.
 
     tracks ─► squares ─► crops ─► StafStream ─► rotations, betas, crop camera ─► place ─► SmplParams
+                     └─► landmarks ──┘
 
 Needs the extra [staf] and installed weights.  The body is the weights' own: betas of one body mean
-nothing to another.
+nothing to another.  Where the encoder looks for landmarks itself (the open weights' does), it is
+given those of the landmark estimator: one look in the picture in the place of three in a crop.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,11 +17,15 @@ import numpy as np
 import torch
 
 from staf_backend.body import SmplParams
+from staf_backend.estimators.choose import detection_device
 from staf_backend.estimators.estimate import Estimate
+from staf_backend.estimators.landmarks import read_landmarks, seen_keypoints, seen_track
 from staf_backend.estimators.placement import NetworkTrack, to_smpl_params
+from staf_backend.estimators.staf_landmarks import on_squares, root_seen_m
 from staf_backend.estimators.staf_ready import ready_network
 from staf_backend.estimators.turned_back import params_turned_back
 from staf_backend.geometry import SMPL, forward_kinematics
+from staf_backend.landmarks.names import NAMES
 from staf_backend.people.smooth import smooth
 from staf_backend.runtime import Workers, usable_cores
 from staf_backend.staf import cut, squares_around
@@ -66,6 +72,7 @@ class _Following:
     track: "Track"
     stream: TrackStream
     squares_px: np.ndarray
+    keypoints_px: np.ndarray | None = None  # (T, 33, 3), where landmarks were read
     crops: list[np.ndarray] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
     rotations: list[np.ndarray] = field(default_factory=list)
@@ -124,8 +131,11 @@ def estimate_by_staf(
     stream = StafStream(ready_network(info, body, settings))
     squares = [squares_around(t.boxes_px, info.crop_factor) for t in tracks]
     followed = [_Following(t, stream.open(), s) for t, s in zip(tracks, squares, strict=True)]
-    with Workers(min(_READERS, settings.threads or usable_cores())) as workers:
-        _run(shot, followed, stream, workers, report)
+    if stream.reads_landmarks:
+        _run_on_landmarks(shot, followed, stream, settings, report)
+    else:
+        with Workers(min(_READERS, settings.threads or usable_cores())) as workers:
+            _run(shot, followed, stream, workers, report)
     betas: dict[int, np.ndarray] = {}
     for one in sorted(followed, key=lambda one: -len(one.track)):
         person = one.track.person
@@ -171,6 +181,28 @@ def _run(
         one.keep(recovered)
 
 
+def _run_on_landmarks(
+    shot: "Shot",
+    followed: list[_Following],
+    stream: StafStream,
+    settings: "EstimatorSettings",
+    report: "Report",
+) -> None:
+    tracks = [one.track for one in followed]
+    device = detection_device(settings, "staf")
+    for done, (one, landmarks) in enumerate(
+        zip(followed, read_landmarks(shot, tracks, settings, device, report), strict=True), 1
+    ):
+        one.track = seen_track(one.track, landmarks)
+        one.keypoints_px = seen_keypoints(landmarks, one.track)
+        seen = torch.from_numpy(on_squares(landmarks, one.track, one.squares_px))
+        for begin in range(0, len(seen), stream.batches.size):
+            rows = slice(begin, begin + stream.batches.size)
+            one.keep(stream.push([Arrival(one.stream, one.track.frames[rows], seen[rows])]))
+        one.keep(stream.finish([one.stream]))
+        report("staf", done, len(followed), "running STAF")
+
+
 def _with_rgb(_index: int, picture: Picture) -> tuple[Picture, np.ndarray]:
     return picture, picture.rgb()
 
@@ -183,12 +215,17 @@ def _estimate(
     )
     observed = one.track.observed
     params, placed = to_smpl_params(answers, body, shot.camera, observed=observed, betas=betas)
+    if one.keypoints_px is not None:
+        root_m = root_seen_m(params, body, shot.camera, one.keypoints_px)
+        params = SmplParams(params.rotations, root_m, params.betas)
     params = SmplParams(params.rotations, _steady(one.track, params.root_m), params.betas)
     quality = {
         "coverage": float(observed.mean()),
         "frames_without_camera": float((~placed).sum()),
     }
-    keypoints = _keypoints(params, body, shot, observed)
+    keypoints, names = one.keypoints_px, NAMES
+    if keypoints is None:
+        keypoints, names = _keypoints(params, body, shot, observed), SMPL.names
     turns = shot.watch.turns(one.track.frames)
     if turns is not None:
         params = params_turned_back(params, turns)
@@ -196,7 +233,7 @@ def _estimate(
         one.track,
         params,
         keypoints,
-        SMPL.names,
+        names,
         quality,
         weights.name,
         configuration=weights.configuration,

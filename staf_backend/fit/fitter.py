@@ -146,7 +146,7 @@ class Fitter:
         local[:, self.unknowns.fixed] = np.eye(3)
         state = State(local, np.zeros((len(local), 3)))
         markers = self._posed(state, betas).markers_m
-        return State(local, placed(markers, seen))
+        return State(local, placed(markers, seen.rays, seen.weights))
 
     def _shape(self, track: SeenTrack, prior: np.ndarray) -> np.ndarray:
         """Betas (B,) from frames spread over the track, poses solved along."""

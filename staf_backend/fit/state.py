@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.fit.observations import Seen
 from staf_backend.fit.unknowns import ANGLES, ROOT, Unknowns
 from staf_backend.geometry import from_axis_angle, to_axis_angle
 
@@ -43,24 +42,28 @@ def bounded(step: np.ndarray) -> np.ndarray:
     return step.clip(-limits, limits)
 
 
-def placed(markers_m: np.ndarray, seen: Seen) -> np.ndarray:
-    """Root positions (T, 3) that put root-centred markers (T, 27, 3) on their rays.
+def placed(markers_m: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Root positions (T, 3) that put root-centred markers on their rays.
 
-    X + t on the ray u means X_xy + t_xy = u (X_z + t_z): linear in t.  The trunk and legs decide,
-    robustly over time; frames that see too little take their neighbours' place.
+    X + t on the ray u means X_xy + t_xy = u (X_z + t_z): linear in t.  Frames that see too little
+    take their neighbours' place.
+
+    Args:
+        markers_m: (T, 27, 3) about the root, camera axes.
+        rays: (T, 27, 2) viewing rays x/z, y/z, finite.
+        weights: (T, 27) of each, 0 where it is not seen.
     """
-    weights = seen.weights + 1e-12
     normal = np.zeros((*markers_m.shape[:2], 2, 3))
     normal[..., 0, 0] = normal[..., 1, 1] = 1
-    normal[..., 2] = -seen.rays
-    values = seen.rays * markers_m[..., 2:] - markers_m[..., :2]
-    w = weights[..., None, None]
+    normal[..., 2] = -rays
+    values = rays * markers_m[..., 2:] - markers_m[..., :2]
+    w = (weights + 1e-12)[..., None, None]
     matrix = (w * normal).transpose(0, 1, 3, 2) @ normal
     vector = ((w * normal).transpose(0, 1, 3, 2) @ values[..., None])[..., 0]
     matrix, vector = matrix.sum(1), vector.sum(1)
     matrix += np.eye(3) * (1e-6 * np.trace(matrix, axis1=1, axis2=2)[:, None, None] + 1e-9)
     root = np.linalg.solve(matrix, vector[..., None])[..., 0]
-    enough = ((seen.weights > 0).sum(1) >= _ENOUGH_MARKERS) & (root[:, 2] > _NEAREST_ROOT_M)
+    enough = ((weights > 0).sum(1) >= _ENOUGH_MARKERS) & (root[:, 2] > _NEAREST_ROOT_M)
     if not enough.any():
         return np.tile(_UNSEEN_ROOT_M, (len(root), 1))
     steps, known = np.arange(len(root)), np.flatnonzero(enough)

@@ -18,10 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from staf_backend.body.markers import COUNT
 from staf_backend.devices import download_together, enough_memory, numerics, upload_together
 from staf_backend.staf.any_network import AnyNetwork
 from staf_backend.staf.config import CROP_PX, MAP_PX
-from staf_backend.staf.encoders import AnyEncoder
+from staf_backend.staf.encoders import AnyEncoder, FieldsEncoder
+from staf_backend.staf.encoders.frame_lifter import NUMBERS
 from staf_backend.staf.network import Staf, StageParams
 from staf_backend.staf.pooled import PooledNetwork
 from staf_backend.staf.streaming.folded import PARAMS, split_params
@@ -54,7 +56,8 @@ class Arrival:
     """New frames of one track.
 
     `frames` (n,) increasing frame numbers; `crops` (n, 224, 224, 3) uint8, or (n, 3, 224, 224)
-    normalised, or encoder maps (n, C, 7, 7).
+    normalised, or encoder maps (n, C, 7, 7), or what an encoder that reads landmarks sees of them
+    (n, 27, 6), see `encoders.frame_lifter.NUMBERS`.
     """
 
     track: TrackStream
@@ -62,9 +65,10 @@ class Arrival:
     crops: Tensor
 
     def __post_init__(self) -> None:
-        images = ((CROP_PX, CROP_PX, 3), (3, CROP_PX, CROP_PX))
-        if tuple(self.crops.shape[1:]) not in images and not self.are_maps:
-            raise ValueError(f"crops must be images or encoder maps, not {tuple(self.crops.shape)}")
+        known = ((CROP_PX, CROP_PX, 3), (3, CROP_PX, CROP_PX), (COUNT, NUMBERS))
+        if tuple(self.crops.shape[1:]) not in known and not self.are_maps:
+            shape = tuple(self.crops.shape)
+            raise ValueError(f"crops must be images, landmarks or encoder maps, not {shape}")
         if len(self.frames) != len(self.crops):
             raise ValueError(f"{len(self.frames)} frame numbers for {len(self.crops)} crops")
         if (np.diff(self.frames) <= 0).any():
@@ -74,6 +78,11 @@ class Arrival:
     def are_maps(self) -> bool:
         """Whether the encoder's work is done already."""
         return self.crops.ndim == 4 and tuple(self.crops.shape[2:]) == (MAP_PX, MAP_PX)
+
+    @property
+    def are_landmarks(self) -> bool:
+        """Whether the person was looked at already."""
+        return self.crops.ndim == 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +154,11 @@ class StafStream:
         """Width of the encoder maps that the network reads."""
         return self.network.map_channels
 
+    @property
+    def reads_landmarks(self) -> bool:
+        """Whether landmarks may be pushed in the place of images."""
+        return isinstance(self.network.encoder, FieldsEncoder)
+
     def open(self) -> TrackStream:
         """A new track."""
         return TrackStream(self.network.window, self.config.edges)
@@ -180,6 +194,8 @@ class StafStream:
     def _check(self, arrival: Arrival) -> None:
         if self.network.encoder is None and not arrival.are_maps:
             raise ValueError("this stream has no encoder: push encoder maps")
+        if arrival.are_landmarks and not self.reads_landmarks:
+            raise ValueError("this stream's encoder reads no landmarks: push images")
         if arrival.are_maps and arrival.crops.shape[1] != self.map_channels:
             raise ValueError(
                 f"maps must have {self.map_channels} channels, not {arrival.crops.shape[1]}"

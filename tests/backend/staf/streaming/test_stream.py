@@ -298,7 +298,7 @@ def test_a_track_arrives_once_a_push(small: Staf) -> None:
 @pytest.mark.parametrize(
     ("frames", "shape", "reason"),
     [
-        ([0], (1, 3, 256, 256), "images or encoder maps"),
+        ([0], (1, 3, 256, 256), "images, landmarks or encoder maps"),
         ([0, 1], (1, 2048, 7, 7), "2 frame numbers for 1 crops"),
         ([1, 1], (2, 2048, 7, 7), "increase"),
     ],
