@@ -122,6 +122,21 @@ def test_rubbish_stays_within_the_limits(side: str):
         assert (angles <= hand.limits_rad[1] + 1e-9).all()
 
 
+@SIDES
+def test_a_finger_that_jumps_to_and_fro_is_not_believed(side: str):
+    """As one with two explanations does, of which each frame takes one by chance."""
+    place, count = list(HANDS).index(side), 40
+    angles = np.tile(HANDS[side].relaxed_rad, (count, 1))
+    angles[np.arange(count) // 3 % 2 == 1, :3] += [0.7, 0.9, 0.5]  # the index finger
+    usable = np.zeros((count, 2), bool)
+    usable[:, place] = True
+    seen = seen_of({one: angles for one in HANDS}, usable)
+    times_s = np.arange(count) / 30
+    trust = hand_angles(HANDS[side], times_s, seen, place)[1]
+    assert (trust[:, 0] > 0).mean() < 0.2
+    assert (trust[:, 1:] > 0).mean() > 0.8
+
+
 class TestOverTime:
     HAND = HANDS["left"]
     TIMES = np.arange(120) / 30
