@@ -130,7 +130,7 @@ def test_a_finger_that_jumps_to_and_fro_is_not_believed(side: str):
     angles[np.arange(count) // 3 % 2 == 1, :3] += [0.7, 0.9, 0.5]  # the index finger
     usable = np.zeros((count, 2), bool)
     usable[:, place] = True
-    seen = seen_of({one: angles for one in HANDS}, usable)
+    seen = seen_of(dict.fromkeys(HANDS, angles), usable)
     times_s = np.arange(count) / 30
     trust = hand_angles(HANDS[side], times_s, seen, place)[1]
     assert (trust[:, 0] > 0).mean() < 0.2
