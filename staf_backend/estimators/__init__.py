@@ -3,13 +3,12 @@ the STAF network.
 """
 
 from staf_backend.estimators.choose import (
-    Installed,
     check_device,
     chosen_body,
     chosen_estimator,
-    detection_device,
     used_precision,
 )
+from staf_backend.estimators.device import Installed, detection_device
 from staf_backend.estimators.estimate import Estimate, Evidence
 from staf_backend.estimators.hands import hand_networks, with_seen_fingers
 from staf_backend.estimators.landmarks import estimate_by_landmarks

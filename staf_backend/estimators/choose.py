@@ -3,18 +3,15 @@
 import importlib.util
 import logging
 from pathlib import Path
-from typing import Literal
 
 from staf_backend.assets import AssetError
 from staf_backend.body import Body, BodyError, known_bodies, load_body
+from staf_backend.estimators.device import Installed, detection_device
 from staf_backend.estimators.settings import EstimatorSettings, SettingsError
 from staf_backend.runtime import onnx_session
 from staf_backend.weights import WeightsError, default_weights, preferred_weights, read_info
 
 _log = logging.getLogger(__name__)
-
-Installed = Literal["landmarks", "staf"]
-"""An estimator that can run."""
 
 
 def chosen_estimator(settings: EstimatorSettings) -> Installed:
@@ -99,15 +96,6 @@ def chosen_body(
         advice = f"Leave --body out, or name {suited}; or use --estimator landmarks."
         raise BodyError(f"STAF's shape numbers mean nothing to the body {body.name}.", advice)
     return body
-
-
-def detection_device(settings: EstimatorSettings, estimator: Installed) -> str:
-    """The device that people are found on: PyTorch may have more of them than ONNX Runtime."""
-    known = ("auto", *onnx_session.devices())
-    if estimator != "staf" or settings.device.partition(":")[0] in known:
-        return settings.device
-    _log.info("ONNX Runtime has no device %s; people are found on its best", settings.device)
-    return "auto"
 
 
 def _is_preferred(body: str) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from staf_backend.body import SmplParams
-from staf_backend.estimators.choose import detection_device
+from staf_backend.estimators.device import detection_device
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.estimators.landmarks import read_landmarks, seen_keypoints, seen_track
 from staf_backend.estimators.placement import NetworkTrack, to_smpl_params
