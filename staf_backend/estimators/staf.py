@@ -50,7 +50,12 @@ if TYPE_CHECKING:
 _READERS = 2
 """Threads that read the video, the network's own among them.  Chosen: one decodes 100 frames a
 second and more, and PyTorch has threads of its own."""
-_STEADY_S = 0.1  # the crop camera's scale is noisy from frame to frame
+_STEADY_S = 0.1, 0.0
+"""Widths over which depth and rays are smoothed where the crop's camera places people.  Chosen: its
+scale is noisy from frame to frame."""
+_STEADY_SEEN_S = 0.3, 0.05
+"""The same where landmarks do.  Measured on four drawn clips: WA-MPJPE 62 instead of 78 mm with
+0.1 and 0, jitter 24 instead of 54; landmarks are as near (1.2 % of the height)."""
 
 
 def own_body(weights: str) -> Path | str | None:
@@ -215,10 +220,11 @@ def _estimate(
     )
     observed = one.track.observed
     params, placed = to_smpl_params(answers, body, shot.camera, observed=observed, betas=betas)
+    root_m, steady_s = params.root_m, _STEADY_S
     if one.keypoints_px is not None:
-        root_m = root_seen_m(params, body, shot.camera, one.keypoints_px)
-        params = SmplParams(params.rotations, root_m, params.betas)
-    params = SmplParams(params.rotations, _steady(one.track, params.root_m), params.betas)
+        root_m, steady_s = root_seen_m(params, body, shot.camera, one.keypoints_px), _STEADY_SEEN_S
+    root_m = _steady(one.track, root_m, *steady_s)
+    params = SmplParams(params.rotations, root_m, params.betas)
     quality = {
         "coverage": float(observed.mean()),
         "frames_without_camera": float((~placed).sum()),
@@ -240,13 +246,14 @@ def _estimate(
     )
 
 
-def _steady(track: "Track", root_m: np.ndarray) -> np.ndarray:
-    """Places without the jitter of the crop's scale, and without lag.
+def _steady(track: "Track", root_m: np.ndarray, depth_s: float, ray_s: float) -> np.ndarray:
+    """Places without jitter and without lag: depth smoothed as a ratio, and the rays to them.
 
-    Depth is smoothed as a ratio and the rest kept along the ray: the pelvis keeps its picture.
+    Widths are in seconds; with a `ray_s` of 0 the pelvis keeps its picture.
     """
-    depth = np.exp(smooth(track.times_s, np.log(root_m[:, 2:]), _STEADY_S, 1))
-    return root_m * (depth / root_m[:, 2:])
+    depth = np.exp(smooth(track.times_s, np.log(root_m[:, 2:]), depth_s, 1))
+    rays = root_m / root_m[:, 2:]
+    return depth * (smooth(track.times_s, rays, ray_s, 2) if ray_s else rays)
 
 
 def _keypoints(params: SmplParams, body: "Body", shot: "Shot", observed: np.ndarray) -> np.ndarray:

@@ -32,7 +32,8 @@ _MOST_S = 20
 """Of the processor, which a busy machine does not stretch."""
 _WAIT_S = 300.0
 """Chosen: also a machine with ten other programs gets that much work done."""
-_MOST_BYTES = 8_000_000_000
+_MOST_BYTES = 4_000_000_000
+"""Of address space beyond what the process has that it is forked from: libraries take much."""
 
 
 class Sample(NamedTuple):
@@ -201,7 +202,8 @@ def forked(fuzz: AnyFuzz, numbers: Iterable[int], seed: int) -> Iterator[tuple[i
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
-            resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
+            most_bytes = _held_bytes() + _MOST_BYTES
+            resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
             quiet = os.open(os.devnull, os.O_WRONLY)
             os.dup2(quiet, 2)
             for number in pending[:100]:
@@ -218,6 +220,15 @@ def _limit_work() -> None:
 
     limit = int(time.process_time()) + 1 + _MOST_S
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+
+
+def _held_bytes() -> int:
+    """Address space of this process; 0 where the kernel does not tell."""
+    import resource
+
+    statm = Path("/proc/self/statm")
+    pages = int(statm.read_text().split()[0]) if statm.exists() else 0
+    return pages * resource.getpagesize()
 
 
 def _told(reading: int, child: int, fuzz: AnyFuzz, pending: list[int]) -> Iterator[tuple[int, str]]:
