@@ -27,6 +27,9 @@ _SURE, _LIKELY, _COMING = 0.35, 0.3, 0.05
 late in an estimate, where they walk along the view most of all.  Of 27 drawn scenes, true contact
 before the span found was 0.18 of all where sure is a half and likely the start, and 0.10 so; found
 ones that are true 0.83 and 0.79, true ones that are found 0.75 and 0.84."""
+_HIGHEST_M = {"hand": 0.25, "knee": 0.2, "seat": 0.6}
+"""Above the ground under the feet, up to which a part touches something; feet may everywhere.
+Chosen: a chair is 0.45 m high; what is still and higher hangs in the air."""
 _TOLD = 0.95
 """Probability of a contact that somebody names, at least.  Chosen."""
 _ROUNDED_S = 1e-3
@@ -88,7 +91,9 @@ def find_contacts(movement: Movement, eager: bool = False) -> Contacts:
     if ground is None:
         nothing = np.zeros(low_m.shape)
         return Contacts(nothing, nothing > 0)
-    probability = _logistic(across, low_m - ground[:, None]) * usable
+    above_m = low_m - ground[:, None]
+    highest_m = np.array([_HIGHEST_M.get(part.split("_")[-1], np.inf) for part in PARTS])
+    probability = _logistic(across, above_m) * (usable & (above_m < highest_m))
     touching = _hysteresis(probability, movement.rate_hz, eager)
     for point in range(len(FEET)):
         _join(touching[:, point], movement, point)

@@ -71,6 +71,17 @@ def test_hands_knees_and_the_seat_of_a_walker_touch_nothing():
     assert not find_contacts(movement).touching[:, 4:].any()
 
 
+def test_who_stands_still_touches_the_ground_with_the_feet_alone():
+    """Still hands, knees and hips of somebody who stands rest on nothing."""
+    movement, _ = walker()
+    still = part(movement, slice(0, 1))
+    names = ("rotations", "root_m", "eye_m", "feet_seen")
+    held = {name: np.repeat(getattr(still, name), 60, axis=0) for name in names}
+    found = find_contacts(dataclasses.replace(movement, times_s=movement.times_s[:60], **held))
+    assert found.feet.any(1).all()
+    assert not found.touching[:, 4:].any()
+
+
 def test_feet_that_are_not_seen_touch_nothing():
     movement, _ = walker()
     hidden = dataclasses.replace(movement, feet_seen=np.zeros((len(movement), 2), bool))
