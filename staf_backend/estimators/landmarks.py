@@ -66,10 +66,9 @@ def estimate_by_landmarks(
     longest_first = sorted(range(len(tracks)), key=lambda i: -len(tracks[i]))
     for done, i in enumerate(longest_first):
         report("fit", done, len(tracks), f"fitting person {tracks[i].person}")
-        landmarks = found.pop(i)
-        track = seen_track(tracks[i], landmarks)
-        seen = _seen(shot, track, landmarks, lifter)
-        del landmarks
+        sided = with_sides(tracks[i], found.pop(i))
+        track, seen = sided.track, _seen(shot, sided, lifter)
+        del sided
         give_back_heap()
         fitter = Fitter(body, settings.fit)
         estimate = _estimate(track, seen, fitter, betas.get(track.person))
@@ -109,9 +108,27 @@ def read_landmarks(
     return landmarks_of(shot.video, tracks, network, told, see, others, threads, shot.outlines)
 
 
-def seen_track(track: "Track", landmarks: Landmarks) -> "Track":
-    """The track, observed where its landmarks were seen, too."""
-    return replace(track, observed=track.observed & (landmarks.visibility.max(1) > 0))
+class Sided(NamedTuple):
+    """A track, observed where its landmarks were seen, too; its landmarks, sides decided; the key
+    points (T, 33, 3) to report; and on how many frames sides were swapped back."""
+
+    track: "Track"
+    landmarks: Landmarks
+    keypoints_px: np.ndarray
+    swapped_frames: int
+
+
+def with_sides(track: "Track", landmarks: Landmarks) -> Sided:
+    """Decide over time which landmarks are left and which right.
+
+    Args:
+        track: whose.
+        landmarks: as read.
+    """
+    track = replace(track, observed=track.observed & (landmarks.visibility.max(1) > 0))
+    landmarks, swapped = consistent_sides(landmarks, track.keypoints_px, track.times_s)
+    keypoints = _keypoints(landmarks, track)
+    return Sided(track, landmarks, keypoints, int(swapped.any(1).sum()))
 
 
 class _Seen(NamedTuple):
@@ -123,8 +140,8 @@ class _Seen(NamedTuple):
     swapped_frames: int
 
 
-def _seen(shot: "Shot", track: "Track", landmarks: Landmarks, lifter: Lifter) -> _Seen:
-    landmarks, swapped = consistent_sides(landmarks, track.keypoints_px, track.times_s)
+def _seen(shot: "Shot", sided: Sided, lifter: Lifter) -> _Seen:
+    track, landmarks = sided.track, sided.landmarks
     points = landmarks.points_px[:, markers.LANDMARKS]
     visibility = np.nan_to_num(landmarks.visibility[:, markers.LANDMARKS])
     visibility *= track.observed[:, None]
@@ -133,11 +150,10 @@ def _seen(shot: "Shot", track: "Track", landmarks: Landmarks, lifter: Lifter) ->
     turns = shot.watch.turns(track.frames)
     if turns is not None:
         rays, world_m = rays_turned_back(rays, turns), turned_back(world_m, turns)
-    keypoints = seen_keypoints(landmarks, track)
-    del landmarks, points
+    del points
     lifted = lifter.lift(rays, world_m, visibility, track.times_s)
     evidence = Evidence(rays, world_m, visibility, lifted, lifter)
-    return _Seen(evidence, keypoints, int(swapped.any(1).sum()))
+    return _Seen(evidence, sided.keypoints_px, sided.swapped_frames)
 
 
 def _estimate(track: "Track", seen: _Seen, fitter: Fitter, betas: np.ndarray | None) -> Estimate:
@@ -154,8 +170,7 @@ def _estimate(track: "Track", seen: _Seen, fitter: Fitter, betas: np.ndarray | N
     return Estimate(track, fitted.params, seen.keypoints_px, NAMES, quality, "landmarks", known)
 
 
-def seen_keypoints(landmarks: Landmarks, track: "Track") -> np.ndarray:
-    """(T, 33, 3) x, y in image pixels and visibility; finite, 0 where nothing was seen."""
+def _keypoints(landmarks: Landmarks, track: "Track") -> np.ndarray:
     seen = np.concatenate([landmarks.points_px, landmarks.visibility[..., None]], -1)
     seen[~np.isfinite(seen).all(-1)] = 0
     seen[~track.observed, :, 2] = 0

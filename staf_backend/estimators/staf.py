@@ -19,7 +19,7 @@ import torch
 from staf_backend.body import SmplParams
 from staf_backend.estimators.device import detection_device
 from staf_backend.estimators.estimate import Estimate
-from staf_backend.estimators.landmarks import read_landmarks, seen_keypoints, seen_track
+from staf_backend.estimators.landmarks import read_landmarks, with_sides
 from staf_backend.estimators.placement import NetworkTrack, to_smpl_params
 from staf_backend.estimators.staf_landmarks import on_squares, root_seen_m
 from staf_backend.estimators.staf_ready import ready_network
@@ -193,19 +193,19 @@ def _run_on_landmarks(
     settings: "EstimatorSettings",
     report: "Report",
 ) -> None:
-    tracks = [one.track for one in followed]
-    device = detection_device(settings, "staf")
-    for done, (one, landmarks) in enumerate(
-        zip(followed, read_landmarks(shot, tracks, settings, device, report), strict=True), 1
-    ):
-        one.track = seen_track(one.track, landmarks)
-        one.keypoints_px = seen_keypoints(landmarks, one.track)
-        seen = torch.from_numpy(on_squares(landmarks, one.track, one.squares_px))
+    tracks, device = [one.track for one in followed], detection_device(settings, "staf")
+    read = read_landmarks(shot, tracks, settings, device, report)
+    done, total = 0, sum(map(len, tracks))
+    for one, landmarks in zip(followed, read, strict=True):
+        sided = with_sides(one.track, landmarks)
+        one.track, one.keypoints_px = sided.track, sided.keypoints_px
+        seen = torch.from_numpy(on_squares(sided.landmarks, one.track, one.squares_px))
         for begin in range(0, len(seen), stream.batches.size):
             rows = slice(begin, begin + stream.batches.size)
             one.keep(stream.push([Arrival(one.stream, one.track.frames[rows], seen[rows])]))
+            done += len(seen[rows])
+            report("staf", done, total, "running STAF")
         one.keep(stream.finish([one.stream]))
-        report("staf", done, len(followed), "running STAF")
 
 
 def _with_rgb(_index: int, picture: Picture) -> tuple[Picture, np.ndarray]:

@@ -1,6 +1,6 @@
 """Landmarks of the picture as an encoder that reads them wants them: on STAF's own squares.
 
-landmarks ─► sides ─► filled in over time ─► on the square, -1..1; about the hips; visibility
+landmarks ─► filled in over time ─► on the square, -1..1; about the hips; visibility
 """
 
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from staf_backend.body import SmplParams
 from staf_backend.body.markers import LANDMARKS, markers_of
 from staf_backend.fit import MARKER_TRUST, placed
 from staf_backend.geometry import Camera, forward_kinematics
-from staf_backend.landmarks import Landmarks, consistent_sides
+from staf_backend.landmarks import Landmarks
 
 _BLOCK = 1000
 """Frames posed at once.  Chosen: a few MB, however long the clip is."""
@@ -28,11 +28,10 @@ def on_squares(landmarks: Landmarks, track: "Track", squares_px: np.ndarray) -> 
     what never was lies in the square's middle.
 
     Args:
-        landmarks: of the track.
+        landmarks: of the track, sides decided.
         track: whose.
         squares_px: (T, 3) centre x, centre y and side of the squares that STAF cuts.
     """
-    landmarks, _ = consistent_sides(landmarks, track.keypoints_px, track.times_s)
     points = landmarks.points_px[:, LANDMARKS]
     about = (points - squares_px[:, None, :2]) / (squares_px[:, None, 2:] / 2)
     places = np.concatenate([about, landmarks.world_m[:, LANDMARKS]], -1)

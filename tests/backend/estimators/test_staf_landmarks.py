@@ -1,14 +1,17 @@
 """Landmarks of the picture on STAF's squares, and bodies put where landmarks are seen."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from staf_backend.body import SmplParams, load_body, markers
+from staf_backend.estimators.landmarks import with_sides
 from staf_backend.estimators.staf_landmarks import on_squares, root_seen_m
 from staf_backend.geometry import Camera, forward_kinematics, from_axis_angle
 from staf_backend.landmarks import Landmarks
-from staf_backend.landmarks.names import COUNT
+from staf_backend.landmarks.names import COUNT, MIRROR
 from staf_backend.people import Track
 from staf_backend.staf.encoders import FieldsEncoder
 from staf_backend.staf.streaming import Arrival, StafStream, StreamConfig
@@ -61,6 +64,24 @@ def test_places_are_those_on_the_square(landmarks: Landmarks):
     np.testing.assert_allclose(found[..., :2], expected, atol=1e-5)
     np.testing.assert_allclose(found[..., 2:5], landmarks.world_m[:, markers.LANDMARKS], atol=1e-6)
     assert (found[..., 5] == 1).all()
+
+
+def test_sides_are_decided_for_the_network_and_for_the_place_alike(landmarks: Landmarks):
+    """In three frames the landmark network takes the legs for each other."""
+    whose, squares = track(landmarks), np.tile([640.0, 360.0, 800.0], (FRAMES, 1))
+    right = with_sides(whose, landmarks)
+    swapped = dataclasses.replace(
+        landmarks, points_px=landmarks.points_px.copy(), world_m=landmarks.world_m.copy()
+    )
+    legs = np.arange(25, 33)
+    for name in ("points_px", "world_m"):
+        values = getattr(swapped, name)
+        values[8:11, legs] = values[8:11, MIRROR[legs]]
+    found = with_sides(whose, swapped)
+    assert found.swapped_frames == 3
+    np.testing.assert_array_equal(found.keypoints_px, right.keypoints_px)
+    one, other = (on_squares(of.landmarks, of.track, squares) for of in (found, right))
+    np.testing.assert_array_equal(one, other)
 
 
 def test_what_is_not_seen_lies_between(landmarks: Landmarks):
