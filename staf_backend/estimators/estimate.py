@@ -21,14 +21,15 @@ class Evidence:
 
     Attributes:
         rays: (T, 27, 2) viewing rays x/z, y/z of the markers; NaN where missing.
-        world_m: (T, 27, 3) the landmark network's own guess in space; NaN where missing.
+        world_m: (T, 27, 3) the landmark network's own guess in space, NaN where missing; None
+            where the lifter was asked again already.
         visibility: (T, 27) 0..1, 0 for a frame that was filled in.
         lifted: what the lifter made of them.
         lifter: that lifted them, to be asked again.
     """
 
     rays: np.ndarray
-    world_m: np.ndarray
+    world_m: np.ndarray | None
     visibility: np.ndarray
     lifted: "Lifted"
     lifter: "Lifter"

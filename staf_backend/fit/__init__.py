@@ -3,7 +3,7 @@
 from staf_backend.fit.banded import BandedSystem
 from staf_backend.fit.fingers import with_fingers
 from staf_backend.fit.fitter import Fitted, Fitter
-from staf_backend.fit.ground import FLOOR_M, PLANT_M_S, Ground, looseness
+from staf_backend.fit.ground import FLOOR_M, PLANT_M_S, Ground, Looseness, looseness
 from staf_backend.fit.settings import MARKER_TRUST, FitSettings
 from staf_backend.fit.state import placed
 from staf_backend.fit.terms import NEAREST_M, second_difference
@@ -18,6 +18,7 @@ __all__ = [
     "Fitted",
     "Fitter",
     "Ground",
+    "Looseness",
     "looseness",
     "placed",
     "second_difference",

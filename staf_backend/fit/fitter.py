@@ -274,7 +274,7 @@ class Fitter:
         deviation = settings.acceleration / self._lever_m
         deviation[ROOT] = settings.root_acceleration
         if seen.ground is not None:
-            deviation = deviation * seen.ground.looseness[1:-1]
+            deviation = deviation * seen.ground.looseness.factors()[1:-1]
         size = (acceleration / deviation).reshape(len(acceleration), -1, 3)
         strike = 1 + (size**2).sum(-1, keepdims=True) / OUTLIER_DEVIATIONS**2
         weights = np.repeat(1 / strike[..., 0], 3, axis=-1) / deviation**2

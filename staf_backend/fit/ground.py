@@ -43,6 +43,30 @@ _ENDS = {
 
 
 @dataclass(frozen=True)
+class Looseness:
+    """Factors on the acceleration that the smoothing allows, each kept once: a clip may be long.
+
+    Attributes:
+        groups: (T, G) of unknowns that share theirs.
+        group: (U,) which group an unknown belongs to.
+    """
+
+    groups: np.ndarray
+    group: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, chosen: slice | np.ndarray) -> "Looseness":
+        """Of some frames."""
+        return Looseness(self.groups[chosen], self.group)
+
+    def factors(self) -> np.ndarray:
+        """(T, U)."""
+        return self.groups[:, self.group]
+
+
+@dataclass(frozen=True)
 class Ground:
     """Where feet stand, in the axes of the rays: y points down, along gravity.
 
@@ -53,14 +77,14 @@ class Ground:
             height is not known.
         lowest_m: (T, 4) y of the same markers if they lay on the ground about that time, whether
             they stand or not: no foot is below it.  NaN where it is not known.
-        looseness: (T, U) factors on the acceleration that the smoothing allows.
+        looseness: of the smoothing.
     """
 
     planted: np.ndarray
     grounded: np.ndarray
     height_m: np.ndarray
     lowest_m: np.ndarray
-    looseness: np.ndarray
+    looseness: Looseness
 
     def __post_init__(self) -> None:
         frames = len(self.planted)
@@ -90,8 +114,8 @@ def looseness(
     depth_m: np.ndarray,
     times_s: np.ndarray,
     unknowns: Unknowns,
-) -> np.ndarray:
-    """Factors (T, U) on the allowed acceleration: a limb that strikes may, a calm one less.
+) -> Looseness:
+    """Factors on the allowed acceleration: a limb that strikes may, a calm one less.
 
     Args:
         rays: (T, 27, 2) of the markers; NaN where missing.
@@ -102,25 +126,27 @@ def looseness(
     """
     from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
-    factors = np.full((len(times_s), len(unknowns)), _CALM)
+    groups = [np.full(len(times_s), _CALM)]
+    group = np.zeros(len(unknowns), int)
     if len(times_s) < 3:
-        return factors
+        return Looseness(np.stack(groups, 1), group)
     rate = 1 / float(np.median(np.diff(times_s)))
     seen = np.isfinite(rays).all(-1) & (confidence >= _SEEN)
-    places = np.nan_to_num(rays) * depth_m[:, None, None]
+    places = lambda chosen: np.nan_to_num(rays[:, chosen]) * depth_m[:, None, None]
     hips = list(markers.indices("hip"))
-    places = places - places[:, hips].mean(1, keepdims=True)
+    middle = places(hips).mean(1)
     seen &= seen[:, hips].all(1, keepdims=True)
     for end, chain in _ENDS.items():
         for side in ("left", "right"):
             marker = markers.indices(f"{side}_{end}")[0]
-            speed = _speed(places[:, marker], seen[:, marker], times_s, rate)
+            path = places([marker])[:, 0] - middle
+            speed = _speed(path, seen[:, marker], times_s, rate)
             speed = maximum_filter1d(speed, max(3, round(_AROUND_S * rate)))
             speed = gaussian_filter1d(speed, _FADE_S * rate)
-            factor = (_CALM + (speed / _STRIKE_M_S) ** 2).clip(_CALM, _LOOSEST)
             for joint in unknowns.skeleton.indices(*(f"{side}_{name}" for name in chain)):
-                factors[:, unknowns.columns(joint)] = factor[:, None]
-    return factors
+                group[unknowns.columns(joint)] = len(groups)
+            groups.append((_CALM + (speed / _STRIKE_M_S) ** 2).clip(_CALM, _LOOSEST))
+    return Looseness(np.stack(groups, 1), group)
 
 
 def _speed(path: np.ndarray, seen: np.ndarray, times_s: np.ndarray, rate_hz: float) -> np.ndarray:

@@ -28,12 +28,18 @@ def fill_gaps(values: np.ndarray, observed: np.ndarray, times: np.ndarray) -> np
     """
     before, after = _neighbours(observed)
     values = np.where(observed[..., None], values, 0)
-    here = times.reshape(-1, 1)
-    span = times[after] - times[before]
-    share = np.where(span > 0, (here - times[before]) / np.where(span > 0, span, 1), 0)
+    share = _share(times.reshape(-1, 1), before, after, times)
     start = np.take_along_axis(values, before[..., None], -3)
     end = np.take_along_axis(values, after[..., None], -3)
     return (start + share[..., None].astype(values.dtype) * (end - start)).astype(values.dtype)
+
+
+def _share(
+    here_s: np.ndarray, before: np.ndarray, after: np.ndarray, times_s: np.ndarray
+) -> np.ndarray:
+    """How far times are from one frame to another, 0..1; 0 where both are one."""
+    span = times_s[after] - times_s[before]
+    return np.where(span > 0, (here_s - times_s[before]) / np.where(span > 0, span, 1), 0)
 
 
 def _neighbours(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,9 +79,11 @@ class Grid:
     ) -> None:
         steps = int(np.ceil((times_s[-1] - times_s[0]) * GRID_HZ - 1e-6))
         self.times_s = times_s[0] + np.arange(steps + 1) / GRID_HZ
-        flat = np.concatenate([rays, np.nan_to_num(visibility)[..., None]], -1)
-        self._flat = _Filled(flat, np.isfinite(rays).min(-1), times_s)
-        self._world = _Filled(world_m, np.isfinite(world_m).min(-1), times_s)
+        flat, deep = (np.isfinite(values).min(-1) for values in (rays, world_m))
+        seen = _Sightings(flat, times_s)
+        both = seen if np.array_equal(flat, deep) else _Sightings(deep, times_s)
+        self._flat = _Filled((rays, visibility[..., None]), seen)
+        self._world = _Filled((world_m,), both)
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -83,67 +91,107 @@ class Grid:
     def stretch(self, begin: int, end: int) -> Windows:
         """Frames `begin` to `end` of the grid as one run: `Windows` without its first axis."""
         grid_s = self.times_s[begin:end]
-        flat, observed = self._flat.sampled(grid_s), self._flat.bridged(grid_s)
+        flat, observed = self._flat.sampled(grid_s), self._flat.seen.bridged(grid_s)
+        same = self._world.seen is self._flat.seen
         return Windows(
             flat[..., :2].astype(np.float32),
             self._world.sampled(grid_s).astype(np.float32),
             np.where(observed, flat[..., 2], 0).astype(np.float32),
             observed,
-            self._world.bridged(grid_s),
+            observed if same else self._world.seen.bridged(grid_s),
         )
 
 
-class _Filled:
-    """Values (T, K, C) of a clip's own frames, quietened and without gaps.
+class _Sightings:
+    """On which of a clip's own frames each of K markers counts.
 
     Args:
-        values: (T, K, C).
-        seen: (T, K) where they count.
+        seen: (T, K).
         times_s: (T,) increasing.
     """
 
-    def __init__(self, values: np.ndarray, seen: np.ndarray, times_s: np.ndarray) -> None:
-        self._times_s, self._ever = times_s, seen.max(0)
-        self._values = np.empty(values.shape)
-        self._before, self._after = np.empty(seen.shape, np.int32), np.empty(seen.shape, np.int32)
-        for k in range(seen.shape[1]):  # one marker at a time: a clip may be long
-            one = slice(k, k + 1)
-            quiet = _quietened(values[:, one].astype(float), seen[:, one], times_s)
-            self._values[:, one] = fill_gaps(quiet, seen[:, one], times_s)
-            self._before[:, one], self._after[:, one] = _neighbours(seen[:, one])
+    def __init__(self, seen: np.ndarray, times_s: np.ndarray) -> None:
+        self.seen, self.times_s = seen, times_s
+        self._at = [np.flatnonzero(column).astype(np.int32) for column in seen.T]
         usual = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
         self._longest_s = max(_LONGEST_BRIDGE_S, _LONGEST_BRIDGE_FRAMES * usual)
 
-    def sampled(self, grid_s: np.ndarray) -> np.ndarray:
-        """Values (n, K, C) at some times by straight lines, the ends held."""
-        low, share = interpolation(self._times_s, grid_s)
-        share = share[:, None, None]
-        high = np.minimum(low + 1, len(self._values) - 1)
-        return self._values[low] * (1 - share) + self._values[high] * share
+    def neighbours(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`_neighbours` (n, K) of frames (n,)."""
+        before, after = (np.zeros((len(rows), len(self._at)), int) for _ in range(2))
+        for k, at in enumerate(self._at):
+            if len(at):
+                low = np.searchsorted(at, rows, side="right") - 1
+                before[:, k] = at[low.clip(min=0)]
+                after[:, k] = at[np.searchsorted(at, rows).clip(max=len(at) - 1)]
+        return before, after
 
     def bridged(self, grid_s: np.ndarray) -> np.ndarray:
-        """Which (n, K) lie on a frame that counts or in a short gap between two."""
-        low, share = interpolation(self._times_s, grid_s)
-        high = np.minimum(low + (share > 0), len(self._times_s) - 1)
-        start, end = self._times_s[self._before[low]], self._times_s[self._after[high]]
+        """Which (n, K) of some times lie on a frame that counts or in a short gap between two."""
+        low, share = interpolation(self.times_s, grid_s)
+        high = np.minimum(low + (share > 0), len(self.times_s) - 1)
+        start, end = (
+            self.times_s[self.neighbours(rows)[side]] for side, rows in enumerate((low, high))
+        )
         inside = (start <= grid_s[:, None] + 1e-9) & (end >= grid_s[:, None] - 0.5 / GRID_HZ)
-        return self._ever & inside & (end - start <= self._longest_s)
+        ever = np.array([len(at) > 0 for at in self._at])
+        return ever & inside & (end - start <= self._longest_s)
 
 
-def _quietened(values: np.ndarray, seen: np.ndarray, times_s: np.ndarray) -> np.ndarray:
-    """Values (T, K, C) averaged over a triangle one grid step to each side of every frame."""
-    reach = np.searchsorted(times_s, times_s + 0.99 / GRID_HZ) - 1 - np.arange(len(times_s))
-    values = np.where(seen[..., None], values, 0)
-    total, weights = values.copy(), seen.astype(values.dtype)
-    for lag in range(1, min(int(reach.max()), (len(seen) - 1) // 2) + 1):
-        share = np.clip(1 - (times_s[lag:] - times_s[:-lag]) * GRID_HZ, 0, 1)[:, None]
-        # both sides or neither, so that a gap's edge does not pull the average in time
-        both = seen[: -2 * lag] & seen[2 * lag :]
-        sides = (share[:-lag] * both, values[: -2 * lag]), (share[lag:] * both, values[2 * lag :])
-        for weight, source in sides:
-            total[lag:-lag] += weight[..., None] * source
-            weights[lag:-lag] += weight
-    return total / np.maximum(weights, 1)[..., None]
+class _Filled:
+    """Values of a clip's own frames, quietened and without gaps, of some frames at a time.
+
+    Args:
+        values: (T, K, ...) of K markers, side by side.
+        seen: where they count.
+    """
+
+    def __init__(self, values: tuple[np.ndarray, ...], seen: _Sightings) -> None:
+        self._values, self.seen = values, seen
+        times_s = seen.times_s
+        reach = np.searchsorted(times_s, times_s + 0.99 / GRID_HZ) - 1 - np.arange(len(times_s))
+        self._lags = range(1, min(int(reach.max()), (len(times_s) - 1) // 2) + 1)
+
+    def sampled(self, grid_s: np.ndarray) -> np.ndarray:
+        """Values (n, K, C) at rising times by straight lines, the ends held."""
+        low, share = interpolation(self.seen.times_s, grid_s)
+        share = share[:, None, None]
+        high = np.minimum(low + 1, len(self.seen.times_s) - 1)
+        rows = np.arange(low[0], high[-1] + 1)
+        values = self._filled(rows)
+        return values[low - rows[0]] * (1 - share) + values[high - rows[0]] * share
+
+    def _filled(self, rows: np.ndarray) -> np.ndarray:
+        """(n, K, C) of frames (n,), as by `fill_gaps`."""
+        before, after = self.seen.neighbours(rows)
+        start, end = self._quietened(before), self._quietened(after)
+        here_s = self.seen.times_s[rows, None]
+        return start + _share(here_s, before, after, self.seen.times_s)[..., None] * (end - start)
+
+    def _quietened(self, rows: np.ndarray) -> np.ndarray:
+        """Values (n, K, C) of each marker's own frames (n, K), averaged over a triangle one grid
+        step to each side."""
+        times_s, last = self.seen.times_s, len(self.seen.times_s) - 1
+        total, weights = self._raw(rows), self._counts(rows).astype(float)
+        for lag in self._lags:
+            sides = (rows - lag).clip(min=0), (rows + lag).clip(max=last)
+            # both sides or neither, so that a gap's edge does not pull the average in time
+            both = (rows >= lag) & (rows <= last - lag)
+            both &= self._counts(sides[0]) & self._counts(sides[1])
+            for side in sides:
+                share = np.clip(1 - np.abs(times_s[side] - times_s[rows]) * GRID_HZ, 0, 1) * both
+                total += share[..., None] * self._raw(side)
+                weights += share
+        return total / np.maximum(weights, 1)[..., None]
+
+    def _raw(self, rows: np.ndarray) -> np.ndarray:
+        """(n, K, C), zero where they do not count."""
+        markers = np.arange(rows.shape[1])
+        values = [np.nan_to_num(part[rows, markers].astype(float)) for part in self._values]
+        return np.where(self._counts(rows)[..., None], np.concatenate(values, -1), 0)
+
+    def _counts(self, rows: np.ndarray) -> np.ndarray:
+        return self.seen.seen[rows, np.arange(rows.shape[1])]
 
 
 def interpolation(times_s: np.ndarray, wanted_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

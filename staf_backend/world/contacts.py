@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from staf_backend.motion import PARTS
-from staf_backend.world.movement import FEET, Movement
+from staf_backend.world.movement import FEET, Poses
 from staf_backend.world.spans import nearest_known, spans
 
 _SPEED_WEIGHT, _HEIGHT_WEIGHT, _SQUARE_WEIGHT, _BIAS = -3.2, -10.2, -2.4, -5.8
@@ -76,7 +76,7 @@ class Contacts:
         return spans(self.touching[:, part])
 
 
-def find_contacts(movement: Movement, eager: bool = False) -> Contacts:
+def find_contacts(movement: Poses, eager: bool = False) -> Contacts:
     """Contacts of a movement whose y axis is up, about.
 
     Args:
@@ -129,17 +129,22 @@ def speeds(points_m: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     return np.gradient(steady, times_s, axis=0)
 
 
-def _speed_across(movement: Movement) -> np.ndarray:
+def _speed_across(movement: Poses) -> np.ndarray:
     """(T, 9) speed across the view, m/s: along it, depth is too uncertain."""
     points = movement.posed.points_m
-    velocity = speeds(points, movement.times_s)
-    ray = points - movement.eye_m[:, None]
-    ray = ray / np.maximum(np.linalg.norm(ray, axis=-1, keepdims=True), 1e-6)
-    along = np.einsum("tpc,tpc->tp", velocity, ray)
-    return np.linalg.norm(velocity - along[..., None] * ray, axis=-1)
+    speed = np.empty(points.shape[:2])
+    for part in range(points.shape[1]):  # one at a time: a clip may be long
+        one = points[:, part : part + 1]
+        velocity = speeds(one, movement.times_s)
+        ray = one - movement.eye_m[:, None]
+        ray = ray / np.maximum(np.linalg.norm(ray, axis=-1, keepdims=True), 1e-6)
+        along = np.einsum("tpc,tpc->tp", velocity, ray)
+        across = velocity - along[..., None] * ray
+        speed[:, part] = np.linalg.norm(across, axis=-1)[:, 0]
+    return speed
 
 
-def _usable(movement: Movement) -> np.ndarray:
+def _usable(movement: Poses) -> np.ndarray:
     """(T, 9) whether a part may carry: its foot is seen, and the trunk is above the feet."""
     joints = movement.posed.joints_m[..., 1]
     known = [name for name in _TRUNK if name in movement.body.skeleton]
@@ -177,7 +182,7 @@ def _logistic(across: np.ndarray, height_m: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-score))
 
 
-def _join(touching: np.ndarray, movement: Movement, point: int) -> None:
+def _join(touching: np.ndarray, movement: Poses, point: int) -> None:
     """Close the gaps of a foot's stance (T,) in which it stays where it is seen."""
     place, rate = movement.posed.points_m[:, point], movement.rate_hz
     longest, ends = round(_BREAK_S * rate), max(1, round(_ENDS_S * rate))

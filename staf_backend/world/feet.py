@@ -40,11 +40,15 @@ def held(
     places = foot_places(movement, contacts, floors)
     ground = ground_under(movement, contacts, floors)
     steps = [_step(movement, side, places, contacts, upright_only) for side in (0, 1)]
+    del places
     movement = _within_reach(movement, steps)
+    movement = dataclasses.replace(movement, rotations=movement.rotations.copy())
     for step in steps:
-        movement = _moved(movement, step.leg, step.ankle_m, step.foot)
+        _move(movement, step.leg, step.ankle_m, step.foot)
+    low = movement.points_m(*range(len(FEET)))[..., 1] - movement.rest_heights_m[: len(FEET)]
     for side, step in enumerate(steps):
-        movement = _above_ground(movement, side, step.stands, ground)
+        under = np.nan_to_num(ground[:, None] - low[:, 2 * side : 2 * side + 2]).max(1)
+        _above_ground(movement, step.leg, step.stands, under)
     return movement
 
 
@@ -107,7 +111,7 @@ def _within_reach(movement: Movement, steps: list[_Step]) -> Movement:
 
     missing = np.zeros((len(movement), 3))
     for step in steps:
-        hip, knee, ankle = movement.joints(*step.leg)[1].swapaxes(0, 1)
+        hip, knee, ankle = movement.places_m(*step.leg).swapaxes(0, 1)
         length = np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1)
         way = step.ankle_m - hip
         distance = np.linalg.norm(way, axis=-1)
@@ -125,11 +129,11 @@ def _within_reach(movement: Movement, steps: list[_Step]) -> Movement:
     return dataclasses.replace(movement, root_m=movement.root_m + ways * even[:, None])
 
 
-def _moved(movement: Movement, leg: Leg, ankle_m: np.ndarray, foot: np.ndarray) -> Movement:
-    body = movement.body
-    rest = body.rest_joints_m(movement.betas)
-    moved = reach(movement.rotations, rest, movement.root_m, body.skeleton, leg, ankle_m, foot)
-    return dataclasses.replace(movement, rotations=moved)
+def _move(movement: Movement, leg: Leg, ankle_m: np.ndarray, foot: np.ndarray) -> None:
+    """Bring a leg's ankle to (T, 3), its foot turned by (T, 3, 3): the rotations are changed."""
+    rest, rotations = movement.body.rest_joints_m(movement.betas), movement.rotations
+    skeleton = movement.body.skeleton
+    reach(rotations, rest, movement.root_m, skeleton, leg, ankle_m, foot, out=rotations)
 
 
 def _turns(points: np.ndarray, target: np.ndarray, both: np.ndarray) -> np.ndarray:
@@ -143,21 +147,15 @@ def _turns(points: np.ndarray, target: np.ndarray, both: np.ndarray) -> np.ndarr
     return vectors
 
 
-def _above_ground(
-    movement: Movement, side: int, stands: np.ndarray, ground: np.ndarray
-) -> Movement:
-    """A swinging foot that dips into the ground lifted out of it."""
+def _above_ground(movement: Movement, leg: Leg, stands: np.ndarray, under: np.ndarray) -> None:
+    """Lift a foot that swings, and is so far under the ground (T,): the rotations are changed."""
     from scipy.ndimage import gaussian_filter1d
 
-    points = slice(2 * side, 2 * side + 2)
-    low = movement.posed.points_m[:, points, 1] - movement.rest_heights_m[points]
-    under = np.nan_to_num(ground[:, None] - low).max(1)
     sunk = ~stands & (under > _SUNK_M[0]) & (under < _SUNK_M[1])
     if not sunk.any():
-        return movement
-    leg = legs_of(movement.body.skeleton)[side]
+        return
     turned, joints = movement.joints(leg.ankle)
     lift = np.zeros((len(movement), 3))
     lift[:, 1] = gaussian_filter1d(np.where(sunk, under, 0), 1.0)
     lift[stands] = 0
-    return _moved(movement, leg, joints[:, 0] + lift, turned[:, 0])
+    _move(movement, leg, joints[:, 0] + lift, turned[:, 0])

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.geometry import rotation_between
+from staf_backend.geometry import TO_Y_UP, rotation_between
 from staf_backend.world.contacts import find_contacts
-from staf_backend.world.movement import FEET, Movement
+from staf_backend.world.movement import FEET, Poses
 
 UP = np.array([0.0, 1.0, 0.0])
 _LEVEL_BELOW_DEG, _LEVEL_BELOW_DOWN_DEG = 8.0, 3.5
@@ -101,9 +101,14 @@ def to_level(up: np.ndarray) -> np.ndarray:
     return rotation_between(up, UP)
 
 
-def find_up(
-    people: Sequence[tuple[Movement, LiftedUp | None]], even: bool = True
-) -> Gravity | None:
+def up_of_tilt(pitch_deg: float, roll_deg: float) -> np.ndarray:
+    """Up (3,), y-up axes of a camera that looks down by `pitch_deg`, leaning clockwise by roll."""
+    pitch, roll = np.radians([pitch_deg, roll_deg])
+    across = np.cos(pitch)
+    return TO_Y_UP @ [-np.sin(roll) * across, -np.cos(roll) * across, -np.sin(pitch)]
+
+
+def find_up(people: Sequence[tuple[Poses, LiftedUp | None]], even: bool = True) -> Gravity | None:
     """One way up for all people of a clip.
 
     Args:
@@ -128,7 +133,7 @@ def find_up(
     return found
 
 
-def _start(people: Sequence[tuple[Movement, LiftedUp | None]]) -> np.ndarray:
+def _start(people: Sequence[tuple[Poses, LiftedUp | None]]) -> np.ndarray:
     ups = [lifted.up for _, lifted in people if lifted is not None]
     return _unit(np.sum(ups, 0)) if ups else UP
 
@@ -169,7 +174,7 @@ class _Clues:
 
 
 def _ask(
-    clues: _Clues, movement: Movement, lifted: LiftedUp | None, up: np.ndarray, even: bool
+    clues: _Clues, movement: Poses, lifted: LiftedUp | None, up: np.ndarray, even: bool
 ) -> float:
     """Add what one person says; returns the seconds that feet carried."""
     if lifted is not None:
@@ -193,7 +198,7 @@ def _ask(
     return seconds
 
 
-def _flat_soles(movement: Movement, weights: np.ndarray) -> np.ndarray | None:
+def _flat_soles(movement: Poses, weights: np.ndarray) -> np.ndarray | None:
     """The mean way up of soles whose heel and toe both stand."""
     flat = np.stack([weights[:, 0] * weights[:, 1], weights[:, 2] * weights[:, 3]], -1)
     if flat.sum() / movement.rate_hz < _STANDS_S / 3:
@@ -201,7 +206,7 @@ def _flat_soles(movement: Movement, weights: np.ndarray) -> np.ndarray | None:
     return _unit((movement.posed.soles * flat[..., None]).sum((0, 1)))
 
 
-def _balance(movement: Movement, weights: np.ndarray) -> np.ndarray:
+def _balance(movement: Poses, weights: np.ndarray) -> np.ndarray:
     """From the middle of what stands to the centre of mass, on average."""
     feet = movement.posed.points_m[:, : len(FEET)]
     total = weights.sum(1, keepdims=True)
@@ -211,7 +216,7 @@ def _balance(movement: Movement, weights: np.ndarray) -> np.ndarray:
 
 
 def _ask_footholds(
-    clues: _Clues, movement: Movement, found: list[list[tuple[int, int]]], up: np.ndarray
+    clues: _Clues, movement: Poses, found: list[list[tuple[int, int]]], up: np.ndarray
 ) -> None:
     """Places where feet stood lie in a plane: the ways between them are at right angles to up."""
     feet = movement.posed.points_m
@@ -249,7 +254,7 @@ _SEGMENTS = (
 of Human Movement", table 4.1; hands with the forearms, the trunk parted at the chest)."""
 
 
-def centre_of_mass(movement: Movement) -> np.ndarray:
+def centre_of_mass(movement: Poses) -> np.ndarray:
     """(T, 3) metres."""
     joints, skeleton = movement.posed.joints_m, movement.body.skeleton
     total, mass = np.zeros((len(movement), 3)), 0.0

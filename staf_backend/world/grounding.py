@@ -19,6 +19,7 @@ from staf_backend.estimators import Estimate, Evidence
 from staf_backend.fit import Fitter, Ground, looseness
 from staf_backend.geometry import TO_Y_UP
 from staf_backend.motion import Motion
+from staf_backend.people import Track
 from staf_backend.runtime import give_back_heap
 from staf_backend.world import layers, view
 from staf_backend.world.contacts import Contacts, find_contacts, told_contacts
@@ -32,9 +33,10 @@ from staf_backend.world.floors import (
     shared_floors,
     stepped_on_m,
 )
-from staf_backend.world.gravity import Gravity, LiftedUp, find_up
+from staf_backend.world.gravity import Gravity, LiftedUp, find_up, up_of_tilt
 from staf_backend.world.lock import locked
-from staf_backend.world.movement import FEET, Movement, movement_of
+from staf_backend.world.movement import FEET, Movement, movement_of, posed_movement
+from staf_backend.world.posed import PosedMovement
 from staf_backend.world.seen import feet_seen
 from staf_backend.world.settings import WorldSettings
 from staf_backend.world.toes import bent
@@ -73,8 +75,20 @@ class _Person:
     seen: np.ndarray
     distance_mm: float
 
+    @property
+    def own(self) -> np.ndarray | None:
+        """Rotations that may be changed; None where the estimate's are asked for again, or where
+        they are larger than a movement's."""
+        mine = self.params is not self.estimate.params
+        rotations = self.params.rotations
+        return rotations if mine and rotations.dtype == np.float32 else None
+
     def movement(self, body: "Body") -> Movement:
-        return movement_of(self.params, self.estimate.track.times_s, body, self.seen)
+        """What becomes of the parameters, which nobody may ask for any more."""
+        return movement_of(self.params, self.estimate.track.times_s, body, self.seen, self.own)
+
+    def posed(self, body: "Body") -> PosedMovement:
+        return posed_movement(self.params, self.estimate.track.times_s, body, self.seen)
 
     def lifted_up(self) -> LiftedUp | None:
         if self.evidence is None:
@@ -125,7 +139,9 @@ def stand(
     motions: list[Motion] = []
     while estimates:
         report("ground", len(motions), count, f"grounding person {estimates[0].track.person}")
-        raw = layers.raw_motion(estimates.pop(0), shot, body, turn, scene.rise_m)
+        estimate = dataclasses.replace(estimates.pop(0), evidence=None)  # what stands has its own
+        raw = layers.raw_motion(estimate, shot, body, turn, scene.rise_m)
+        del estimate
         give_back_heap()
         motions.append(_motion(raw, scene.standing.pop(0), shot, fitter, scene, world))
     report("ground", count, count, "grounded")
@@ -189,9 +205,13 @@ def _scene(
     and a slight tilt counts only where asked."""
     people = [_person(estimate, shot) for estimate in estimates]
     level = _level(people, fitter, world, even, slight)
-    movements = [person.movement(fitter.body) for person in people]
+    known = [(person.evidence, person.distance_mm) for person in people]
+    tracks = [person.estimate.track for person in people]
+    movements = []
+    while people:  # their parameters are large, and no more needed
+        movements.append(people.pop(0).movement(fitter.body))
     found = [find_contacts(m, world.feet == "always") for m in movements]
-    found = [_told_contacts(*pair, shot) for pair in zip(people, found, strict=True)]
+    found = [_told_contacts(*pair, shot) for pair in zip(tracks, found, strict=True)]
     holds = [_holds(m, contacts) for m, contacts in zip(movements, found, strict=True)]
     floors = shared_floors(holds)
     floor_m = main_level_m(holds, floors)
@@ -199,17 +219,16 @@ def _scene(
         steps_m = [stepped_on_m(movement) for movement in movements]
         floor_m = min((height for height in steps_m if height is not None), default=None)
     standing = [
-        _Standing(movement, person.evidence, person.distance_mm, *own)
-        for movement, person, own in zip(
-            movements, people, zip(found, holds, floors, strict=True), strict=True
+        _Standing(movement, *by_what, *own)
+        for movement, by_what, own in zip(
+            movements, known, zip(found, holds, floors, strict=True), strict=True
         )
     ]
     return _Scene(level, standing, 0.0 if floor_m is None else -floor_m)
 
 
-def _told_contacts(person: _Person, found: Contacts, shot: "Shot") -> Contacts:
+def _told_contacts(track: Track, found: Contacts, shot: "Shot") -> Contacts:
     """What the user says of when feet stand; else what was found."""
-    track = person.estimate.track
     if track.person not in shot.stands:
         return found
     return told_contacts(found, shot.stands[track.person], track.times_s)
@@ -249,7 +268,7 @@ def _level(
         return _Level(turn, first)
     rest = view.level_turn(second.up)
     for person in people:
-        person.params = view.turned_params(person.params, rest)
+        person.params = view.turned_params(person.params, rest, person.own)
         if person.evidence is not None:
             person.evidence = view.turned_evidence(person.evidence, rest)
     up = TO_Y_UP @ (rest @ turn).T @ TO_Y_UP @ [0.0, 1.0, 0.0]
@@ -257,14 +276,7 @@ def _level(
 
 
 def _up(people: list[_Person], body: "Body", even: bool) -> Gravity | None:
-    return find_up([(person.movement(body), person.lifted_up()) for person in people], even)
-
-
-def up_of_tilt(pitch_deg: float, roll_deg: float) -> np.ndarray:
-    """Up (3,), y-up axes of a camera that looks down by `pitch_deg`, leaning clockwise by roll."""
-    pitch, roll = np.radians([pitch_deg, roll_deg])
-    across = np.cos(pitch)
-    return TO_Y_UP @ [-np.sin(roll) * across, -np.cos(roll) * across, -np.sin(pitch)]
+    return find_up([(person.posed(body), person.lifted_up()) for person in people], even)
 
 
 def _see_again(people: list[_Person], turn: np.ndarray, fitter: Fitter) -> None:
@@ -303,20 +315,15 @@ def _motion(
         words += [HELD]
     if world.grounding == 0:
         return _told(ungrounded, level, words)
-    grounded = _grounded(own, fitter, world)
+    grounded, contacts, reached = _planted(own, fitter, world), own.contacts, own.floors.reached
     if grounded is None:
         return _told(raw, level, [*words, WORSE])
+    del own  # of a long clip large, and no more needed
+    if world.feet != "never":
+        grounded = held(grounded, contacts, reached, world.feet == "ground-only")
+        grounded = bent(grounded, contacts)
     motion = layers.grounded_motion(ungrounded, grounded, rise_m, world.grounding)
     return _told(motion, level, words)
-
-
-def _grounded(own: _Standing, fitter: Fitter, world: WorldSettings) -> Movement | None:
-    """The movement that stands; None where it would be worse than the one that does not."""
-    movement = _planted(own, fitter, world)
-    if movement is None or world.feet == "never":
-        return movement
-    still = held(movement, own.contacts, own.floors.reached, world.feet == "ground-only")
-    return bent(still, own.contacts)
 
 
 def _planted(own: _Standing, fitter: Fitter, world: WorldSettings) -> Movement | None:
@@ -335,7 +342,8 @@ def _planted(own: _Standing, fitter: Fitter, world: WorldSettings) -> Movement |
     limit = max(_WORSE * own.distance_mm, own.distance_mm + _WORSE_MM, _NEAR_MM)
     if distance_mm > limit and world.feet != "always":
         return None
-    return movement_of(params, movement.times_s, movement.body, movement.feet_seen)
+    known = movement.times_s, movement.body, movement.feet_seen
+    return movement_of(params, *known, out=params.rotations)
 
 
 def _ground(

@@ -44,6 +44,7 @@ def reach(
     leg: Leg,
     ankle_m: np.ndarray,
     foot: np.ndarray,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Rotations with one leg bent and swung so that its ankle comes to a place.
 
@@ -57,8 +58,9 @@ def reach(
         leg: which.
         ankle_m: (T, 3) where the ankle should be.
         foot: (T, 3, 3) how the foot should be turned, in the world.
+        out: what is changed and returned, if not a copy: (T, J, 3, 3), `rotations` itself.
     """
-    out = rotations.copy()
+    out = rotations.copy() if out is None else out
     for begin in range(0, len(rotations), _BLOCK):
         some = slice(begin, begin + _BLOCK)
         posed = forward_kinematics(rotations[some].astype(float), rest_m, root_m[some], skeleton)

@@ -4,15 +4,16 @@ Axes: y up and metres, the camera of the first key at the origin.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
 from staf_backend.body import Body, SmplParams, markers
 from staf_backend.geometry import TO_Y_UP, forward_kinematics
 from staf_backend.motion import PARTS
+from staf_backend.world.posed import Posed, PosedMovement, joined, rate_hz
 
 FEET = PARTS[:4]
 """Heels and toes, left first: what the lifter and the fit call contacts, too."""
@@ -25,17 +26,9 @@ _MARKERS = (
 _THICKNESS_M = {"hand": 0.02, "knee": 0.06, "seat": 0.11}
 """From the point inside the body to the skin.  Chosen, near the open neutral body's."""
 _BLOCK = 1000
-"""Frames posed at once, so that memory does not grow with the clip.  Chosen."""
-
-
-class Posed(NamedTuple):
-    """joints_m (T, J, 3), points_m (T, 9, 3) of `PARTS`, soles (T, 2, 3): the ways up that the
-    soles of the left and the right foot would have if they stood flat.  4-byte floats, since a
-    clip may be long."""
-
-    joints_m: np.ndarray
-    points_m: np.ndarray
-    soles: np.ndarray
+"""Frames of a part, so that memory does not grow with the clip.  Chosen."""
+_PER_FRAME = ("times_s", "rotations", "root_m", "eye_m", "feet_seen")
+"""Fields of a movement with one row a frame."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +59,12 @@ class Movement:
     @property
     def rate_hz(self) -> float:
         """Frames a second; 30 for a single frame."""
-        return 1 / float(np.median(np.diff(self.times_s))) if len(self) > 1 else 30.0
+        return rate_hz(self.times_s)
 
     @cached_property
     def posed(self) -> Posed:
         """The joints, and the points that may touch the ground."""
-        parts = [self._posed(slice(k, k + _BLOCK)) for k in range(0, len(self), _BLOCK)]
-        return Posed(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        return joined((part._posed() for part in self.parts()), len(self))
 
     @cached_property
     def rest_heights_m(self) -> np.ndarray:
@@ -86,17 +78,27 @@ class Movement:
             heights[k] = _THICKNESS_M[part.split("_")[-1]]
         return heights
 
+    def parts(self) -> Iterator["Movement"]:
+        """The movement some frames at a time, so that memory does not grow with the clip; what is
+        written into the arrays of a part is written into its own."""
+        for begin in range(0, len(self), _BLOCK):
+            rows = slice(begin, begin + _BLOCK)
+            own = {name: getattr(self, name)[rows] for name in _PER_FRAME}
+            yield dataclasses.replace(self, **own)
+
+    def points_m(self, *wanted: int) -> np.ndarray:
+        """(T, n, 3) as some of `posed`, which is not kept: of a movement that still changes."""
+        return np.concatenate([part.posed.points_m[:, list(wanted)] for part in self.parts()])
+
     def joints(self, *wanted: int) -> tuple[np.ndarray, np.ndarray]:
         """How some joints are turned (T, n, 3, 3) and where they are (T, n, 3), in the world."""
-        rest, skeleton = self.body.rest_joints_m(self.betas), self.body.skeleton
-        turned = np.empty((len(self), len(wanted), 3, 3))
-        places = np.empty((len(self), len(wanted), 3))
-        for begin in range(0, len(self), _BLOCK):
-            some = slice(begin, begin + _BLOCK)
-            rotations = self.rotations[some].astype(float)
-            all_ = forward_kinematics(rotations, rest, self.root_m[some], skeleton)
-            turned[some], places[some] = (values[:, list(wanted)] for values in all_)
+        found = [[values[:, list(wanted)] for values in part._moved()] for part in self.parts()]
+        turned, places = (np.concatenate(values) for values in zip(*found, strict=True))
         return turned, places
+
+    def places_m(self, *wanted: int) -> np.ndarray:
+        """(T, n, 3) where some joints are, in the world."""
+        return np.concatenate([part._moved()[1][:, list(wanted)] for part in self.parts()])
 
     def turned(self, turn: np.ndarray) -> "Movement":
         """In other axes: every point turned by (3, 3) about the origin."""
@@ -106,15 +108,17 @@ class Movement:
             self, rotations=rotations, root_m=self.root_m @ turn.T, eye_m=self.eye_m @ turn.T
         )
         # what is posed already is turned, which is quicker than posing it again
-        turn = turn.astype(np.float32)
-        moved.__dict__["posed"] = Posed(*(points @ turn.T for points in self.posed))
+        moved.__dict__["posed"] = self.posed.turned(turn)
         moved.__dict__["rest_heights_m"] = self.rest_heights_m
         return moved
 
-    def _posed(self, rows: slice) -> Posed:
-        rest = self.body.rest_joints_m(self.betas)
-        rotations = self.rotations[rows].astype(float)
-        turned, joints = forward_kinematics(rotations, rest, self.root_m[rows], self.body.skeleton)
+    def _moved(self) -> tuple[np.ndarray, np.ndarray]:
+        """How all joints are turned, and where they are, in the world."""
+        rest, rotations = self.body.rest_joints_m(self.betas), self.rotations.astype(float)
+        return forward_kinematics(rotations, rest, self.root_m, self.body.skeleton)
+
+    def _posed(self) -> Posed:
+        turned, joints = self._moved()
         ankles = self.body.skeleton.indices("ankle")
         points = _points(self.body, turned, joints, self.betas)
         kept = joints, points, turned[:, ankles][..., 1]
@@ -122,14 +126,51 @@ class Movement:
 
 
 def movement_of(
-    params: SmplParams, times_s: np.ndarray, body: Body, feet_seen: np.ndarray
+    params: SmplParams,
+    times_s: np.ndarray,
+    body: Body,
+    feet_seen: np.ndarray,
+    out: np.ndarray | None = None,
 ) -> Movement:
-    """A movement of parameters in camera axes (x right, y down, z away)."""
-    rotations = params.rotations.astype(np.float32)  # a clip may be long
+    """A movement of parameters in camera axes (x right, y down, z away).
+
+    Args:
+        params: of its frames.
+        times_s: (T,).
+        body: whose parameters they are.
+        feet_seen: (T, 2) see `Movement`.
+        out: (T, J, 3, 3) what is changed and becomes the movement's rotations, if not a copy in
+            4-byte floats: `params.rotations` where nobody asks for them any more.
+    """
+    rotations = params.rotations.astype(np.float32) if out is None else out  # a clip may be long
     rotations[:, 0] = TO_Y_UP @ rotations[:, 0]
     root_m = params.root_m @ TO_Y_UP.T
     eye_m = np.zeros_like(root_m)
     return Movement(times_s, rotations, root_m, params.betas, body, eye_m, feet_seen)
+
+
+def posed_movement(
+    params: SmplParams, times_s: np.ndarray, body: Body, feet_seen: np.ndarray
+) -> PosedMovement:
+    """What is posed of `movement_of` alone: without rotations, since a clip may be long."""
+    parts = (
+        movement_of(
+            SmplParams(params.rotations[rows], params.root_m[rows], params.betas),
+            times_s[rows],
+            body,
+            feet_seen[rows],
+        )
+        for rows in (slice(k, k + _BLOCK) for k in range(0, len(times_s), _BLOCK))
+    )
+    posed = joined((part.posed for part in parts), len(times_s))
+    some = SmplParams(params.rotations[:1], params.root_m[:1], params.betas)
+    heights_m = movement_of(some, times_s[:1], body, feet_seen[:1]).rest_heights_m
+    eye_m = np.zeros((len(times_s), 3))
+    return PosedMovement(times_s, params.betas, body, eye_m, feet_seen, posed, heights_m)
+
+
+Poses = Movement | PosedMovement
+"""What contacts and gravity ask: never for rotations."""
 
 
 @lru_cache(maxsize=2)

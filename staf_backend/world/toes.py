@@ -34,31 +34,40 @@ def bent(movement: Movement, contacts: Contacts) -> Movement:
         movement: y up, feet on their places.
         contacts: of it.
     """
-    for side, leg in enumerate(legs_of(movement.body.skeleton)):
-        toe = 2 * side + 1
-        if contacts.feet[:, toe].any():
-            movement = _bent(movement, leg, side, contacts.feet[:, toe])
+    legs = legs_of(movement.body.skeleton)
+    bends = [_bend_rad(movement, leg, contacts.feet[:, 2 * k + 1]) for k, leg in enumerate(legs)]
+    if not any(bend.any() for bend in bends):
+        return movement
+    movement = dataclasses.replace(movement, rotations=movement.rotations.copy())
+    for side, (leg, bend) in enumerate(zip(legs, bends, strict=True)):
+        if bend.any():
+            _bend(movement, leg, side, bend)
     return movement
 
 
-def _bent(movement: Movement, leg: Leg, side: int, stands: np.ndarray) -> Movement:
-    """One foot's toes bent, and the leg brought after, so that their point stays where it is."""
-    angle = _pitch_rad(movement, leg)
-    angle = (angle - _LEVEL_RAD).clip(0, _MOST_RAD - _LEVEL_RAD)
+def _bend_rad(movement: Movement, leg: Leg, stands: np.ndarray) -> np.ndarray:
+    """(T, 1) by which one foot's toes bend."""
+    if not stands.any():
+        return np.zeros((len(movement), 1))
+    angle = (_pitch_rad(movement, leg) - _LEVEL_RAD).clip(0, _MOST_RAD - _LEVEL_RAD)
     fade = max(2.0, _FADE_S * movement.rate_hz)
-    bend = faded(np.where(stands, angle, 0)[:, None], stands, fade)
-    if not bend.any():
-        return movement
-    joint, rotations = movement.body.skeleton.index(_NAMES[side]), movement.rotations.copy()
-    rotations[:, joint] = from_axis_angle(bend * [-1.0, 0.0, 0.0]) @ rotations[:, joint]
-    curled = dataclasses.replace(movement, rotations=rotations)
-    point = 2 * side + 1
-    away = movement.posed.points_m[:, point] - curled.posed.points_m[:, point]
-    rest = movement.body.rest_joints_m(movement.betas)
-    (foot,), (ankle_m,) = (values.swapaxes(0, 1) for values in curled.joints(leg.ankle))
-    skeleton = movement.body.skeleton
-    moved = reach(rotations, rest, movement.root_m, skeleton, leg, ankle_m + away, foot)
-    return dataclasses.replace(movement, rotations=moved)
+    return faded(np.where(stands, angle, 0)[:, None], stands, fade)
+
+
+def _bend(movement: Movement, leg: Leg, side: int, bend: np.ndarray) -> None:
+    """Bend one foot's toes by (T, 1), and bring the leg after, so that their point stays where it
+    is: the rotations are changed."""
+    body, point, done = movement.body, 2 * side + 1, 0
+    joint, rest = body.skeleton.index(_NAMES[side]), body.rest_joints_m(movement.betas)
+    for part in movement.parts():
+        stayed, rotations = part.posed.points_m[:, point], part.rotations
+        turn = from_axis_angle(bend[done : done + len(part)] * [-1.0, 0.0, 0.0])
+        rotations[:, joint] = turn @ rotations[:, joint]
+        away = stayed - part.points_m(point)[:, 0]
+        (foot,), (ankle_m,) = (values.swapaxes(0, 1) for values in part.joints(leg.ankle))
+        goal = ankle_m + away, foot
+        reach(rotations, rest, part.root_m, body.skeleton, leg, *goal, out=rotations)
+        done += len(part)
 
 
 def _pitch_rad(movement: Movement, leg: Leg) -> np.ndarray:

@@ -15,28 +15,36 @@ _BLOCK = 1000
 """Frames turned at once, so that memory does not grow with the clip.  Chosen."""
 
 
-def turned_params(params: SmplParams, turn: np.ndarray) -> SmplParams:
-    """Parameters in the axes of a camera at the same place that is turned by (3, 3)."""
-    rotations = params.rotations.copy()
+def turned_params(
+    params: SmplParams, turn: np.ndarray, out: np.ndarray | None = None
+) -> SmplParams:
+    """Parameters in the axes of a camera at the same place that is turned by (3, 3); `out` is as
+    for `movement.movement_of`."""
+    rotations = params.rotations.copy() if out is None else out
     rotations[:, 0] = turn @ rotations[:, 0]
     return SmplParams(rotations, params.root_m @ turn.T, params.betas)
 
 
 def lifted_again(evidence: Evidence, turn: np.ndarray, times_s: np.ndarray) -> Evidence:
-    """What a camera turned by (3, 3) would have seen, and what the lifter makes of that."""
+    """What a camera turned by (3, 3) would have seen, and what the lifter makes of that.
+
+    Raises:
+        ValueError: it was lifted again already.
+    """
+    if evidence.world_m is None:
+        raise ValueError("evidence is lifted again once")
     rays, world_m = _turned_rays(evidence.rays, turn), evidence.world_m @ turn.T.astype(np.float32)
     try:
         lifted = evidence.lifter.lift(rays, world_m, evidence.visibility, times_s)
     except LiftError:  # everything lies behind the turned camera
         return turned_evidence(evidence, turn)
-    return dataclasses.replace(evidence, rays=rays, world_m=world_m, lifted=lifted)
+    return dataclasses.replace(evidence, rays=rays, world_m=None, lifted=lifted)
 
 
 def turned_evidence(evidence: Evidence, turn: np.ndarray) -> Evidence:
     """The same, without asking the lifter again: its answer is turned."""
-    rays, world_m = _turned_rays(evidence.rays, turn), evidence.world_m @ turn.T.astype(np.float32)
-    lifted = _turned_lifted(evidence.lifted, turn)
-    return dataclasses.replace(evidence, rays=rays, world_m=world_m, lifted=lifted)
+    rays, lifted = _turned_rays(evidence.rays, turn), _turned_lifted(evidence.lifted, turn)
+    return dataclasses.replace(evidence, rays=rays, world_m=None, lifted=lifted)
 
 
 def fitted_again(

@@ -172,6 +172,7 @@ def _again(
         assert known is not None
         evidence = dataclasses.replace(known, rays=known.rays / np.float32(factor))
         evidence = view.lifted_again(evidence, np.eye(3), track.times_s)
+        evidence = dataclasses.replace(evidence, world_m=known.world_m)
         params, distance_mm = view.fitted_again(
             evidence, track.times_s, fitter, betas.get(track.person)
         )

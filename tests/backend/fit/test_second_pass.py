@@ -4,7 +4,7 @@ strikes, not a landmark that flickers or is not seen."""
 import numpy as np
 
 from staf_backend.body import markers
-from staf_backend.fit import Fitter, Ground, looseness, terms
+from staf_backend.fit import Fitter, Ground, Looseness, looseness, terms
 from tests.backend.fit.test_fitter import BETAS, BODY, UNKNOWNS, lifted, moving, pose
 
 TIMES_S = np.arange(60) / 30
@@ -19,7 +19,7 @@ def factors(path_m: np.ndarray, confidence: float = 1.0) -> np.ndarray:
     rays[:, WRIST, 0] = path_m / 4
     sure = np.ones(rays.shape[:2])
     sure[20:40, WRIST] = confidence
-    return looseness(rays, sure, np.full(60, 4.0), TIMES_S, UNKNOWNS)
+    return looseness(rays, sure, np.full(60, 4.0), TIMES_S, UNKNOWNS).factors()
 
 
 def test_a_punch_loosens_its_arm_alone():
@@ -51,7 +51,8 @@ def test_a_second_pass_stands_on_the_ground_it_is_told():
     wrong = still.markers_m + np.array([0.0, 0.03, 0.2]) * np.sin(5 * times_s)[:, None, None]
     rays, confidence = wrong[..., :2] / wrong[..., 2:], np.ones(wrong.shape[:2])
     sure = np.ones((40, 4))
-    ground = Ground(sure, sure, floor, floor, np.ones((40, len(UNKNOWNS))))
+    calm = Looseness(np.ones((40, 1)), np.zeros(len(UNKNOWNS), int))
+    ground = Ground(sure, sure, floor, floor, calm)
     fitter = Fitter(BODY)
     plain, told = (
         fitter.fit(rays, confidence, times_s, lifted(still.turned), BETAS, what).params
@@ -77,7 +78,7 @@ def test_what_swings_is_lifted_out_of_the_ground_along_the_view():
     )
     feet = still.markers_m[:, terms.Planted.POINTS, 1]
     none, unknown = np.zeros((12, 4)), np.full((12, 4), np.nan)
-    loose = np.ones((12, len(UNKNOWNS)))
+    loose = Looseness(np.ones((12, 1)), np.zeros(len(UNKNOWNS), int))
     low = [
         Ground(none, none, unknown, lowest, loose) for lowest in (feet - 0.04, feet + 0.04, unknown)
     ]

@@ -1,5 +1,6 @@
 """The first guess from landmarks: any clock, any gap, mirror images, and what it must get right."""
 
+import itertools
 import tracemalloc
 from types import SimpleNamespace
 from typing import Any
@@ -300,6 +301,46 @@ def test_long_gaps_are_marked_and_short_ones_bridged():
     assert not run.observed[31:44].any()
     assert run.observed[46:].all()
     assert run.world_observed.all()
+
+
+@pytest.mark.parametrize("fps", [7, 30, 100])
+def test_a_grid_is_the_same_stretch_by_stretch(fps: int):
+    rng = np.random.default_rng(fps)
+    times_s = clock(6, fps)
+    rays, world_m = (rng.normal(size=(len(times_s), 27, n)) for n in (2, 3))
+    rays[rng.uniform(size=rays.shape[:2]) < 0.1] = np.nan
+    world_m[rng.uniform(size=rays.shape[:2]) < 0.1] = np.nan
+    rays[len(times_s) // 3 : len(times_s) // 2, 5:] = np.nan
+    rays[:, 3] = np.nan
+    visibility = rng.uniform(size=rays.shape[:2])
+    grid = Grid(rays, world_m, visibility, times_s)
+    whole = vars(grid.stretch(0, len(grid)))
+    ends = [*range(0, len(grid), 23), len(grid)]
+    parts = [vars(grid.stretch(a, b)) for a, b in itertools.pairwise(ends)]
+    for name, values in whole.items():
+        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), values)
+
+
+def test_a_fast_clip_is_averaged_over_a_step_of_the_grid_to_each_side():
+    times_s, values = clock(2, 60), np.zeros((121, 27, 2))
+    values[60], values[61] = 3.0, 1.0
+    grid = Grid(values, np.zeros((121, 27, 3)), np.ones((121, 27)), times_s)
+    run = grid.stretch(29, 32)
+    # at 1 s frames 59 to 61 weigh a half, one and a half: (3 + 0.5) / 2; then 61 to 63
+    assert run.rays[:, 0, 0] == pytest.approx([0, 1.75, 0.25])
+
+
+def test_the_grid_of_a_long_clip_holds_no_copies_of_it():
+    frames = 20_000
+    rays, world_m = np.zeros((frames, 27, 2), np.float32), np.zeros((frames, 27, 3), np.float32)
+    visibility, times_s = np.ones((frames, 27), np.float32), np.arange(frames) / 30
+    tracemalloc.start()
+    grid = Grid(rays, world_m, visibility, times_s)
+    for begin in range(0, len(grid), 128):
+        grid.stretch(begin, min(begin + 152, len(grid)))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most / frames < 400, "bytes a frame: where each marker is seen, and what finds that out"
 
 
 def test_windows_cover_every_frame():
