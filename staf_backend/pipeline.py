@@ -45,6 +45,7 @@ from staf_backend.world import (
     corrected_lens,
     read_contacts,
     stand,
+    travelled,
     with_card,
 )
 
@@ -182,7 +183,7 @@ def solve(path: str | Path, settings: Settings, report: Report) -> Solved:
     watch = CameraFollower(shot.camera, found, settings.world.camera)
     shot = dataclasses.replace(shot, watch=watch, people=tuple(found))
     estimates = _estimates(estimator, shot, tracks, body, settings, report)
-    motions = _standing(estimates, shot, body, settings, report)
+    motions = _standing(estimates, shot, watch, body, settings, report)
     if fingers is not None:
         networks = hand_networks(detection_device(settings, estimator), settings.threads)
         threads = settings.threads or usable_cores()
@@ -232,12 +233,18 @@ def people_in(
 
 
 def _standing(
-    estimates: Iterator[Estimate], shot: Shot, body: Body, settings: Settings, report: Report
+    estimates: Iterator[Estimate],
+    shot: Shot,
+    watch: CameraFollower,
+    body: Body,
+    settings: Settings,
+    report: Report,
 ) -> Sequence[Motion]:
     """Motions of a shot, on their floor unless the user wants them as they were estimated."""
+    shot, seen = travelled(watch, shot, list(estimates), body, settings)
     if settings.world.off:
-        return [to_motion(estimate, shot, body) for estimate in estimates]
-    shot, seen = corrected_lens(shot, list(estimates), body, settings)
+        return [to_motion(estimate, shot, body) for estimate in seen]
+    shot, seen = corrected_lens(shot, seen, body, settings)
     return stand(seen, shot, body, settings, settings.world, report)
 
 

@@ -28,6 +28,15 @@ class CameraWatch(Protocol):
         """(T, 3, 3) from the axes of the motion's camera to those of each frame's; None: alike."""
         ...
 
+    def places_m(self, frames: np.ndarray, /) -> np.ndarray | None:
+        """(T, 3) where the camera stood, in axes of the motion's camera; None: it stayed, or nobody
+        can tell."""
+        ...
+
+    def floor_up(self, frames: np.ndarray, /) -> np.ndarray | None:
+        """The way up (3,), axes of the motion's camera, by the floor; None: none was seen."""
+        ...
+
 
 class StillCamera:
     """Nobody looks: the camera stands still."""
@@ -39,6 +48,12 @@ class StillCamera:
         return "still"
 
     def turns(self, _frames: np.ndarray, /) -> None:
+        return None
+
+    def places_m(self, _frames: np.ndarray, /) -> None:
+        return None
+
+    def floor_up(self, _frames: np.ndarray, /) -> None:
         return None
 
 

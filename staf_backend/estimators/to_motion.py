@@ -24,11 +24,14 @@ def to_motion(estimate: Estimate, shot: Shot, body: Body) -> Motion:
     """
     params, track = estimate.params, estimate.track
     path = _path(shot, track.frames)
+    root_m = params.root_m @ TO_Y_UP.T
+    if path is not None:
+        root_m = root_m + path.positions_m
     return Motion(
         times_s=track.times_s,
         frames=track.frames,
         rotations_wxyz=keys_of(params.rotations, TO_Y_UP),
-        root_m=params.root_m @ TO_Y_UP.T,
+        root_m=root_m,
         observed=track.observed,
         body=body.name,
         gender=body.gender,
@@ -52,12 +55,17 @@ def _path(shot: Shot, frames: np.ndarray) -> CameraPath | None:
     if turns is None:
         return None
     keys = continuous_signs(to_quaternions(TO_Y_UP @ turns.swapaxes(1, 2) @ TO_Y_UP))
-    return CameraPath(keys, np.zeros((len(keys), 3)))
+    places_m = shot.watch.places_m(frames)
+    at_m = np.zeros((len(keys), 3)) if places_m is None else places_m @ TO_Y_UP.T
+    return CameraPath(keys, at_m)
 
 
 def _camera(shot: Shot, frames: np.ndarray, path: CameraPath | None) -> Camera:
     camera = dataclasses.replace(shot.camera, motion=shot.watch.kind(frames))
-    return dataclasses.replace(camera, rotation_wxyz=path.rotations_wxyz[0]) if path else camera
+    if path is None:
+        return camera
+    pose = {"rotation_wxyz": path.rotations_wxyz[0], "position_m": path.positions_m[0]}
+    return dataclasses.replace(camera, **pose)
 
 
 def keys_of(rotations: np.ndarray, turn: np.ndarray) -> np.ndarray:

@@ -106,6 +106,7 @@ class Fitter:
         lifted: "Lifted",
         betas: np.ndarray | None = None,
         ground: Ground | None = None,
+        eye_m: np.ndarray | None = None,
     ) -> Fitted:
         """Fit one track.
 
@@ -116,6 +117,9 @@ class Fitter:
             lifted: the first guess, of the same frames.
             betas: (10,) the person's shape where it is known already.
             ground: what a first pass found out about the ground; y of the rays then is down.
+            eye_m: (T, 3) where a camera that travels stood, in the axes of the rays: feet stand and
+                people move evenly in the world, not beside the camera.  The answer's root stays
+                beside the camera.
 
         Raises:
             ValueError: arrays that do not belong together.
@@ -126,7 +130,7 @@ class Fitter:
                 f"rays must be ({frames}, {COUNT}, 2) and confidence ({frames}, {COUNT})"
             )
         least = least_deviation_rad(self.body.skeleton)
-        track = SeenTrack(rays, confidence, times_s, lifted, self.settings, least, ground)
+        track = SeenTrack(rays, confidence, times_s, lifted, self.settings, least, ground, eye_m)
         if betas is None:
             # the lifter's betas are the open neutral body's; to another body they mean nothing
             known = self.body.name == "open-neutral"
@@ -249,7 +253,10 @@ class Fitter:
         """Feet on the ground do not slide: a speed, robustly, since the lifter may be wrong."""
         steps_s = np.diff(seen.times_s)[:, None]
         sure = np.minimum(seen.planted[:-1], seen.planted[1:])
+        travel = None if seen.eye_m is None else np.diff(seen.eye_m, axis=0)
         moved = np.diff(posed.markers_m[:, self.planted.POINTS], axis=0)
+        if travel is not None:
+            moved = moved + travel[:, None]
         deviation, outlier = self.settings.plant_m_s, OUTLIER_DEVIATIONS
         if seen.ground is not None:
             deviation, outlier = PLANT_M_S, PLANT_OUTLIER_M_S / PLANT_M_S
@@ -258,8 +265,8 @@ class Fitter:
         weights = weights * REFERENCE_HZ / (deviation**2 * steps_s)
         heights = None
         if seen.ground is not None:
-            heights = self.planted.heights(posed, seen.ground, seen.times_s)
-        self.planted.add(system, posed, weights, heights)
+            heights = self.planted.heights(posed, seen.ground, seen.times_s, seen.eye_m)
+        self.planted.add(system, posed, weights, heights, travel)
 
     def _add_smoothness(self, system: BandedSystem, seen: Seen, state: State) -> None:
         times_s, settings = seen.times_s, self.settings
@@ -267,7 +274,8 @@ class Fitter:
             return
         relative = np.swapaxes(state.rotations[:-1], -1, -2) @ state.rotations[1:]
         speed = np.zeros((len(times_s) - 1, len(self.unknowns)))
-        speed[:, ROOT] = np.diff(state.root_m, axis=0)
+        place_m = state.root_m if seen.eye_m is None else state.root_m + seen.eye_m
+        speed[:, ROOT] = np.diff(place_m, axis=0)
         speed[:, ANGLES] = to_axis_angle(relative[:, self.unknowns.moving]).reshape(len(speed), -1)
         coefficients = terms.second_difference(times_s)
         acceleration = coefficients[:, 2:] * speed[1:] - coefficients[:, :1] * speed[:-1]

@@ -22,7 +22,8 @@ class Seen:
     """What is known of some frames.
 
     `weights` are (T, 27) in 1/m^2, 0 where nothing is seen; `planted` (T, 4) is how surely heels
-    and toes stand still, 0..1; `ground` is what a second pass knows.
+    and toes stand still, 0..1; `ground` is what a second pass knows; `eye_m` (T, 3) is where the
+    camera stands, which the person's place is told from; None where it stays.
     """
 
     times_s: np.ndarray
@@ -32,11 +33,12 @@ class Seen:
     prior_weights: np.ndarray
     planted: np.ndarray
     ground: Ground | None = None
+    eye_m: np.ndarray | None = None
 
     def __getitem__(self, chosen: slice | np.ndarray) -> "Seen":
-        names = [name for name in self.__dataclass_fields__ if name != "ground"]
-        ground = None if self.ground is None else self.ground[chosen]
-        return Seen(*(getattr(self, name)[chosen] for name in names), ground=ground)
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        given = {name: value for name, value in fields.items() if value is not None}
+        return Seen(**{name: value[chosen] for name, value in given.items()})
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class SeenTrack:
     settings: FitSettings
     least_deviation_rad: np.ndarray
     ground: Ground | None = None
+    eye_m: np.ndarray | None = None
 
     def frames(self, chosen: slice | np.ndarray) -> Seen:
         """What is known of some frames; closer ones than `REFERENCE_HZ` share what they know."""
@@ -72,6 +75,7 @@ class SeenTrack:
             share / deviation**2,
             (2 * lifted.contact[chosen] - 1).clip(0, 1) if ground is None else ground.planted,
             ground,
+            None if self.eye_m is None else self.eye_m[chosen],
         )
 
     def useful(self) -> np.ndarray:

@@ -83,6 +83,7 @@ class Planted:
         posed: Posed,
         weights: np.ndarray,
         heights: tuple[np.ndarray, np.ndarray] | None = None,
+        travel_m: np.ndarray | None = None,
     ) -> None:
         """Add sum w |X_t+1 - X_t|^2 / 2, and sum v |y - height|^2 / 2 where heights are known.
 
@@ -91,6 +92,7 @@ class Planted:
             posed: the body.
             weights: (T - 1, 4) w, 1/m^2.
             heights: see `heights`.
+            travel_m: (T - 1, 3) by which the camera gets on, beside which the body is posed.
         """
         for chain, points in zip(self.chains, self._points, strict=True):
             steps = np.repeat(weights[:, points], 3, axis=1)
@@ -98,7 +100,10 @@ class Planted:
                 continue
             derivatives = chain.derivatives(posed)
             if steps.any():
-                moved = np.diff(posed.markers_m[:, chain.marker], axis=0).reshape(steps.shape)
+                moved = np.diff(posed.markers_m[:, chain.marker], axis=0)
+                if travel_m is not None:
+                    moved = moved + travel_m[:, None]
+                moved = moved.reshape(steps.shape)
                 rows = derivatives.reshape(len(derivatives), steps.shape[1], -1)
                 system.add_steps(chain.columns, rows, steps, moved)
             if heights is not None:
@@ -106,11 +111,18 @@ class Planted:
                 system.add_rows(chain.columns, derivatives[:, :, 1] * root[..., None], away * root)
 
     def heights(
-        self, posed: Posed, ground: Ground, times_s: np.ndarray
+        self,
+        posed: Posed,
+        ground: Ground,
+        times_s: np.ndarray,
+        eye_m: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """How far heels and toes (T, 4) are from the ground, and 1/m^2 (T, 4) of that: what stands,
         stands on it (Geman-McClure), and nothing is below it; None where nothing is."""
-        away, sure = ground.away_m(posed.markers_m[:, self.POINTS, 1])
+        down_m = posed.markers_m[:, self.POINTS, 1]
+        if eye_m is not None:
+            down_m = down_m + eye_m[:, 1:2]
+        away, sure = ground.away_m(down_m)
         if not sure.any():
             return None
         gaps = np.gradient(times_s) if len(times_s) > 1 else np.array([1 / REFERENCE_HZ])

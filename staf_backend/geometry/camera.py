@@ -20,11 +20,12 @@ TO_Y_UP = np.diag([1.0, -1.0, -1.0])
 CameraMotion = Literal["still", "rotating", "moving", "unsure"]
 """How a camera behaved: it stood still, turned on the spot, travelled, or nobody can tell."""
 
-FocalSource = Literal["given", "metadata", "phone", "lens", "walk", "assumed", "unknown"]
+FocalSource = Literal["given", "metadata", "phone", "lens", "walk", "travel", "assumed", "unknown"]
 """How a focal length is known: the user gave it; the file says it; a table has it of the phone that
-the file names; the user named a kind of lens; it was assumed, and corrected by how somebody walks;
-it was assumed; or an older file does not tell."""
-_GUESSED = ("walk", "assumed")
+the file names; the user named a kind of lens; it was assumed, and corrected by how somebody walks,
+or by how the background moves past a camera that travels; it was assumed; or an older file does not
+tell."""
+_GUESSED = ("walk", "travel", "assumed")
 _ASSUMED_DIAGONALS = 0.8
 """Between a phone's main camera (0.65 to 0.8) and longer lenses (1.0 and more).  Measured on drawn
 walks toward the camera (issue 14): a diagonal errs by 13.6 % of the path on a phone and 1.6 % on a

@@ -10,6 +10,7 @@ from staf_backend.world.contacts_file import (
 )
 from staf_backend.world.grounding import stand
 from staf_backend.world.settings import WorldSettings
+from staf_backend.world.travel import travelled
 from staf_backend.world.walk_lens import corrected_lens
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "quality_card",
     "read_contacts",
     "stand",
+    "travelled",
     "with_card",
     "write_contacts",
 ]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from staf_backend.geometry import Camera
+from staf_backend.geometry import Camera, from_quaternions, slerp, to_quaternions
 from staf_backend.video import Picture
 
 LONG_SIDE_PX = 480
@@ -123,16 +123,32 @@ def new_key(lens: Lens, grey: np.ndarray, boxes_px: np.ndarray, turn: np.ndarray
         boxes_px: (P, 4) x0, y0, x1, y1 of people, in the small picture.
         turn: (3, 3) the frame's.
     """
+    points = new_corners(grey, boxes_px, np.zeros((0, 2)), _CORNERS)
+    if len(points) < FEWEST:
+        return None
+    return Key(grey, points, lens.rays(points), turn)
+
+
+def new_corners(
+    grey: np.ndarray, boxes_px: np.ndarray, known_px: np.ndarray, most: int
+) -> np.ndarray:
+    """Corners (N, 2) outside people and away from those that are known, 4-byte floats.
+
+    Args:
+        grey: the small picture.
+        boxes_px: (P, 4) x0, y0, x1, y1 of people, in the small picture.
+        known_px: (M, 2) corners that are followed already.
+        most: how many.
+    """
     import cv2
 
     mask = np.full(grey.shape, 255, np.uint8)
     for x0, y0, x1, y1 in boxes_px.astype(int):
         mask[max(y0, 0) : max(y1 + 1, 0), max(x0, 0) : max(x1 + 1, 0)] = 0
-    found = cv2.goodFeaturesToTrack(grey, _CORNERS, _QUALITY, _DISTANCE_PX, mask=mask)
-    if found is None or len(found) < FEWEST:
-        return None
-    points = found[:, 0].astype(np.float32)
-    return Key(grey, points, lens.rays(points), turn)
+    for x, y in np.round(known_px).astype(int):
+        cv2.circle(mask, (int(x), int(y)), _DISTANCE_PX, 0, -1)
+    found = cv2.goodFeaturesToTrack(grey, most, _QUALITY, _DISTANCE_PX, mask=mask)
+    return np.zeros((0, 2), np.float32) if found is None else found[:, 0].astype(np.float32)
 
 
 def look(
@@ -151,8 +167,8 @@ def look(
     rows = np.flatnonzero(lens.inside(expected))
     if len(rows) < FEWEST:
         return None
-    now, good = _follow(key.grey, grey, key.points_px[rows], expected[rows])
-    good &= lens.inside(now) & ~_within(now, boxes_px)
+    now, good = follow(key.grey, grey, key.points_px[rows], expected[rows])
+    good &= lens.inside(now) & ~within(now, boxes_px)
     rows, now = rows[good], now[good]
     if len(rows) < FEWEST:
         return None
@@ -164,7 +180,7 @@ def look(
     return Seen(step @ key.turn, len(rows), *shares)
 
 
-def _follow(
+def follow(
     before: np.ndarray, now: np.ndarray, points: np.ndarray, expected: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points (N, 2) in another picture, and (N,) whether the way back leads to them."""
@@ -179,7 +195,7 @@ def _follow(
     return there[:, 0].astype(float), good
 
 
-def _within(points_px: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
+def within(points_px: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
     """(N,) whether a point lies in a box."""
     low, high = boxes_px[:, None, :2], boxes_px[:, None, 2:]
     return np.all((points_px >= low) & (points_px <= high), axis=-1).any(0)
@@ -218,3 +234,21 @@ def _triad(two: np.ndarray) -> np.ndarray:
     middle /= np.maximum(np.linalg.norm(middle, axis=1, keepdims=True), 1e-12)
     across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
     return np.stack([middle, across, np.cross(middle, across)], -1)
+
+
+def between(turns: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Turns (T, 3, 3), those of rows that are not known between the known ones' or as the nearest.
+
+    Args:
+        turns: (T, 3, 3).
+        known: (N,) rows, rising.
+    """
+    if not len(known):
+        return turns
+    rows = np.arange(len(turns)).clip(known[0], known[-1])
+    after = np.searchsorted(known, rows).clip(1 if len(known) > 1 else 0)
+    low, high = known[np.maximum(after - 1, 0)], known[after]
+    share = ((rows - low) / np.maximum(high - low, 1))[:, None]
+    quaternions = to_quaternions(turns)
+    mixed = from_quaternions(slerp(quaternions[low], quaternions[high], share))
+    return np.where(np.isin(np.arange(len(turns)), known)[:, None, None], turns, mixed)

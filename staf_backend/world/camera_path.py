@@ -8,6 +8,7 @@ A stretch ends where frames cannot be compared: at a cut, and where the camera w
 a stretch share one set of axes: those of its frame that looks most nearly where all do on average.
 """
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ from staf_backend.geometry import Camera, CameraMotion, to_axis_angle
 from staf_backend.people import Track
 from staf_backend.video import Picture
 from staf_backend.world.background import Lens
+from staf_backend.world.odometry import Journey
 from staf_backend.world.stretch import Stretch
 
 _log = logging.getLogger(__name__)
@@ -34,7 +36,14 @@ degrees) in this share of its frames.  Chosen: 5 mm at 5 m, less than the noise 
 _TURNED_SHARE, _TELLING_SHARE = 0.6, 0.3
 """Of the corners that must agree on a rotation, as a median over frames: above the first the
 camera turned on the spot, below the second nobody can tell.  Chosen: real footage turned by known
-angles gave 0.69 to 1.00; no camera that travels was measured."""
+angles gave 0.69 to 1.00."""
+_SURELY_TURNED = 0.95
+"""Of the corners, above which nobody asks whether the camera travelled.  Chosen."""
+_LENS_DOUBT = 0.2
+"""Deviation of the logarithm of a focal length that is assumed.  Chosen, as in `walk_lens`."""
+_LEAST_WAY = 0.05
+"""Of how far away the background is, that a camera which travels gets about.  Chosen: hands sway by
+1 % of it."""
 _MOST_BLIND = 0.1
 """Share of frames that may tell nothing.  Chosen: between two that do, a turn is drawn straight."""
 _WIDEST = np.cos(np.radians(65))
@@ -42,9 +51,6 @@ _WIDEST = np.cos(np.radians(65))
 _PAD = 0.15
 """Of a person's height, around the key points.  Chosen: hands, feet and hair."""
 
-_TRAVELS = (
-    "The camera travels; only its turning was taken out, so the path over the ground may be wrong."
-)
 _UNSURE = {
     "dark": "The background shows too little to tell whether the camera moves",
     "broken": "The camera moves too fast to be followed",
@@ -64,11 +70,13 @@ class CameraFollower:
 
     def __init__(self, camera: Camera, tracks: Sequence[Track], choice: CameraChoice) -> None:
         self._lens, self._choice = Lens.of(camera), choice
+        self._lens_doubt = _LENS_DOUBT if camera.focal_source == "assumed" else 0.0
         factor = self._lens.focal_px / camera.focal_px
         self._people = [(int(t.frames[0]), _boxes(t) * factor) for t in tracks]
         self._stretches: list[Stretch] = []
         self._waiting: list[tuple[int, Picture]] = []
         self._resting = True
+        self._travels = choice in ("auto", "moving")
         self._told: set[str] = set()
 
     def see(self, frame: int, picture: Picture) -> None:
@@ -95,7 +103,29 @@ class CameraFollower:
         kind, stretch = self._decided(frames)
         if stretch is None or kind in ("still", "unsure"):
             return None
-        return _to_reference(stretch)[frames - stretch.first]
+        return self._reference(stretch)[0][frames - stretch.first]
+
+    def journey(self, frames: np.ndarray) -> tuple[int, Journey] | None:
+        """The journey of a camera that travels, in the axes of `turns`, and the number of its first
+        frame.
+
+        Args:
+            frames: (T,) consecutive numbers of a track's frames, all seen.
+
+        Returns:
+            None where the camera does not travel, or nobody can tell how.
+        """
+        kind, stretch = self._decided(frames)
+        if stretch is None or kind != "moving":
+            return None
+        journey = self._reference(stretch)[1]
+        return None if journey is None else (stretch.first, journey)
+
+    def places_m(self, _frames: np.ndarray) -> None:
+        """Nobody has measured the way yet."""
+
+    def floor_up(self, _frames: np.ndarray) -> None:
+        """Nobody has looked for a floor yet."""
 
     def _decided(self, frames: np.ndarray) -> tuple[CameraMotion, Stretch | None]:
         if self._choice == "still":
@@ -105,6 +135,8 @@ class CameraFollower:
         if stretch is None or frames[-1] >= stretch.first + len(stretch):
             return self._unsure("broken"), None
         told = [seen for seen in stretch.seen if seen]
+        if self._journey(stretch) is not None:
+            return ("unsure", None) if self._is_wide(stretch) else ("moving", stretch)
         if len(told) < (1 - _MOST_BLIND) * len(stretch):
             return self._unsure("dark"), None
         if _is_still(stretch, self._lens):
@@ -112,12 +144,37 @@ class CameraFollower:
         share = float(np.median([seen.agree for seen in told]))
         if share < _TELLING_SHARE:
             return self._unsure("doubt"), None
-        if (_to_reference(stretch)[:, 2, 2] < _WIDEST).any():
+        if self._is_wide(stretch):
             return self._unsure("wide"), None
         travels = self._choice == "moving" or (self._choice == "auto" and share < _TURNED_SHARE)
-        if travels:
-            self._say(_TRAVELS)
         return "moving" if travels else "rotating", stretch
+
+    def _journey(self, stretch: Stretch) -> Journey | None:
+        """The journey of a camera that did not only turn; None where it cannot be told."""
+        told = [seen.agree for seen in stretch.seen if seen]
+        turned = len(told) > (1 - _MOST_BLIND) * len(stretch) and np.median(told) > _SURELY_TURNED
+        if self._choice == "auto" and (turned or (told and _is_still(stretch, self._lens))):
+            return None
+        journey = stretch.journey(self._lens_doubt)
+        if journey is None or journey.known.mean() < 1 - _MOST_BLIND:
+            return None
+        way = np.ptp(journey.places[journey.known], axis=0)
+        away = np.linalg.norm(journey.points - journey.places[journey.known].mean(0), axis=1)
+        return journey if np.linalg.norm(way) > _LEAST_WAY * np.median(away) else None
+
+    def _reference(self, stretch: Stretch) -> tuple[np.ndarray, Journey | None]:
+        """(T, 3, 3) turns from the frame that looks most nearly where all do on average, and the
+        journey in the axes of its camera, which begins where the first frame was filmed."""
+        journey = self._journey(stretch)
+        if journey is None:
+            return _about(stretch.filled_turns())[0], None
+        full = journey.filled()
+        turns, reference = _about(full.turns)
+        moved = [(points - full.places[0]) @ reference.T for points in (full.places, full.points)]
+        return turns, dataclasses.replace(full, turns=turns, places=moved[0], points=moved[1])
+
+    def _is_wide(self, stretch: Stretch) -> bool:
+        return bool((self._reference(stretch)[0][:, 2, 2] < _WIDEST).any())
 
     def _unsure(self, why: str) -> CameraMotion:
         self._say(f"{_UNSURE[why]}: it is taken as still.")
@@ -141,10 +198,10 @@ class CameraFollower:
             self._resting = False
         for frame, picture in waiting:
             if not self._stretches:
-                self._stretches.append(Stretch(self._lens, frame))
+                self._stretches.append(Stretch(self._lens, frame, self._travels))
             away = self._stretches[-1].add(self._lens.grey(picture), self._boxes_px(frame))
             if away:
-                self._stretches.append(Stretch(self._lens, frame + 1 - len(away)))
+                self._stretches.append(Stretch(self._lens, frame + 1 - len(away), self._travels))
                 for grey, boxes_px in away:
                     self._stretches[-1].add(grey, boxes_px)
 
@@ -169,9 +226,9 @@ def _is_still(stretch: Stretch, lens: Lens) -> bool:
     return bool(np.quantile(away_px, _STILL_SHARE) < _STILL_PX)
 
 
-def _to_reference(stretch: Stretch) -> np.ndarray:
-    """(T, 3, 3) turns from the frame that looks most nearly where all do on average."""
-    turns = stretch.filled_turns()
+def _about(turns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turns (T, 3, 3) from the frame that looks most nearly where all do on average, and the turn
+    (3, 3) to that from the axes they were in."""
     mean = turns[:, 2].sum(0)
     reference = turns[int((turns[:, 2] @ mean).argmax())]
-    return turns @ reference.T
+    return turns @ reference.T, reference

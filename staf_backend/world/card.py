@@ -37,6 +37,7 @@ _FOCAL: dict[FocalSource, str] = {
     "metadata": "read from the file",
     "phone": "that of the phone which the file names, about",
     "lens": "that of the kind of lens named, about",
+    "travel": "assumed, and corrected by how the background moves past the camera",
     "walk": "assumed, and corrected by how somebody walks",
     "assumed": "assumed",
     "unknown": "known",
@@ -298,6 +299,8 @@ def _of_seeing(motion: Motion, numbers: dict[str, float]) -> list[str]:
         "unsure": "Whether the camera moved is not clear.",
         "rotating": "The camera turns; the motion is freed of its turning.",
     }
+    if motion.camera_path is not None and np.ptp(motion.camera_path.positions_m, axis=0).any():
+        kinds["moving"] = "The camera travels; the motion is freed of its turning and of its way."
     words += [kinds[motion.camera.motion]] if motion.camera.motion in kinds else []
     known = _FOCAL[motion.camera.focal_source]
     if motion.camera.focal_source == "unknown" and motion.camera.focal_assumed:

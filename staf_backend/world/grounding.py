@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from staf_backend.body import SmplParams
 from staf_backend.estimators import Estimate, Evidence
 from staf_backend.fit import Fitter, Ground, looseness
 from staf_backend.geometry import TO_Y_UP
@@ -33,11 +32,9 @@ from staf_backend.world.floors import (
     shared_floors,
     stepped_on_m,
 )
-from staf_backend.world.gravity import Gravity, LiftedUp, find_up, up_of_tilt
+from staf_backend.world.level import Level, Person, found_level
 from staf_backend.world.lock import locked
-from staf_backend.world.movement import FEET, Movement, movement_of, posed_movement
-from staf_backend.world.posed import PosedMovement
-from staf_backend.world.seen import feet_seen
+from staf_backend.world.movement import FEET, Movement, movement_of
 from staf_backend.world.settings import WorldSettings
 from staf_backend.world.toes import bent
 
@@ -59,56 +56,9 @@ ONLY_STEPS = (
     "Feet step on the ground and hardly stand: the motion is raised onto its floor and otherwise "
     "as it was estimated."
 )
-NO_UP = "Nobody's feet tell which way is up: the camera is taken for level."
 NO_FLOOR = "The heights at which feet stand do not agree: the motion is not put on a floor."
 HELD = "The heights at which feet stand do not agree: each foot is held where it stands."
 WORSE = "Standing on the floor would leave the picture: the motion is as it was estimated."
-
-
-@dataclass
-class _Person:
-    """One track on its way to the floor; parameters and evidence are in the level view."""
-
-    estimate: Estimate
-    params: SmplParams
-    evidence: Evidence | None
-    seen: np.ndarray
-    distance_mm: float
-
-    @property
-    def own(self) -> np.ndarray | None:
-        """Rotations that may be changed; None where the estimate's are asked for again, or where
-        they are larger than a movement's."""
-        mine = self.params is not self.estimate.params
-        rotations = self.params.rotations
-        return rotations if mine and rotations.dtype == np.float32 else None
-
-    def movement(self, body: "Body") -> Movement:
-        """What becomes of the parameters, which nobody may ask for any more."""
-        return movement_of(self.params, self.estimate.track.times_s, body, self.seen, self.own)
-
-    def posed(self, body: "Body") -> PosedMovement:
-        return posed_movement(self.params, self.estimate.track.times_s, body, self.seen)
-
-    def lifted_up(self) -> LiftedUp | None:
-        if self.evidence is None:
-            return None
-        lifted = self.evidence.lifted
-        return LiftedUp(TO_Y_UP @ lifted.up, lifted.up_deviation_rad)
-
-
-@dataclass(frozen=True)
-class _Level:
-    """turn (3, 3): camera axes of the first key -> level ones; and what was found."""
-
-    turn: np.ndarray
-    gravity: Gravity | None
-    words: tuple[str, ...] = ()
-
-    @property
-    def kept(self) -> bool:
-        """Whether a tilt was found, and the camera taken for level all the same."""
-        return self.gravity is not None and bool(np.array_equal(self.turn, np.eye(3)))
 
 
 def stand(
@@ -170,7 +120,7 @@ class _Standing:
 class _Scene:
     """The level view, how everybody stands there, and how far the camera is above the floor."""
 
-    level: _Level
+    level: Level
     standing: list[_Standing]
     rise_m: float
 
@@ -182,7 +132,7 @@ class _Scene:
 
 
 def _on_other_ground(
-    estimates: Sequence[Estimate], shot: "Shot", fitter: Fitter, world: WorldSettings, level: _Level
+    estimates: Sequence[Estimate], shot: "Shot", fitter: Fitter, world: WorldSettings, level: Level
 ) -> _Scene:
     """Where feet do not agree on a floor: a camera that was taken for level is as little tilted as
     was found, if feet agree then; else the ground is uneven."""
@@ -203,8 +153,8 @@ def _scene(
 ) -> _Scene:
     """Up, contacts and floors; on ground that is not even, footholds do not say which way is up,
     and a slight tilt counts only where asked."""
-    people = [_person(estimate, shot) for estimate in estimates]
-    level = _level(people, fitter, world, even, slight)
+    people = [Person.of(estimate, shot) for estimate in estimates]
+    level = found_level(people, fitter, world, even, slight)
     known = [(person.evidence, person.distance_mm) for person in people]
     tracks = [person.estimate.track for person in people]
     movements = []
@@ -238,60 +188,6 @@ def _holds(movement: Movement, contacts: Contacts) -> list[Foothold]:
     """Where feet stood; nothing where they hardly did."""
     seconds = contacts.feet.any(1).sum() / movement.rate_hz
     return footholds(movement, contacts) if seconds >= _LEAST_STANDING_S else []
-
-
-def _person(estimate: Estimate, shot: "Shot") -> _Person:
-    distance = estimate.quality.get("landmark_distance_mm", 0.0)
-    seen = feet_seen(estimate, shot.camera)
-    return _Person(estimate, estimate.params, estimate.evidence, seen, distance)
-
-
-def _level(
-    people: list[_Person], fitter: Fitter, world: WorldSettings, even: bool, slight: bool
-) -> _Level:
-    """Find up, and bring all people into the level view."""
-    if world.level == "off":
-        return _Level(np.eye(3), None)
-    if world.tilt_deg is not None:
-        turn = view.level_turn(up_of_tilt(*world.tilt_deg))
-        _see_again(people, turn, fitter)
-        return _Level(turn, None)
-    first = _up(people, fitter.body, even)
-    if first is None or first.standing_s == 0:
-        return _Level(np.eye(3), None, (NO_UP,))
-    if first.is_level and not slight:
-        return _Level(np.eye(3), dataclasses.replace(first, up=np.array([0.0, 1.0, 0.0])))
-    turn = view.level_turn(first.up)
-    _see_again(people, turn, fitter)
-    second = _up(people, fitter.body, even)
-    if second is None or second.standing_s == 0:
-        return _Level(turn, first)
-    rest = view.level_turn(second.up)
-    for person in people:
-        person.params = view.turned_params(person.params, rest, person.own)
-        if person.evidence is not None:
-            person.evidence = view.turned_evidence(person.evidence, rest)
-    up = TO_Y_UP @ (rest @ turn).T @ TO_Y_UP @ [0.0, 1.0, 0.0]
-    return _Level(rest @ turn, dataclasses.replace(second, up=up))
-
-
-def _up(people: list[_Person], body: "Body", even: bool) -> Gravity | None:
-    return find_up([(person.posed(body), person.lifted_up()) for person in people], even)
-
-
-def _see_again(people: list[_Person], turn: np.ndarray, fitter: Fitter) -> None:
-    """Everybody as a camera turned by (3, 3) sees them: lifted and fitted again where possible."""
-    betas: dict[int, np.ndarray] = {}
-    for person in people:
-        if person.evidence is None:
-            person.params = view.turned_params(person.params, turn)
-            continue
-        track = person.estimate.track
-        person.evidence = view.lifted_again(person.evidence, turn, track.times_s)
-        person.params, _ = view.fitted_again(
-            person.evidence, track.times_s, fitter, betas.get(track.person)
-        )
-        betas.setdefault(track.person, person.params.betas)
 
 
 def _motion(
@@ -337,12 +233,12 @@ def _planted(own: _Standing, fitter: Fitter, world: WorldSettings) -> Movement |
         return locked(movement, contacts, _heights(places, movement, own.floors))
     ground = _ground(own, evidence, places, fitter, world)
     params, distance_mm = view.fitted_again(
-        evidence, movement.times_s, fitter, movement.betas, ground
+        evidence, movement.times_s, fitter, movement.betas, ground, movement.travel_m
     )
     limit = max(_WORSE * own.distance_mm, own.distance_mm + _WORSE_MM, _NEAR_MM)
     if distance_mm > limit and world.feet != "always":
         return None
-    known = movement.times_s, movement.body, movement.feet_seen
+    known = movement.times_s, movement.body, movement.feet_seen, movement.travel_m
     return movement_of(params, *known, out=params.rotations)
 
 
@@ -363,7 +259,7 @@ def _ground(
         looseness(
             evidence.rays,
             evidence.visibility,
-            -movement.root_m[:, 2],
+            movement.eye_m[:, 2] - movement.root_m[:, 2],
             movement.times_s,
             fitter.unknowns,
         ),
@@ -379,7 +275,7 @@ def _heights(places: np.ndarray, movement: Movement, floors: Floors) -> np.ndarr
     return np.where(known, heights, np.nan)
 
 
-def _told(motion: Motion, level: _Level, words: Sequence[str]) -> Motion:
+def _told(motion: Motion, level: Level, words: Sequence[str]) -> Motion:
     """With what was found of the camera's tilt, and the sentences."""
     quality = dict(motion.quality)
     if level.gravity is not None:

@@ -61,6 +61,11 @@ class Movement:
         """Frames a second; 30 for a single frame."""
         return rate_hz(self.times_s)
 
+    @property
+    def travel_m(self) -> np.ndarray | None:
+        """`eye_m` in camera axes (x right, y down, z away); None where the camera stays."""
+        return self.eye_m @ TO_Y_UP if self.eye_m.any() else None
+
     @cached_property
     def posed(self) -> Posed:
         """The joints, and the points that may touch the ground."""
@@ -130,6 +135,7 @@ def movement_of(
     times_s: np.ndarray,
     body: Body,
     feet_seen: np.ndarray,
+    eye_m: np.ndarray | None = None,
     out: np.ndarray | None = None,
 ) -> Movement:
     """A movement of parameters in camera axes (x right, y down, z away).
@@ -139,18 +145,25 @@ def movement_of(
         times_s: (T,).
         body: whose parameters they are.
         feet_seen: (T, 2) see `Movement`.
+        eye_m: (T, 3) where the camera stood that the person's place is told from, in these axes; at
+            their origin if not given.
         out: (T, J, 3, 3) what is changed and becomes the movement's rotations, if not a copy in
             4-byte floats: `params.rotations` where nobody asks for them any more.
     """
     rotations = params.rotations.astype(np.float32) if out is None else out  # a clip may be long
     rotations[:, 0] = TO_Y_UP @ rotations[:, 0]
     root_m = params.root_m @ TO_Y_UP.T
-    eye_m = np.zeros_like(root_m)
+    eye_m = np.zeros_like(root_m) if eye_m is None else eye_m @ TO_Y_UP.T
+    root_m = root_m + eye_m
     return Movement(times_s, rotations, root_m, params.betas, body, eye_m, feet_seen)
 
 
 def posed_movement(
-    params: SmplParams, times_s: np.ndarray, body: Body, feet_seen: np.ndarray
+    params: SmplParams,
+    times_s: np.ndarray,
+    body: Body,
+    feet_seen: np.ndarray,
+    eye_m: np.ndarray | None = None,
 ) -> PosedMovement:
     """What is posed of `movement_of` alone: without rotations, since a clip may be long."""
     parts = (
@@ -159,13 +172,14 @@ def posed_movement(
             times_s[rows],
             body,
             feet_seen[rows],
+            None if eye_m is None else eye_m[rows],
         )
         for rows in (slice(k, k + _BLOCK) for k in range(0, len(times_s), _BLOCK))
     )
     posed = joined((part.posed for part in parts), len(times_s))
     some = SmplParams(params.rotations[:1], params.root_m[:1], params.betas)
     heights_m = movement_of(some, times_s[:1], body, feet_seen[:1]).rest_heights_m
-    eye_m = np.zeros((len(times_s), 3))
+    eye_m = np.zeros((len(times_s), 3)) if eye_m is None else eye_m @ TO_Y_UP.T
     return PosedMovement(times_s, params.betas, body, eye_m, feet_seen, posed, heights_m)
 
 

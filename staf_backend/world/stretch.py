@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from staf_backend.geometry import from_quaternions, slerp, to_quaternions
-from staf_backend.world.background import Key, Lens, Seen, look, new_key
+from staf_backend.world.background import Key, Lens, Seen, between, look, new_key
+from staf_backend.world.corners import Corners
+from staf_backend.world.odometry import Journey, journey
 
 _WORN = 0.5
 """Share of the corners once found below which another key frame is taken.  Chosen."""
@@ -13,6 +14,8 @@ _NEAR_RAD = np.radians(8)
 """An older key this near is taken again, which closes the loop.  Chosen: most of it is in view."""
 _MOST_KEYS = 40
 """Kept.  Chosen: 5 MB at most."""
+_LONGEST = 20_000
+"""Frames of a journey, at most.  Chosen: 50 MB of corners."""
 _MOST_BLIND = 6
 """Frames in a row that tell nothing, after which a stretch has ended.  Chosen: a flash is over."""
 
@@ -24,9 +27,14 @@ class Stretch:
         first: number of the first frame.
         turns: (3, 3) of each frame, from the first one's camera axes to its own.
         seen: what each said; None where it told nothing.
+
+    Args:
+        lens: of the camera.
+        first: number of the first frame.
+        travels: whether the camera may travel.
     """
 
-    def __init__(self, lens: Lens, first: int) -> None:
+    def __init__(self, lens: Lens, first: int, travels: bool = True) -> None:
         self.first = first
         self.turns: list[np.ndarray] = []
         self.seen: list[Seen | None] = []
@@ -35,6 +43,8 @@ class Stretch:
         self._most_found = 0
         self._before: tuple[np.ndarray, np.ndarray] | None = None
         self._blind: list[tuple[np.ndarray, np.ndarray]] = []
+        self._corners = Corners(lens) if travels else None
+        self._journey: tuple[int, Journey | None] | None = None
 
     def __len__(self) -> int:
         return len(self.turns)
@@ -64,6 +74,10 @@ class Stretch:
             self._renew(seen, grey, boxes_px)
         self.turns.append(turn)
         self.seen.append(seen if seen or len(self) > 1 else _begun(self._keys))
+        if self._corners is not None:
+            self._corners.add(grey, boxes_px)
+            if len(self._corners.frames) > _LONGEST:
+                self._corners = None
         if seen or not self._keys:
             self._before, self._blind = (grey, boxes_px), []
             return ()
@@ -73,18 +87,21 @@ class Stretch:
 
     def filled_turns(self) -> np.ndarray:
         """(T, 3, 3) the turns; those of frames that told nothing lie between their neighbours."""
-        turns = np.array(self.turns)
         known = np.flatnonzero([seen is not None for seen in self.seen])
-        if not len(known):
-            return turns
-        rows = np.arange(len(turns)).clip(known[0], known[-1])
-        after = np.searchsorted(known, rows).clip(1 if len(known) > 1 else 0)
-        low, high = known[np.maximum(after - 1, 0)], known[after]
-        share = ((rows - low) / np.maximum(high - low, 1))[:, None]
-        quaternions = to_quaternions(turns)
-        between = from_quaternions(slerp(quaternions[low], quaternions[high], share))
-        exact = np.isin(np.arange(len(turns)), known)
-        return np.where(exact[:, None, None], turns, between)
+        return between(np.array(self.turns), known)
+
+    def journey(self, lens_doubt: float) -> Journey | None:
+        """The journey of the camera, (T,) frames; None where the corners do not tell of one.
+
+        Args:
+            lens_doubt: see `odometry.journey`.
+        """
+        if self._corners is None:
+            return None
+        if self._journey is None or self._journey[0] != len(self):
+            found = journey(self._corners.frames, self._lens, lens_doubt)
+            self._journey = len(self), found and found.after(len(self) - len(found.known))
+        return self._journey[1]
 
     def _latest(self) -> np.ndarray:
         return self.turns[-1] if self.turns else np.eye(3)
@@ -128,6 +145,8 @@ class Stretch:
         """Give the blind frames at the end away."""
         count, blind = len(self._blind), self._blind
         del self.turns[-count:], self.seen[-count:]
+        if self._corners is not None:
+            self._corners.drop(count)
         self._blind = []
         return blind
 

@@ -53,9 +53,20 @@ def fitted_again(
     fitter: Fitter,
     betas: np.ndarray | None,
     ground: Ground | None = None,
+    eye_m: np.ndarray | None = None,
 ) -> tuple[SmplParams, float]:
-    """The parameters, and the landmarks' median distance in mm."""
-    fitted = fitter.fit(evidence.rays, evidence.visibility, times_s, evidence.lifted, betas, ground)
+    """The parameters, and the landmarks' median distance in mm.
+
+    Args:
+        evidence: of T frames.
+        times_s: (T,).
+        fitter: of the body.
+        betas: the person's shape where it is known.
+        ground, eye_m: see `Fitter.fit`.
+    """
+    fitted = fitter.fit(
+        evidence.rays, evidence.visibility, times_s, evidence.lifted, betas, ground, eye_m
+    )
     seen = fitted.distance_m[np.isfinite(fitted.distance_m)]
     return fitted.params, float(np.median(seen)) * 1e3 if len(seen) else 0.0
 

@@ -206,6 +206,7 @@ def long_walk(frames: int) -> Estimate:
     count = len(estimate.track)
     rows = np.resize(np.r_[:count, count - 2 : 0 : -1], frames)
     evidence, lifted, track = estimate.evidence, estimate.evidence.lifted, estimate.track
+    assert evidence.world_m is not None
     times_s = np.arange(frames) / RATE_HZ
     noise = np.random.default_rng(0).normal(0, 0.001, (frames, markers.COUNT, 2))
     evidence = dataclasses.replace(

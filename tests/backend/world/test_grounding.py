@@ -15,7 +15,8 @@ from staf_backend.geometry import SMPL, TO_Y_UP, Camera, from_axis_angle
 from staf_backend.motion import PARTS, Motion, joints_m
 from staf_backend.people import Track
 from staf_backend.world import WorldSettings, stand
-from staf_backend.world.grounding import HELD, NO_FEET, NO_FLOOR, ONLY_STEPS, up_of_tilt
+from staf_backend.world.gravity import up_of_tilt
+from staf_backend.world.grounding import HELD, NO_FEET, NO_FLOOR, ONLY_STEPS
 from staf_backend.world.movement import Movement
 from tests.support.walker import BODY, FLOOR_M, RATE_HZ, STEP_S, walker
 
