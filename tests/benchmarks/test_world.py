@@ -30,11 +30,14 @@ from staf_backend.landmarks.names import NAMES
 from staf_backend.motion import Motion, joints_m
 from staf_backend.people import Track
 from staf_backend.runtime import open_network
-from staf_backend.world import WorldSettings, stand
+from staf_backend.video import ReadyPicture
+from staf_backend.world import CameraFollower, WorldSettings, stand
 from staf_backend.world.movement import Movement
 from tests.support.balance_truth import errors_mm, lens, ours_m, overlay_gaps
 from tests.support.places import FOOTAGE
 from tests.support.real_clips import silent, solve_clip
+from tests.support.travelling_room import CAMERA as ROOM_CAMERA
+from tests.support.travelling_room import film
 from tests.support.walker import BODY, RATE_HZ, walker
 from training.scoring import WorldTruth, lowest_m, world_scores
 from training.scoring import world_metrics as metrics
@@ -197,6 +200,24 @@ def test_standing_costs_less_than_a_quarter_of_the_time():
         seconds[name] = time.process_time() - begin_s
     told("seconds", {**seconds, "ratio": seconds["on"] / seconds["off"]})
     assert seconds["on"] < 1.25 * seconds["off"]
+
+
+def test_following_a_camera_that_travels():
+    """Milliseconds of one thread a frame: its turning alone, and its way too (lens included)."""
+    times_s = np.arange(90) / RATE_HZ
+    sway = np.stack([np.sin(5 * times_s + k) for k in range(3)], -1) * [1.0, 1.5, 0.5]
+    filmed = film(np.outer(times_s, [1.1, 0.0, -0.4]), sway)
+    lens = dataclasses.replace(ROOM_CAMERA, focal_source="assumed", focal_assumed=True)
+    spent_ms, frames = {}, np.arange(90)
+    for choice in ("rotating", "moving"):
+        follower = CameraFollower(lens, [], choice)
+        begin_s = time.process_time()
+        for number, picture in enumerate(filmed.pictures):
+            follower.see(number, ReadyPicture(picture))
+        assert follower.kind(frames) == choice
+        spent_ms[choice] = 1e3 * (time.process_time() - begin_s) / len(frames)
+    told("ms a frame", {**spent_ms, "ratio": spent_ms["moving"] / spent_ms["rotating"]})
+    assert spent_ms["moving"] < 8 * spent_ms["rotating"]
 
 
 def long_walk(frames: int) -> Estimate:
