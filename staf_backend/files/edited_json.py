@@ -12,7 +12,7 @@ from staf_backend.files.json_lines import line_of, repeated_key
 from staf_backend.files.json_place import Place, WrongAtError
 from staf_backend.files.limits import shown
 from staf_backend.files.regular import open_file
-from staf_backend.files.strict_json import read_json_text
+from staf_backend.files.strict_json import check_values, read_json_text
 
 Read = TypeVar("Read")
 
@@ -33,18 +33,21 @@ class EditedJson:
     advice: str
     largest_bytes: int
 
-    def read(self, path: Path, checked: Callable[[Place], Read]) -> Read:
+    def read(
+        self, path: Path, checked: Callable[[Place], Read], largest_bytes: int | None = None
+    ) -> Read:
         """What `checked` makes of a file.
 
         Args:
             path: of the file.
             checked: of the outermost value; refuses by `Place.wrong`.
+            largest_bytes: of this one, where it is known; never more than of its kind.
 
         Raises:
             StafError: `self.error`: the file cannot be read, or something in it is wrong; the
                 message names the line.
         """
-        text = self._text(path)
+        text = self._text(path, min(largest_bytes or self.largest_bytes, self.largest_bytes))
         try:
             return checked(Place(self._values(text, path)))
         except WrongAtError as error:
@@ -52,11 +55,11 @@ class EditedJson:
             where = f"{path}, line {line_of(text, error.path)}"
             raise self.error(f"{where}: {reason}.", self.advice) from None
 
-    def _text(self, path: Path) -> str:
+    def _text(self, path: Path, largest_bytes: int) -> str:
         try:
             with open_file(path) as file:
                 size = os.fstat(file.fileno()).st_size
-                if size > self.largest_bytes:
+                if size > largest_bytes:
                     raise self.error(f"{path} is too large for a {self.kind} file.", self.advice)
                 return file.read(size).decode("utf-8-sig")
         except OSError as error:
@@ -67,6 +70,7 @@ class EditedJson:
 
     def _values(self, text: str, path: Path) -> Any:
         try:
+            check_values(text)
             values = read_json_text(text)
         except json.JSONDecodeError as error:
             message = f"{path}, line {error.lineno}: this is no JSON: {error.msg}."

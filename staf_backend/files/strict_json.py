@@ -4,10 +4,27 @@ import json
 from pathlib import Path
 from typing import Any
 
+from staf_backend.files.limits import GROWTH, Budget
 from staf_backend.files.regular import open_file
 
 _MOST_DIGITS = 30
 """Of a whole number.  Chosen: more than 64 bits take, far less than a float holds (309)."""
+_BYTES = {"{": 180, "[": 56, ",": 32, '"': 28}
+"""What Python takes about: for an object, a list, the number behind a comma, half a text."""
+_GROWTH = 10
+"""How often a text's length its values may take.  Chosen: rows of key points as we write them take
+5 times as much."""
+
+
+def check_values(text: str) -> None:
+    """Refuse a text of so many small values that they would take far more memory than it does.
+
+    Raises:
+        TooLargeError: they would.
+    """
+    budget = Budget(len(text) * _GROWTH // GROWTH)
+    for letter, size in _BYTES.items():
+        budget.spend(text.count(letter) * size)
 
 
 def read_json_text(text: str | bytes) -> Any:

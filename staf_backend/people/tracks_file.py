@@ -23,6 +23,9 @@ from staf_backend.video import Video
 FORMAT, VERSION = "staf-tracks", 1
 _LARGEST_BYTES = 1_000_000_000
 """Of a file.  Chosen: ten people for an hour at 30 frames a second."""
+_SPARE_BYTES, _FRAME_BYTES = 1_000_000, 50_000
+"""What a file may have beside its rows, and for each frame.  Chosen: room for eighty people,
+whose rows have 570 bytes each."""
 _ADVICE = "Correct that line, or write the file anew with: staf tracks"
 _FILE = EditedJson("tracks", TracksError, _ADVICE, _LARGEST_BYTES)
 
@@ -56,7 +59,8 @@ def read_tracks(path: Path, video: Video) -> list[Track]:
         TracksError: the file cannot be read, is of another clip, or something in it is wrong; the
             message names the line.
     """
-    return _FILE.read(path, lambda file: _tracks(file, video))
+    most = _SPARE_BYTES + _FRAME_BYTES * len(video.times_s)
+    return _FILE.read(path, lambda file: _tracks(file, video), most)
 
 
 def _tracks(file: Place, video: Video) -> list[Track]:

@@ -75,6 +75,15 @@ def foot_places(movement: Movement, contacts: Contacts, floors: Floors) -> np.nd
     return places
 
 
+def heights_of(places: np.ndarray, movement: Movement, floors: Floors) -> np.ndarray:
+    """(T, 4) heights of heels and toes that stand on a known level; NaN of all others."""
+    heights = places[..., 1]
+    levels = np.array(floors.shared_m)
+    low = heights - movement.rest_heights_m[: len(FEET)]
+    known = (np.abs(low[..., None] - levels) < 1e-6).any(-1)
+    return np.where(known, heights, np.nan)
+
+
 def ground_under(movement: Movement, contacts: Contacts, floors: Floors) -> np.ndarray:
     """(T,) height of the ground about each time: that of the level stood on nearest in time."""
     ground = np.full(len(movement), np.nan)

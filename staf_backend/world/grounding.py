@@ -22,7 +22,7 @@ from staf_backend.people import Track
 from staf_backend.runtime import give_back_heap
 from staf_backend.world import layers, view
 from staf_backend.world.contacts import Contacts, find_contacts, told_contacts
-from staf_backend.world.feet import foot_places, ground_under, held
+from staf_backend.world.feet import foot_places, ground_under, heights_of, held
 from staf_backend.world.floors import (
     Floors,
     Foothold,
@@ -89,13 +89,16 @@ def stand(
     motions: list[Motion] = []
     while estimates:
         report("ground", len(motions), count, f"grounding person {estimates[0].track.person}")
-        estimate = dataclasses.replace(estimates.pop(0), evidence=None)  # what stands has its own
-        raw = layers.raw_motion(estimate, shot, body, turn, scene.rise_m)
-        del estimate
+        raw = layers.raw_motion(_without_evidence(estimates), shot, body, turn, scene.rise_m)
         give_back_heap()
         motions.append(_motion(raw, scene.standing.pop(0), shot, fitter, scene, world))
     report("ground", count, count, "grounded")
     return motions
+
+
+def _without_evidence(estimates: list[Estimate]) -> Estimate:
+    """Take the first out of a list, alone: what stands has evidence of its own."""
+    return dataclasses.replace(estimates.pop(0), evidence=None)
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,7 @@ def _planted(own: _Standing, fitter: Fitter, world: WorldSettings) -> Movement |
     if evidence is None:
         if world.feet == "never":
             return movement
-        return locked(movement, contacts, _heights(places, movement, own.floors))
+        return locked(movement, contacts, heights_of(places, movement, own.floors))
     ground = _ground(own, evidence, places, fitter, world)
     params, distance_mm = view.fitted_again(
         evidence, movement.times_s, fitter, movement.betas, ground, movement.travel_m
@@ -247,7 +250,7 @@ def _ground(
 ) -> Ground:
     contacts, movement = own.contacts, own.movement
     sure = np.where(contacts.feet, contacts.probability[:, : len(FEET)].clip(0.5), 0.0)
-    heights = _heights(places, movement, own.floors)
+    heights = heights_of(places, movement, own.floors)
     ground = ground_under(movement, contacts, own.floors)[:, None]
     none = np.zeros_like(sure)
     never = world.feet == "never"
@@ -264,15 +267,6 @@ def _ground(
             fitter.unknowns,
         ),
     )
-
-
-def _heights(places: np.ndarray, movement: Movement, floors: Floors) -> np.ndarray:
-    """(T, 4) heights of heels and toes that stand on a known level; NaN of all others."""
-    heights = places[..., 1]
-    levels = np.array(floors.shared_m)
-    low = heights - movement.rest_heights_m[: len(FEET)]
-    known = (np.abs(low[..., None] - levels) < 1e-6).any(-1)
-    return np.where(known, heights, np.nan)
 
 
 def _told(motion: Motion, level: Level, words: Sequence[str]) -> Motion:

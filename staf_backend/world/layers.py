@@ -37,6 +37,7 @@ def raw_motion(
         rise_m: height of that camera above the floor.
     """
     motion = to_motion(estimate, shot, body)
+    del estimate  # of a long clip large, and no more needed
     if np.array_equal(turn, np.eye(3)) and rise_m == 0:
         return motion
     lift = np.array([0.0, rise_m, 0.0])

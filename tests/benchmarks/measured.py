@@ -86,6 +86,63 @@ def after_networks(keys: int) -> dict[str, float]:
     return {"lift_s": lift_s, "fit_s": fit_s, "before_mb": before_mb, "peak_mb": peak_mb}
 
 
+def landmarks_to_files(keys: int) -> dict[str, float]:
+    """Everything from landmarks that are there to a .glb and a motion file: what is held at most,
+    and seconds of one core (with `tracemalloc`, which takes some of them).
+
+    The 100 frames of real landmarks go forwards and backwards, 30 a second, and drift so that no
+    stretch is like another.
+    """
+    import dataclasses
+    import tempfile
+    import tracemalloc
+
+    import numpy as np
+
+    from staf_backend.body import load_body
+    from staf_backend.estimators import landmarks as estimator
+    from staf_backend.estimators import open_shot
+    from staf_backend.export.deliver import Outputs, deliver
+    from staf_backend.landmarks import Landmarks
+    from staf_backend.people import Track
+    from staf_backend.pipeline import STAGES, Settings, Solved
+    from staf_backend.world import corrected_lens, stand
+
+    video, track, found = _landmarks(100)
+    count = len(track)
+    order = np.resize(np.concatenate([np.arange(count), np.arange(count - 2, 0, -1)]), keys)
+    times_s, drift_px = np.arange(keys) / 30, 30 * np.sin(np.arange(keys) / 500)
+    boxes, keypoints = track.boxes_px[order], track.keypoints_px[order]
+    boxes[:, 0] += drift_px
+    keypoints[..., 0] += drift_px[:, None]
+    seen = np.ones(keys, bool)
+    track = Track(1, 1, np.arange(keys), times_s, boxes, keypoints, seen)
+
+    def read(*_: object) -> list[Landmarks]:
+        points = found.points_px[order]
+        points[..., 0] += drift_px[:, None]
+        rest = (found.world_m[order], found.visibility[order], found.person[order])
+        return [Landmarks(points, *rest)]
+
+    estimator.read_landmarks = read
+    silent = lambda *_: None
+    settings, body = Settings(threads=1), load_body("open-neutral")
+    video = dataclasses.replace(video, times_s=times_s, fps=30.0)
+    shot = open_shot(video, None, None)
+    begin_s = time.process_time()
+    tracemalloc.start()
+    estimates = estimator.estimate_by_landmarks(shot, [track], body, settings, silent)
+    shot, kept = corrected_lens(shot, list(estimates), body, settings)
+    motions = stand(kept, shot, body, settings, settings.world, silent)
+    for stage in STAGES:
+        motions = stage(motions, shot, body)
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = Outputs(Path(folder) / "one.glb", motion=Path(folder) / "one.npz")
+        deliver(Solved(video, tuple(motions), body), outputs, silent)
+    seconds = time.process_time() - begin_s
+    return {"held_mb": tracemalloc.get_traced_memory()[1] / 1e6, "cpu_s": seconds}
+
+
 def _write(folder: Path, params: Any, times_s: Any, body: Any, camera: Any) -> None:
     import numpy as np
 
@@ -173,6 +230,7 @@ def _peak_mb() -> float:
 
 _MEASUREMENTS = {
     "after_networks": lambda keys: after_networks(int(keys)),
+    "landmarks_to_files": lambda keys: landmarks_to_files(int(keys)),
     "landmark_stage": landmark_stage,
     "peak_of": peak_of,
 }

@@ -207,3 +207,9 @@ def test_tracks_are_cut_to_a_part_of_the_clip(found):
     ]
     with pytest.raises(NobodyError):
         within(found[2:3], range(30))
+
+
+def test_a_file_far_larger_than_the_clip_can_fill_is_refused_unread(path, video):
+    path.write_text(path.read_text() + " " * (50_000 * FRAMES + 1_000_000))
+    with pytest.raises(TracksError, match="too large"):
+        read_tracks(path, video)
