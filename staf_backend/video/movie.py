@@ -25,6 +25,7 @@ from staf_backend.video.lens import Focal, focal_of_tags
 from staf_backend.video.packet_clock import packet_clock
 from staf_backend.video.packet_log import PacketLog
 from staf_backend.video.picture import DecodedPicture, Picture, ReadyPicture
+from staf_backend.video.size_limit import check_unpacked, while_unpacked
 from staf_backend.video.upright import Upright, from_display_matrix
 
 _log = logging.getLogger(__name__)
@@ -200,7 +201,7 @@ def open_movie(path: Path) -> Movie:
         stream = video_stream(container)
         log = PacketLog(container, stream)
         decoder = Decoder(container, log)
-        frames = iter(decoder)
+        frames = while_unpacked(path, iter(decoder))
         frame = next(frames, None)
         if frame is None:
             raise VideoError(f"{path} is damaged: no frame of it can be decoded.", _REENCODE)
@@ -213,6 +214,7 @@ def open_movie(path: Path) -> Movie:
             if decoder.refused > refused:
                 message = "%s is damaged: %d of its packets cannot be decoded"
                 _log.warning(message, path.name, decoder.refused - refused)
+        check_unpacked(path, len(clock.times_s) * frame.width * frame.height)
         return Movie(
             path=path,
             clock=clock,

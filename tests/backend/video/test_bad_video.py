@@ -1,5 +1,7 @@
 """A file that is no usable video gets one clear line and advice."""
 
+import struct
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,14 @@ def _play_list(path):
     path.write_text("ffconcat version 1.0\nfile other.mp4\n")
 
 
+def _huge_canvas(path):
+    """Two kilobytes of animation, whose frames change one pixel of 130 million."""
+    screen = b"GIF89a" + struct.pack("<HHBBB", 11_000, 12_000, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
+    timing = b"\x21\xf9\x04\x04\x03\0\0\0"
+    pixel = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x4c\x01\0"
+    path.write_bytes(screen + 90 * (timing + pixel) + b"\x3b")
+
+
 def _no_frames(path):
     write_clip(path, ticks=[])
 
@@ -36,6 +46,7 @@ BAD = {
     "song.m4a": (write_sound_only, "song.m4a holds sound but no picture"),
     "song.mp4": (write_sound_only, "song.mp4 holds sound but no picture"),
     "nothing.mp4": (_no_frames, "nothing.mp4 "),
+    "canvas.gif": (_huge_canvas, "canvas.gif unpacks to far more pixels than footage of its size"),
     "folder": (lambda path: path.mkdir(), "folder is a folder without pictures"),
 }
 
