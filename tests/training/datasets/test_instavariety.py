@@ -87,3 +87,27 @@ def test_records_are_read_as_tensorboard_writes_them(tmp_path: Path):
             records.write(message)
         records.flush()
         assert list(tfrecord.records(tmp_path / "a.tfrecord")) == messages
+
+
+@pytest.mark.parametrize("small", [b"\x0a\x00", b"\x0a\x01\x00"])
+def test_an_example_of_millions_of_tiny_fields_is_refused(small: bytes):
+    """As Python's objects they took twenty times their size."""
+    with pytest.raises(ValueError, match="far more fields"):
+        tfrecord.example(small * 1_200_000)
+
+
+def test_an_example_of_millions_of_numbers_is_refused():
+    entry = lambda number, content: b"%c" % (number << 3 | 2) + _length(content) + content
+    numbers = entry(3, entry(1, b"\x00" * 1_200_000))
+    message = entry(1, entry(1, entry(1, b"meta/N") + entry(2, numbers)))
+    with pytest.raises(ValueError, match="far more numbers"):
+        tfrecord.example(message)
+
+
+def _length(content: bytes) -> bytes:
+    """A varint."""
+    left, found = len(content), []
+    while left > 127:
+        found.append(left & 127 | 128)
+        left >>= 7
+    return bytes([*found, left])

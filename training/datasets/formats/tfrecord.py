@@ -21,6 +21,9 @@ from training.datasets.store import SetError
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # wire types (protocol buffers' encoding)
 _POLYNOMIAL = 0x82F63B78  # CRC-32C (Castagnoli), reflected
 _MOST_BYTES = 1 << 31  # of a message that is read: protocol buffers allow no more
+_MOST_VALUES = 1_000_000
+"""Of one list in an example.  Chosen: a body's vertices have 20,000 numbers; as Python's objects a
+million take 40 MB."""
 
 Feature = list[bytes] | np.ndarray
 """Byte strings, float32 numbers or int64 numbers."""
@@ -102,6 +105,8 @@ def _integers(message: bytes) -> np.ndarray:
         while at < len(content):
             value, at = _varint(content, at)
             values.append(value - (1 << 64) if value >> 63 else value)
+            if len(values) > _MOST_VALUES:
+                raise ValueError("it has far more numbers than an example")
     return np.array(values, np.int64)
 
 
@@ -112,8 +117,11 @@ def _fields(message: bytes, number: int) -> list[bytes]:
 
 def _walk(message: bytes) -> Iterator[tuple[int, bytes]]:
     """Field numbers and contents, a varint's being its own bytes."""
-    at = 0
+    at = count = 0
     while at < len(message):
+        count += 1
+        if count > _MOST_VALUES:
+            raise ValueError("it has far more fields than an example")
         tag, at = _varint(message, at)
         start, wire = at, tag & 7
         if wire == _VARINT:
