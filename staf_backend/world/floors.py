@@ -37,6 +37,9 @@ metres and of the camera's height above them, whichever is more.  Measured: an e
 camera that is tilted both ways is estimated with 0.09; a step of stairs is higher."""
 _FLOOR_SHARE = 0.2
 """Of all standing that the floor of the clip needs.  Chosen: less is a hole in it."""
+_TOGETHER = 0.5
+"""Of a foothold of a heel, or a toe, in which the foot's other end stands, too, from which both
+tell one height.  Chosen."""
 _STEP_M, _STEP_S = 0.03, 0.15
 """How far the lower foot of a runner comes down to the ground between two others, at least, and how
 long is between two steps.  Chosen: feet in flight are 5 to 10 cm high, a sprinter has five steps a
@@ -136,8 +139,7 @@ def levels_of(holds: Sequence[Foothold], known_m: Sequence[float] = ()) -> tuple
         holds: where the person stood.
         known_m: levels of others, of which the shortest stay is enough.
     """
-    heights = np.array([hold.height_m for hold in holds])
-    seconds = np.array([hold.seconds for hold in holds])
+    heights, seconds = _stood_at(holds)
     free, levels = np.ones(len(holds), bool), list[float]()
     while free.any():
         mass = np.where(free, _agreeing_s(heights, seconds * free), 0)
@@ -164,9 +166,7 @@ def _between_feet(holds: Sequence[Foothold]) -> tuple[float, ...]:
     sides = [[hold for hold in holds if hold.point // 2 == side] for side in (0, 1)]
     if not all(sides):
         return ()
-    left, right = (
-        _middle(*np.array([(hold.height_m, hold.seconds) for hold in side]).T) for side in sides
-    )
+    left, right = (_middle(*_stood_at(side)) for side in sides)
     middle = (left + right) / 2
     leans_m = max(_LEANS_M, _LEANS_SHARE * abs(middle))
     return (middle,) if abs(left - right) < leans_m else ()
@@ -182,12 +182,29 @@ def is_even(holds: Sequence[Foothold]) -> bool:
     agreed = total = 0.0
     for side in (0, 1):
         own = [hold for hold in holds if hold.point // 2 == side]
-        heights, seconds = (
-            np.array([(hold.height_m, hold.seconds) for hold in own]).reshape(-1, 2).T
-        )
+        heights, seconds = _stood_at(own)
         agreed += _agreeing_s(heights, seconds).max(initial=0.0)
         total += seconds.sum()
     return agreed >= _EVEN_SHARE * total
+
+
+def _stood_at(holds: Sequence[Foothold]) -> tuple[np.ndarray, np.ndarray]:
+    """Heights of the ground (N,) and seconds (N,) of footholds.
+
+    A heel and a toe that stand together are on one height: a foot that is estimated tilted puts one
+    too high and the other too low.
+    """
+    heights = np.array([hold.height_m for hold in holds])
+    seconds = np.array([hold.seconds for hold in holds])
+    at = np.full((len(PARTS), max((hold.last for hold in holds), default=0)), np.nan)
+    for hold in holds:
+        at[hold.point, hold.first : hold.last] = hold.height_m
+    for number, hold in enumerate(holds):
+        other = at[hold.point ^ 1, hold.first : hold.last]
+        both = np.isfinite(other)
+        if hold.point < len(FEET) and both.mean() >= _TOGETHER:
+            heights[number] = (heights[number] + other[both].mean()) / 2
+    return heights, seconds
 
 
 def shared_floors(people: Sequence[Sequence[Foothold]]) -> list[Floors]:

@@ -54,7 +54,7 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         data
         scoring
         run
-        lifting  fingers  options
+        lifting  fingers  contacts  options
         appearance
         prepare  stage_image  stage_video  estimator_scores  world_scores  ship
         table_runs

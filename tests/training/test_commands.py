@@ -32,6 +32,8 @@ from training import (
 )
 from training.appearance import draw as draw_people
 from training.appearance import train as train_appearance
+from training.contacts import lessons, simulate
+from training.contacts import train as train_contacts
 from training.fingers import looks, train
 from training.lifting import recover, train_frames, train_windows
 from training.synthetic import studio
@@ -199,6 +201,9 @@ PARSERS = {
     "figures": figures.arguments,
     "appearance.draw": draw_people.arguments,
     "appearance.train": train_appearance.arguments,
+    "contacts.lessons": lessons.arguments,
+    "contacts.simulate": simulate.arguments,
+    "contacts.train": train_contacts.arguments,
     "fingers.looks": looks.arguments,
     "fingers.train": train.arguments,
     "lifting.train_frames": train_frames.arguments,

@@ -254,6 +254,22 @@ def test_uneven_ground_lies_at_its_middle_height():
     assert main_level_m([[]], shared_floors([[]])) is None
 
 
+def test_a_foot_that_is_estimated_tilted_stands_at_one_height():
+    """Heels 6 cm too high and toes as much too low, at the same time or one after the other."""
+    tilted, turns = (
+        [
+            Foothold(point, first + late * (point % 2), first + 10 + late * (point % 2), high, 0.3)
+            for first in (0, 30, 60)
+            for point, high in enumerate((0.06, -0.06, 0.06, -0.06))
+        ]
+        for late in (2, 15)
+    )
+    assert levels_of(tilted) == pytest.approx((0.0,))
+    assert is_even(tilted)
+    assert levels_of(turns) == ()
+    assert not is_even(turns)
+
+
 def test_ground_is_even_where_each_foot_stands_at_one_height():
     left, right = hold(-1.5), dataclasses.replace(hold(-1.4), point=2)
     assert is_even([left, left, right, right])

@@ -1,0 +1,1 @@
+"""Which foot stands when, learned from motion capture as the lifter and the fit estimate it."""
