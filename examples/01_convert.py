@@ -6,17 +6,17 @@ You will see one line per person, and out/balance_cam02-1.glb to drop into any g
 """
 
 import sys
-from pathlib import Path
 
+from staf_backend import StafError
 from staf_backend.export.gltf import write_glb
+from staf_backend.files import make_folder
 from staf_backend.motion import save_motion
 from staf_backend.pipeline import Settings, solve
 
 
 def main(clip: str, folder: str) -> None:
     """Solve one clip and write every person's files."""
-    out = Path(folder)
-    out.mkdir(parents=True, exist_ok=True)
+    out = make_folder(folder)
     solved = solve(clip, Settings(person="largest"), lambda *_progress: None)
     for motion in solved.motions:
         write_glb(out / f"{motion.name}.glb", [motion], {solved.body.name: solved.body})
@@ -26,4 +26,9 @@ def main(clip: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    try:
+        main(*sys.argv[1:])
+    except StafError as error:  # what happened, and what to do about it
+        sys.exit(str(error))
