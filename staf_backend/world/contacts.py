@@ -46,6 +46,8 @@ _LOW_M, _SLOW_M_S = 0.06, 0.4
 """A foot that may tell the ground: so near the lower one, and as slow.  Chosen."""
 _CARRIED_M = 0.15
 """The trunk of whom the feet carry is higher than the feet by this.  Chosen: a crouch is."""
+_STEP_M = 0.25
+"""A foot that is higher above the other is raised, however still.  Chosen: a high step of stairs."""
 _TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head")
 
 
@@ -146,6 +148,7 @@ def _usable(movement: Poses) -> np.ndarray:
     usable = np.ones((len(movement), len(PARTS)), bool)
     usable[:, : len(FEET)] = np.repeat(movement.feet_seen, 2, axis=1)
     usable[:, : len(FEET)] &= (trunk > feet + _CARRIED_M)[:, None]
+    usable[:, : len(FEET)] &= movement.posed.points_m[:, : len(FEET), 1] < feet[:, None] + _STEP_M
     return usable
 
 
