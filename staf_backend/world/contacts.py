@@ -47,7 +47,7 @@ _LOW_M, _SLOW_M_S = 0.06, 0.4
 _CARRIED_M = 0.15
 """The trunk of whom the feet carry is higher than the feet by this.  Chosen: a crouch is."""
 _STEP_M = 0.25
-"""A foot that is higher above the other is raised, however still.  Chosen: a high step of stairs."""
+"""A foot that is higher above the other is raised, however still.  Chosen: a high stair."""
 _TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head")
 
 
@@ -140,7 +140,7 @@ def _speed_across(movement: Poses) -> np.ndarray:
 
 
 def _usable(movement: Poses) -> np.ndarray:
-    """(T, 9) whether a part may carry: its foot is seen, and the trunk is above the feet."""
+    """(T, 9) whether a part may carry: its foot is seen and not raised, and the trunk is above."""
     joints = movement.posed.joints_m[..., 1]
     known = [name for name in _TRUNK if name in movement.body.skeleton]
     trunk = joints[:, [movement.body.skeleton.index(name) for name in known]].min(1)
@@ -148,7 +148,8 @@ def _usable(movement: Poses) -> np.ndarray:
     usable = np.ones((len(movement), len(PARTS)), bool)
     usable[:, : len(FEET)] = np.repeat(movement.feet_seen, 2, axis=1)
     usable[:, : len(FEET)] &= (trunk > feet + _CARRIED_M)[:, None]
-    usable[:, : len(FEET)] &= movement.posed.points_m[:, : len(FEET), 1] < feet[:, None] + _STEP_M
+    heights = movement.posed.points_m[:, : len(FEET), 1]
+    usable[:, : len(FEET)] &= heights < feet[:, None] + _STEP_M
     return usable
 
 
