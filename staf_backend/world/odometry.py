@@ -10,6 +10,7 @@ long a way is: the unit is what the first two key frames are apart.
 """
 
 import dataclasses
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -115,6 +116,7 @@ class _Odometry:
         self.doubt, self.longer, self.left_doubt = doubt, 1.0, doubt
         self.keys = _key_frames(self.names, self.flat)
         self.views: dict[int, Views] = {}
+        self.placed: list[int] = []
         count = 1 + max((int(names.max()) for names in self.names if len(names)), default=-1)
         self.points = np.full((count, 3), np.nan)
 
@@ -155,10 +157,11 @@ class _Odometry:
         if pair is None:
             return False
         self.views[one], self.views[other] = Views(np.eye(3)[None], np.zeros((1, 3))), pair
+        self.placed = [one, other]
         if self._new_points([one, other], names) >= _FIRST_SHARE * len(names):
             return True
         self.points[names] = np.nan
-        self.views.clear()
+        self.views, self.placed = {}, []
         return False
 
     def _extend(self, keys: list[int], begin: int) -> None:
@@ -167,7 +170,7 @@ class _Odometry:
         for key in keys:
             if not self._place(key, latest):
                 return
-            placed = sorted(self.views, key=lambda other: -abs(other - key))[-_WINDOW:]
+            placed = self.placed[-_WINDOW:] if key > begin else self.placed[:_WINDOW][::-1]
             self._new_points(placed)
             self._adjust(placed, _ROUNDS, _HELD)
             latest = key
@@ -177,6 +180,7 @@ class _Odometry:
         view = self._seen_from(frame, near)
         if view is not None:
             self.views[frame] = view
+            insort(self.placed, frame)
         return view is not None
 
     def _seen_from(self, frame: int, near: int) -> Views | None:
@@ -205,9 +209,9 @@ class _Odometry:
         if len(flat_near) >= _FEWEST:
             step, _ = agreed_rotation(_rays(flat_near), _rays(flat_frame), 4 * self.scale)
             turned = step @ turned
-        behind = [key for key in self.views if (near - key) * (frame - near) > 0]
-        if behind:
-            before = min(behind, key=lambda key: abs(key - near))
+        at = bisect_left(self.placed, near)
+        behind = self.placed[at - 1 : at] if frame > near else self.placed[at + 1 : at + 2]
+        for before in behind:
             way = here.places - self.views[before].places
             yield Views(turned, here.places + (frame - near) / (near - before) * way)
         yield Views(turned, here.places)
@@ -243,7 +247,7 @@ class _Odometry:
 
     def _adjust_all(self) -> None:
         """All key frames, window by window; the lens with the first of them."""
-        keys = sorted(self.views)
+        keys = self.placed
         for begin in range(0, max(1, len(keys) - (_ALL - _AHEAD)), _AHEAD):
             some, held = keys[begin : begin + _ALL], _ALL - _AHEAD if begin else 1
             self._adjust(some, _ALL_ROUNDS, held, 0.0 if begin else self.doubt)
@@ -269,11 +273,12 @@ class _Odometry:
         self.longer *= longer
 
     def _every_frame(self) -> Journey:
-        count, keys = len(self.names), np.array(sorted(self.views))
+        count, keys = len(self.names), np.array(self.placed)
         turns, places = np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3))
         known = np.zeros(count, bool)
         for frame in range(keys[0], keys[-1] + 1):
-            near = int(keys[np.abs(keys - frame).argmin()])
+            at = int(np.searchsorted(keys, frame))
+            near = min(keys[max(at - 1, 0) : at + 1].tolist(), key=lambda key: abs(key - frame))
             view = self.views[near] if near == frame else self._seen_from(frame, near)
             if view is not None:
                 turns[frame], places[frame], known[frame] = view.turns[0], view.places[0], True
