@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from staf_backend.geometry import Camera, from_quaternions, slerp, to_quaternions
+from staf_backend.geometry import (
+    Camera,
+    from_quaternions,
+    nearest_rotation,
+    slerp,
+    to_quaternions,
+)
 from staf_backend.video import Picture
 
 LONG_SIDE_PX = 480
@@ -77,9 +83,7 @@ class Lens:
 
     def rays(self, points_px: np.ndarray) -> np.ndarray:
         """Unit rays (N, 3), camera axes, of points (N, 2) of the small picture."""
-        flat = (points_px - self.middle_px) / self.focal_px
-        rays = np.column_stack([flat, np.ones(len(flat))])
-        return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+        return unit_rays((points_px - self.middle_px) / self.focal_px)
 
     def points(self, rays: np.ndarray) -> np.ndarray:
         """Where rays (N, 3) meet the small picture (N, 2); NaN behind the camera."""
@@ -201,6 +205,12 @@ def within(points_px: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
     return np.all((points_px >= low) & (points_px <= high), axis=-1).any(0)
 
 
+def unit_rays(flat: np.ndarray) -> np.ndarray:
+    """Unit rays (N, 3) of x/z, y/z (N, 2)."""
+    rays = np.column_stack([flat, np.ones(len(flat))])
+    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+
+
 def agreed_rotation(
     before: np.ndarray, now: np.ndarray, tolerance_rad: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -222,8 +232,7 @@ def agreed_rotation(
     for _ in range(_ROUNDS):
         off = np.linalg.norm(now - before @ rotation.T, axis=1)
         weights = (1 + (off / (0.5 * tolerance_rad)) ** 2) ** -2
-        u, _, vt = np.linalg.svd((now * weights[:, None]).T @ before)
-        rotation = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
+        rotation = nearest_rotation((now * weights[:, None]).T @ before)
     off = np.linalg.norm(now - before @ rotation.T, axis=1)
     return rotation, off < tolerance_rad
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from staf_backend.geometry import from_axis_angle
+from staf_backend.world.background import unit_rays
 
 _NEAREST = 0.02
 """Least depth of a point, in units of what the first two cameras are apart; what is nearer counts
@@ -121,9 +122,7 @@ def triangulated(views: Views, looks: Looks, count: int) -> np.ndarray:
         looks: of these.
         count: of points.
     """
-    ways = np.concatenate([looks.flat, np.ones((len(looks.flat), 1))], 1)
-    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
-    ways = (ways[:, None] @ views.turns[looks.views])[:, 0]
+    ways = (unit_rays(looks.flat)[:, None] @ views.turns[looks.views])[:, 0]
     across = np.eye(3) - ways[:, :, None] * ways[:, None]
     left = _sums(across, looks.points, count)
     right = _sums((across @ views.places[looks.views][..., None])[..., 0], looks.points, count)

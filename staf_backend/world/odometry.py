@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from staf_backend.world.background import Lens, agreed_rotation, between
+from staf_backend.geometry import nearest_rotation
+from staf_backend.world.background import Lens, agreed_rotation, between, unit_rays
 from staf_backend.world.bundle import (
     Bundle,
     Looks,
@@ -207,7 +208,7 @@ class _Odometry:
         _, flat_near, flat_frame = self._shared(near, frame)
         turned = here.turns
         if len(flat_near) >= _FEWEST:
-            step, _ = agreed_rotation(_rays(flat_near), _rays(flat_frame), 4 * self.scale)
+            step, _ = agreed_rotation(unit_rays(flat_near), unit_rays(flat_frame), 4 * self.scale)
             turned = step @ turned
         at = bisect_left(self.placed, near)
         behind = self.placed[at - 1 : at] if frame > near else self.placed[at + 1 : at + 2]
@@ -307,9 +308,8 @@ def _key_frames(names: Sequence[np.ndarray], flat: Sequence[np.ndarray]) -> list
 
 def _parallax(one: np.ndarray, other: np.ndarray) -> float:
     """Median angle, radians, by which two views of N points (N, 2) differ beyond a turn."""
-    before, now = _rays(one), _rays(other)
-    u, _, vt = np.linalg.svd(now.T @ before)
-    turn = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
+    before, now = unit_rays(one), unit_rays(other)
+    turn = nearest_rotation(now.T @ before)
     return float(np.median(np.linalg.norm(now - before @ turn.T, axis=1)))
 
 
@@ -343,9 +343,3 @@ def _widest(views: Views, points: np.ndarray, looks: Looks) -> np.ndarray:
     widest = np.zeros(len(points))
     np.maximum.at(widest, looks.points, np.linalg.norm(away - away[first[looks.points]], axis=1))
     return widest
-
-
-def _rays(flat: np.ndarray) -> np.ndarray:
-    """Unit rays (N, 3) of x/z, y/z (N, 2)."""
-    rays = np.concatenate([flat, np.ones((len(flat), 1))], 1)
-    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
