@@ -7,6 +7,7 @@ import pytest
 
 from staf_backend.geometry import from_6d, from_axis_angle
 from staf_backend.world import foot_contacts
+from staf_backend.world.contacts import find_contacts
 from staf_backend.world.foot_contacts import MARGIN, feet_standing, foot_network
 from staf_backend.world.foot_features import (
     FEATURES,
@@ -16,8 +17,9 @@ from staf_backend.world.foot_features import (
     features,
     foot_tracks,
 )
+from staf_backend.world.legs import legs_of, reach
 from staf_backend.world.movement import Movement
-from tests.support.walker import walker
+from tests.support.walker import BODY, movement, walker
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
 
@@ -142,3 +144,18 @@ def test_a_tilt_of_a_few_degrees_is_borne():
         tilted = movement.turned(from_axis_angle(np.radians(8) * np.array(axis)))
         found = feet_standing(tilted) > 0.5
         assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.85
+
+
+def test_a_foot_far_above_the_other_is_raised_however_still():
+    walk, _ = walker()
+    times_s, leg = np.arange(60) / RATE_HZ, legs_of(BODY.skeleton)[0]
+    rotations, root_m = (np.repeat(v[7:8], 60, axis=0) for v in (walk.rotations, walk.root_m))
+    stands = movement(times_s, rotations, root_m)
+    foot, ankle_m = (values[:, 0] for values in stands.joints(leg.ankle))
+    low_m = stands.posed.points_m[0, :4, 1]
+    ankle_m = np.add(ankle_m, [0, 0.3 - low_m[:2].min() + low_m[2:].min(), 0])
+    rest = BODY.rest_joints_m(stands.betas)
+    lifted = reach(rotations, rest, root_m, BODY.skeleton, leg, ankle_m, foot)
+    raised = movement(times_s, lifted, root_m)
+    assert feet_standing(raised)[30].min() > 0.9  # the network has seen stairs
+    assert find_contacts(raised).feet[30].tolist() == [False, False, True, True]
