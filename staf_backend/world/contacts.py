@@ -81,11 +81,11 @@ def find_contacts(movement: Poses, eager: bool = False) -> Contacts:
         eager: take also what is less than likely.
     """
     usable, feet = _usable(movement), slice(len(FEET))
-    probability = np.zeros(usable.shape)
-    probability[:, feet] = feet_standing(movement) * usable[:, feet]
     low_m = movement.posed.points_m[..., 1] - movement.rest_heights_m
     across = _speed_across(movement)
     ground = _ground(low_m[:, feet], across[:, feet], usable[:, feet], movement.rate_hz)
+    probability = np.zeros(usable.shape)
+    probability[:, feet] = feet_standing(movement) * usable[:, feet]
     if ground is not None:
         others = slice(len(FEET), None)
         above_m = low_m[:, others] - ground[:, None]

@@ -196,13 +196,14 @@ def _stood_at(holds: Sequence[Foothold]) -> tuple[np.ndarray, np.ndarray]:
     """
     heights = np.array([hold.height_m for hold in holds])
     seconds = np.array([hold.seconds for hold in holds])
-    at = np.full((len(PARTS), max((hold.last for hold in holds), default=0)), np.nan)
-    for hold in holds:
+    feet = [(number, hold) for number, hold in enumerate(holds) if hold.point < len(FEET)]
+    at = np.full((len(FEET), max((hold.last for _, hold in feet), default=0)), np.nan)
+    for _, hold in feet:
         at[hold.point, hold.first : hold.last] = hold.height_m
-    for number, hold in enumerate(holds):
+    for number, hold in feet:
         other = at[hold.point ^ 1, hold.first : hold.last]
         both = np.isfinite(other)
-        if hold.point < len(FEET) and both.mean() >= _TOGETHER:
+        if both.mean() >= _TOGETHER:
             heights[number] = (heights[number] + other[both].mean()) / 2
     return heights, seconds
 

@@ -72,17 +72,20 @@ class Person:
         self.params = view.turned_params(self.params, turn, self.own)
         if self.evidence is not None:
             self.evidence = view.turned_evidence(self.evidence, turn)
+        self._turn_eye(turn)
+
+    def _turn_eye(self, turn: np.ndarray) -> None:
         if self.eye_m is not None:
             self.eye_m = self.eye_m @ turn.T
 
     def see_again(self, turn: np.ndarray, fitter: Fitter, betas: np.ndarray | None) -> None:
         """As a camera turned by (3, 3) sees them: lifted and fitted again where possible."""
-        evidence, self.evidence = self.evidence, None
-        self.turn(turn)
-        if evidence is None:
+        if self.evidence is None:
+            self.turn(turn)
             return
+        self._turn_eye(turn)
         times_s = self.estimate.track.times_s
-        self.evidence = view.lifted_again(evidence, turn, times_s)
+        self.evidence = view.lifted_again(self.evidence, turn, times_s)
         self.params, _ = view.fitted_again(self.evidence, times_s, fitter, betas, eye_m=self.eye_m)
 
     @classmethod

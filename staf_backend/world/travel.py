@@ -131,31 +131,43 @@ def travelled(
         body: what was estimated.
         settings: what the fit trusts, and its threads.
     """
-    kept = list(estimates)
+    kept, lost = list(estimates), False
     parts: dict[int, tuple[Journey, list[int]]] = {}
     for number, estimate in enumerate(kept):
         found = watch.journey(estimate.track.frames)
         if found is not None:
             parts.setdefault(found[0], (found[1], []))[1].append(number)
         elif watch.kind(estimate.track.frames) == "moving":
-            _log.warning(TRAVELS)
-    if not parts:
-        return shot, kept
-    fitter = Fitter(body, settings.fit)
+            lost = True
+    if parts:
+        shot, kept, unmeasured = _with_ways(watch, shot, kept, parts, Fitter(body, settings.fit))
+        lost |= unmeasured
+    if lost:
+        _log.warning(TRAVELS)
+    return shot, kept
+
+
+def _with_ways(
+    watch: CameraFollower,
+    shot: "Shot",
+    kept: list[Estimate],
+    parts: dict[int, tuple[Journey, list[int]]],
+    fitter: Fitter,
+) -> tuple["Shot", list[Estimate], bool]:
+    """The same of journeys, by the numbers of their first frames, with the numbers of their
+    estimates; and whether one could not be measured."""
     shot, kept = _with_lens(shot, kept, [journey for journey, _ in parts.values()])
     measured: dict[int, _Measured] = {}
     for first, (journey, numbers) in parts.items():
         people = [_beside(kept[n], shot, fitter, first) for n in numbers]
         found = _measure(journey, people)
-        if found is None:
-            _log.warning(TRAVELS)
-        else:
+        if found is not None:
             measured[first] = found
     shot = dataclasses.replace(shot, watch=MeasuredCamera(watch, measured))
     for _, numbers in parts.values():
         for n in numbers:
             kept[n] = _again(kept[n], shot, fitter)
-    return shot, kept
+    return shot, kept, len(measured) < len(parts)
 
 
 def _with_lens(
