@@ -5,6 +5,7 @@ The view from the side and the strip of contacts, which show whether it stands, 
 
 import contextlib
 import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -33,6 +34,8 @@ _COLOURS = np.array(
     [[255, 190, 150], [150, 200, 255], [180, 235, 150], [240, 175, 240], [255, 230, 140]]
 )
 """RGB of people in turn.  Chosen: told apart by their lightness, too."""
+_LARGEST_DOT = 0.2
+"""Radius of a joint's dot over its shortest bone's length.  Chosen: fingers stay visible."""
 _CHUNK = 16
 """Frames whose meshes are made together.  Chosen: few megabytes."""
 _UNSEEN_GREY = 0.5
@@ -158,12 +161,15 @@ class _Drawing:
         points = self._motion.camera.project(joints_m)
         points = np.round(points.clip(-1e4, 1e4)).astype(int)
         thick = max(1, round(max(width, height) / 900))
+        radii = np.full(len(points), 2 * thick)
         for joint, parent in enumerate(self._motion.skeleton.parents):
             if parent >= 0:
                 ends = points[parent].tolist(), points[joint].tolist()
                 cv2.line(picture, *ends, (255, 255, 255), thick, cv2.LINE_AA)
-        for x, y in points.tolist():
-            cv2.circle(picture, (x, y), 2 * thick, (255, 90, 40), -1, cv2.LINE_AA)
+                largest = round(_LARGEST_DOT * math.dist(*ends))
+                radii[[joint, parent]] = np.minimum(radii[[joint, parent]], largest)
+        for (x, y), radius in zip(points.tolist(), radii.tolist(), strict=True):
+            cv2.circle(picture, (x, y), radius, (255, 90, 40), -1, cv2.LINE_AA)
 
 
 @contextlib.contextmanager

@@ -208,6 +208,43 @@ def landmark_stage(network: str) -> dict[str, float]:
     }
 
 
+def hands(video: str, seconds: str) -> dict[str, float]:
+    """Reading the fingers of a clip's person, over the first seconds of it.
+
+    `hand_ms` is everything that `--hands auto` adds (body and networks are loaded, the clip is
+    decoded once more, hands are found, looked at and fitted), by hand and frame looked at;
+    `look_ms` is one call of the landmark network with one hand.
+    """
+    import numpy as np
+
+    from staf_backend.estimators import chosen_body, hand_networks, open_shot, with_seen_fingers
+    from staf_backend.estimators.hands import wanted_of
+    from staf_backend.pipeline import Settings, chosen_estimator, solve
+
+    silent = lambda *_: None
+    settings = Settings(person="largest", end_s=float(seconds), threads=1, estimator="landmarks")
+    solved = solve(video, settings, silent)
+    begin_s = time.thread_time()
+    fingers = chosen_body(settings, chosen_estimator(settings), fingers=True)
+    networks = hand_networks("cpu", 1)
+    shot = open_shot(solved.video, None, settings.end_s)
+    made, _ = with_seen_fingers(solved.motions, shot, solved.body, fingers, networks, silent)
+    spent_s = time.thread_time() - begin_s
+    looked_at = [np.isfinite(wanted_of(m).points_px).all((2, 3)).sum() for m in solved.motions]
+    image = next(iter(solved.video.frames(0, 1)))
+    square, left = np.array([[200.0, 200.0, 100.0, 0.0]]), np.array([False])
+    networks.look(image, square, left)
+    begin_s = time.thread_time()
+    for _ in range(30):
+        networks.look(image, square, left)
+    return {
+        "hands": float(sum(looked_at)),
+        "hand_ms": 1000 * spent_s / sum(looked_at),
+        "look_ms": 1000 * (time.thread_time() - begin_s) / 30,
+        **{f"{side}_seen": made[0].quality[f"{side}_hand_seen"] for side in ("left", "right")},
+    }
+
+
 def peak_of(*command: str) -> dict[str, float]:
     """Peak memory and seconds of a command; a small process starts it, since a child's peak
     begins with its parent's."""
@@ -232,6 +269,7 @@ _MEASUREMENTS = {
     "after_networks": lambda keys: after_networks(int(keys)),
     "landmarks_to_files": lambda keys: landmarks_to_files(int(keys)),
     "landmark_stage": landmark_stage,
+    "hands": hands,
     "peak_of": peak_of,
 }
 

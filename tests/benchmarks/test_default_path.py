@@ -13,6 +13,8 @@ from tests.benchmarks.measured import FOOTAGE, measured
 FRAMES_A_SECOND = int(os.environ.get("STAF_LONG_CLIP_FPS", "10"))
 """Of the long clip: 30 takes three times as long as 10."""
 
+CLIPS_WITH_HANDS = os.environ.get("STAF_HANDS_CLIPS", "balance_cam02.mp4").split(",")
+
 
 def told(title: str, values: dict[str, float]) -> None:
     print(f"\n{title}: " + "  ".join(f"{name} {value:.3g}" for name, value in values.items()))
@@ -58,6 +60,17 @@ def test_the_landmark_stage_is_hardly_more_than_its_network(network: str):
         assert best["ratio"] < 1.15
     else:  # the same 2 to 3 ms a frame on top of a network of a third of the size
         assert best["stage_s"] - best["network_s"] < 0.5, "5 ms a frame"
+
+
+@pytest.mark.parametrize("clip", CLIPS_WITH_HANDS)
+def test_a_hand_costs_hardly_more_than_its_network(clip: str):
+    """With one thread, everything that `--hands auto` adds: a second reading of the clip, too."""
+    runs = [measured("hands", FOOTAGE / clip, 8) for _ in range(2)]
+    best = min(runs, key=lambda run: run["hand_ms"] / run["look_ms"])
+    best["ratio"] = best["hand_ms"] / best["look_ms"]
+    told(clip, best)
+    assert best["hands"] > 150
+    assert best["ratio"] < 2.4, "1.5 on 720 lines, 2.0 on 1,920"
 
 
 def looped(path: Path, seconds: int, size: tuple[int, int] = (360, 640)) -> Path:

@@ -226,6 +226,14 @@ def test_who_is_nearer_is_in_front_whoever_comes_first(clip: Path, tmp_path: Pat
         assert gaps[0] < 0.7 * gaps[1], "what is seen is mostly the nearer one"
 
 
+def test_joints_of_somebody_small_do_not_hide_the_body(clip: Path, tmp_path: Path):
+    """Their dots shrink with their bones; the red of a dot is not in the body's colour."""
+    picture = painted(clip, tmp_path, standing(CAMERA, np.array([0, 0, -12.0])))
+    paint = changed(first_frame(clip)[:, :320], picture)
+    dots = paint & (picture[..., 0] - picture[..., 1] > 100)
+    assert 0 < dots.sum() < 0.33 * paint.sum()
+
+
 def test_what_was_filled_in_is_grey(clip: Path, tmp_path: Path):
     seen = standing(CAMERA, np.array([0, 0, -3.0]))
     guessed = dataclasses.replace(seen, observed=np.zeros(5, bool))
