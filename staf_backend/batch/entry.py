@@ -18,6 +18,10 @@ _LARGEST = 1e15
 """Of any number, either way.  Chosen: more than a clip's bytes, microseconds or joints are."""
 _MOST_PERSONS = 2_000
 """Parts of people in one clip.  Chosen: ten times what a crowd gives; naming them takes 0.1 s."""
+_MOST_FILES = 10_000
+"""Of one clip.  Chosen: five for each part of a person."""
+_MOST_WORDS = 1_000
+"""Sentences about a person.  Chosen: fifty times what a card says."""
 _LARGEST_PERSON = 999_999
 """Of a person's number: as people.json has it."""
 
@@ -45,7 +49,7 @@ def checked(values: Any) -> dict[str, Any]:
 def _words(values: Any, known: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError("it is no object")
-    return {word: check(values[word]) for word, check in known.items() if word in values}
+    return {word: known[word](value) for word, value in values.items() if word in known}
 
 
 def _text(value: Any) -> str:
@@ -102,28 +106,36 @@ def _file(value: Any) -> str:
     return value
 
 
-def _table(value: Any, key: Callable[[Any], Any], each: Callable[[Any], Any]) -> dict[str, Any]:
+def _table(value: Any, each: Callable[[Any], Any]) -> dict[str, Any]:
+    """A JSON object, whose keys are texts."""
     if not isinstance(value, dict):
         raise ValueError("a table is none")
-    return {key(word): each(one) for word, one in value.items()}
+    for one in value.values():
+        each(one)
+    return value
 
 
-def _list(value: Any, each: Callable[[Any], Any]) -> list[Any]:
+def _list(value: Any, each: Callable[[Any], Any], most: int) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError("a list is none")
+    if len(value) > most:
+        raise ValueError("a list is too long")
     return [each(one) for one in value]
 
 
 def _files(value: Any) -> list[str] | dict[str, str]:
     """Names before files are moved; names with checksums after that."""
-    return _list(value, _file) if isinstance(value, list) else _table(value, _file, _text)
+    return _list(value, _file, _MOST_FILES) if isinstance(value, list) else _named(value, _text)
+
+
+def _named(value: Any, each: Callable[[Any], Any]) -> dict[str, Any]:
+    """Something of each file."""
+    _list(list(_table(value, each)), _file, _MOST_FILES)
+    return value
 
 
 def _people(value: Any) -> list[dict[str, Any]]:
-    people = _list(value, _person)
-    if len(people) > _MOST_PERSONS:
-        raise ValueError("too many people")
-    return people
+    return _list(value, _person, _MOST_PERSONS)
 
 
 def _person(value: Any) -> dict[str, Any]:
@@ -138,8 +150,8 @@ _PERSON = {
     "coverage": _share,
     "frames": _count,
     "seconds": _seconds,
-    "quality": lambda value: _table(value, _text, _number),
-    "words": lambda value: _list(value, _text),
+    "quality": lambda value: _table(value, _number),
+    "words": lambda value: _list(value, _text, _MOST_WORDS),
     **dict.fromkeys(("name", "estimator", "configuration", "precision", "body"), _text),
 }
 """As `convert` writes it."""
@@ -149,8 +161,8 @@ _ENTRY = {
     "files": _files,
     "people": _people,
     "seconds": _seconds,
-    "stages_s": lambda value: _table(value, _text, _seconds),
-    "sizes": lambda value: _table(value, _file, _count),
+    "stages_s": lambda value: _table(value, _seconds),
+    "sizes": lambda value: _named(value, _count),
     "passing": _flag,
     **dict.fromkeys(("source", "source_sha256", "recipe", "kind", "message", "advice"), _text),
 }

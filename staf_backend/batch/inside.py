@@ -26,13 +26,12 @@ def check_name(name: str) -> None:
     Raises:
         ValueError: it leads out of the folder, no disk can hold it, or it is empty.
     """
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or not path.parts or ".." in path.parts:
+    parts = os.fsencode(name).replace(b"\\", b"/").split(b"/")  # UnicodeError is a ValueError
+    first = next((part for part in parts if part not in (b"", b".")), None)
+    # the second letter of a drive of Windows is a colon
+    if not parts[0] or first is None or b".." in parts or first[1:2] == b":":
         raise ValueError("it leads out of the folder")
-    if path.parts[0][1:2] == ":":  # a drive of Windows
-        raise ValueError("it leads out of the folder")
-    sizes = [len(os.fsencode(part)) for part in path.parts]  # UnicodeError is a ValueError
-    if "\0" in name or max(sizes) > _LONGEST_PART or len(os.fsencode(name)) > _LONGEST:
+    if "\0" in name or max(map(len, parts)) > _LONGEST_PART or len(os.fsencode(name)) > _LONGEST:
         raise ValueError("no disk can hold it")
 
 

@@ -7,7 +7,8 @@ OUT/.staf-batch/journal.jsonl:
     {"event": "failed", "place", "kind", "message", ...}
 
 Whatever moment a machine dies at, the lines that are whole tell what to do next; a torn last line
-is passed over, and so is a line with words that no batch writes (see `entry`).
+is passed over, and so is a line with words that no batch writes (see `entry`).  Memory holds where
+each clip's lines stand, not the lines: those of ten thousand clips have a quarter of a gigabyte.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ import logging
 import os
 import shutil
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +33,19 @@ from staf_backend.batch.inside import (
 from staf_backend.files import OutputError, make_folder, read_json_text, real_path
 from staf_backend.files.limits import (
     JOURNAL_BYTES,
+    JOURNAL_FILES,
     JOURNAL_LINE_BYTES,
     JOURNAL_LINES,
     JOURNAL_STRANGE_LINES,
+    JOURNAL_VALUES,
     THUMBNAIL_BYTES,
 )
 from staf_backend.files.lock import lock
 
 _log = logging.getLogger(__name__)
 _ANEW = "Delete it and the batch begins anew."
+_Stretch = tuple[int, int]
+"""Of the file: where a line begins, and its bytes."""
 
 
 class Journal:
@@ -58,10 +64,9 @@ class Journal:
             own_folder(self.out, f"{STATE_FOLDER}/{name}")
         check_way(self.out, f"{STATE_FOLDER}/work/any")
         self._path = self.out / STATE_FOLDER / "journal.jsonl"
-        self._writing = threading.Lock()
-        # as it stands in the file: as objects it would take three to five times the memory
-        self._last: dict[str, bytes] = {}
-        self._files: dict[str, set[str]] = {}
+        self._using = threading.Lock()
+        self._last: dict[str, _Stretch] = {}
+        self._naming: dict[str, list[_Stretch]] = {}
         self._file = open_to_append(self.out, f"{STATE_FOLDER}/journal.jsonl")
         try:
             if not lock(self._file):
@@ -106,16 +111,16 @@ class Journal:
 
     def last(self, place: str) -> dict[str, Any] | None:
         """The last "done" or "failed" of a place."""
-        line = self._last.get(place)
-        return None if line is None else checked(read_json_text(line))
+        return self._said(self._last[place], place) if place in self._last else None
 
     def files_of(self, place: str) -> set[str]:
         """Every file that this place may ever have put there, relative to the output folder."""
-        return self._files.get(place, set())
+        said = (self._said(stretch, place) for stretch in self._naming.get(place, ()))
+        return {name for entry in said if entry is not None for name in entry["files"]}
 
     def places(self, prefix: str) -> list[str]:
         """Every place that begins so and ever had files."""
-        return sorted(place for place in self._files if place.startswith(prefix))
+        return sorted(place for place in self._naming if place.startswith(prefix))
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append an entry.
@@ -124,61 +129,89 @@ class Journal:
             OutputError: it cannot be written.
         """
         line = json.dumps(entry, allow_nan=False).encode() + b"\n"
-        with self._writing:
+        with self._using:
             try:
                 self._file.write(line)
                 self._file.flush()
             except OSError as error:
                 raise OutputError.from_os(self._path, error) from error
-            self._take(entry, line)
+            self._note(entry, (self._file.tell() - len(line), len(line)))
 
     def close(self) -> None:
         """Remove what is no result, and let go of the folder."""
         shutil.rmtree(self.work, ignore_errors=True)
         self._file.close()
 
+    def _said(self, stretch: _Stretch, place: str) -> dict[str, Any] | None:
+        """What a line says of a place; None where somebody has changed it since it was noted."""
+        with self._using:
+            self._file.seek(stretch[0])
+            line = self._file.read(stretch[1])
+        with contextlib.suppress(ValueError):
+            entry = checked(read_json_text(line))
+            return entry if entry["place"] == place else None
+        return None
+
     def _read(self) -> None:
         """Raises OutputError where it is too large, or not what a batch writes."""
         if os.fstat(self._file.fileno()).st_size > JOURNAL_BYTES:
             raise self._no_journal(f"more than {JOURNAL_BYTES // 1_000_000} MB")
         self._file.seek(0)
-        count, strange, whole = 0, 0, True
+        found: Counter[str] = Counter()
+        at, whole = 0, True
         while line := self._file.readline(JOURNAL_LINE_BYTES):
             began, whole = whole, line.endswith(b"\n")
-            count += began
-            if count > JOURNAL_LINES:
-                raise self._no_journal(f"more than {JOURNAL_LINES} lines")
-            if strange > JOURNAL_STRANGE_LINES:
-                raise self._no_journal(f"more than {JOURNAL_STRANGE_LINES} lines are not its own")
             if began:
-                strange += not (whole or len(line) < JOURNAL_LINE_BYTES) or self._is_strange(line)
+                found["lines"] += 1
+                found["values"] += line.count(b",") + line.count(b"[") + line.count(b"{")
+                self._check(found)
+                self._read_line(line, at, found)
+            at += len(line)
+        self._check(found)
         if not whole:
             self._file.write(b"\n")
-        if strange:
+        if strange := found["lines are not its own"]:
             lines = f"{strange} lines are" if strange > 1 else "one line is"
             told = f"{lines} not what a batch writes; what stood there is done anew"
             _log.warning("%s: %s.", self._path, told)
 
+    def _check(self, found: Counter[str]) -> None:
+        """Refuse more than any batch wrote, before the next line is looked at."""
+        for words, most in (
+            ("lines", JOURNAL_LINES),
+            ("values", JOURNAL_VALUES),
+            ("names of files", JOURNAL_FILES),
+            ("lines are not its own", JOURNAL_STRANGE_LINES),
+            ("lines are cut off", JOURNAL_STRANGE_LINES),
+        ):
+            if found[words] > most:
+                raise self._no_journal(f"more than {most} {words}")
+
     def _no_journal(self, reason: str) -> OutputError:
         return OutputError(f"{self._path} is no journal of a batch: {reason}.", _ANEW)
 
-    def _is_strange(self, line: bytes) -> bool:
-        """Take a line; whether it is whole and yet nothing that `write` ever wrote."""
+    def _read_line(self, line: bytes, at: int, found: Counter[str]) -> None:
+        """Note a line, and count what was found in it."""
         try:
-            self._take(checked(read_json_text(line)), line)
+            if len(line) == JOURNAL_LINE_BYTES and not line.endswith(b"\n"):
+                raise ValueError("it is longer than any")
+            entry = checked(read_json_text(line))
         except json.JSONDecodeError:
             _log.info("%s: a line that was cut off is passed over", self._path)
+            found["lines are cut off"] += 1
         except ValueError as error:
             _log.info("%s: a line is passed over: %s", self._path, error)
-            return True
-        return False
+            found["lines are not its own"] += 1
+        else:
+            self._note(entry, (at, len(line)))
+            found["names of files"] += len(entry.get("files", ())) + len(entry.get("sizes", ()))
 
-    def _take(self, entry: dict[str, Any], line: bytes) -> None:
+    def _note(self, entry: dict[str, Any], stretch: _Stretch) -> None:
         place, event = entry["place"], entry["event"]
         if event in ("moving", "done") and entry["files"]:
-            self._files.setdefault(place, set()).update(entry["files"])
+            self._naming.setdefault(place, []).append(stretch)
         if event in ("done", "failed"):
-            self._last[place] = line
+            self._last[place] = stretch
 
 
 def _picture(place: str) -> str:

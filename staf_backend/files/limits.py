@@ -34,11 +34,17 @@ is room for two thousand people with three times as many words."""
 JOURNAL_BYTES = 256_000_000
 """Of a batch's journal.  Chosen: 25 kB for each of 10,000 clips, as a dozen runs of all of them or
 thirty people in each."""
-JOURNAL_LINES = 1_000_000
-"""Of a batch's journal.  Chosen: real ones have more than 256 bytes a line, so that `JOURNAL_BYTES`
-ends them before."""
+JOURNAL_LINES = 300_000
+"""Of a batch's journal.  Chosen: thirty of each of 10,000 clips; real ones have a kilobyte a
+line, so that `JOURNAL_BYTES` ends them before."""
+JOURNAL_VALUES = 10_000_000
+"""Of a batch's journal: commas and opening brackets.  Measured: a real one has one in 31 bytes."""
+JOURNAL_FILES = 3_000_000
+"""That a batch's journal may name, each as often as it stands there.  Chosen: motions and bodies of
+thirty people in each of 10,000 clips, put into a store, are named nine times a person."""
 JOURNAL_STRANGE_LINES = 1_000
-"""Of those that no batch wrote.  Chosen: far more than crashes and a careless editor leave."""
+"""Of those that no batch wrote, and of torn ones.  Chosen: far more than crashes and a careless
+editor leave."""
 THUMBNAIL_BYTES = 200_000
 """Of a clip's small picture in a report.  Chosen: forty times the usual one."""
 _LONGEST_WORDS = 80

@@ -1,19 +1,13 @@
 """An output folder that a stranger prepared: nothing outside is touched, and nothing waits."""
 
-import contextlib
-import json
-import logging
 import os
-import tracemalloc
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from staf_backend.batch import entry as entry_module
 from staf_backend.batch import inside, takes
-from staf_backend.batch import journal as journal_module
 from staf_backend.batch.attempt import Attempts
 from staf_backend.batch.clips import PATTERNS, Clip, find_clips
 from staf_backend.batch.journal import Journal
@@ -23,26 +17,12 @@ from staf_backend.batch.report import values, write
 from staf_backend.files import OutputError, sha256
 from staf_backend.motion import save_motion
 from tests.support.hostile_motions import hostile
+from tests.support.make_journal import DONE, STATE, opened, tell
 from tests.support.sample_motions import with_all
 
 OUTPUTS = {"bone_names": "smpl", "root_motion": "root", "mesh": False, "look": "clay"}
 RECIPE = Recipe({}, {}, OUTPUTS, ("motion",), {})
-STATE = ".staf-batch"
-DONE = {
-    "event": "done",
-    "place": "a",
-    "files": {"a.npz": "0" * 64},
-    "people": [{"person": 1, "name": "a", "coverage": 0.9, "words": ["It was dark."]}],
-    "seconds": 1.0,
-}
 needs_links = pytest.mark.skipif(os.name == "nt", reason="links and pipes need rights there")
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """An output folder after a batch of no clips."""
-    Journal(tmp_path / "out").close()
-    return tmp_path / "out"
 
 
 @pytest.fixture
@@ -51,18 +31,6 @@ def outside(tmp_path: Path) -> Path:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "precious.txt").write_text("TOP SECRET")
     return tmp_path / "elsewhere"
-
-
-def tell(out: Path, *lines: object) -> None:
-    """Lines of a journal, as a stranger writes them."""
-    text = "".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines)
-    (out / STATE / "journal.jsonl").write_text(text)
-
-
-@contextlib.contextmanager
-def opened(out: Path) -> Iterator[Journal]:
-    with contextlib.closing(Journal(out)) as journal:
-        yield journal
 
 
 class WritingSlot:
@@ -186,115 +154,11 @@ def test_a_list_of_people_elsewhere_is_not_read(out, outside):
         read_people(out)
 
 
-def test_sizes_have_ends(out, monkeypatch, caplog):
-    monkeypatch.setattr(journal_module, "JOURNAL_LINE_BYTES", 1000)
-    tell(out, DONE | {"message": "x" * 5000}, DONE | {"place": "b"})
-    with opened(out) as journal:
-        assert journal.last("a") is None
-        assert journal.last("b") is not None
-    assert caplog.text.count("one line is not what a batch writes") == 1
-    monkeypatch.setattr(journal_module, "JOURNAL_BYTES", 1000)
-    with pytest.raises(OutputError, match="no journal of a batch"):
-        Journal(out)
-    (out / STATE / "journal.jsonl").unlink()
-    with opened(out) as journal:
-        journal.keep_picture("a", bytes(300_000))
-        assert journal.picture("a") == b""
-
-
-@pytest.mark.parametrize(
-    ("line", "words"), [("{}", "more than 10 lines are not its own"), (None, "more than 20 lines")]
-)
-def test_lines_without_end_are_no_journal(out, monkeypatch, line: str | None, words: str):
-    """A quarter of a gigabyte of "{}" would be read for ten minutes."""
-    monkeypatch.setattr(journal_module, "JOURNAL_STRANGE_LINES", 10)
-    monkeypatch.setattr(journal_module, "JOURNAL_LINES", 20)
-    lines = [line or json.dumps(DONE | {"place": str(number)}) for number in range(30)]
-    tell(out, *lines)
-    with pytest.raises(OutputError, match=f"no journal of a batch: {words}"):
-        Journal(out)
-
-
-def test_a_journal_takes_little_more_memory_than_it_has_bytes(out):
-    nine = DONE["people"] * 9
-    tell(out, *(DONE | {"place": str(number), "people": nine} for number in range(3000)))
-    size = (out / STATE / "journal.jsonl").stat().st_size
-    tracemalloc.start()
-    try:
-        with opened(out) as journal:
-            kept, _ = tracemalloc.get_traced_memory()
-            assert journal.last("7") == DONE | {"place": "7", "people": nine}
-    finally:
-        tracemalloc.stop()
-    assert kept < 1.6 * size, (kept, size)
-
-
-def test_a_journal_of_ten_thousand_clips_fits():
-    """The sizes of real lines: 0.4 kB, and 0.7 kB for each person."""
-    assert journal_module.JOURNAL_BYTES > 10_000 * (400 + 30 * 700)
-    assert journal_module.JOURNAL_LINE_BYTES > 400 + 700 * entry_module._MOST_PERSONS
-
-
-def person(**words: object) -> dict:
-    return {"people": [DONE["people"][0] | words]}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"people": ["x"]},
-        {"people": [{"person": 1}]},
-        {"people": None},
-        {"people": [DONE["people"][0]] * 2001},
-        person(coverage="all"),
-        person(coverage=10**400),
-        person(coverage=-0.1),
-        person(words=5),
-        person(words=[5]),
-        person(person=[1]),
-        person(person=True),
-        person(quality={"x": "y"}),
-        {"seconds": "1.0"},
-        {"seconds": "nan"},
-        {"seconds": 10**400},
-        {"seconds": 1e308},
-        {"seconds": None},
-        {"stages_s": ["a"]},
-        {"stages_s": {"a": "x"}},
-        {"sizes": {"a.npz": "x"}},
-        {"recipe": []},
-        {"passing": 1},
-        {"files": ["a.npz"]},
-        {"files": {"a.npz": 5}},
-        {"files": {"\ud800": "0"}},
-        {"files": {"x" * 5000: "0"}},
-        {"files": {"x/" * 2500 + "y": "0"}},
-        {"files": {".staf-batch/journal.jsonl": "0"}},
-        {"place": "\ud800"},
-        {"event": "failed"},
-        {"event": "nothing"},
-    ],
-)
-def test_a_strange_line_is_as_if_the_clip_was_not_done(out, caplog, change):
-    tell(out, DONE | change, DONE | {"place": "b"})
-    with opened(out) as journal:
-        assert journal.last("a") is None
-        assert journal.last("b") == DONE | {"place": "b"}
-    assert len(caplog.records) == 1
-    assert caplog.records[0].levelno == logging.WARNING
-
-
-@pytest.mark.parametrize("word", ["people", "seconds", "files", "place", "event"])
-def test_a_line_that_lacks_a_word_is_none(out, word):
-    tell(out, {key: value for key, value in DONE.items() if key != word})
-    with opened(out) as journal:
-        assert journal.last("a") is None
-
-
-def test_what_a_batch_never_wrote_goes_no_farther(out):
-    tell(out, DONE | {"more": 5}, json.dumps(DONE).replace("1.0", "1e999"), "[" * 100_000)
-    with opened(out) as journal:
-        assert journal.last("a") == DONE, "known words, each in range, and no others"
+def test_a_name_of_many_folders_is_refused_at_once():
+    began = time.process_time()
+    with pytest.raises(ValueError, match="no disk"):
+        inside.check_name("a/" * 2_000_000)
+    assert time.process_time() - began < 1
 
 
 def test_names_that_look_like_drives_only_are_refused():
