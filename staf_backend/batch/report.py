@@ -1,8 +1,10 @@
 """What became of a batch: report.json for programs, report.html and a table for people."""
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from staf_backend import __version__
@@ -78,12 +80,15 @@ def write(journal: Journal, report: dict[str, Any], store: Store | None) -> None
         OutputError: they cannot be written.
     """
     out = journal.out
-    with replace_atomically(out / "report.json") as temporary:
-        told = report | {"store": store.url if store else None}
-        text = json.dumps(told, indent=1, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-    pieces = page(report, journal.picture, links=store is None)
-    with replace_atomically(out / "report.html") as temporary, temporary.open("wb") as file:
+    told = report | {"store": store.url if store else None}
+    # in pieces: the text of ten thousand clips takes a gigabyte of memory
+    pieces = json.JSONEncoder(indent=1, allow_nan=False).iterencode(told)
+    _write_pieces(out / "report.json", itertools.chain(pieces, "\n"))
+    _write_pieces(out / "report.html", page(report, journal.picture, links=store is None))
+
+
+def _write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    with replace_atomically(path) as temporary, temporary.open("wb") as file:
         file.writelines(piece.encode() for piece in pieces)
 
 

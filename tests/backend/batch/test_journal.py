@@ -8,6 +8,8 @@ import pytest
 
 from staf_backend.batch import entry as entry_module
 from staf_backend.batch import journal as journal_module
+from staf_backend.batch import report
+from staf_backend.batch.clips import Clip
 from staf_backend.batch.journal import Journal
 from staf_backend.files import OutputError
 from tests.support.make_journal import DONE, STATE, opened, tell
@@ -160,3 +162,19 @@ def test_what_a_batch_never_wrote_goes_no_farther(out):
     tell(out, DONE | {"more": 5}, json.dumps(DONE).replace("1.0", "1e999"), "[" * 100_000)
     with opened(out) as journal:
         assert journal.last("a") == DONE, "known words, each in range, and no others"
+
+
+def test_a_report_is_written_in_pieces(out, tmp_path):
+    clips = [Clip(tmp_path / f"{number}.mp4", str(number)) for number in range(3000)]
+    entries = {clip.place: (DONE | {"place": clip.place}, True) for clip in clips}
+    told = report.values(clips, entries, [], 1.0, 1)
+    with opened(out) as journal:
+        tracemalloc.start()
+        try:
+            report.write(journal, told, None)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    size = (out / "report.json").stat().st_size
+    assert len(json.loads((out / "report.json").read_text())["clips"]) == 3000
+    assert most < 0.2 * size, (most, size)
