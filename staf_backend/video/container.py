@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from staf_backend.video.error import VideoError
-from staf_backend.video.size_limit import MOST_PIXELS, check_size
+from staf_backend.video.size_limit import MOST_PIXELS, SizeLimit
 
 _log = logging.getLogger(__name__)
 
@@ -21,8 +21,12 @@ _CONTAINERS = (
 )
 """FFmpeg's names of containers that hold footage.  Play lists (hls, concat, dash) are left out on
 purpose: they could name other files or addresses."""
-_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
-"""Of FFmpeg's demuxers."""
+_OPTIONS = {
+    "format_whitelist": _CONTAINERS,
+    "protocol_whitelist": "file",
+    "max_pixels": str(MOST_PIXELS),
+}
+"""Of FFmpeg's demuxers, which decode a picture to know its size."""
 _MOST_THREADS = 4
 """Of the decoder.  Chosen: each holds pictures of its own."""
 _MOST_BOXES = 64
@@ -93,7 +97,8 @@ def _check_stream(path: Path, container: Any) -> None:
     if stream.codec_context is None:
         advice = "Convert it to H.264."
         raise VideoError(f"{path} is coded in a way that cannot be decoded here.", advice)
-    check_size(path, stream.codec_context.width, stream.codec_context.height)
+    context = stream.codec_context
+    SizeLimit.of(context.codec).check(path, context.width, context.height)
 
 
 def video_stream(container: Any) -> Any:
@@ -146,7 +151,8 @@ class Decoder:
         self._context = video_stream(container).codec_context
         self._context.thread_type = "AUTO"
         self._context.thread_count = min(_MOST_THREADS, threads or os.cpu_count() or 1)
-        self._context.options = {"max_pixels": str(MOST_PIXELS)}
+        most = SizeLimit.of(self._context.codec).pixels
+        self._context.options = {"max_pixels": str(most)}
         self._packets = packets
 
     def __iter__(self) -> Iterator[Any]:

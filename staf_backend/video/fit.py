@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.video.size_limit import check_size
+from staf_backend.video.size_limit import SizeLimit
 
 _HD_HEIGHT_PX = 720
 """From which untagged footage is taken as BT.709, as players do."""
@@ -71,7 +71,7 @@ def shape_of(path: Path, frame: Any, stream: Any) -> Shape:
     """
     aspect = _sane(stream.sample_aspect_ratio)
     shape = Shape((frame.width, frame.height), stream.codec_context.sample_aspect_ratio, aspect)
-    check_size(path, *shape.square_px)
+    SizeLimit().check(path, *shape.square_px)
     return shape
 
 

@@ -25,7 +25,7 @@ from staf_backend.video.lens import Focal, focal_of_tags
 from staf_backend.video.packet_clock import packet_clock
 from staf_backend.video.packet_log import PacketLog
 from staf_backend.video.picture import DecodedPicture, Picture, ReadyPicture
-from staf_backend.video.size_limit import check_unpacked, while_unpacked
+from staf_backend.video.size_limit import SizeLimit
 from staf_backend.video.upright import Upright, from_display_matrix
 
 _log = logging.getLogger(__name__)
@@ -201,10 +201,11 @@ def open_movie(path: Path) -> Movie:
         stream = video_stream(container)
         log = PacketLog(container, stream)
         decoder = Decoder(container, log)
-        frames = while_unpacked(path, iter(decoder))
+        limit = SizeLimit.of(stream.codec_context.codec)
+        frames = limit.while_unpacked(path, iter(decoder))
         frame = next(frames, None)
         if frame is None:
-            raise VideoError(f"{path} is damaged: no frame of it can be decoded.", _REENCODE)
+            raise _undecodable(path, stream)
         shape = shape_of(path, frame, stream)
         if "mp4" in container.format.name.split(","):
             warn_if_cropped(path, *shape.stored_px)
@@ -214,7 +215,7 @@ def open_movie(path: Path) -> Movie:
             if decoder.refused > refused:
                 message = "%s is damaged: %d of its packets cannot be decoded"
                 _log.warning(message, path.name, decoder.refused - refused)
-        check_unpacked(path, len(clock.times_s) * frame.width * frame.height)
+        limit.check_unpacked(path, len(clock.times_s) * frame.width * frame.height)
         return Movie(
             path=path,
             clock=clock,
@@ -224,6 +225,14 @@ def open_movie(path: Path) -> Movie:
             has_audio=len(container.streams.audio) > 0,
             focal=focal_of_tags({**container.metadata, **stream.metadata}, *shape.square_px),
         )
+
+
+def _undecodable(path: Path, stream: Any) -> VideoError:
+    """No frame can be decoded; FFmpeg tells no size of one that is larger than we let it decode."""
+    if stream.codec_context.width:
+        return VideoError(f"{path} is damaged: no frame of it can be decoded.", _REENCODE)
+    message = f"{path} holds no picture that can be decoded, or larger ones than any video."
+    return VideoError(message, _REENCODE)
 
 
 def _seek(container: Any, pts: int, stream: Any) -> bool:

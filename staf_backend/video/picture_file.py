@@ -7,7 +7,7 @@ import numpy as np
 
 from staf_backend.video.error import VideoError
 from staf_backend.video.exif import Exif, read_exif
-from staf_backend.video.size_limit import check_size
+from staf_backend.video.size_limit import SizeLimit
 from staf_backend.video.upright import Upright, from_exif
 
 _MOST_BYTES = 1_000_000_000
@@ -34,7 +34,7 @@ def read_picture(path: Path) -> tuple[np.ndarray, Upright, Exif]:
     size, tiff = _header(data)
     if size is None or 0 in size or _is_cut(data):
         raise _unreadable(path)
-    check_size(path, *size)
+    SizeLimit().check(path, *size)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

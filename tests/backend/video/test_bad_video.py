@@ -1,6 +1,9 @@
 """A file that is no usable video gets one clear line and advice."""
 
 import struct
+import subprocess
+import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -21,12 +24,32 @@ def _play_list(path):
     path.write_text("ffconcat version 1.0\nfile other.mp4\n")
 
 
-def _huge_canvas(path):
-    """Two kilobytes of animation, whose frames change one pixel of 130 million."""
-    screen = b"GIF89a" + struct.pack("<HHBBB", 11_000, 12_000, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
+def _gif(path, width_px: int, height_px: int, frames: int):
+    """An animation whose frames change one pixel, in 23 bytes each."""
+    size = struct.pack("<HHBBB", width_px, height_px, 0x80, 0, 0)
     timing = b"\x21\xf9\x04\x04\x03\0\0\0"
     pixel = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x4c\x01\0"
-    path.write_bytes(screen + 90 * (timing + pixel) + b"\x3b")
+    start = b"GIF89a" + size + b"\0\0\0\xff\xff\xff"
+    path.write_bytes(start + frames * (timing + pixel) + b"\x3b")
+
+
+def _png(path, side_px: int, colours: int = 0):
+    """An animated PNG of two frames, the first of zeros; 6 are colours in four times 16 bits."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        sum_ = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", sum_)
+
+    depth, pixel = (16, 8) if colours else (8, 1)
+    packer = zlib.compressobj(1)
+    rows = b"".join(packer.compress(bytes(1 + side_px * pixel)) for _ in range(side_px))
+    head = struct.pack(">IIBBBBB", side_px, side_px, depth, colours, 0, 0, 0)
+    control = struct.pack(">IIIIIHHBB", 0, side_px, side_px, 0, 0, 1, 20, 0, 0)
+    second = struct.pack(">IIIIIHHBB", 1, 1, 1, 0, 0, 1, 20, 0, 0)
+    parts = [(b"IHDR", head), (b"acTL", struct.pack(">II", 2, 0)), (b"fcTL", control)]
+    parts += [(b"IDAT", rows + packer.flush()), (b"fcTL", second)]
+    parts += [(b"fdAT", struct.pack(">I", 2) + zlib.compress(bytes(1 + pixel))), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
 
 
 def _no_frames(path):
@@ -46,7 +69,15 @@ BAD = {
     "song.m4a": (write_sound_only, "song.m4a holds sound but no picture"),
     "song.mp4": (write_sound_only, "song.mp4 holds sound but no picture"),
     "nothing.mp4": (_no_frames, "nothing.mp4 "),
-    "canvas.gif": (_huge_canvas, "canvas.gif unpacks to far more pixels than footage of its size"),
+    "canvas.gif": (
+        lambda path: _gif(path, 8000, 4000, 90),
+        "canvas.gif unpacks to far more pixels than footage of its size",
+    ),
+    "huge.png": (
+        lambda path: _png(path, 12_000),
+        "huge.png holds no picture that can be decoded, or larger ones than any video",
+    ),
+    "canvas.png": (lambda path: _png(path, 6001), "canvas.png says that its .* 6001x6001 px: no"),
     "folder": (lambda path: path.mkdir(), "folder is a folder without pictures"),
 }
 
@@ -60,3 +91,36 @@ def test_bad_input_says_what_is_wrong_and_what_to_do(tmp_path, name):
     assert caught.value.advice
     assert "\n" not in str(caught.value)
     assert (caught.value.kind, caught.value.exit_code) == ("video", 3)
+
+
+def _cost(path) -> tuple[float, int]:
+    """Seconds of the processor and bytes that opening a file takes at most, in a process of its
+    own."""
+    script = f"""
+import resource, sys
+from staf_backend.video import VideoError, open_video
+before = resource.getrusage(resource.RUSAGE_SELF)
+try:
+    open_video({str(path)!r})
+except VideoError:
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    print(after.ru_utime - before.ru_utime, after.ru_maxrss)
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
+    seconds, kilobytes = told.split()
+    return float(seconds), 1000 * int(kilobytes)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other units there")
+@pytest.mark.parametrize("name", ["canvas.gif", "huge.gif", "huge.png"])
+def test_large_canvases_cost_little_before_they_are_refused(tmp_path, name):
+    """14 and 138 kB of GIF took minutes; 132 million pixels of PNG took 2.8 GB."""
+    if name == "huge.png":
+        _png(tmp_path / name, 12_000, 6)
+    elif name == "huge.gif":
+        _gif(tmp_path / name, 11_500, 11_500, 600)
+    else:
+        _gif(tmp_path / name, 4000, 4000, 6000)
+    seconds, most_bytes = _cost(tmp_path / name)
+    assert seconds < 5
+    assert most_bytes < 0.5e9
