@@ -25,11 +25,11 @@ import bpy
 
 
 def main() -> int:
-    words = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
+    words = _words()
     if "--no-blend" in words:
         words.remove("--no-blend")
     else:
-        words.append("--blend")
+        words.insert(0, "--blend")
     if any(word.startswith(("--blend", "--onto")) for word in words):
         words = ["--blender", bpy.app.binary_path or sys.executable, *words]
     try:
@@ -39,6 +39,13 @@ def main() -> int:
         return 6
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the batch itself
     return batch.wait()
+
+
+def _words() -> list[str]:
+    """Those of the batch; in them a "--" may stand before names that begin with "-"."""
+    words = sys.argv[1:]
+    blenders_own = words.index("--") + 1 if bpy.app.binary_path else int(words[:1] == ["--"])
+    return words[blenders_own:]
 
 
 def _python() -> str:

@@ -115,6 +115,16 @@ def test_ctrl_c_lets_the_clip_at_work_end(tmp_path):
     assert [clip["status"] for clip in report_of(tmp_path)["clips"]] == ["done", *["waiting"] * 2]
 
 
+@pytest.mark.parametrize("more", [["--", "-walk.mp4"], ["./-walk.mp4"]])
+def test_names_may_begin_with_a_dash(tmp_path, more):
+    command, environment = command_of(tmp_path)
+    (tmp_path / "-walk.mp4").write_bytes(b"no video")
+    command += more
+    subprocess.run(command, env=environment, cwd=tmp_path, check=False)
+    (clip,) = report_of(tmp_path)["clips"]
+    assert (clip["place"], clip["status"]) == ("-walk", "failed")
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
