@@ -12,7 +12,13 @@ from staf_backend import StafError
 from staf_backend.body import add_body, finger_arrays, known_bodies, load_body, look_arrays
 from staf_backend.estimators import check_device, chosen_estimator
 from staf_backend.export.deliver import Outputs, Written, deliver
-from staf_backend.files import OutputError, make_folder, replace_atomically, write_arrays
+from staf_backend.files import (
+    OutputError,
+    make_folder,
+    replace_atomically,
+    scratch_in,
+    write_arrays,
+)
 from staf_backend.people import TrackSummary, summarise, write_tracks
 from staf_backend.pipeline import Settings, people_in, solve
 from staf_backend.reporting import Reporter
@@ -184,8 +190,8 @@ def _convert_one(
 
     files = outputs.of(path.stem)
     files.check(path)
-    solved = solve(path, settings, report)
-    return deliver(solved, files, report)
+    with scratch_in(files.output.parent):
+        return deliver(solve(path, settings, report), files, report)
 
 
 def _values(

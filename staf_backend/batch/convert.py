@@ -9,7 +9,7 @@ from staf_backend import StafError
 from staf_backend.batch.blend import Blending, write_blends
 from staf_backend.batch.recipe import Recipe
 from staf_backend.export.deliver import Written, deliver
-from staf_backend.files import content_digest, sha256
+from staf_backend.files import content_digest, scratch_in, sha256
 from staf_backend.pipeline import solve
 from staf_backend.video import VideoError, check_path
 
@@ -43,12 +43,13 @@ def convert(order: dict[str, Any], folder: Path, log: IO[Any]) -> dict[str, Any]
     before = _digest(source)
     outputs = recipe.outputs_in(folder, order["stem"])
     outputs.check(source)
-    solved = solve(source, recipe.settings_with(order["threads"]), stages.report)
-    written = deliver(solved, outputs, stages.report)
-    paths = [path for one in written for path in one.files]
-    if recipe.blender:
-        stages.report("blender", 0, 1, "")
-        paths += _blends(order, folder / order["stem"], recipe, solved, log)
+    with scratch_in(folder):
+        solved = solve(source, recipe.settings_with(order["threads"]), stages.report)
+        written = deliver(solved, outputs, stages.report)
+        paths = [path for one in written for path in one.files]
+        if recipe.blender:
+            stages.report("blender", 0, 1, "")
+            paths += _blends(order, folder / order["stem"], recipe, solved, log)
     if _digest(source) != before:
         raise ChangedError(f"{source} changed while it was read.", "Convert it again.")
     return {

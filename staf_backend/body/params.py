@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from staf_backend.geometry import is_finite
+
 SHAPE_COUNT = 10
 """Betas of a person: the first principal components of SMPL's space of shapes (Loper et al. 2015).
 Files that hold more are cut to these, the number that published networks and data sets use."""
@@ -28,7 +30,7 @@ class SmplParams:
         frames, joints = len(self.root_m), self.rotations.shape[1] if self.rotations.ndim > 1 else 0
         for name, shape in (("rotations", (frames, joints, 3, 3)), ("root_m", (frames, 3))):
             array = getattr(self, name)
-            if array.shape != shape or not np.isfinite(array).all():
+            if array.shape != shape or not is_finite(array):
                 raise ValueError(f"SmplParams.{name} must be finite and {shape}")
         if self.betas.ndim != 1 or not np.isfinite(self.betas).all():
             raise ValueError("SmplParams.betas must be finite and (B,)")

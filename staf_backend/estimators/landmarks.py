@@ -15,6 +15,7 @@ from staf_backend.choices import Preset
 from staf_backend.estimators.estimate import Estimate, Evidence
 from staf_backend.estimators.settings import EstimatorSettings
 from staf_backend.estimators.turned_back import rays_turned_back, turned_back
+from staf_backend.files import long_array, stretches
 from staf_backend.fit import Fitter
 from staf_backend.landmarks import (
     LandmarkNetwork,
@@ -23,7 +24,7 @@ from staf_backend.landmarks import (
     consistent_sides,
     landmarks_of,
 )
-from staf_backend.landmarks.names import NAMES
+from staf_backend.landmarks.names import COUNT, NAMES
 from staf_backend.runtime import give_back_heap, open_network, usable_cores
 
 if TYPE_CHECKING:
@@ -142,15 +143,19 @@ class _Seen(NamedTuple):
 
 def _seen(shot: "Shot", sided: Sided, lifter: Lifter) -> _Seen:
     track, landmarks = sided.track, sided.landmarks
-    points = landmarks.points_px[:, markers.LANDMARKS]
-    visibility = np.nan_to_num(landmarks.visibility[:, markers.LANDMARKS])
-    visibility *= track.observed[:, None]
-    rays = shot.camera.rays(points).astype(np.float32)
-    world_m = landmarks.world_m[:, markers.LANDMARKS]
-    turns = shot.watch.turns(track.frames)
-    if turns is not None:
-        rays, world_m = rays_turned_back(rays, turns), turned_back(world_m, turns)
-    del points
+    turns, count = shot.watch.turns(track.frames), len(track)
+    shapes = ((count, markers.COUNT, 2), (count, markers.COUNT, 3), (count, markers.COUNT))
+    rays, world_m, visibility = (long_array(shape) for shape in shapes)
+    for rows in stretches(count):
+        some_rays = shot.camera.rays(landmarks.points_px[rows, markers.LANDMARKS])
+        some_rays = some_rays.astype(np.float32)
+        some_world_m = landmarks.world_m[rows, markers.LANDMARKS]
+        if turns is not None:
+            some_rays = rays_turned_back(some_rays, turns[rows])
+            some_world_m = turned_back(some_world_m, turns[rows])
+        rays[rows], world_m[rows] = some_rays, some_world_m
+        seen = np.nan_to_num(landmarks.visibility[rows, markers.LANDMARKS])
+        visibility[rows] = seen * track.observed[rows, None]
     lifted = lifter.lift(rays, world_m, visibility, track.times_s)
     evidence = Evidence(rays, world_m, visibility, lifted, lifter)
     return _Seen(evidence, sided.keypoints_px, sided.swapped_frames)
@@ -171,16 +176,20 @@ def _estimate(track: "Track", seen: _Seen, fitter: Fitter, betas: np.ndarray | N
 
 
 def _keypoints(landmarks: Landmarks, track: "Track") -> np.ndarray:
-    seen = np.concatenate([landmarks.points_px, landmarks.visibility[..., None]], -1)
-    seen[~np.isfinite(seen).all(-1)] = 0
-    seen[~track.observed, :, 2] = 0
-    seen.setflags(write=False)  # so that the motion keeps this array, not a copy
-    return seen
+    keypoints = long_array((len(track), COUNT, 3))
+    for rows in stretches(len(track)):
+        visibility = landmarks.visibility[rows, :, None]
+        seen = np.concatenate([landmarks.points_px[rows], visibility], -1)
+        seen[~np.isfinite(seen).all(-1)] = 0
+        seen[~track.observed[rows], :, 2] = 0
+        keypoints[rows] = seen
+    keypoints.setflags(write=False)  # so that the motion keeps this array, not a copy
+    return keypoints
 
 
 def _median_mm(distance_m: np.ndarray) -> float:
     seen = distance_m[np.isfinite(distance_m)]
-    return float(np.median(seen)) * 1e3 if len(seen) else 0.0
+    return float(np.median(seen, overwrite_input=True)) * 1e3 if len(seen) else 0.0
 
 
 def _tilt_deg(up: np.ndarray) -> tuple[float, float]:

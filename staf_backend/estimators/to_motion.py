@@ -7,11 +7,9 @@ import numpy as np
 from staf_backend.body import Body
 from staf_backend.estimators.estimate import Estimate
 from staf_backend.estimators.shot import Shot
+from staf_backend.files import long_array, stretches
 from staf_backend.geometry import TO_Y_UP, Camera, CameraPath, continuous_signs, to_quaternions
 from staf_backend.motion import Motion, plain_name
-
-_BLOCK = 1000
-"""Frames turned at once.  Chosen: a few MB, however long the clip is."""
 
 
 def to_motion(estimate: Estimate, shot: Shot, body: Body) -> Motion:
@@ -75,12 +73,12 @@ def keys_of(rotations: np.ndarray, turn: np.ndarray) -> np.ndarray:
         rotations: (T, J, 3, 3) parent-relative, joint 0 in the world.
         turn: (3, 3) that turns joint 0 into the axes of the keys.
     """
-    keys = np.empty((*rotations.shape[:2], 4), np.float32)
-    for begin in range(0, len(rotations), _BLOCK):
-        part = rotations[begin : begin + _BLOCK].astype(float)
+    keys = long_array((*rotations.shape[:2], 4))
+    for rows in stretches(len(rotations)):
+        part = rotations[rows].astype(float)
         part[:, 0] = turn @ part[:, 0]
-        known = slice(max(begin - 1, 0), begin)
+        known = slice(max(rows.start - 1, 0), rows.start)
         turned = np.concatenate([keys[known], to_quaternions(part)])
-        keys[begin : begin + _BLOCK] = continuous_signs(turned)[known.stop - known.start :]
+        keys[rows] = continuous_signs(turned)[known.stop - known.start :]
     keys.setflags(write=False)  # so that the motion keeps this array, not a copy
     return keys

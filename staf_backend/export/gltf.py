@@ -15,6 +15,7 @@ SMPL's pose blend shapes cannot be carried by glTF and are left out.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,9 @@ from staf_backend.export.character import (
     quaternions_wxyz,
     travel,
 )
-from staf_backend.export.gltf_buffer import INDICES, VERTICES, Buffer
+from staf_backend.export.gltf_buffer import INDICES, VERTICES, Buffer, collected
 from staf_backend.export.mesh import SkinnedMesh
-from staf_backend.files import replace_atomically
+from staf_backend.files import give_back_pages, replace_atomically
 from staf_backend.motion import Motion
 
 
@@ -73,21 +74,20 @@ def write_glb(
             is missing.
     """
     style = checked_style(motions, bodies, bone_names, root_motion, mesh, look)
-    data = _encode(characters(motions, bodies), style)
+    cast = characters(motions, bodies)
     with replace_atomically(path) as temporary:
-        temporary.write_bytes(data)
+        _write(temporary, cast, style)
 
 
-def _encode(cast: Sequence[Character], style: Style) -> bytes:
+def _write(path: Path, cast: Sequence[Character], style: Style) -> None:
     from pygltflib import GLTF2, Asset, Scene
 
     document = GLTF2(asset=Asset(generator=f"staf-backend {__version__}"), scene=0)
     document.scenes = [Scene(nodes=[])]
-    buffer = Buffer(document)
-    joints = [_add_character(document, buffer, c, k, style) for k, c in enumerate(cast)]
-    _add_animations(document, buffer, cast, joints, style)
-    buffer.finish()
-    return b"".join(document.save_to_bytes())
+    with collected(document, path.parent) as buffer:
+        joints = [_add_character(document, buffer, c, k, style) for k, c in enumerate(cast)]
+        _add_animations(document, buffer, cast, joints, style)
+        buffer.write(path)
 
 
 def _add_character(
@@ -220,6 +220,7 @@ def add_channels(
         animation.samplers.append(
             AnimationSampler(input=keys, output=output, interpolation="LINEAR")
         )
+        give_back_pages()
 
 
 def _shape_extras(character: Character) -> dict[str, Any]:

@@ -1,26 +1,40 @@
-"""glTF's binary part: arrays become accessors of one buffer."""
+"""glTF's binary part: arrays become accessors of one buffer, which waits beside the file."""
 
-from typing import Any
+import contextlib
+import shutil
+import struct
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
+_IN_MEMORY_BYTES = 1 << 20
+"""Of a buffer that needs no file.  Chosen: a body and ten seconds."""
 _COMPONENTS = {"float32": 5126, "uint8": 5121, "uint16": 5123, "uint32": 5125}
 _TYPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 VERTICES, INDICES = 34962, 34963
 """Numbers of glTF 2.0: component types, accessor types, and targets of buffer views."""
 
 
+@contextlib.contextmanager
+def collected(document: Any, folder: Path) -> Iterator["Buffer"]:
+    """A buffer that waits in a file without a name in a folder: a clip may be long."""
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=str(folder), prefix=".staf-") as parts:
+        yield Buffer(document, parts)
+
+
 class Buffer:
-    """Collects arrays for one glTF document; `finish` writes the buffer into it.
+    """Collects arrays for one glTF document; see `collected`.
 
     Args:
         document: a pygltflib.GLTF2 that receives accessors and buffer views.
+        parts: holds the arrays' bytes.
     """
 
-    def __init__(self, document: Any) -> None:
-        self._document = document
-        self._parts: list[bytes] = []
-        self._size = 0
+    def __init__(self, document: Any, parts: IO[bytes]) -> None:
+        self._document, self._parts, self._size = document, parts, 0
 
     def add(
         self,
@@ -58,14 +72,27 @@ class Buffer:
         self._document.accessors.append(accessor)
         return len(self._document.accessors) - 1
 
-    def finish(self) -> None:
-        """Put the collected bytes into the document as its only buffer."""
+    def write(self, path: Path) -> None:
+        """Write the document and its only buffer as a .glb (glTF 2.0, "GLB File Format").
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         from pygltflib import Buffer as DocumentBuffer
 
         self._document.buffers = [DocumentBuffer(byteLength=self._size)]
-        self._document.set_binary_blob(b"".join(self._parts))
+        text = self._document.gltf_to_json(separators=(",", ":"), indent=None).encode()
+        text += b" " * (-len(text) % 4)
+        self._parts.seek(0)
+        with path.open("wb") as file:
+            size = 12 + 8 + len(text) + 8 + self._size
+            file.write(struct.pack("<4sII", b"glTF", 2, size))
+            file.write(struct.pack("<I4s", len(text), b"JSON") + text)
+            file.write(struct.pack("<I4s", self._size, b"BIN\0"))
+            shutil.copyfileobj(self._parts, file)
 
     def _append(self, data: bytes) -> None:
         padding = b"\0" * (-len(data) % 4)
-        self._parts += [data, padding]
+        self._parts.write(data)
+        self._parts.write(padding)
         self._size += len(data) + len(padding)

@@ -9,7 +9,7 @@ Source: https://github.com/vrm-c/vrm-specification, VRMC_vrm_animation-1.0.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from staf_backend.choices import RootMotion
 from staf_backend.export.bone_names import bone_names_of
 from staf_backend.export.character import Character, characters, quaternions_wxyz, travel
 from staf_backend.export.gltf import add_bone, add_channels, animation_extras
-from staf_backend.export.gltf_buffer import Buffer
+from staf_backend.export.gltf_buffer import collected
 from staf_backend.files import replace_atomically
 from staf_backend.geometry import SMPL
 from staf_backend.motion import Motion
@@ -50,7 +50,6 @@ def write_vrma(
     names = bone_names_of("vrm", motion.skeleton)
     (character,) = characters([motion], {motion.body: body})
     document = GLTF2(asset=Asset(generator=f"staf-backend {__version__}"), scene=0)
-    buffer = Buffer(document)
     kept = [j for j, name in enumerate(motion.skeleton.names) if name not in _left_out(motion)]
     nodes = _add_skeleton(document, character, kept, names)
     document.scenes = [Scene(nodes=[nodes[0]])]
@@ -62,15 +61,24 @@ def write_vrma(
     animation = Animation(name=motion.name, extras=extras)
     rest_m = character.rest_m[0]
     hips_m = np.add(*travel(motion.root_m, rest_m, root_motion, motion.root_m[0] - rest_m))
-    tracks = [(nodes[0], "translation", hips_m)]
+    times_s = (motion.times_s - start_s).astype(np.float32)
+    document.animations.append(animation)
+    with (
+        replace_atomically(path) as temporary,
+        collected(document, temporary.parent) as buffer,
+    ):
+        add_channels(animation, buffer, times_s, _tracks(motion, nodes, hips_m))
+        buffer.write(temporary)
+
+
+def _tracks(
+    motion: Motion, nodes: dict[int, int], hips_m: np.ndarray
+) -> Iterator[tuple[int, str, np.ndarray]]:
+    """(node, path, values) of the hips' way and of all joints that have a node."""
+    yield nodes[0], "translation", hips_m
     for joint, node in nodes.items():
         turns = quaternions_wxyz(motion.rotations_wxyz[:, joint])
-        tracks.append((node, "rotation", np.roll(turns, -1, axis=-1)))
-    add_channels(animation, buffer, (motion.times_s - start_s).astype(np.float32), tracks)
-    document.animations.append(animation)
-    buffer.finish()
-    with replace_atomically(path) as temporary:
-        temporary.write_bytes(b"".join(document.save_to_bytes()))
+        yield node, "rotation", np.roll(turns, -1, axis=-1)
 
 
 def _left_out(motion: Motion) -> tuple[str, ...]:

@@ -15,9 +15,18 @@ from staf_backend.files.limits import Budget, TooLargeError, shown
 from staf_backend.files.npz import write_arrays
 from staf_backend.files.read_arrays import ArchiveError, PickledError, read_arrays
 from staf_backend.files.regular import open_file, real_path
+from staf_backend.files.scratch import (
+    STRETCH,
+    give_back_pages,
+    long_array,
+    long_copy,
+    scratch_in,
+    stretches,
+)
 from staf_backend.files.strict_json import read_json_file, read_json_text
 
 __all__ = [
+    "STRETCH",
     "ArchiveError",
     "Budget",
     "EditedJson",
@@ -28,7 +37,10 @@ __all__ = [
     "content_digest",
     "describe_arrays",
     "describe_file",
+    "give_back_pages",
     "is_pickle",
+    "long_array",
+    "long_copy",
     "make_folder",
     "open_file",
     "put_in_place",
@@ -38,7 +50,9 @@ __all__ = [
     "real_path",
     "replace_atomically",
     "replace_folder_atomically",
+    "scratch_in",
     "sha256",
     "shown",
+    "stretches",
     "write_arrays",
 ]

@@ -23,24 +23,28 @@ class BandedSystem:
     """Normal equations A x = g of T frames with n unknowns each.
 
     Attributes:
-        blocks: (T, n, n) symmetric diagonal blocks.
         gradient: (T, n) right-hand side.
+        ties: (T, n) the diagonals b of next neighbours' ties.
         band: (T, n, 2 n + 1) what is below the diagonal, LAPACK's lower form: column j of frame t
-            of the whole matrix is band[t, j], from the diagonal down.  `solve` adds the blocks.
+            of the whole matrix is band[t, j], from the diagonal down; b is added by `solve`.
+        blocks: (T, n, n) symmetric diagonal blocks, within the band: row j begins at its diagonal
+            in column j, and what is left of that lies at the end of column j - 1, where the matrix
+            has nothing but b.
     """
 
-    blocks: np.ndarray
     gradient: np.ndarray
+    ties: np.ndarray
     band: np.ndarray
+    blocks: np.ndarray
 
     @classmethod
     def zeros(cls, frames: int, unknowns: int) -> "BandedSystem":
         """An empty system."""
-        return cls(
-            np.zeros((frames, unknowns, unknowns)),
-            np.zeros((frames, unknowns)),
-            np.zeros((frames, unknowns, 2 * unknowns + 1)),
-        )
+        band = np.zeros((frames, unknowns, 2 * unknowns + 1))
+        frame, column, row = band.strides
+        blocks = as_strided(band, (frames, unknowns, unknowns), (frame, column - row, row))
+        gradient, ties = np.zeros((2, frames, unknowns))
+        return cls(gradient, ties, band, blocks)
 
     @property
     def next_blocks(self) -> np.ndarray:
@@ -85,7 +89,7 @@ class BandedSystem:
         ties = np.einsum("tii->ti", self.next_blocks)
         ties[:frames] += weights * (c[:, 0] * c[:, 1])
         ties[1 : frames + 1] += weights * (c[:, 1] * c[:, 2])
-        self.band[:frames, :, -1] += weights * (c[:, 0] * c[:, 2])
+        self.ties[:frames] += weights * (c[:, 0] * c[:, 2])
 
     def add_steps(
         self, columns: np.ndarray, jacobian: np.ndarray, weights: np.ndarray, values: np.ndarray
@@ -113,7 +117,8 @@ class BandedSystem:
 
         frames, unknowns = self.gradient.shape
         for j in range(unknowns):
-            self.band[:, j, : unknowns - j] += self.blocks[:, j, j:]
+            self.band[:, j, 2 * unknowns - j :] = 0
+        self.band[..., -1] = self.ties
         self.band[..., 0] *= 1 + damping
         lower = self.band.reshape(frames * unknowns, -1).T[: frames * unknowns]
         step = solveh_banded(

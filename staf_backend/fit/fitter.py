@@ -28,6 +28,7 @@ import numpy as np
 
 from staf_backend.body import SmplParams
 from staf_backend.body.markers import COUNT, markers_of
+from staf_backend.files import give_back_pages, long_array
 from staf_backend.fit import terms
 from staf_backend.fit.anatomy import FIXED, lever_m, limits_rad
 from staf_backend.fit.banded import BandedSystem
@@ -175,8 +176,8 @@ class Fitter:
     def _solved(self, track: SeenTrack, betas: np.ndarray) -> Fitted:
         """All frames, window by window; each starts where the one before it ended."""
         settings, frames = self.settings, len(track.times_s)
-        rotations = np.empty((frames, len(self.body.skeleton), 3, 3), np.float32)  # may be long
-        root, distance = np.empty((frames, 3)), np.empty((frames, COUNT), np.float32)
+        rotations = long_array((frames, len(self.body.skeleton), 3, 3))
+        root, distance = np.empty((frames, 3)), long_array((frames, COUNT))
         first = pinned = 0
         while True:
             last = min(first + settings.window, frames)
@@ -189,6 +190,7 @@ class Fitter:
             solved = self._solve(seen, start, betas, pinned)
             rotations[window], root[window] = solved.rotations, solved.root_m
             distance[window] = self._distance_m(seen, solved, betas)
+            give_back_pages()
             if last == frames:
                 return Fitted(SmplParams(rotations, root, betas), distance)
             first, pinned = last - settings.overlap, _PINNED

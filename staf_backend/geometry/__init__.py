@@ -2,7 +2,7 @@
 builds on.
 """
 
-from staf_backend.geometry.arrays import keep_array, require, require_unit
+from staf_backend.geometry.arrays import is_finite, keep_array, require, require_unit
 from staf_backend.geometry.camera import (
     TO_Y_UP,
     Camera,
@@ -47,6 +47,7 @@ __all__ = [
     "from_6d",
     "from_axis_angle",
     "from_quaternions",
+    "is_finite",
     "keep_array",
     "nearest_rotation",
     "parent_relative",

@@ -1,9 +1,12 @@
 """Arrays that types keep: checked at the door, copied, read-only."""
 
 import math
+import mmap
 from typing import Any
 
 import numpy as np
+
+from staf_backend.files import long_copy, stretches
 
 _UNIT_TOLERANCE = 1e-3
 """Of a quaternion's length.  Chosen: far above the rounding of float32, far below a wrong array."""
@@ -27,13 +30,20 @@ def keep_array(owner: Any, name: str, kind: type, shape: tuple[int, ...]) -> Non
         raise ValueError(f"{name} must be of type {np.dtype(kind)}, got {source.dtype}")
     if source.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold numbers, got {source.dtype}")
-    frozen = source.dtype == kind and source.base is None and not source.flags.writeable
-    array = source if frozen else np.array(source, kind)
+    own = source.base is None or isinstance(source.base, mmap.mmap)
+    frozen = source.dtype == kind and own and not source.flags.writeable
+    array = source if frozen else long_copy(source, kind)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-    require(bool(np.isfinite(array).all()), name, "finite (it holds NaN or infinity)")
+    require(is_finite(array), name, "finite (it holds NaN or infinity)")
     array.setflags(write=False)
     object.__setattr__(owner, name, array)
+
+
+def is_finite(array: np.ndarray) -> bool:
+    """Whether all numbers are, looked at in stretches: a clip may be long."""
+    some = np.atleast_1d(array)
+    return all(bool(np.isfinite(some[rows]).all()) for rows in stretches(len(some)))
 
 
 def require(condition: bool, name: str, rule: str) -> None:
@@ -58,5 +68,7 @@ def require_unit(quaternions: np.ndarray, name: str) -> None:
     Raises:
         ValueError: one of the quaternions (..., 4) has not length 1.
     """
-    length = np.sqrt(np.einsum("...i,...i->...", quaternions, quaternions))
-    require(bool((abs(length - 1) <= _UNIT_TOLERANCE).all()), name, "unit quaternions")
+    for rows in stretches(len(quaternions)):
+        some = quaternions[rows]
+        length = np.sqrt(np.einsum("...i,...i->...", some, some))
+        require(bool((abs(length - 1) <= _UNIT_TOLERANCE).all()), name, "unit quaternions")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from staf_backend.files import long_array
 from staf_backend.geometry import SMPL, from_6d, slerp, to_quaternions
 from staf_backend.landmarks.grid import interpolation
 from staf_backend.landmarks.lifted import Guess, Lifted
@@ -34,9 +35,9 @@ class Blend:
         self._high = np.minimum(self._low + 1, len(grid_s) - 1)
         self._frames, self._begin, self._done = len(grid_s), 0, 0
         self._sums = _Sums.zeros(0)
-        self._turned = np.empty((len(times_s), len(SMPL), 4), np.float32)
-        self._deviation = np.empty((len(times_s), len(SMPL)), np.float32)
-        self._contact = np.empty((len(times_s), 4), np.float32)
+        self._turned = long_array((len(times_s), len(SMPL), 4))
+        self._deviation = long_array((len(times_s), len(SMPL)))
+        self._contact = long_array((len(times_s), 4))
         # betas and up: sums of value times weight, and of weights
         self._betas, self._betas_weight = np.zeros(10), 0.0
         self._up, self._up_weight = np.zeros(3), 0.0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from staf_backend.body import markers
+from staf_backend.files import stretches
 from staf_backend.geometry import SMPL, TO_Y_UP, counterparts, from_6d
 from staf_backend.landmarks.blend import Blend, trust_in
 from staf_backend.landmarks.features import features, rotations_to_person
@@ -63,8 +64,8 @@ class Lifter:
         grid = Grid(rays, world_m, visibility, times_s)
         first = starts(len(grid), _STRIDE_FRAMES)
         blend = Blend(grid.times_s, times_s)
-        for begin in range(0, len(first), _BATCH_WINDOWS):
-            some = first[begin : begin + _BATCH_WINDOWS]
+        for rows in stretches(len(first), _BATCH_WINDOWS):
+            some = first[rows]
             stretch = grid.stretch(some[0], min(some[-1] + WINDOW, len(grid)))
             windows = windows_at(stretch, some - some[0])
             blend.add(self.guess(windows), some, trust_in(windows))

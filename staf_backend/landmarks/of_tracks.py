@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from staf_backend.files import STRETCH, give_back_pages, long_array, stretches
 from staf_backend.landmarks.crop import crop_image, steady_squares
 from staf_backend.landmarks.names import COUNT
 from staf_backend.landmarks.network import LandmarkNetwork, Landmarks, Mask
@@ -62,6 +63,8 @@ def landmarks_of(
             ahead = 0 if threads == 1 else _FRAMES_A_THREAD * threads
             for done, reading in enumerate(_begun_early(readings, ahead), 1):
                 _keep_all(found, reading)
+                if done % STRETCH == 0:
+                    give_back_pages()
                 if outlines and outlines.wants(reading.frame):
                     _keep_outlines(outlines, tracks, reading)
                 if progress:
@@ -220,8 +223,10 @@ def _replace(seen: Landmarks, n: int, again: Landmarks) -> None:
 
 def _empty(frames: int) -> Landmarks:
     """Nothing seen; 4-byte floats, since a clip may be long."""
-    shapes = ((COUNT, 2), (COUNT, 3), (COUNT,), ())
-    arrays = [np.full((frames, *shape), np.nan, np.float32) for shape in shapes]
+    arrays = [long_array((frames, *shape)) for shape in ((COUNT, 2), (COUNT, 3), (COUNT,), ())]
+    for rows in stretches(frames):
+        for array in arrays:
+            array[rows] = np.nan
     return Landmarks(*arrays)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from staf_backend.files import long_array, stretches
 from staf_backend.landmarks.names import COCO, MIRROR, indices
 from staf_backend.landmarks.network import Landmarks
 
@@ -75,18 +76,24 @@ def consistent_sides(
     Returns:
         the landmarks, and (T, 3) whether arms, legs and trunk of a frame were swapped back.
     """
-    points = landmarks.points_px
-    depths, size = _depths(landmarks.world_m), _torso_px(points)
+    size = _torso_px(landmarks.points_px)
     backwards = _backwards(landmarks, times_s, size)
-    undone = _swapped(points, depths, keypoints_px, size, backwards)
-    if not undone.any():
-        return landmarks, undone
-    order = np.tile(np.arange(points.shape[1]), (len(points), 1))
-    for i, limb in enumerate(_LIMBS):
-        order[np.ix_(undone[:, i], limb)] = MIRROR[limb]
-    rows = np.arange(len(points))[:, None]
-    world, visibility = landmarks.world_m[rows, order], landmarks.visibility[rows, order]
-    return Landmarks(points[rows, order], world, visibility, landmarks.person), undone
+    undone = _swapped(landmarks, keypoints_px, size, backwards)
+    return (_put_back(landmarks, undone) if undone.any() else landmarks), undone
+
+
+def _put_back(landmarks: Landmarks, undone: np.ndarray) -> Landmarks:
+    """Landmarks with limbs (T, 3) of their frames swapped."""
+    known = (landmarks.points_px, landmarks.world_m, landmarks.visibility)
+    points, world_m, visibility = (long_array(array.shape, array.dtype) for array in known)
+    for rows in stretches(len(undone)):
+        order = np.tile(np.arange(len(MIRROR)), (rows.stop - rows.start, 1))
+        for i, limb in enumerate(_LIMBS):
+            order[np.ix_(undone[rows, i], limb)] = MIRROR[limb]
+        frames = np.arange(len(order))[:, None]
+        for out, array in zip((points, world_m, visibility), known, strict=True):
+            out[rows] = array[rows][frames, order]
+    return Landmarks(points, world_m, visibility, landmarks.person)
 
 
 def _torso_px(points: np.ndarray) -> float:
@@ -102,13 +109,14 @@ def _torso_px(points: np.ndarray) -> float:
     return max(float(np.median(lengths)), 1.0) if len(lengths) else 1.0
 
 
-def _depths(world_m: np.ndarray) -> np.ndarray:
-    """Depths (T, 33) in torso lengths, of world points (T, 33, 3); 0 without a torso."""
+def _torso_m(world_m: np.ndarray) -> float:
+    """Median distance of shoulders and hips of world points (T, 33, 3): the unit of depth; infinite
+    without a torso."""
     shoulders, hips = (world_m[:, pair] for pair in _TORSO_ENDS)
     lengths = np.linalg.norm(shoulders.mean(1) - hips.mean(1), axis=-1)
     lengths = lengths[np.isfinite(lengths)]
     torso_m = float(np.median(lengths)) if len(lengths) else np.inf
-    return world_m[..., 2] / max(torso_m, _SHORTEST_TORSO_M)
+    return max(torso_m, _SHORTEST_TORSO_M)
 
 
 def _backwards(landmarks: Landmarks, times_s: np.ndarray, size: float) -> np.ndarray:
@@ -120,7 +128,13 @@ def _backwards(landmarks: Landmarks, times_s: np.ndarray, size: float) -> np.nda
 
 def _log_scales(landmarks: Landmarks) -> np.ndarray:
     """(T,) logarithms of pixels a metre, whatever the pose; NaN where too little is seen."""
-    flat = landmarks.points_px[:, _WHOLE], landmarks.world_m[:, _WHOLE, :2]
+    points, world_m = landmarks.points_px, landmarks.world_m
+    parts = stretches(len(points))
+    return np.concatenate([_log_scales_of(points[rows], world_m[rows]) for rows in parts])
+
+
+def _log_scales_of(points: np.ndarray, world_m: np.ndarray) -> np.ndarray:
+    flat = points[:, _WHOLE], world_m[:, _WHOLE, :2]
     seen = np.isfinite(np.concatenate(flat, -1)).all(-1, keepdims=True)
     count = seen.sum(1, keepdims=True)
     spreads = []
@@ -148,30 +162,48 @@ def _recedes(landmarks: Landmarks, times_s: np.ndarray) -> np.ndarray:
 
 
 def _swapped(
-    points: np.ndarray,
-    depths: np.ndarray,
-    keypoints_px: np.ndarray,
-    size: float,
-    backwards: np.ndarray,
+    landmarks: Landmarks, keypoints_px: np.ndarray, size: float, backwards: np.ndarray
 ) -> np.ndarray:
     """(T, 3) which limbs' two sides are taken for each other."""
-    moves, departs = [], []
-    for limb in _LIMBS:
-        both = np.stack([points[:, limb], points[:, MIRROR[limb]]], 1) / size  # (T, 2, K, 2)
-        held = _held(both)
-        steps = held[1:, None] - held[:-1, :, None]  # (T - 1, from, to, K, 2)
-        deep = _held(np.stack([depths[:, limb], depths[:, MIRROR[limb]]], 1)[..., None])[..., 0]
-        deeper = deep[1:, None] - deep[:-1, :, None]
-        moved = (steps**2).sum(-1) + _DEPTH_SHARE * deeper**2
-        moves.append(np.nan_to_num(moved).mean(-1))
-        departs.append(_departs(both, keypoints_px, size, limb))
+    torso_m = _torso_m(landmarks.world_m)
+    limbs = [_of_limb(landmarks, limb, keypoints_px, size, torso_m) for limb in _LIMBS]
+    moves, departs = zip(*limbs, strict=True)
     costs = _state_costs(np.stack(departs, 1), backwards)
     path = _cheapest(costs, _move_costs(np.stack(moves, 1)))
     return _STATES[path] == 1
 
 
-def _held(values: np.ndarray) -> np.ndarray:
-    """Values (T, 2, K, D) with the last ones seen where nothing is: sides outlast a gap."""
+def _of_limb(
+    landmarks: Landmarks, limb: np.ndarray, keypoints_px: np.ndarray, size: float, torso_m: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far a limb moves (T - 1, 2, 2) from one reading of its sides to either, and `_departs`;
+    a stretch at a time, each from where the one before ended."""
+    moves, departs = [], []
+    flat, deep = np.empty((0, 2, len(limb), 2)), np.empty((0, 2, len(limb), 1))
+    for rows in stretches(len(landmarks.points_px)):
+        points = landmarks.points_px[rows]
+        depths = landmarks.world_m[rows, :, 2:] / torso_m
+        both, depth = (
+            np.stack([values[:, limb], values[:, MIRROR[limb]]], 1)
+            for values in (points / size, depths)
+        )
+        flat, deep = _held(both, flat[-1:]), _held(depth, deep[-1:])
+        moves.append(_moves(flat, deep[..., 0]))
+        departs.append(_departs(both, keypoints_px[rows], size, limb))
+    return np.concatenate(moves), np.concatenate(departs)
+
+
+def _moves(flat: np.ndarray, deep: np.ndarray) -> np.ndarray:
+    """(T - 1, from, to) of landmarks (T, 2, K, 2) and their depths (T, 2, K)."""
+    steps = flat[1:, None] - flat[:-1, :, None]
+    deeper = deep[1:, None] - deep[:-1, :, None]
+    return np.nan_to_num((steps**2).sum(-1) + _DEPTH_SHARE * deeper**2).mean(-1)
+
+
+def _held(values: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """The frame before (0 or 1, 2, K, D) and values (T, 2, K, D), with the last ones seen where
+    nothing is: sides outlast a gap."""
+    values = np.concatenate([before.astype(values.dtype), values])
     seen = np.isfinite(values).all(-1, keepdims=True)
     frames = np.arange(len(values)).reshape(-1, 1, 1, 1)
     last = np.maximum.accumulate(np.where(seen, frames, 0), axis=0)
@@ -232,12 +264,12 @@ def _cheapest(state_costs: np.ndarray, move_costs: Iterable[np.ndarray]) -> np.n
     Returns:
         (T,) the state of each frame.
     """
-    total, came_from = state_costs[0], []
-    for state, move in zip(state_costs[1:], move_costs, strict=True):
+    total, came_from = state_costs[0], np.empty(state_costs[1:].shape, np.uint8)
+    for back, state, move in zip(came_from, state_costs[1:], move_costs, strict=True):
         reached = total[:, None] + move
-        came_from.append(reached.argmin(0))
+        back[:] = reached.argmin(0)
         total = reached.min(0) + state
     path = [int(total.argmin())]
-    for back in reversed(came_from):
+    for back in came_from[::-1]:
         path.append(int(back[path[-1]]))
     return np.array(path[::-1])

@@ -4,10 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from staf_backend.files import stretches
 from staf_backend.motion.motion import Motion, joints_m
-
-_BLOCK = 1000
-"""Keys posed at once, so that memory does not grow with the clip.  Chosen."""
 
 
 def motion_quality(motion: Motion) -> dict[str, float]:
@@ -19,9 +17,9 @@ def motion_quality(motion: Motion) -> dict[str, float]:
     parents = list(motion.skeleton.parents[1:])
     shortest, longest = np.full(len(parents), np.inf), np.full(len(parents), -np.inf)
     jitter = [np.zeros(0)]
-    for begin in range(0, len(motion.times_s), _BLOCK):
-        rows = slice(begin, begin + _BLOCK + 2)  # a second difference needs two frames more
-        joints = joints_m(_part(motion, rows))
+    for rows in stretches(len(motion.times_s)):
+        wider = slice(rows.start, rows.stop + 2)  # a second difference needs two frames more
+        joints = joints_m(_part(motion, wider))
         bones = np.linalg.norm(joints[:, 1:] - joints[:, parents], axis=-1)
         shortest, longest = np.minimum(shortest, bones.min(0)), np.maximum(longest, bones.max(0))
         second = np.diff(joints - joints[:, :1], 2, axis=0)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from staf_backend.body import Body
+from staf_backend.files import long_array, stretches
 from staf_backend.geometry import FocalSource, from_quaternions
 from staf_backend.landmarks import Outlines
 from staf_backend.motion import ContactSpan, Motion
@@ -42,8 +43,6 @@ _FOCAL: dict[FocalSource, str] = {
     "assumed": "assumed",
     "unknown": "known",
 }
-_BLOCK = 1000
-"""Keys turned to matrices at once, so that memory does not grow with the clip.  Chosen."""
 _ENDS = ("left_wrist", "right_wrist", "left_ankle", "right_ankle")
 
 
@@ -150,8 +149,11 @@ def _of_movement(motion: Motion, joints: np.ndarray) -> dict[str, float]:
     if len(times) < 4:
         return {}
     rate_hz = 1 / float(np.median(np.diff(times)))
-    third = np.diff(joints, 3, axis=0)
-    jitter = float(np.linalg.norm(third, axis=-1).mean()) * rate_hz**3 / 10
+    third = np.empty((len(joints) - 3, joints.shape[1]), joints.dtype)
+    for rows in stretches(len(third)):
+        some = np.diff(joints[rows.start : rows.stop + 3], 3, axis=0)
+        third[rows] = np.linalg.norm(some, axis=-1)
+    jitter = float(third.mean()) * rate_hz**3 / 10
     strikes = sum(len(strike_rows(motion, joints, name)) for name in _ENDS)
     return {"jitter_10m_per_s3": jitter, "strikes": float(strikes)}
 
@@ -181,9 +183,8 @@ def strike_rows(motion: Motion, joints: np.ndarray, end: str) -> list[int]:
 
 def _movement(motion: Motion, body: Body) -> Movement:
     count, joints = motion.rotations_wxyz.shape[:2]
-    turns = np.empty((count, joints, 3, 3), np.float32)
-    for begin in range(0, count, _BLOCK):
-        some = slice(begin, begin + _BLOCK)
+    turns = long_array((count, joints, 3, 3))
+    for some in stretches(count):
         turns[some] = from_quaternions(motion.rotations_wxyz[some].astype(float))
     eye_m, seen = np.zeros((count, 3)), np.ones((count, 2), bool)
     return Movement(motion.times_s, turns, motion.root_m, motion.betas, body, eye_m, seen)

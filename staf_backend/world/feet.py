@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from staf_backend.files import long_copy
 from staf_backend.geometry import from_axis_angle
 from staf_backend.world.contacts import Contacts
 from staf_backend.world.floors import Floors, footholds, heights_stood_on
@@ -42,7 +43,7 @@ def held(
     steps = [_step(movement, side, places, contacts, upright_only) for side in (0, 1)]
     del places
     movement = _within_reach(movement, steps)
-    movement = dataclasses.replace(movement, rotations=movement.rotations.copy())
+    movement = dataclasses.replace(movement, rotations=long_copy(movement.rotations))
     for step in steps:
         _move(movement, step.leg, step.ankle_m, step.foot)
     low = movement.points_m(*range(len(FEET)))[..., 1] - movement.rest_heights_m[: len(FEET)]

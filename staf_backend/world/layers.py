@@ -7,6 +7,7 @@ import numpy as np
 from staf_backend.body import Body
 from staf_backend.estimators import Estimate, Shot
 from staf_backend.estimators.to_motion import keys_of, to_motion
+from staf_backend.files import long_array, long_copy, stretches
 from staf_backend.geometry import (
     Camera,
     CameraPath,
@@ -19,9 +20,6 @@ from staf_backend.motion import PARTS, ContactSpan, Motion
 from staf_backend.world.contacts import Contacts
 from staf_backend.world.floors import Floors, footholds, heights_stood_on
 from staf_backend.world.movement import Movement
-
-_BLOCK = 1000
-"""Keys blended at once, so that memory does not grow with the clip.  Chosen."""
 
 
 def raw_motion(
@@ -41,7 +39,7 @@ def raw_motion(
     if np.array_equal(turn, np.eye(3)) and rise_m == 0:
         return motion
     lift = np.array([0.0, rise_m, 0.0])
-    rotations = motion.rotations_wxyz.copy()
+    rotations = long_copy(motion.rotations_wxyz)
     pelvis = turn @ from_quaternions(rotations[:, 0].astype(float))
     rotations[:, 0] = continuous_signs(to_quaternions(pelvis))
     return dataclasses.replace(
@@ -114,9 +112,8 @@ def _turned_keys(rotations_wxyz: np.ndarray, turn: np.ndarray) -> np.ndarray:
 
 
 def _between(raw: np.ndarray, keys: np.ndarray, share: float) -> np.ndarray:
-    mixed = np.empty_like(raw)
-    for begin in range(0, len(raw), _BLOCK):
-        some = slice(begin, begin + _BLOCK)
+    mixed = long_array(raw.shape, raw.dtype)
+    for some in stretches(len(raw)):
         part = slerp(raw[some].astype(float), keys[some].astype(float), np.full(1, share))
         mixed[some] = part / np.linalg.norm(part, axis=-1, keepdims=True)
     return continuous_signs(mixed)

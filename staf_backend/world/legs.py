@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from staf_backend.files import long_copy, stretches
 from staf_backend.geometry import Skeleton, forward_kinematics, from_axis_angle
 
 SOFT_M = 0.005
@@ -13,10 +14,6 @@ _FOLDED_M = 1e-3
 _BENT = 0.15
 """Sine of the bend from which the bones' own plane is the knee's; a straighter knee bends about its
 own x axis.  Chosen."""
-
-
-_BLOCK = 1000
-"""Frames reached for at once, so that memory does not grow with the clip.  Chosen."""
 
 
 class Leg(NamedTuple):
@@ -60,9 +57,8 @@ def reach(
         foot: (T, 3, 3) how the foot should be turned, in the world.
         out: what is changed and returned, if not a copy: (T, J, 3, 3), `rotations` itself.
     """
-    out = rotations.copy() if out is None else out
-    for begin in range(0, len(rotations), _BLOCK):
-        some = slice(begin, begin + _BLOCK)
+    out = long_copy(rotations) if out is None else out
+    for some in stretches(len(rotations)):
         posed = forward_kinematics(rotations[some].astype(float), rest_m, root_m[some], skeleton)
         goal = ankle_m[some], foot[some]
         out[some, list(leg)] = _reached(*posed, leg, skeleton.parents[leg.hip], *goal)

@@ -11,9 +11,10 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from staf_backend.body import Body, SmplParams, markers
+from staf_backend.files import long_copy, stretches
 from staf_backend.geometry import TO_Y_UP, forward_kinematics
 from staf_backend.motion import PARTS
-from staf_backend.world.posed import Posed, PosedMovement, joined, rate_hz
+from staf_backend.world.posed import Posed, PosedMovement, joined, rate_hz, turned_roots
 
 FEET = PARTS[:4]
 """Heels and toes, left first: what the lifter and the fit call contacts, too."""
@@ -25,8 +26,6 @@ _MARKERS = (
 """The markers in whose middle each part's point lies."""
 _THICKNESS_M = {"hand": 0.02, "knee": 0.06, "seat": 0.11}
 """From the point inside the body to the skin.  Chosen, near the open neutral body's."""
-_BLOCK = 1000
-"""Frames of a part, so that memory does not grow with the clip.  Chosen."""
 _PER_FRAME = ("times_s", "rotations", "root_m", "eye_m", "feet_seen")
 """Fields of a movement with one row a frame."""
 
@@ -86,8 +85,7 @@ class Movement:
     def parts(self) -> Iterator["Movement"]:
         """The movement some frames at a time, so that memory does not grow with the clip; what is
         written into the arrays of a part is written into its own."""
-        for begin in range(0, len(self), _BLOCK):
-            rows = slice(begin, begin + _BLOCK)
+        for rows in stretches(len(self)):
             own = {name: getattr(self, name)[rows] for name in _PER_FRAME}
             yield dataclasses.replace(self, **own)
 
@@ -107,8 +105,7 @@ class Movement:
 
     def turned(self, turn: np.ndarray) -> "Movement":
         """In other axes: every point turned by (3, 3) about the origin."""
-        rotations = self.rotations.copy()
-        rotations[:, 0] = turn @ rotations[:, 0]
+        rotations = turned_roots(long_copy(self.rotations), turn)
         moved = dataclasses.replace(
             self, rotations=rotations, root_m=self.root_m @ turn.T, eye_m=self.eye_m @ turn.T
         )
@@ -150,8 +147,8 @@ def movement_of(
         out: (T, J, 3, 3) what is changed and becomes the movement's rotations, if not a copy in
             4-byte floats: `params.rotations` where nobody asks for them any more.
     """
-    rotations = params.rotations.astype(np.float32) if out is None else out  # a clip may be long
-    rotations[:, 0] = TO_Y_UP @ rotations[:, 0]
+    rotations = long_copy(params.rotations, np.float32) if out is None else out
+    turned_roots(rotations, TO_Y_UP)
     root_m = params.root_m @ TO_Y_UP.T
     eye_m = np.zeros_like(root_m) if eye_m is None else eye_m @ TO_Y_UP.T
     root_m = root_m + eye_m
@@ -174,7 +171,7 @@ def posed_movement(
             feet_seen[rows],
             None if eye_m is None else eye_m[rows],
         )
-        for rows in (slice(k, k + _BLOCK) for k in range(0, len(times_s), _BLOCK))
+        for rows in stretches(len(times_s))
     )
     posed = joined((part.posed for part in parts), len(times_s))
     some = SmplParams(params.rotations[:1], params.root_m[:1], params.betas)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from staf_backend.body import Body
+from staf_backend.files import long_array, stretches
 
 
 class Posed(NamedTuple):
@@ -22,7 +23,11 @@ class Posed(NamedTuple):
     def turned(self, turn: np.ndarray) -> "Posed":
         """Every point turned by (3, 3) about the origin."""
         turn = turn.astype(np.float32)
-        return Posed(*(points @ turn.T for points in self))
+        turned = Posed(*(long_array(points.shape) for points in self))
+        for rows in stretches(len(self.soles)):
+            for points, out in zip(self, turned, strict=True):
+                out[rows] = points[rows] @ turn.T
+        return turned
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def joined(parts: Iterable[Posed], frames: int) -> Posed:
     for part in parts:
         if whole is None:
             shapes = ((frames, *values.shape[1:]) for values in part)
-            whole = Posed(*(np.empty(shape, np.float32) for shape in shapes))
+            whole = Posed(*(long_array(shape) for shape in shapes))
         rows = slice(done, done + len(part.soles))
         for values, own in zip(whole, part, strict=True):
             values[rows] = own
@@ -64,6 +69,13 @@ def joined(parts: Iterable[Posed], frames: int) -> Posed:
     if whole is None:
         raise ValueError("a movement has at least one frame")
     return whole
+
+
+def turned_roots(rotations: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """Rotations (T, J, 3, 3) whose joint 0 was turned by (3, 3): they are changed."""
+    for rows in stretches(len(rotations)):
+        rotations[rows, 0] = turn @ rotations[rows, 0]
+    return rotations
 
 
 def rate_hz(times_s: np.ndarray) -> float:

@@ -12,6 +12,7 @@ import dataclasses
 
 import numpy as np
 
+from staf_backend.files import long_copy
 from staf_backend.geometry import from_axis_angle
 from staf_backend.world.contacts import Contacts
 from staf_backend.world.legs import Leg, legs_of, reach
@@ -38,7 +39,7 @@ def bent(movement: Movement, contacts: Contacts) -> Movement:
     bends = [_bend_rad(movement, leg, contacts.feet[:, 2 * k + 1]) for k, leg in enumerate(legs)]
     if not any(bend.any() for bend in bends):
         return movement
-    movement = dataclasses.replace(movement, rotations=movement.rotations.copy())
+    movement = dataclasses.replace(movement, rotations=long_copy(movement.rotations))
     for side, (leg, bend) in enumerate(zip(legs, bends, strict=True)):
         if bend.any():
             _bend(movement, leg, side, bend)

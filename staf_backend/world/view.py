@@ -6,13 +6,12 @@ import numpy as np
 
 from staf_backend.body import SmplParams
 from staf_backend.estimators import Evidence
+from staf_backend.files import long_array, long_copy, stretches
 from staf_backend.fit import NEAREST_M, Fitter, Ground
 from staf_backend.geometry import TO_Y_UP, from_quaternions, to_quaternions
 from staf_backend.landmarks import Lifted, LiftError
 from staf_backend.world.gravity import to_level
-
-_BLOCK = 1000
-"""Frames turned at once, so that memory does not grow with the clip.  Chosen."""
+from staf_backend.world.posed import turned_roots
 
 
 def turned_params(
@@ -20,8 +19,7 @@ def turned_params(
 ) -> SmplParams:
     """Parameters in the axes of a camera at the same place that is turned by (3, 3); `out` is as
     for `movement.movement_of`."""
-    rotations = params.rotations.copy() if out is None else out
-    rotations[:, 0] = turn @ rotations[:, 0]
+    rotations = turned_roots(long_copy(params.rotations) if out is None else out, turn)
     return SmplParams(rotations, params.root_m @ turn.T, params.betas)
 
 
@@ -33,7 +31,9 @@ def lifted_again(evidence: Evidence, turn: np.ndarray, times_s: np.ndarray) -> E
     """
     if evidence.world_m is None:
         raise ValueError("evidence is lifted again once")
-    rays, world_m = _turned_rays(evidence.rays, turn), evidence.world_m @ turn.T.astype(np.float32)
+    rays, world_m = _turned_rays(evidence.rays, turn), long_array(evidence.world_m.shape)
+    for rows in stretches(len(rays)):
+        world_m[rows] = evidence.world_m[rows] @ turn.T.astype(np.float32)
     try:
         lifted = evidence.lifter.lift(rays, world_m, evidence.visibility, times_s)
     except LiftError:  # everything lies behind the turned camera
@@ -68,24 +68,23 @@ def fitted_again(
         evidence.rays, evidence.visibility, times_s, evidence.lifted, betas, ground, eye_m
     )
     seen = fitted.distance_m[np.isfinite(fitted.distance_m)]
-    return fitted.params, float(np.median(seen)) * 1e3 if len(seen) else 0.0
+    return fitted.params, float(np.median(seen, overwrite_input=True)) * 1e3 if len(seen) else 0.0
 
 
 def _turned_rays(rays: np.ndarray, turn: np.ndarray) -> np.ndarray:
     """Rays (T, 27, 2) in the turned axes; NaN where they point behind the camera."""
-    turned = np.empty_like(rays)
-    for begin in range(0, len(rays), _BLOCK):
-        some = rays[begin : begin + _BLOCK].astype(float)
+    turned = long_array(rays.shape, rays.dtype)
+    for rows in stretches(len(rays)):
+        some = rays[rows].astype(float)
         ways = np.concatenate([some, np.ones_like(some[..., :1])], -1) @ turn.T
         depth = np.where(ways[..., 2:] > NEAREST_M, ways[..., 2:], np.nan)
-        turned[begin : begin + _BLOCK] = ways[..., :2] / depth
+        turned[rows] = ways[..., :2] / depth
     return turned
 
 
 def _turned_lifted(lifted: Lifted, turn: np.ndarray) -> Lifted:
-    rotations = np.empty_like(lifted.rotations_wxyz)
-    for begin in range(0, len(rotations), _BLOCK):
-        some = slice(begin, begin + _BLOCK)
+    rotations = long_array(lifted.rotations_wxyz.shape, lifted.rotations_wxyz.dtype)
+    for some in stretches(len(rotations)):
         matrices = from_quaternions(lifted.rotations_wxyz[some].astype(float))
         rotations[some] = to_quaternions(turn @ matrices)
     return dataclasses.replace(lifted, rotations_wxyz=rotations, up=turn @ lifted.up)

@@ -26,7 +26,8 @@ HEAVY = ("torch", "cv2", "onnxruntime", "av")
 
 WINGS = {  # lowest first; a wing imports only from lines below its own, so wings have no cycle
     "staf_backend": """
-        geometry  files  reporting  choices
+        files  reporting  choices
+        geometry
         assets
         runtime  devices
         video  body  motion
