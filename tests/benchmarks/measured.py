@@ -103,6 +103,7 @@ def landmarks_to_files(keys: int) -> dict[str, float]:
     from staf_backend.estimators import landmarks as estimator
     from staf_backend.estimators import open_shot
     from staf_backend.export.deliver import Outputs, deliver
+    from staf_backend.files import long_array, scratch_in, stretches
     from staf_backend.landmarks import Landmarks
     from staf_backend.people import Track
     from staf_backend.pipeline import STAGES, Settings, Solved
@@ -119,10 +120,13 @@ def landmarks_to_files(keys: int) -> dict[str, float]:
     track = Track(1, 1, np.arange(keys), times_s, boxes, keypoints, seen)
 
     def read(*_: object) -> list[Landmarks]:
-        points = found.points_px[order]
-        points[..., 0] += drift_px[:, None]
-        rest = (found.world_m[order], found.visibility[order], found.person[order])
-        return [Landmarks(points, *rest)]
+        known = (found.points_px, found.world_m, found.visibility, found.person)
+        arrays = [long_array((keys, *one.shape[1:])) for one in known]
+        for rows in stretches(keys):
+            for array, one in zip(arrays, known, strict=True):
+                array[rows] = one[order[rows]]
+            arrays[0][rows, :, 0] += drift_px[rows, None]
+        return [Landmarks(*arrays)]
 
     estimator.read_landmarks = read
     silent = lambda *_: None
@@ -131,12 +135,12 @@ def landmarks_to_files(keys: int) -> dict[str, float]:
     shot = open_shot(video, None, None)
     begin_s = time.process_time()
     tracemalloc.start()
-    estimates = estimator.estimate_by_landmarks(shot, [track], body, settings, silent)
-    shot, kept = corrected_lens(shot, list(estimates), body, settings)
-    motions = stand(kept, shot, body, settings, settings.world, silent)
-    for stage in STAGES:
-        motions = stage(motions, shot, body)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, scratch_in(Path(folder)):
+        estimates = estimator.estimate_by_landmarks(shot, [track], body, settings, silent)
+        shot, kept = corrected_lens(shot, list(estimates), body, settings)
+        motions = stand(kept, shot, body, settings, settings.world, silent)
+        for stage in STAGES:
+            motions = stage(motions, shot, body)
         outputs = Outputs(Path(folder) / "one.glb", motion=Path(folder) / "one.npz")
         deliver(Solved(video, tuple(motions), body), outputs, silent)
     seconds = time.process_time() - begin_s
