@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from staf_backend.body import WITH_FINGERS, Body, finger_joints
+from staf_backend.files import long_array, stretches
 from staf_backend.fit.fingers_frame import fit_frames
 from staf_backend.fit.fingers_hand import Hand, hand_of
 from staf_backend.fit.fingers_learnt import corrected
@@ -126,9 +127,11 @@ def _keys(hand: Hand, angles: np.ndarray) -> np.ndarray:
 
 def _joined(rotations_wxyz: np.ndarray, turns: dict[str, np.ndarray]) -> np.ndarray:
     """Rotations (T, 52, 4): those of the body's first 22 joints, and the fingers'."""
-    joined = np.empty((len(rotations_wxyz), len(WITH_FINGERS), 4), np.float32)
+    joined = long_array((len(rotations_wxyz), len(WITH_FINGERS), 4))
     first = finger_joints(SIDES[0])[0]
-    joined[:, :first] = rotations_wxyz[:, :first]
-    for side, keys in turns.items():
-        joined[:, list(finger_joints(side))] = keys
+    for rows in stretches(len(joined)):
+        joined[rows, :first] = rotations_wxyz[rows, :first]
+        for side, keys in turns.items():
+            joined[rows, list(finger_joints(side))] = keys[rows]
+    joined.setflags(write=False)  # so that the motion keeps this array, not a copy
     return joined

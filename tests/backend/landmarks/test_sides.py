@@ -1,11 +1,13 @@
 """Limbs that a network swaps for some frames are put back; what is right is left alone."""
 
+import functools
 import warnings
 
 import numpy as np
 import pytest
 
-from staf_backend.landmarks import Landmarks, consistent_sides
+from staf_backend.files import stretches
+from staf_backend.landmarks import Landmarks, consistent_sides, sides
 from staf_backend.landmarks.names import COCO, COUNT, MIRROR, NAMES
 
 RNG = np.random.default_rng(0)
@@ -265,3 +267,21 @@ def test_nothing_seen_at_all():
     with warnings.catch_warnings(action="error"):  # a user would see the warning on the terminal
         _, undone = decided(empty, np.zeros((5, 17, 3)))
     assert not undone.any()
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_a_long_clip_is_decided_as_if_it_were_one_stretch(
+    size: int, monkeypatch: pytest.MonkeyPatch
+):
+    landmarks, keypoints_px = walking()
+    landmarks = swapped(swapped(landmarks, slice(5, 12), LEGS), slice(30, 44), ARMS)
+    for unseen in (slice(6, 9), slice(20, 23), slice(27, 36)):
+        landmarks.points_px[unseen, ::2] = np.nan
+        landmarks.world_m[unseen, ::2] = np.nan
+    whole, undone = decided(landmarks, keypoints_px)
+    monkeypatch.setattr(sides, "stretches", functools.partial(stretches, size=size))
+    parts, undone_too = decided(landmarks, keypoints_px)
+    assert undone.any(0).sum() >= 2
+    np.testing.assert_array_equal(undone_too, undone)
+    for name in ("points_px", "world_m", "visibility"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))

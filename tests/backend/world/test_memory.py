@@ -3,11 +3,13 @@
 import dataclasses
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from staf_backend.body import SmplParams
+from staf_backend.files import scratch_in
 from staf_backend.fit import Fitter, looseness
 from staf_backend.geometry import from_axis_angle
 from staf_backend.motion import PARTS
@@ -63,6 +65,27 @@ def test_holding_feet_takes_a_copy_of_the_rotations_and_little_more():
     still, took = peak(lambda: held(movement, contacts, floors))
     assert not np.array_equal(still.rotations, movement.rotations)
     assert took < 3.5 * ROTATIONS  # each foot's ankle and turn are kept beside the copy
+
+
+def feet_and_up(movement: Movement) -> tuple[Movement, float, float]:
+    """A movement that stands, and the bytes a frame that its feet took, and up."""
+    contacts = find_contacts(movement)
+    (floors,) = shared_floors([footholds(movement, contacts)])
+    still, feet = peak(lambda: bent(held(movement, contacts, floors), contacts))
+    params, times_s = in_camera_axes(movement), np.arange(FRAMES) / 30
+    seen = np.ones((FRAMES, 2), bool)
+    _, up = peak(lambda: find_up([(posed_movement(params, times_s, BODY, seen), None)]))
+    return still, feet, up
+
+
+def test_what_waits_on_the_disk_is_not_in_memory(tmp_path: Path):
+    expected, feet, up = feet_and_up(long_walk())
+    with scratch_in(tmp_path):
+        still, feet_too, up_too = feet_and_up(long_walk())
+    assert feet_too < feet - 0.9 * ROTATIONS  # the copy that is changed
+    assert up_too < up - 0.3 * ROTATIONS  # what is posed
+    np.testing.assert_array_equal(still.rotations, expected.rotations)
+    np.testing.assert_array_equal(still.root_m, expected.root_m)
 
 
 def test_bending_toes_takes_a_copy_of_the_rotations_and_little_more():
