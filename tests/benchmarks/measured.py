@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +88,12 @@ def after_networks(keys: int) -> dict[str, float]:
 
 
 def landmarks_to_files(keys: int) -> dict[str, float]:
-    """Everything from landmarks that are there to a .glb and a motion file: what is held at most,
-    and seconds of one core (with `tracemalloc`, which takes some of them).
+    """Everything from landmarks that are there to a .glb and a motion file: what is held at most in
+    memory and on the disk, and seconds of one core (with `tracemalloc`, which takes some of them).
 
     The 100 frames of real landmarks go forwards and backwards, 30 a second, and drift so that no
-    stretch is like another.
+    stretch is like another.  The fit takes one step on every other frame and one on all: what is
+    held does not depend on how many.
     """
     import dataclasses
     import tempfile
@@ -103,7 +105,8 @@ def landmarks_to_files(keys: int) -> dict[str, float]:
     from staf_backend.estimators import landmarks as estimator
     from staf_backend.estimators import open_shot
     from staf_backend.export.deliver import Outputs, deliver
-    from staf_backend.files import long_array, scratch_in, stretches
+    from staf_backend.files import long_array, scratch, scratch_in, stretches
+    from staf_backend.fit import FitSettings
     from staf_backend.landmarks import Landmarks
     from staf_backend.people import Track
     from staf_backend.pipeline import STAGES, Settings, Solved
@@ -130,7 +133,10 @@ def landmarks_to_files(keys: int) -> dict[str, float]:
 
     estimator.read_landmarks = read
     silent = lambda *_: None
-    settings, body = Settings(threads=1), load_body("open-neutral")
+    fit = FitSettings(coarse_steps=1, fine_steps=1)
+    settings, body = Settings(threads=1, fit=fit), load_body("open-neutral")
+    scratch.LEAST_BYTES = 1  # so that growth is that of a clip of any length
+    scratch._maps = maps = _Counted()
     video = dataclasses.replace(video, times_s=times_s, fps=30.0)
     shot = open_shot(video, None, None)
     begin_s = time.process_time()
@@ -144,7 +150,18 @@ def landmarks_to_files(keys: int) -> dict[str, float]:
         outputs = Outputs(Path(folder) / "one.glb", motion=Path(folder) / "one.npz")
         deliver(Solved(video, tuple(motions), body), outputs, silent)
     seconds = time.process_time() - begin_s
-    return {"held_mb": tracemalloc.get_traced_memory()[1] / 1e6, "cpu_s": seconds}
+    held_mb = tracemalloc.get_traced_memory()[1] / 1e6
+    return {"held_mb": held_mb, "disk_mb": maps.most_bytes / 1e6, "cpu_s": seconds}
+
+
+class _Counted(weakref.WeakSet[Any]):
+    """Mapped files, and how many bytes those had at most that were there at one time."""
+
+    most_bytes = 0
+
+    def add(self, item: Any) -> None:
+        super().add(item)
+        self.most_bytes = max(self.most_bytes, sum(map(len, self)))
 
 
 def _write(folder: Path, params: Any, times_s: Any, body: Any, camera: Any) -> None:
