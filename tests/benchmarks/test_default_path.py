@@ -10,8 +10,8 @@ import pytest
 from staf_backend.video import open_video
 from tests.benchmarks.measured import FOOTAGE, measured
 
-FRAMES_A_SECOND = int(os.environ.get("STAF_LONG_CLIP_FPS", "5"))
-"""Of the long clip: 30 takes six times as long as 5, which takes four minutes of one core."""
+FRAMES_A_SECOND = int(os.environ.get("STAF_LONG_CLIP_FPS", "4"))
+"""Of the long clip: 2,400 frames take four minutes of one core, at 30 seven times as long."""
 
 CLIPS_WITH_HANDS = os.environ.get("STAF_HANDS_CLIPS", "balance_cam02.mp4").split(",")
 
@@ -49,7 +49,7 @@ def test_a_frame_of_a_long_clip_takes_little_memory_from_its_landmarks_to_the_fi
     told("growth", grown)
     hour = {name: short[name] + grown[f"{name}_bytes_a_frame"] * 0.106 for name in HELD}
     told("so an hour at 30 fps", hour)
-    assert grown["held_mb_bytes_a_frame"] < 900
+    assert grown["held_mb_bytes_a_frame"] < 800
 
 
 @pytest.mark.parametrize("network", ["pose_landmark_heavy.onnx", "pose_landmark_full.onnx"])
@@ -99,6 +99,8 @@ def looped(path: Path, seconds: int, size: tuple[int, int] = (180, 320)) -> Path
 
 
 def test_ten_minutes_need_hardly_more_memory_than_ten_seconds(tmp_path: Path):
+    """The whole conversion, by its resident memory: what a frame adds shows above 11 kB, far more
+    than it does from its landmarks on, and a window of the fit is in it, which ten seconds lack."""
     peaks = {}
     for seconds in (10, 600):
         clip = looped(tmp_path / f"{seconds}.mp4", seconds)
@@ -108,8 +110,8 @@ def test_ten_minutes_need_hardly_more_memory_than_ten_seconds(tmp_path: Path):
         assert run["code"] == 0
         assert (tmp_path / f"{seconds}.glb").exists()
         peaks[seconds] = run["peak_mb"]
-    assert peaks[600] < 700
-    assert peaks[600] < 1.2 * peaks[10]
+    assert peaks[600] < 400
+    assert peaks[600] < 1.1 * peaks[10]
 
 
 def test_help_comes_at_once():
