@@ -78,7 +78,7 @@ def _picture(jpeg: bytes) -> str:
 def _row(number: int, clip: dict[str, Any], picture: str, links: bool) -> str:
     people = clip.get("people", [])
     seen = [person["coverage"] for person in people]
-    words = [word for person in people for word in person.get("words", ())]
+    words = _words(people)
     status, seconds = clip["status"], clip.get("seconds", 0.0)
     cells = (
         (number, picture),
@@ -87,13 +87,26 @@ def _row(number: int, clip: dict[str, Any], picture: str, links: bool) -> str:
         (len(people), str(len(people))),
         (min(seen, default=0), ", ".join(f"{value:.0%}" for value in seen)),
         (len(words), "<br>".join(escape(_plain(word)) for word in words)),
-        (seconds, f"{seconds:.1f} s" if seconds else ""),
+        (seconds, f"{seconds:.1f}&nbsp;s" if seconds else ""),
         (len(clip.get("files", ())), _told(clip, links)),
     )
     columns = "".join(
         f'<td data-key="{escape(_plain(str(key)))}">{cell}</td>' for key, cell in cells
     )
     return f"<tr>{columns}</tr>"
+
+
+def _words(people: Sequence[dict[str, Any]]) -> list[str]:
+    """What a clip's motions say of themselves: once what all of them say, else with whose it is."""
+    said = [person.get("words", ()) for person in people]
+    shared = [word for word in (said[0] if said else ()) if all(word in one for one in said)]
+    of_each = [
+        f"Person {person['person']}: {word}"
+        for person, words in zip(people, said, strict=True)
+        for word in words
+        if word not in shared
+    ]
+    return of_each + shared
 
 
 def _name(clip: dict[str, Any], links: bool) -> str:

@@ -165,6 +165,18 @@ def test_names_of_files_are_text_in_the_page():
     assert "&lt;b&gt;&amp;" in page
 
 
+def test_the_page_says_whose_words_they_are_and_shared_ones_once():
+    said = [["It was dark.", "Feet slide."], ["It was dark.", "Filled in."], ["It was dark."]]
+    people = [{"person": i, "coverage": 1.0, "words": one} for i, one in enumerate(said, 1)]
+    clip = {"place": "a", "status": "done", "before": False, "log": "l", "files": {}, "seconds": 1}
+    totals = {"clips": 1, "done": 1, "failed": 0, "waiting": 0, "people": 3, "seconds": 1.0}
+    values = {"totals": totals | {"workers": 1}, "version": "0", "characters": []}
+    values |= {"clips": [clip | {"people": people}, clip | {"people": people[:1], "place": "b"}]}
+    page = "".join(report_html.page(values, lambda _: b"", links=True))
+    assert "Person 1: Feet slide.<br>Person 2: Filled in.<br>It was dark.</td>" in page
+    assert ">It was dark.<br>Feet slide.</td>" in page, "of one person"
+
+
 def test_groups_of_every_system():
     assert processes.group_options("linux") == (True, 0)
     assert processes.group_options("darwin") == (True, 0)
