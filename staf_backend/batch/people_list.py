@@ -9,6 +9,7 @@ An entry is a clip's place, "#", and the number of a person in it.  Each charact
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,11 +17,19 @@ from typing import Any
 
 from staf_backend import StafError
 from staf_backend.batch.inside import check_name, read
-from staf_backend.files import OutputError, read_json_text, replace_atomically, shown
+from staf_backend.files import (
+    OutputError,
+    check_values,
+    read_json_text,
+    replace_atomically,
+    shown,
+)
 
 NAME = "people.json"
 _LARGEST_BYTES = 64_000_000
-"""Chosen: several hundred thousand entries."""
+"""Chosen: a million entries."""
+_MOST_ENTRIES = 1_000_000
+"""Takes and characters.  Chosen: a hundred people in each of 10,000 clips."""
 _CHARACTER = re.compile(r"[^./\\:*?\"<>|\x00-\x1f\x7f][^/\\:*?\"<>|\x00-\x1f\x7f]{0,99}")
 """A plain file name on every system."""
 _ENTRY = re.compile(r"(?s)(.+)#([1-9]\d{0,5})")
@@ -36,7 +45,7 @@ class PeopleError(StafError):
     exit_code = 2
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Take:
     """A person of a clip."""
 
@@ -84,7 +93,9 @@ def read_people(out: Path) -> PeopleList:
     """
     path = out / NAME
     try:
-        return _understood(read_json_text(read(out, NAME, _LARGEST_BYTES)))
+        text = read(out, NAME, _LARGEST_BYTES)
+        check_values(text)
+        return _understood(read_json_text(text))
     except FileNotFoundError:
         return PeopleList()
     except (OSError, ValueError) as error:
@@ -98,13 +109,16 @@ def _understood(values: Any) -> PeopleList:
     characters, alone = values.get("characters"), values.get("alone", [])
     if not isinstance(characters, dict):
         raise ValueError('"characters" is no object')
+    entries = sum(len(one) for one in (*characters.values(), alone) if isinstance(one, list))
+    if max(entries, len(characters)) > _MOST_ENTRIES:
+        raise ValueError(f"it has more than {_MOST_ENTRIES} entries")
     made = PeopleList({n: _takes(t) for n, t in characters.items()}, _takes(alone))
-    lower = [name.casefold() for name in characters]
+    lower = Counter(name.casefold() for name in characters)
     for name in characters:
         if not _CHARACTER.fullmatch(name) or name != name.strip() or name.endswith("."):
             raise ValueError(f'"{name}" is no plain name')
         check_name(f"{name}.glb")
-        if lower.count(name.casefold()) > 1:
+        if lower[name.casefold()] > 1:
             raise ValueError(f'"{name}" is there twice, for disks that know no capitals')
     return made
 

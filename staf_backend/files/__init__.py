@@ -23,7 +23,7 @@ from staf_backend.files.scratch import (
     scratch_in,
     stretches,
 )
-from staf_backend.files.strict_json import read_json_file, read_json_text
+from staf_backend.files.strict_json import check_values, read_json_file, read_json_text
 
 __all__ = [
     "STRETCH",
@@ -34,6 +34,7 @@ __all__ = [
     "PickledError",
     "Place",
     "TooLargeError",
+    "check_values",
     "content_digest",
     "describe_arrays",
     "describe_file",

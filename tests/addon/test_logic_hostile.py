@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path
@@ -20,7 +21,8 @@ from addon.solving.tracks import read_tracks
 from addon.user_error import UserError
 from staf_backend import StafError
 from staf_backend.files import read_arrays as backend_archive
-from staf_backend.files import read_json_text
+from staf_backend.files import read_json_text, strict_json
+from staf_backend.files.limits import SPARE_BYTES
 from staf_backend.motion import MotionError, load_motion, ranges
 from tests.support.hostile_motions import (
     ESCAPES,
@@ -176,6 +178,9 @@ def test_endless_frames_of_tracks_are_refused(tmp_path):
 def test_both_halves_have_the_same_limits():
     for name in ("KINDS", "LARGEST", "MOST_JOINTS", "MOST_SHAPES", "MOST_NAMES"):
         assert getattr(addon_ranges, name) == getattr(ranges, name)
+    for name in ("_BYTES", "_GROWTH", "_MOST_DIGITS"):
+        assert getattr(json_text, name) == getattr(strict_json, name)
+    assert json_text._SPARE_BYTES == SPARE_BYTES
 
 
 def test_arrays_of_both_orders_are_read_as_numpy_reads_them(tmp_path):
@@ -190,3 +195,17 @@ def test_arrays_of_both_orders_are_read_as_numpy_reads_them(tmp_path):
             assert found[name].dtype == array.dtype
             with pytest.raises(ValueError, match="read-only"):
                 found[name][...] = array
+
+
+@pytest.mark.parametrize("small", ["[]", "{}", '[""]'])
+def test_tracks_of_far_more_values_than_their_size_are_refused_unread(tmp_path: Path, small: str):
+    path = tmp_path / "clip.tracks.json"
+    path.write_text("[" + f"{small}," * (30_000_000 // len(small)) + "0]")
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="far more numbers than it holds"):
+            read_tracks(path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 200e6

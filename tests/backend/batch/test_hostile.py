@@ -1,5 +1,6 @@
 """An output folder that a stranger prepared: nothing outside is touched, and nothing waits."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -159,6 +160,31 @@ def test_a_name_of_many_folders_is_refused_at_once():
     with pytest.raises(ValueError, match="no disk"):
         inside.check_name("a/" * 2_000_000)
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("takes", "reason"),
+    [
+        ('"a#1",' * 5_000_000, "far more numbers"),
+        ("{}," * 5_000_000, "far more numbers"),
+        ('"walk/take#1",' * 1_100_000, "more than 1000000 entries"),
+    ],
+)
+def test_a_list_of_people_that_fills_memory_is_refused(out, takes: str, reason: str):
+    """64 MB of it took 1.8 GB and 23 s."""
+    (out / "people.json").write_text(f'{{"people":1,"characters":{{"a":[{takes}"a#2"]}}}}')
+    began = time.process_time()
+    with pytest.raises(PeopleError, match=reason):
+        read_people(out)
+    assert time.process_time() - began < 3
+
+
+def test_many_characters_are_read_in_proportion(out):
+    names = {f"hero {number}": [] for number in range(50_000)}
+    (out / "people.json").write_text(json.dumps({"people": 1, "characters": names}))
+    began = time.process_time()
+    assert len(read_people(out).characters) == 50_000
+    assert time.process_time() - began < 3
 
 
 def test_names_that_look_like_drives_only_are_refused():

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.support.places import REPOSITORY
 from training import prepare
 from training.datasets import SetError, human36m
 from training.datasets.formats import native
+from training.datasets.formats.files import read_json
 
 FULL_SPLIT = {"h36m": "test"}
 
@@ -125,6 +127,7 @@ def test_an_end_while_a_reader_starts_waits_for_nothing(tmp_path: Path):
     program = """
 import os, pathlib, signal, sys, threading
 from training.datasets.formats import native
+from training.datasets.formats.files import read_json
 signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 start = threading.Timer.start
 def end_after(timer):
@@ -277,3 +280,24 @@ def test_the_limits_leave_room_for_real_files():
     assert memory_bytes > 2 * 0.6e9
     assert seconds > 3 * 23
     assert limits.LARGEST_LABEL > 1e5, "a hundred metres in millimetres"
+
+
+@pytest.mark.parametrize("small", ["[]", "{}", '{"a":0}', "[1,2]"])
+def test_labels_of_far_more_values_than_their_size_are_refused_unread(tmp_path: Path, small: str):
+    """Sixty megabytes of them took 1.5 GB."""
+    path = tmp_path / "labels.json"
+    path.write_text("[" + f"{small}," * (30_000_000 // len(small)) + "0]")
+    tracemalloc.start()
+    try:
+        with pytest.raises(SetError, match=r"labels\.json .* far more numbers than it holds"):
+            read_json(path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100e6
+
+
+def test_labels_of_pairs_of_whole_numbers_are_read(tmp_path: Path):
+    path = tmp_path / "labels.json"
+    path.write_text("[" + "[620,394]," * 1_000_000 + "[1,2]]")
+    assert len(read_json(path)) == 1_000_001

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from staf_backend.files import read_json_text, shown
+from staf_backend.files import check_values, read_json_text, shown
 from staf_backend.files.limits import LARGEST_LABEL, LONGEST_NAME, MOST_LABEL_BYTES
+from staf_backend.files.strict_json import LABELS_GROWTH
 from training.datasets.store import SetError
 
 _AGAIN = "Fetch it again; if the authors changed the layout, this reader needs a change."
@@ -69,7 +70,9 @@ def read_json(path: Path, *keys: str) -> Any:
         SetError: missing, damaged, another layout, or with numbers that JSON does not have.
     """
     try:
-        content = read_json_text(read_whole(path))
+        text = read_whole(path)
+        check_values(text, LABELS_GROWTH)
+        content = read_json_text(text)
     except ValueError as error:
         message = f"{path} is damaged or cut short: {shown(str(error))}."
         raise SetError(message, _AGAIN) from error
