@@ -7,19 +7,29 @@ a frame.  See docs/formats.md for the words.
 """
 
 import json
+import logging
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from staf_backend.files import EditedJson, Place, content_digest, replace_atomically, shown
+from staf_backend.files import (
+    EditedJson,
+    Place,
+    content_digest,
+    open_file,
+    replace_atomically,
+    shown,
+)
 from staf_backend.people.edits import apply_edits
 from staf_backend.people.keypoints import COUNT
 from staf_backend.people.track import Track, people
 from staf_backend.people.tracks_error import TracksError
 from staf_backend.video import Video
 
+_log = logging.getLogger(__name__)
 FORMAT, VERSION = "staf-tracks", 1
 _LARGEST_BYTES = 1_000_000_000
 """Of a file.  Chosen: ten people for an hour at 30 frames a second."""
@@ -27,13 +37,17 @@ _SPARE_BYTES, _FRAME_BYTES = 1_000_000, 50_000
 """What a file may have beside its rows, and for each frame.  Chosen: room for eighty people,
 whose rows have 570 bytes each."""
 _ADVICE = "Correct that line, or write the file anew with: staf tracks"
+_NO_EDITS = ' "edits": [\n ],\n'
+_HEAD_BYTES = 16_000_000
+"""In which edits are looked for.  Chosen: a hundred thousand parts of people stand before them."""
 _FILE = EditedJson("tracks", TracksError, _ADVICE, _LARGEST_BYTES)
 
 
 def write_tracks(
     path: Path, video: Video, tracks: Sequence[Track], thumbnails: Mapping[int, str]
 ) -> None:
-    """Write who was found.
+    """Write who was found.  What a file of that name has of a person's hand is kept beside it, as
+    `NAME.before.json`.
 
     Args:
         path: of the file.
@@ -44,8 +58,23 @@ def write_tracks(
     Raises:
         OutputError: the file cannot be written.
     """
-    with replace_atomically(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.writelines(_lines(video, tracks, thumbnails))
+    with replace_atomically(path) as temporary:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(_lines(video, tracks, thumbnails))
+        _keep_edited(path)
+
+
+def _keep_edited(path: Path) -> None:
+    """Keep a file about to be replaced, unless its edits are the empty ones that we write."""
+    if not path.is_file():
+        return
+    with open_file(path) as file:
+        if _NO_EDITS.encode() in file.read(_HEAD_BYTES):
+            return
+    kept = path.with_suffix(".before.json")
+    with replace_atomically(kept) as temporary:
+        shutil.copyfile(path, temporary)
+    _log.warning("%s was edited; as it was, it is kept as %s", path.name, kept.name)
 
 
 def read_tracks(path: Path, video: Video) -> list[Track]:
@@ -171,7 +200,7 @@ def _lines(video: Video, tracks: Sequence[Track], thumbnails: Mapping[int, str])
         yield f'  {{"person": {number}, "thumbnail": {picture}, "parts": [\n'
         yield ",\n".join(f"   {_word(_span(part))}" for part in parts)
         yield "\n  ]}" + ("" if number == max(t.person for t in tracks) else ",") + "\n"
-    yield ' ],\n "edits": [\n ],\n "tracks": [\n'
+    yield f' ],\n{_NO_EDITS} "tracks": [\n'
     for i, track in enumerate(tracks):
         yield f'  {{"person": {track.person}, "part": {track.part}, "boxes_px": [\n'
         yield ",\n".join(f"   {_word(row)}" for row in track.boxes_px.tolist())

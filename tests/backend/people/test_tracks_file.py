@@ -71,6 +71,20 @@ def test_what_is_written_is_read_to_the_last_digit(path, video, found):
     assert [p["first_frame"] for p in head["people"][1]["parts"]] == [0, 90]
 
 
+def test_a_file_with_edits_is_kept_when_it_is_written_anew(path, video, found, caplog):
+    whole = path.read_bytes()
+    kept = path.with_name("dance.tracks.before.json")
+    write_tracks(path, video, found, {1: "dance.tracks/person-1.png"})
+    assert not kept.exists(), "nobody edited it"
+    edited = _edited(path, {"do": "drop", "person": 2})[0].read_bytes()
+    write_tracks(path, video, found, {1: "dance.tracks/person-1.png"})
+    assert (path.read_bytes(), kept.read_bytes()) == (whole, edited)
+    assert "kept as dance.tracks.before.json" in caplog.text
+    path.write_text("half a sentence")
+    write_tracks(path, video, found, {})
+    assert kept.read_text() == "half a sentence"
+
+
 def test_split_gives_the_rest_to_somebody_new(path, video):
     edits = {"do": "split", "person": 1, "at_frame": 70, "new_person": 7}
     back = {t.person: t for t in read_tracks(_edited(path, edits)[0], video) if t.part == 1}
