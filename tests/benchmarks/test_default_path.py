@@ -99,8 +99,11 @@ def looped(path: Path, seconds: int, size: tuple[int, int] = (180, 320)) -> Path
 
 
 def test_ten_minutes_need_hardly_more_memory_than_ten_seconds(tmp_path: Path):
-    """The whole conversion, by its resident memory: what a frame adds shows above 11 kB, far more
-    than it does from its landmarks on, and a window of the fit is in it, which ten seconds lack."""
+    """The whole conversion, by its resident memory.
+
+    40 frames against 2,400: of 40 MB that are allowed 30 are a window of the fit, which 40 frames
+    do not fill.  What a frame adds is measured above.
+    """
     peaks = {}
     for seconds in (10, 600):
         clip = looped(tmp_path / f"{seconds}.mp4", seconds)
@@ -111,7 +114,7 @@ def test_ten_minutes_need_hardly_more_memory_than_ten_seconds(tmp_path: Path):
         assert (tmp_path / f"{seconds}.glb").exists()
         peaks[seconds] = run["peak_mb"]
     assert peaks[600] < 400
-    assert peaks[600] < 1.1 * peaks[10]
+    assert peaks[600] < 1.15 * peaks[10]
 
 
 def test_help_comes_at_once():
