@@ -10,9 +10,11 @@ touched.
 """
 
 import contextlib
+import errno
 import math
 import mmap
 import os
+import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 LEAST_BYTES = 1 << 20
 """Of an array on the disk.  Chosen: ten seconds of a person stay in memory."""
+LEFT_BYTES = 256 << 20
+"""Of a disk that is left to results.  Chosen: those of an hour of one person take 150 MB."""
 STRETCH = 1000
 """Frames worked on at once.  Chosen: a few MB, however long the clip is."""
 _ZEROS = bytes(1 << 20)
@@ -96,14 +100,16 @@ def _mapped(folder: Path, size: int) -> mmap.mmap:
         OSError: the disk has no room for it, or the folder takes none.
     """
     with tempfile.TemporaryFile(dir=folder, prefix=".staf-") as file:
-        _take_room(file, size)
+        _take_room(file, folder, size)
         mapped = mmap.mmap(file.fileno(), size)
     _maps.add(mapped)
     return mapped
 
 
-def _take_room(file: IO[bytes], size: int) -> None:
+def _take_room(file: IO[bytes], folder: Path, size: int) -> None:
     """Take the room at once: where a disk is full, touching a page would end the process."""
+    if shutil.disk_usage(folder).free < size + LEFT_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, size)
         return

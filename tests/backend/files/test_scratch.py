@@ -3,6 +3,7 @@
 import errno
 import mmap
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from staf_backend.files import (
     scratch_in,
     stretches,
 )
-from staf_backend.files.scratch import LEAST_BYTES
+from staf_backend.files.scratch import LEAST_BYTES, LEFT_BYTES
 from staf_backend.geometry import keep_array
 
 FRAMES = LEAST_BYTES // 4
@@ -112,6 +113,15 @@ def test_where_the_disk_has_no_room_an_array_is_in_memory(
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
     with scratch_in(tmp_path):
         assert not on_disk(long_array((FRAMES,)))
+
+
+def test_room_for_results_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    usage = shutil.disk_usage(tmp_path)
+    for free, expected in ((LEFT_BYTES + 4 * FRAMES, True), (LEFT_BYTES + 4 * FRAMES - 1, False)):
+        free_there = usage._replace(free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _folder, there=free_there: there)
+        with scratch_in(tmp_path):
+            assert on_disk(long_array((FRAMES,))) is expected
 
 
 def test_where_there_is_no_folder_an_array_is_in_memory(tmp_path: Path):
