@@ -25,6 +25,8 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]+:/")
 """How a path begins that was an address of a store."""
 _LONGEST_LIST_BYTES = 64_000_000
 """Of a list of clips.  Chosen: several hundred thousand paths."""
+_MOST_LISTED = 300_000
+"""Paths in a list.  Chosen: no more have room in a journal."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,11 @@ def _listed(path: Path) -> Iterator[Path]:
         ) from error
     if len(text) > _LONGEST_LIST_BYTES or "\0" in text:
         raise VideoError(f"{path} is no list of clips.", "Write one path a line.")
-    for line in text.splitlines():
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield path.parent / line.strip()
+    lines = [line.strip() for line in text.splitlines()]
+    named = [line for line in lines if line and not line.startswith("#")]
+    if len(named) > _MOST_LISTED:
+        raise VideoError(f"{path} names more than {_MOST_LISTED} clips.", "Write several lists.")
+    yield from (path.parent / line for line in named)
 
 
 def _walk(root: Path, patterns: Sequence[str], depth: int | None, out: Path) -> Iterator[Path]:
@@ -141,15 +145,15 @@ def _placed(sources: Sequence[Path], shared: Path, endings: Sequence[str]) -> li
 
     shorts = [source.relative_to(shared).with_suffix("").as_posix() for source in sources]
     uses = Counter(map(root, [*shorts, REPORT]))
+    numbers: Counter[str] = Counter()
     taken = {REPORT}
     clips = []
     for source, short in zip(sources, shorts, strict=True):
         whole = source.relative_to(shared).as_posix()
         name = place = short if uses[root(short)] == 1 else whole
-        number = 1
         while root(place) in taken:
-            number += 1
-            place = f"{name}~{number}"
+            numbers[root(name)] += 1
+            place = f"{name}~{numbers[root(name)] + 1}"
         taken.add(root(place))
         clips.append(Clip(source, place))
     return clips

@@ -1,11 +1,13 @@
 """Where clips go, what a torn journal tells, who waits for whom, and each system's branch."""
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,25 @@ def test_places_mirror_folders_and_never_meet(tmp_path):
     assert found == ["a.MOV", "a.mp4", "b-1.mp4", "b.mp4", "x/c", "x/y/C"]
     assert places([folder], tmp_path / "out", depth=0) == found[:4]
     assert places([folder], folder / "x") == found[:4], "the output folder is not walked"
+
+
+def test_names_that_differ_in_capitals_alone_are_numbered_in_proportion(tmp_path):
+    """Of 60,000 casings of one name the last was tried under 60,000 numbers."""
+    letters = [(letter, letter.upper()) for letter in "abcdefghijklmnop"]
+    casings = itertools.islice(itertools.product(*letters), 60_000)
+    names = ["".join(casing) for casing in casings]
+    (tmp_path / "clips.txt").write_text("\n".join(names))
+    began = time.process_time()
+    found = places([tmp_path / "clips.txt"], tmp_path / "out")
+    assert time.process_time() - began < 10
+    assert found[:3] == ["abcdefghijklmnop", "abcdefghijklmnoP~2", "abcdefghijklmnOp~3"]
+    assert len({place.casefold() for place in found}) == 60_000
+
+
+def test_a_list_without_end_is_refused(tmp_path):
+    (tmp_path / "clips.txt").write_text("x\n" * 300_001)
+    with pytest.raises(VideoError, match=r"clips\.txt names more than 300000 clips"):
+        places([tmp_path / "clips.txt"], tmp_path / "out")
 
 
 def test_a_clip_never_takes_the_name_of_a_report(tmp_path):
