@@ -51,6 +51,7 @@ from staf_backend import __version__
 from staf_backend.files import (
     ArchiveError,
     PickledError,
+    check_values,
     describe_file,
     read_arrays,
     read_json_text,
@@ -185,7 +186,9 @@ def _check_format(path: Path, members: Mapping[str, np.ndarray]) -> None:
 
 
 def _from_members(members: Mapping[str, np.ndarray]) -> Motion:
-    header = read_json_text(str(members["header"]))
+    words = str(members["header"])
+    check_values(words)
+    header = read_json_text(words)
     check_members(members)
     check_header(header)
     camera_words = {f.name for f in dataclasses.fields(Camera)}

@@ -55,6 +55,7 @@ def refusal(read, path: Path) -> str:
     ("changes", "words"),
     [
         ({"root_m": np.zeros((6_000_000, 3))}, "far more"),
+        ({"header": {"more": [{}] * 3_000_000}}, "far more"),
         ({"betas": np.zeros(5000)}, "betas must"),
         ({"betas": np.zeros(0)}, "betas must"),
         ({"joint_names": np.array([str(i) for i in range(2000)])}, "joint_names must"),
