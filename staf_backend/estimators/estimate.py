@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 class Evidence:
     """What an estimate was made from, so that it can be made again in a view that is turned.
 
-    4-byte floats, since a clip may be long; axes of the motion's camera (x right, y
-    down), into which the views of one that turned were turned back.
+    4-byte floats, since a clip may be long.  Axes are x right, y down, z away.
 
     Attributes:
-        rays: (T, 27, 2) viewing rays x/z, y/z of the markers; NaN where missing.
-        world_m: (T, 27, 3) the landmark network's own guess in space, NaN where missing; None
-            where the lifter was asked again already.
+        rays: (T, 27, 2) viewing rays x/z, y/z of the markers, axes of each frame's camera; NaN
+            where missing.
+        world_m: (T, 27, 3) the landmark network's own guess in space, likewise; None where the
+            lifter was asked again already.
         visibility: (T, 27) 0..1, 0 for a frame that was filled in.
-        lifted: what the lifter made of them.
+        lifted: what the lifter made of them, axes of the motion's camera.
         lifter: that lifted them, to be asked again.
+        turns: (T, 3, 3) from the axes of the motion's camera to those of each frame's; None where
+            both are the same.
     """
 
     rays: np.ndarray
@@ -33,6 +35,7 @@ class Evidence:
     visibility: np.ndarray
     lifted: "Lifted"
     lifter: "Lifter"
+    turns: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from staf_backend.body import markers
 from staf_backend.choices import Preset
 from staf_backend.estimators.estimate import Estimate, Evidence
 from staf_backend.estimators.settings import EstimatorSettings
-from staf_backend.estimators.turned_back import rays_turned_back, turned_back
 from staf_backend.files import long_array, stretches
 from staf_backend.fit import Fitter
 from staf_backend.landmarks import (
@@ -147,23 +146,20 @@ def _seen(shot: "Shot", sided: Sided, lifter: Lifter) -> _Seen:
     shapes = ((count, markers.COUNT, 2), (count, markers.COUNT, 3), (count, markers.COUNT))
     rays, world_m, visibility = (long_array(shape) for shape in shapes)
     for rows in stretches(count):
-        some_rays = shot.camera.rays(landmarks.points_px[rows, markers.LANDMARKS])
-        some_rays = some_rays.astype(np.float32)
-        some_world_m = landmarks.world_m[rows, markers.LANDMARKS]
-        if turns is not None:
-            some_rays = rays_turned_back(some_rays, turns[rows])
-            some_world_m = turned_back(some_world_m, turns[rows])
-        rays[rows], world_m[rows] = some_rays, some_world_m
+        rays[rows] = shot.camera.rays(landmarks.points_px[rows, markers.LANDMARKS])
+        world_m[rows] = landmarks.world_m[rows, markers.LANDMARKS]
         seen = np.nan_to_num(landmarks.visibility[rows, markers.LANDMARKS])
         visibility[rows] = seen * track.observed[rows, None]
-    lifted = lifter.lift(rays, world_m, visibility, track.times_s)
-    evidence = Evidence(rays, world_m, visibility, lifted, lifter)
+    lifted = lifter.lift(rays, world_m, visibility, track.times_s, turns)
+    evidence = Evidence(rays, world_m, visibility, lifted, lifter, turns)
     return _Seen(evidence, sided.keypoints_px, sided.swapped_frames)
 
 
 def _estimate(track: "Track", seen: _Seen, fitter: Fitter, betas: np.ndarray | None) -> Estimate:
     known = seen.evidence
-    fitted = fitter.fit(known.rays, known.visibility, track.times_s, known.lifted, betas)
+    fitted = fitter.fit(
+        known.rays, known.visibility, track.times_s, known.lifted, betas, turns=known.turns
+    )
     pitch, roll = _tilt_deg(known.lifted.up)
     quality = {
         "coverage": float(track.observed.mean()),

@@ -24,12 +24,23 @@ class Posed:
         joints_m: (T, J, 3).
         influences_m: (T, N, 3) see `markers.Markers`.
         markers_m: (T, 27, 3).
+        turns: (T, 3, 3) from the axes of the root's unknowns to these; None where both are one.
     """
 
     turned: np.ndarray
     joints_m: np.ndarray
     influences_m: np.ndarray
     markers_m: np.ndarray
+    turns: np.ndarray | None = None
+
+    def seen_by(self, turns: np.ndarray | None) -> "Posed":
+        """The same in the axes of a camera that turns by (T, 3, 3) from these."""
+        if turns is None:
+            return self
+        back = turns.swapaxes(1, 2)
+        turned = turns[:, None] @ self.turned
+        joints_m, influences_m = self.joints_m @ back, self.influences_m @ back
+        return Posed(turned, joints_m, influences_m, self.markers_m @ back, turns)
 
 
 class Chain:
@@ -56,7 +67,7 @@ class Chain:
         self._gather = gather[..., self._influences].reshape(gather.shape[0] * len(joint), -1)
 
     def derivatives(self, posed: Posed) -> np.ndarray:
-        """(T, M, 3, 3 + 3 C) of the markers' positions, camera axes, by the chain's columns.
+        """(T, M, 3, 3 + 3 C) of the markers' positions, axes of the pose, by the chain's columns.
 
         A marker that is blended of several influences is turned only through those below a joint.
         """
@@ -67,7 +78,7 @@ class Chain:
         x, y, z = (arms[..., k, None] for k in range(3))
         a, b, c = (posed.turned[:, None, self._joint, k] for k in range(3))
         moved = np.empty((frames, markers, 3, 3 + 3 * joints))
-        moved[..., :3] = np.eye(3)
+        moved[..., :3] = np.eye(3) if posed.turns is None else posed.turns[:, None]
         turns = moved[..., 3:].reshape(frames, markers, 3, joints, 3)  # a view: axis x arm
         for row, (one, far, other, near) in enumerate(((b, z, c, y), (c, x, a, z), (a, y, b, x))):
             np.multiply(one, far, out=turns[:, :, row])

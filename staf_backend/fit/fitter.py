@@ -108,19 +108,23 @@ class Fitter:
         betas: np.ndarray | None = None,
         ground: Ground | None = None,
         eye_m: np.ndarray | None = None,
+        turns: np.ndarray | None = None,
     ) -> Fitted:
         """Fit one track.
 
         Args:
-            rays: (T, 27, 2) viewing rays x/z, y/z of the markers, camera axes; NaN where missing.
+            rays: (T, 27, 2) viewing rays x/z, y/z of the markers, axes of each frame's camera; NaN
+                where missing.
             confidence: (T, 27) 0..1; 0 for a frame that was filled in.
             times_s: (T,) strictly increasing.
-            lifted: the first guess, of the same frames.
+            lifted: the first guess, of the same frames, in the answer's axes.
             betas: (10,) the person's shape where it is known already.
-            ground: what a first pass found out about the ground; y of the rays then is down.
-            eye_m: (T, 3) where a camera that travels stood, in the axes of the rays: feet stand and
+            ground: what a first pass found out about the ground; y of the answer then is down.
+            eye_m: (T, 3) where a camera that travels stood, in the answer's axes: feet stand and
                 people move evenly in the world, not beside the camera.  The answer's root stays
                 beside the camera.
+            turns: (T, 3, 3) from the answer's axes to those of each frame's camera; None where both
+                are the same.
 
         Raises:
             ValueError: arrays that do not belong together.
@@ -131,7 +135,9 @@ class Fitter:
                 f"rays must be ({frames}, {COUNT}, 2) and confidence ({frames}, {COUNT})"
             )
         least = least_deviation_rad(self.body.skeleton)
-        track = SeenTrack(rays, confidence, times_s, lifted, self.settings, least, ground, eye_m)
+        track = SeenTrack(
+            rays, confidence, times_s, lifted, self.settings, least, ground, eye_m, turns
+        )
         if betas is None:
             # the lifter's betas are the open neutral body's; to another body they mean nothing
             known = self.body.name == "open-neutral"
@@ -151,7 +157,7 @@ class Fitter:
         local[:, self.unknowns.fixed] = np.eye(3)
         state = State(local, np.zeros((len(local), 3)))
         markers = self._posed(state, betas).markers_m
-        return State(local, placed(markers, seen.rays, seen.weights))
+        return State(local, placed(markers, seen.rays, seen.weights, seen.turns))
 
     def _shape(self, track: SeenTrack, prior: np.ndarray) -> np.ndarray:
         """Betas (B,) from frames spread over the track, poses solved along."""
@@ -164,6 +170,7 @@ class Fitter:
         deviation = self.settings.beta * min(1.0, self.settings.shape_frames / len(chosen)) ** 0.5
         for robust_m in np.geomspace(*self.settings.robust_m, _SHAPE_STEPS):
             system, posed, weights = self._frame_terms(some, state, betas, robust_m)
+            posed = posed.seen_by(some.turns)
             jacobian = self.reprojection.jacobian(posed)
             by_beta = shape_jacobian(self.body, self.markers, posed)
             residuals = self.reprojection.residuals(posed, some.rays)
@@ -196,7 +203,8 @@ class Fitter:
             first, pinned = last - settings.overlap, _PINNED
 
     def _distance_m(self, seen: Seen, state: State, betas: np.ndarray) -> np.ndarray:
-        residuals = self.reprojection.residuals(self._posed(state, betas), seen.rays)
+        posed = self._posed(state, betas).seen_by(seen.turns)
+        residuals = self.reprojection.residuals(posed, seen.rays)
         return np.where(seen.weights > 0, np.linalg.norm(residuals, axis=-1), np.nan)
 
     def _solve(self, seen: Seen, state: State, betas: np.ndarray, pinned: int) -> State:
@@ -230,10 +238,11 @@ class Fitter:
         """Everything but smoothness: the system, the pose, and the markers' final weights."""
         system = BandedSystem.zeros(len(seen.times_s), len(self.unknowns))
         posed = self._posed(state, betas)
-        residuals = self.reprojection.residuals(posed, seen.rays)
+        in_view = posed.seen_by(seen.turns)
+        residuals = self.reprojection.residuals(in_view, seen.rays)
         squares = (residuals**2).sum(-1)
         weights = seen.weights * (robust_m**2 / (squares + robust_m**2)) ** 2
-        self.reprojection.add(system, posed, residuals, weights)
+        self.reprojection.add(system, in_view, residuals, weights)
         turns = terms.orientation_residuals(posed.turned, seen.prior)
         sure = seen.prior_weights / (1 + (turns**2).sum(-1) / SURE_RAD**2)
         sure[:, self.unknowns.fixed] = 0

@@ -23,7 +23,8 @@ class Seen:
 
     `weights` are (T, 27) in 1/m^2, 0 where nothing is seen; `planted` (T, 4) is how surely heels
     and toes stand still, 0..1; `ground` is what a second pass knows; `eye_m` (T, 3) is where the
-    camera stands, which the person's place is told from; None where it stays.
+    camera stands, which the person's place is told from, `turns` (T, 3, 3) how it is turned; None
+    where it stays.
     """
 
     times_s: np.ndarray
@@ -34,6 +35,7 @@ class Seen:
     planted: np.ndarray
     ground: Ground | None = None
     eye_m: np.ndarray | None = None
+    turns: np.ndarray | None = None
 
     def __getitem__(self, chosen: slice | np.ndarray) -> "Seen":
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -53,6 +55,7 @@ class SeenTrack:
     least_deviation_rad: np.ndarray
     ground: Ground | None = None
     eye_m: np.ndarray | None = None
+    turns: np.ndarray | None = None
 
     def frames(self, chosen: slice | np.ndarray) -> Seen:
         """What is known of some frames; closer ones than `REFERENCE_HZ` share what they know."""
@@ -76,6 +79,7 @@ class SeenTrack:
             (2 * lifted.contact[chosen] - 1).clip(0, 1) if ground is None else ground.planted,
             ground,
             None if self.eye_m is None else self.eye_m[chosen],
+            None if self.turns is None else self.turns[chosen].astype(float),
         )
 
     def useful(self) -> np.ndarray:

@@ -42,17 +42,25 @@ def bounded(step: np.ndarray) -> np.ndarray:
     return step.clip(-limits, limits)
 
 
-def placed(markers_m: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def placed(
+    markers_m: np.ndarray,
+    rays: np.ndarray,
+    weights: np.ndarray,
+    turns: np.ndarray | None = None,
+) -> np.ndarray:
     """Root positions (T, 3) that put root-centred markers on their rays.
 
     X + t on the ray u means X_xy + t_xy = u (X_z + t_z): linear in t.  Frames that see too little
     take their neighbours' place.
 
     Args:
-        markers_m: (T, 27, 3) about the root, camera axes.
-        rays: (T, 27, 2) viewing rays x/z, y/z, finite.
+        markers_m: (T, 27, 3) about the root.
+        rays: (T, 27, 2) viewing rays x/z, y/z, axes of each frame's camera, finite.
         weights: (T, 27) of each, 0 where it is not seen.
+        turns: (T, 3, 3) from the markers' axes to the camera's; None where both are the same.
     """
+    if turns is not None:
+        markers_m = markers_m @ turns.swapaxes(1, 2)
     normal = np.zeros((*markers_m.shape[:2], 2, 3))
     normal[..., 0, 0] = normal[..., 1, 1] = 1
     normal[..., 2] = -rays
@@ -64,6 +72,8 @@ def placed(markers_m: np.ndarray, rays: np.ndarray, weights: np.ndarray) -> np.n
     matrix += np.eye(3) * (1e-6 * np.trace(matrix, axis1=1, axis2=2)[:, None, None] + 1e-9)
     root = np.linalg.solve(matrix, vector[..., None])[..., 0]
     enough = ((weights > 0).sum(1) >= _ENOUGH_MARKERS) & (root[:, 2] > _NEAREST_ROOT_M)
+    if turns is not None:
+        root = np.einsum("tba,tb->ta", turns, root)
     if not enough.any():
         return np.tile(_UNSEEN_ROOT_M, (len(root), 1))
     steps, known = np.arange(len(root)), np.flatnonzero(enough)

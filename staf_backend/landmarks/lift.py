@@ -16,6 +16,7 @@ from staf_backend.body import markers
 from staf_backend.files import stretches
 from staf_backend.geometry import SMPL, TO_Y_UP, counterparts, from_6d
 from staf_backend.landmarks.blend import Blend, trust_in
+from staf_backend.landmarks.facing import Facing, turned_back
 from staf_backend.landmarks.features import features, rotations_to_person
 from staf_backend.landmarks.grid import Grid
 from staf_backend.landmarks.lifted import Guess, Lifted, LiftError
@@ -44,7 +45,12 @@ class Lifter:
         self._session = session
 
     def lift(
-        self, rays: np.ndarray, world_m: np.ndarray, visibility: np.ndarray, times_s: np.ndarray
+        self,
+        rays: np.ndarray,
+        world_m: np.ndarray,
+        visibility: np.ndarray,
+        times_s: np.ndarray,
+        turns: np.ndarray | None = None,
     ) -> Lifted:
         """Lift one person's track.
 
@@ -55,6 +61,8 @@ class Lifter:
                 all missing is allowed.
             visibility: (T, 27) 0..1.
             times_s: (T,) increasing.
+            turns: (T, 3, 3) from the answer's axes to those of each frame's camera; None where both
+                are the same.
 
         Raises:
             LiftError: not one marker in the whole track.
@@ -64,13 +72,21 @@ class Lifter:
         grid = Grid(rays, world_m, visibility, times_s)
         first = starts(len(grid), _STRIDE_FRAMES)
         blend = Blend(grid.times_s, times_s)
+        facing = None if turns is None else Facing(turns, times_s, grid.times_s)
         for rows in stretches(len(first), _BATCH_WINDOWS):
             some = first[rows]
             stretch = grid.stretch(some[0], min(some[-1] + WINDOW, len(grid)))
             windows = windows_at(stretch, some - some[0])
-            blend.add(self.guess(windows), some, trust_in(windows))
+            blend.add(self._guessed(windows, some, facing), some, trust_in(windows))
         give_back_memory(self._session)  # what follows a guess, a fit, needs its own
         return blend.finished()
+
+    def _guessed(self, windows: Windows, first: np.ndarray, facing: Facing | None) -> Guess:
+        """The answer for windows that begin at frames (N,) of the grid, axes of the lifted pose."""
+        if facing is None:
+            return self.guess(windows)
+        faced, own = facing.faced(windows, first)
+        return turned_back(self.guess(faced), own)
 
     def guess(self, windows: Windows) -> Guess:
         """The answer for windows of 32 frames: the mean of both modes, as seen and mirrored."""

@@ -194,8 +194,9 @@ def follow(
     options = {"winSize": _WINDOW_PX, "maxLevel": _LEVELS, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
     guess = np.array(expected, np.float32).reshape(-1, 1, 2)
     there, found, _ = cv2.calcOpticalFlowPyrLK(before, now, start, guess, **options)
-    back, _, _ = cv2.calcOpticalFlowPyrLK(now, before, there, start.copy(), **options)
-    good = (found[:, 0] == 1) & (np.abs(back - start).max((1, 2)) < _RETURN_PX)
+    back, returned, _ = cv2.calcOpticalFlowPyrLK(now, before, there, start.copy(), **options)
+    good = (found[:, 0] == 1) & (returned[:, 0] == 1)
+    good &= np.abs(back - start).max((1, 2)) < _RETURN_PX
     return there[:, 0].astype(float), good
 
 

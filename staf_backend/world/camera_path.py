@@ -46,15 +46,16 @@ _LEAST_WAY = 0.05
 1 % of it."""
 _MOST_BLIND = 0.1
 """Share of frames that may tell nothing.  Chosen: between two that do, a turn is drawn straight."""
-_WIDEST = np.cos(np.radians(65))
-"""Cosine of the widest angle between a camera and its stretch's axes.  Chosen: rays are x/z."""
+_WIDE = np.cos(np.radians(65))
+"""Cosine of the angle to a stretch's axes from which a turn without its way misleads.  Chosen: who
+stands inside a half circle would be carried round the camera."""
 _PAD = 0.15
 """Of a person's height, around the key points.  Chosen: hands, feet and hair."""
 
 _UNSURE = {
     "dark": "The background shows too little to tell whether the camera moves",
     "broken": "The camera moves too fast to be followed",
-    "wide": "The camera turns too far round to be followed",
+    "wide": "The camera goes so far round that its way cannot be told",
     "doubt": "What moves in the background does not tell how the camera moves",
 }
 
@@ -136,7 +137,7 @@ class CameraFollower:
             return self._unsure("broken"), None
         told = [seen for seen in stretch.seen if seen]
         if self._journey(stretch) is not None:
-            return ("unsure", None) if self._is_wide(stretch) else ("moving", stretch)
+            return "moving", stretch
         if len(told) < (1 - _MOST_BLIND) * len(stretch):
             return self._unsure("dark"), None
         if _is_still(stretch, self._lens):
@@ -144,19 +145,25 @@ class CameraFollower:
         share = float(np.median([seen.agree for seen in told]))
         if share < _TELLING_SHARE:
             return self._unsure("doubt"), None
-        if self._is_wide(stretch):
+        if self._partial_journey(stretch) is not None and self._is_wide(stretch):
             return self._unsure("wide"), None
         travels = self._choice == "moving" or (self._choice == "auto" and share < _TURNED_SHARE)
         return "moving" if travels else "rotating", stretch
 
     def _journey(self, stretch: Stretch) -> Journey | None:
         """The journey of a camera that did not only turn; None where it cannot be told."""
+        journey = self._partial_journey(stretch)
+        told = journey is not None and journey.known.mean() >= 1 - _MOST_BLIND
+        return journey if told else None
+
+    def _partial_journey(self, stretch: Stretch) -> Journey | None:
+        """The same, of which frames may be missing."""
         told = [seen.agree for seen in stretch.seen if seen]
         turned = len(told) > (1 - _MOST_BLIND) * len(stretch) and np.median(told) > _SURELY_TURNED
         if self._choice == "auto" and (turned or (told and _is_still(stretch, self._lens))):
             return None
         journey = stretch.journey(self._lens_doubt)
-        if journey is None or journey.known.mean() < 1 - _MOST_BLIND:
+        if journey is None:
             return None
         way = np.ptp(journey.places[journey.known], axis=0)
         away = np.linalg.norm(journey.points - journey.places[journey.known].mean(0), axis=1)
@@ -174,7 +181,7 @@ class CameraFollower:
         return turns, dataclasses.replace(full, turns=turns, places=moved[0], points=moved[1])
 
     def _is_wide(self, stretch: Stretch) -> bool:
-        return bool((self._reference(stretch)[0][:, 2, 2] < _WIDEST).any())
+        return bool((self._reference(stretch)[0][:, 2, 2] < _WIDE).any())
 
     def _unsure(self, why: str) -> CameraMotion:
         self._say(f"{_UNSURE[why]}: it is taken as still.")

@@ -262,11 +262,18 @@ def _ground(
         looseness(
             evidence.rays,
             evidence.visibility,
-            movement.eye_m[:, 2] - movement.root_m[:, 2],
+            _depth_m(movement, evidence.turns),
             movement.times_s,
             fitter.unknowns,
         ),
     )
+
+
+def _depth_m(movement: Movement, turns: np.ndarray | None) -> np.ndarray:
+    """(T,) how far before the camera, which is turned by (T, 3, 3) from the level view, the root
+    is."""
+    away_m = (movement.root_m - movement.eye_m) @ TO_Y_UP
+    return away_m[:, 2] if turns is None else np.einsum("ta,ta->t", turns[:, 2], away_m)
 
 
 def _told(motion: Motion, level: Level, words: Sequence[str]) -> Motion:

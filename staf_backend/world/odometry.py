@@ -293,15 +293,17 @@ def _in_both(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _key_frames(names: Sequence[np.ndarray], flat: Sequence[np.ndarray]) -> list[int]:
-    """Numbers of frames that differ enough from one another, the first and the last among them."""
-    keys = [0]
-    for frame in range(1, len(names)):
+    """Numbers of frames with corners that differ enough from one another, the first and the last
+    among them."""
+    told = [frame for frame, seen in enumerate(names) if len(seen)]
+    keys = told[:1]
+    for frame in told[1:]:
         last = keys[-1]
         _, before, now = _in_both(names[last], names[frame])
         way = np.linalg.norm(flat[frame][now] - flat[last][before], axis=1)
         far = not len(now) or np.median(way) > _KEY_WAY
         few = len(now) < _KEY_SHARE * len(names[last])
-        if far or few or frame - last >= _KEY_FRAMES or frame == len(names) - 1:
+        if far or few or frame - last >= _KEY_FRAMES or frame == told[-1]:
             keys.append(frame)
     return keys
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from staf_backend.estimators import Estimate
-from staf_backend.estimators.turned_back import rays_turned_back
 from staf_backend.fit import Fitter
 from staf_backend.geometry import TO_Y_UP
 from staf_backend.world import view
@@ -182,21 +181,15 @@ def _with_lens(
     _log.info(LENS)
     focal_px = shot.camera.focal_px * factor
     camera = dataclasses.replace(shot.camera, focal_px=focal_px, focal_source="travel")
-    seen = [_through(estimate, shot, factor) for estimate in estimates]
+    seen = [_through(estimate, factor) for estimate in estimates]
     return dataclasses.replace(shot, camera=camera), seen
 
 
-def _through(estimate: Estimate, shot: "Shot", factor: float) -> Estimate:
+def _through(estimate: Estimate, factor: float) -> Estimate:
     """An estimate whose evidence was seen through a lens longer by a factor."""
-    known, turns = estimate.evidence, shot.watch.turns(estimate.track.frames)
+    known = estimate.evidence
     assert known is not None
-    rays = known.rays
-    if turns is not None:
-        rays = rays_turned_back(rays, turns.swapaxes(1, 2))
-    rays = rays / np.float32(factor)
-    if turns is not None:
-        rays = rays_turned_back(rays, turns)
-    evidence = dataclasses.replace(known, rays=rays)
+    evidence = dataclasses.replace(known, rays=known.rays / np.float32(factor))
     evidence = view.lifted_again(evidence, np.eye(3), estimate.track.times_s)
     evidence = dataclasses.replace(evidence, world_m=known.world_m)
     return dataclasses.replace(estimate, evidence=evidence)

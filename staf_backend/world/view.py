@@ -31,20 +31,27 @@ def lifted_again(evidence: Evidence, turn: np.ndarray, times_s: np.ndarray) -> E
     """
     if evidence.world_m is None:
         raise ValueError("evidence is lifted again once")
-    rays, world_m = _turned_rays(evidence.rays, turn), long_array(evidence.world_m.shape)
-    for rows in stretches(len(rays)):
-        world_m[rows] = evidence.world_m[rows] @ turn.T.astype(np.float32)
+    rays, world_m, turns = evidence.rays, evidence.world_m, evidence.turns
+    if turns is None:
+        rays, world_m = _turned_rays(rays, turn), long_array(evidence.world_m.shape)
+        for rows in stretches(len(rays)):
+            world_m[rows] = evidence.world_m[rows] @ turn.T.astype(np.float32)
+    else:
+        turns = turns @ turn.T
     try:
-        lifted = evidence.lifter.lift(rays, world_m, evidence.visibility, times_s)
+        lifted = evidence.lifter.lift(rays, world_m, evidence.visibility, times_s, turns)
     except LiftError:  # everything lies behind the turned camera
         return turned_evidence(evidence, turn)
-    return dataclasses.replace(evidence, rays=rays, world_m=None, lifted=lifted)
+    return dataclasses.replace(evidence, rays=rays, world_m=None, lifted=lifted, turns=turns)
 
 
 def turned_evidence(evidence: Evidence, turn: np.ndarray) -> Evidence:
     """The same, without asking the lifter again: its answer is turned."""
-    rays, lifted = _turned_rays(evidence.rays, turn), _turned_lifted(evidence.lifted, turn)
-    return dataclasses.replace(evidence, rays=rays, world_m=None, lifted=lifted)
+    lifted = _turned_lifted(evidence.lifted, turn)
+    known = dataclasses.replace(evidence, world_m=None, lifted=lifted)
+    if evidence.turns is None:
+        return dataclasses.replace(known, rays=_turned_rays(evidence.rays, turn))
+    return dataclasses.replace(known, turns=evidence.turns @ turn.T)
 
 
 def fitted_again(
@@ -65,7 +72,14 @@ def fitted_again(
         ground, eye_m: see `Fitter.fit`.
     """
     fitted = fitter.fit(
-        evidence.rays, evidence.visibility, times_s, evidence.lifted, betas, ground, eye_m
+        evidence.rays,
+        evidence.visibility,
+        times_s,
+        evidence.lifted,
+        betas,
+        ground,
+        eye_m,
+        evidence.turns,
     )
     seen = fitted.distance_m[np.isfinite(fitted.distance_m)]
     return fitted.params, float(np.median(seen, overwrite_input=True)) * 1e3 if len(seen) else 0.0

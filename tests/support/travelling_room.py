@@ -1,6 +1,6 @@
-"""A room with a floor and a wall, filmed on any way: pictures, and the poses of their camera."""
+"""A room with a floor and a wall or four, filmed on any way: pictures, and their cameras' poses."""
 
-from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,35 +24,48 @@ class Filmed(NamedTuple):
     place_m: np.ndarray
 
 
-def film(place_m: np.ndarray, vectors_deg: np.ndarray, camera: Camera = CAMERA) -> Filmed:
+def film(
+    place_m: np.ndarray,
+    vectors_deg: np.ndarray,
+    camera: Camera = CAMERA,
+    closed: bool = False,
+) -> Filmed:
     """What a camera sees on its way.
 
     Args:
         place_m: (T, 3) y up, level with the walker's eyes at 0; it looks along -z.
         vectors_deg: (T, 3) by which it is turned, in its own axes.
         camera: its lens.
+        closed: with walls to the sides and behind, too, and a floor up to them.
     """
     view = from_axis_angle(np.radians(vectors_deg)) @ TO_Y_UP
-    planes = list(_planes())
-    pictures = [_picture(planes, camera, *pose) for pose in zip(view, place_m, strict=True)]
+    pictures = [
+        _picture(_planes(closed), camera, *pose) for pose in zip(view, place_m, strict=True)
+    ]
     return Filmed(pictures, view, place_m)
 
 
-def _planes() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+@cache
+def _planes(closed: bool) -> list[tuple[np.ndarray, np.ndarray]]:
     """Textures, and (3, 3) that puts their pixels (x, y, 1) into the room."""
-    rng = np.random.default_rng(5)
-    wide = round(2 * _HALF_M * _PX_PER_M)
-    step = 1 / _PX_PER_M
-    deep = round((_NEAR_M - _WALL_M) * _PX_PER_M)
-    left = -_HALF_M
-    yield (
-        _texture(rng, round(_HEIGHT_M * _PX_PER_M), wide),
-        np.array([[step, 0, left], [0, -step, FLOOR_M + _HEIGHT_M], [0, 0, _WALL_M]]),
-    )
-    yield (
-        _texture(rng, deep, wide),
-        np.array([[step, 0, left], [0, 0, FLOOR_M], [0, step, _WALL_M]]),
-    )
+    rng, step = np.random.default_rng(5), 1 / _PX_PER_M
+    along_x, along_z, down = (np.array(way) * step for way in ([1, 0, 0], [0, 0, 1], [0, -1, 0]))
+    left, top, wide = -_HALF_M, FLOOR_M + _HEIGHT_M, 2 * _HALF_M
+    planes = [
+        (_HEIGHT_M, wide, along_x, down, (left, top, _WALL_M)),
+        (_NEAR_M - _WALL_M, wide, along_x, along_z, (left, FLOOR_M, _WALL_M)),
+    ]
+    if closed:
+        deep = _HALF_M - _WALL_M
+        planes += [
+            (_HALF_M - _NEAR_M, wide, along_x, along_z, (left, FLOOR_M, _NEAR_M)),
+            (_HEIGHT_M, wide, along_x, down, (left, top, _HALF_M)),
+            (_HEIGHT_M, deep, along_z, down, (left, top, _WALL_M)),
+            (_HEIGHT_M, deep, along_z, down, (_HALF_M, top, _WALL_M)),
+        ]
+    sizes = [[round(metres * _PX_PER_M) for metres in plane[:2]] for plane in planes]
+    columns = [np.stack(plane[2:], 1) for plane in planes]
+    return [(_texture(rng, *size), into) for size, into in zip(sizes, columns, strict=True)]
 
 
 def _texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -72,15 +85,23 @@ def _picture(
     view: np.ndarray,
     place_m: np.ndarray,
 ) -> np.ndarray:
+    """(H, W, 3): through every pixel, what of the room lies there before the camera."""
     import cv2
 
     size = camera.width_px, camera.height_px
+    x, y = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in size))
     middle = camera.principal_point_px - 0.5
-    lens = np.array([[camera.focal_px, 0, middle[0]], [0, camera.focal_px, middle[1]], [0, 0, 1]])
+    rays = np.stack([x - middle[0], y - middle[1], np.full_like(x, camera.focal_px)])
+    ways = (view.T @ rays.reshape(3, -1)).astype(np.float32)
     picture = np.full(size[::-1], 90, np.uint8)
     for texture, into_room in planes:
-        way = into_room - np.outer(place_m, [0, 0, 1])
-        there = lens @ view @ way
-        transparent = cv2.BORDER_TRANSPARENT
-        cv2.warpPerspective(texture, there, size, dst=picture, borderMode=transparent)
+        # place + s way = into_room (x, y, 1), so (x, y, 1) / s = inverse of (into_room - place) way
+        there = np.linalg.inv(into_room - np.outer(place_m, [0, 0, 1])).astype(np.float32) @ ways
+        before = there[2] > 1e-6
+        columns, rows = (
+            np.where(before, there[k] / np.where(before, there[2], 1), -9).clip(-9, 9e3)
+            for k in (0, 1)
+        )
+        x, y = (values.astype(np.float32).reshape(size[::-1]) for values in (columns, rows))
+        cv2.remap(texture, x, y, cv2.INTER_LINEAR, dst=picture, borderMode=cv2.BORDER_TRANSPARENT)
     return np.repeat(cv2.GaussianBlur(picture, (0, 0), 0.6)[..., None], 3, axis=-1)

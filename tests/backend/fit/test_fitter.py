@@ -74,13 +74,18 @@ def seen(posed: Posed) -> tuple[np.ndarray, np.ndarray]:
     return points[..., :2] / points[..., 2:], np.ones(points.shape[:2])
 
 
-def test_the_jacobian_is_the_derivative():
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_jacobian_is_the_derivative(turned: bool):
     rotations, root = moving(np.linspace(0, 1, 3))
     reprojection = terms.Reprojection(MARKERS, UNKNOWNS)
-    posed = pose(rotations, root)
+    turns = from_axis_angle(np.array([[0, 0.5, 0], [0.2, 2.0, 0], [0, -1.3, 0.1]]))
+    by = turns if turned else None
+    if turned:  # as far before the cameras, which look elsewhere
+        root = np.einsum("tba,tb->ta", turns, root)
+    posed = pose(rotations, root).seen_by(by)
     rays = seen(posed)[0] + 0.01
     jacobian = reprojection.jacobian(posed)
-    depth = root[:, 2, None, None]
+    depth = posed.joints_m[:, 0, 2, None, None]
     numeric = np.zeros_like(jacobian)
     for unknown in range(len(UNKNOWNS)):
         sides = []
@@ -93,7 +98,7 @@ def test_the_jacobian_is_the_derivative():
                 vector = np.zeros(3)
                 vector[(unknown - 3) % 3] = step
                 moved[:, joint] = moved[:, joint] @ from_axis_angle(vector)
-            points = pose(moved, place).markers_m
+            points = pose(moved, place).seen_by(by).markers_m
             sides.append((points[..., :2] / points[..., 2:] - rays) * depth)
         numeric[..., unknown] = (sides[0] - sides[1]) / 2e-6
     assert np.abs(jacobian - numeric).max() < 1e-6
