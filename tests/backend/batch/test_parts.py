@@ -1,6 +1,7 @@
 """Where clips go, what a torn journal tells, who waits for whom, and each system's branch."""
 
 import contextlib
+import io
 import itertools
 import json
 import os
@@ -12,15 +13,20 @@ from pathlib import Path
 
 import pytest
 
+from staf_backend import StafError
 from staf_backend.batch import report_html, worker
 from staf_backend.batch.clips import PATTERNS, find_clips
+from staf_backend.batch.convert import convert
 from staf_backend.batch.journal import Journal
 from staf_backend.batch.people_list import PeopleError, PeopleList, Take, read_people, write_people
+from staf_backend.batch.recipe import Recipe
 from staf_backend.batch.rig import RigError, find_rig
 from staf_backend.batch.schedule import Schedule
-from staf_backend.files import OutputError
+from staf_backend.files import OutputError, long_array
+from staf_backend.files.scratch import LEAST_BYTES
 from staf_backend.runtime import processes
 from staf_backend.video import VideoError
+from tests.support.command_line import BALANCE
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -338,3 +344,24 @@ def test_a_rig_is_known_by_its_files_content(tmp_path):
     (tmp_path / "hero.blend").unlink()
     with pytest.raises(RigError, match=r"hero.blend cannot be read: No such file"):
         rig.key()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux where a mapped file lies")
+def test_what_is_known_of_a_long_clip_waits_in_the_folder_of_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    lie: list[bool] = []
+
+    def solve(*_: object) -> None:
+        array = long_array((LEAST_BYTES,))
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+        lie.append(f" {tmp_path}/" in maps and array.nbytes > LEAST_BYTES)
+        raise StafError("enough")
+
+    monkeypatch.setattr("staf_backend.batch.convert.solve", solve)
+    recipe = Recipe({}, {}, {}).as_values()
+    order = {"source": str(BALANCE), "recipe": recipe, "stem": "a", "threads": 1}
+    with pytest.raises(StafError, match="enough"):
+        convert(order, tmp_path, io.StringIO())
+    assert lie == [True]
+    assert not list(tmp_path.iterdir())

@@ -5,13 +5,16 @@ within the tests' own.
 """
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from staf_backend import __version__
+from staf_backend import StafError, __version__
+from staf_backend.files import long_array
+from staf_backend.files.scratch import LEAST_BYTES
 from tests.support.command_line import BALANCE, PART, environment, events, one_line, staf, staf_here
 
 
@@ -251,3 +254,22 @@ def test_every_exit_code_of_the_help_text_is_in_the_code():
 
     for code in (0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 143):
         assert f" {code} " in f" {cli.__doc__} ".replace("\n", " ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux where a mapped file lies")
+def test_what_is_known_of_a_long_clip_waits_beside_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    lie: list[bool] = []
+
+    def solve(*_: object) -> None:
+        array = long_array((LEAST_BYTES,))
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+        lie.append(f" {tmp_path}/" in maps and array.nbytes > LEAST_BYTES)
+        raise StafError("enough")
+
+    monkeypatch.setattr("staf_backend.commands.solve", solve)
+    run = staf_here("convert", BALANCE, "-o", tmp_path / "a.glb", cwd=tmp_path)
+    assert "enough" in run.stderr
+    assert lie == [True]
+    assert not list(tmp_path.iterdir())
