@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        _refuse_empty(words)
         options = _parser().parse_args(words)
     except UsageError as error:
         _reporter_before_parsing(words).error(error)
@@ -103,6 +105,12 @@ def _ended(end: BaseException, reporter: Reporter) -> int:
     )
     reporter.error(kind(f"{word}; nothing half-written is left."))
     return kind.exit_code
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """An empty path would be the folder where one stands: files would be strewn there."""
+    if any(not word or re.fullmatch("--[a-z-]+=", word) for word in words):
+        raise UsageError("A word of the command is empty.", "Is a variable of the shell not set?")
 
 
 def _reporter_before_parsing(words: Sequence[str]) -> Reporter:

@@ -63,7 +63,7 @@ def find_clips(
     """
     roots, sources = [], {}
     for path in _with_lists(given):
-        whole = path.absolute()
+        whole = _whole(path)
         if _is_dir(whole):
             roots.append(whole)
             sources |= dict.fromkeys(_walk(whole, patterns, depth, real_path(out)))
@@ -88,6 +88,14 @@ def _with_lists(given: Sequence[Path]) -> Iterator[Path]:
             yield from _listed(path)
         else:
             yield path
+
+
+def _whole(path: Path) -> Path:
+    """An absolute path without "..", which would lead out of the output folder."""
+    whole = path.absolute()
+    if ".." not in whole.parts:
+        return whole
+    return real_path(whole) if whole.name == ".." else real_path(whole.parent) / whole.name
 
 
 def _is_dir(path: Path) -> bool:

@@ -64,6 +64,14 @@ def test_names_that_differ_in_capitals_alone_are_numbered_in_proportion(tmp_path
     assert len({place.casefold() for place in found}) == 60_000
 
 
+@pytest.mark.parametrize("named", ["x/../x/a.mp4", "../in/x/a.mp4", "x/y/../a.mp4", "x/y/../../x"])
+def test_no_place_leads_out_of_the_output_folder(tmp_path, named):
+    folder = touch(tmp_path / "in", "x/a.mp4", "b.mp4", "x/y/c.avi")
+    (folder / "clips.txt").write_text(f"{named}\nx/a.mp4\nb.mp4")
+    found = places([folder / "clips.txt"], tmp_path / "out")
+    assert sorted(found) == ["b", "x/a", *(["x/y/c"] if named.endswith("x") else [])]
+
+
 def test_a_list_without_end_is_refused(tmp_path):
     (tmp_path / "clips.txt").write_text("x\n" * 300_001)
     with pytest.raises(VideoError, match=r"clips\.txt names more than 300000 clips"):

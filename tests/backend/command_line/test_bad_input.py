@@ -39,6 +39,23 @@ def _one_picture(path: Path) -> None:
     cv2.imwrite(str(path / "frame_0001.png"), image[..., ::-1])
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("convert", "clip.mp4", "-o", ""),
+        ("batch", "clips", "--out="),
+        ("batch", "", "--out", "out"),
+        ("info", ""),
+    ],
+)
+def test_an_empty_word_is_no_folder(tmp_path, words):
+    """`--out "$OUT"` of an unset variable wrote into the folder where one stood."""
+    ended = staf_here(*words, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "is empty" in one_line(ended.stderr)
+    assert not list(tmp_path.iterdir())
+
+
 BAD_VIDEOS: dict[str, tuple[Callable[[Path], Any], str, int]] = {
     "missing.mp4": (_nothing, "does not exist", 3),
     "folder.mp4": (Path.mkdir, "without pictures", 3),
