@@ -112,8 +112,8 @@ def _check_clip(clip: Place, video: Video) -> None:
         said = clip.at(word)
         if word != "name" and said.value != real:
             said.wrong(
-                f"these are the tracks of another clip, {name}: its {word} is "
-                f"{shown(str(said.value))}, that of {shown(video.path.name)} {real}"
+                f"these are the tracks of another clip, {name}, with {word} "
+                f"{shown(str(said.value))} where {shown(video.path.name)} has {real}"
             )
 
 
