@@ -11,7 +11,7 @@ from staf_backend.video import open_video
 from tests.benchmarks.measured import FOOTAGE, measured
 
 FRAMES_A_SECOND = int(os.environ.get("STAF_LONG_CLIP_FPS", "4"))
-"""Of the long clip: 2,400 frames take four minutes of one core, at 30 seven times as long."""
+"""Of the long clip: 2,400 frames take four to seven minutes, at 30 a second seven times as long."""
 
 CLIPS_WITH_HANDS = os.environ.get("STAF_HANDS_CLIPS", "balance_cam02.mp4").split(",")
 
