@@ -22,6 +22,7 @@ from staf_backend.landmarks import (
     Lifter,
     consistent_sides,
     landmarks_of,
+    without_glitches,
 )
 from staf_backend.landmarks.names import COUNT, NAMES
 from staf_backend.runtime import give_back_heap, open_network, usable_cores
@@ -119,7 +120,7 @@ class Sided(NamedTuple):
 
 
 def with_sides(track: "Track", landmarks: Landmarks) -> Sided:
-    """Decide over time which landmarks are left and which right.
+    """Decide over time which landmarks are left and which right, and which were not seen.
 
     Args:
         track: whose.
@@ -127,6 +128,7 @@ def with_sides(track: "Track", landmarks: Landmarks) -> Sided:
     """
     track = replace(track, observed=track.observed & (landmarks.visibility.max(1) > 0))
     landmarks, swapped = consistent_sides(landmarks, track.keypoints_px, track.times_s)
+    landmarks = without_glitches(landmarks, track.times_s)
     keypoints = _keypoints(landmarks, track)
     return Sided(track, landmarks, keypoints, int(swapped.any(1).sum()))
 

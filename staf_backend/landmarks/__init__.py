@@ -1,5 +1,6 @@
 """Landmarks of one person in every frame, and the network that lifts them to three dimensions."""
 
+from staf_backend.landmarks.glitches import without_glitches
 from staf_backend.landmarks.hands import SIDES, SeenHands, Wanted, hands_of
 from staf_backend.landmarks.hands_network import HandNetworks, Looks
 from staf_backend.landmarks.lift import Lifter
@@ -25,4 +26,5 @@ __all__ = [
     "consistent_sides",
     "hands_of",
     "landmarks_of",
+    "without_glitches",
 ]

@@ -76,7 +76,7 @@ def consistent_sides(
     Returns:
         the landmarks, and (T, 3) whether arms, legs and trunk of a frame were swapped back.
     """
-    size = _torso_px(landmarks.points_px)
+    size = torso_px(landmarks.points_px)
     backwards = _backwards(landmarks, times_s, size)
     undone = _swapped(landmarks, keypoints_px, size, backwards)
     return (_put_back(landmarks, undone) if undone.any() else landmarks), undone
@@ -96,7 +96,7 @@ def _put_back(landmarks: Landmarks, undone: np.ndarray) -> Landmarks:
     return Landmarks(points, world_m, visibility, landmarks.person)
 
 
-def _torso_px(points: np.ndarray) -> float:
+def torso_px(points: np.ndarray) -> float:
     """Median distance of shoulders and hips: the unit of length.
 
     Of who shows no hips, by the distance of the shoulders.
