@@ -2,6 +2,7 @@
 
 from staf_backend.files.atomic import (
     OutputError,
+    keep_before,
     make_folder,
     put_in_place,
     replace_atomically,
@@ -40,6 +41,7 @@ __all__ = [
     "describe_file",
     "give_back_pages",
     "is_pickle",
+    "keep_before",
     "long_array",
     "long_copy",
     "make_folder",

@@ -58,6 +58,21 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def keep_before(path: Path) -> Path:
+    """Keep a file that is about to be replaced, as `NAME.before.SUFFIX` beside it.
+
+    Returns:
+        where it is kept.
+
+    Raises:
+        OutputError: it cannot be.
+    """
+    kept = path.with_suffix(f".before{path.suffix}")
+    with replace_atomically(kept) as temporary:
+        shutil.copyfile(path, temporary)
+    return kept
+
+
 @contextlib.contextmanager
 def replace_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary name in the same folder; rename it to `path` when the block succeeds.

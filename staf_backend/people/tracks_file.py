@@ -8,7 +8,6 @@ a frame.  See docs/formats.md for the words.
 
 import json
 import logging
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from staf_backend.files import (
     EditedJson,
     Place,
     content_digest,
+    keep_before,
     open_file,
     replace_atomically,
     shown,
@@ -71,9 +71,7 @@ def _keep_edited(path: Path) -> None:
     with open_file(path) as file:
         if _NO_EDITS.encode() in file.read(_HEAD_BYTES):
             return
-    kept = path.with_suffix(".before.json")
-    with replace_atomically(kept) as temporary:
-        shutil.copyfile(path, temporary)
+    kept = keep_before(path)
     _log.warning("%s was edited; as it was, it is kept as %s", path.name, kept.name)
 
 

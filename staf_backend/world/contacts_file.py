@@ -5,18 +5,21 @@
 One line a span.  See docs/formats.md for the words.
 """
 
+import filecmp
 import itertools
 import json
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from staf_backend import StafError
-from staf_backend.files import EditedJson, Place, replace_atomically, shown
+from staf_backend.files import EditedJson, Place, keep_before, replace_atomically, shown
 from staf_backend.motion import PARTS, Motion
 from staf_backend.people import Track
 
+_log = logging.getLogger(__name__)
 FORMAT, VERSION = "staf-contacts", 1
 _LARGEST_BYTES = 50_000_000
 """Of a file.  Chosen: ten people's steps for ten hours."""
@@ -44,7 +47,8 @@ class Stand(NamedTuple):
 
 
 def write_contacts(path: Path, motions: Sequence[Motion]) -> None:
-    """Write the contacts of the motions of one clip.
+    """Write the contacts of the motions of one clip.  A file of that name that says something else
+    is kept beside it, as `NAME.before.json`: a person may have edited it.
 
     Args:
         path: of the file.
@@ -60,8 +64,12 @@ def write_contacts(path: Path, motions: Sequence[Motion]) -> None:
         if motion.contact_probability is None:
             advice = "Convert its clip without --level off --grounding 0."
             raise ContactsError(f"The motion {motion.name!r} has no contacts.", advice)
-    with replace_atomically(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.writelines(_lines(motions))
+    with replace_atomically(path) as temporary:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(_lines(motions))
+        if path.is_file() and not filecmp.cmp(path, temporary, shallow=False):
+            kept = keep_before(path)
+            _log.warning("%s said something else; as it was, it is kept as %s", path, kept.name)
 
 
 def check_contacts(path: Path, clip: str) -> None:

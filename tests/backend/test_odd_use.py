@@ -137,24 +137,36 @@ def test_damaged_checksums_are_told(tmp_path, damage):
     assert not (tmp_path / "a.glb").exists()
 
 
+def _interrupted(folder: Path, wait_s: float) -> tuple[int, str]:
+    """Exit code and errors of a program that is interrupted so soon after our first line."""
+    code = "import staf_backend.__main__ as m, sys; print(flush=True); sys.exit(m.main())"
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, "info", str(CLIP)],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert running.stdout is not None
+    running.stdout.readline()
+    time.sleep(wait_s)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    return running.returncode, errors
+
+
 @pytest.mark.slow
 def test_ctrl_c_at_once(tmp_path):
     """From the moment that our own first line runs; before it, Python itself answers."""
-    code = "import staf_backend.__main__ as m, sys; print(flush=True); sys.exit(m.main())"
     for wait_s in (0.0, 0.01, 0.02, 0.05, 0.1, 0.2):
-        running = subprocess.Popen(
-            [sys.executable, "-c", code, "info", str(CLIP)],
-            cwd=tmp_path,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
-        assert running.stdout is not None
-        running.stdout.readline()
-        time.sleep(wait_s)
-        running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=60)
-        assert running.returncode == 130, errors
+        runs = (_interrupted(tmp_path, wait_s) for _ in range(10))
+        code, errors = next(run for run in runs if not _before_our_first_line(run[1]))
+        assert code == 130, errors
         assert errors.count("\n") == 1, errors
+
+
+def _before_our_first_line(errors: str) -> bool:
+    """Whether the line of `-c` alone was interrupted, as on a machine that is busy."""
+    return 'File "<string>"' in errors and errors.count("File ") == 1

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -149,6 +150,22 @@ def test_the_command_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     several = ["convert", "a.mp4", "b.mp4", "-o", str(tmp_path), "--contacts", "c.json"]
     assert main(several) == 2
     assert "one video with --contacts" in capsys.readouterr().err
+
+
+def test_an_edited_file_is_kept_when_it_is_written_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    path, kept = tmp_path / "c.contacts.json", tmp_path / "c.contacts.before.json"
+    write_contacts(path, [motion(*SPANS)])
+    write_contacts(path, [motion(*SPANS)])
+    assert not kept.exists()
+    edited = path.read_text().replace("right_toe", "left_toe")
+    path.write_text(edited)
+    with caplog.at_level(logging.WARNING):
+        write_contacts(path, [motion(*SPANS)])
+    assert kept.read_text() == edited
+    assert path.read_text() != edited
+    assert "kept as c.contacts.before.json" in caplog.text
 
 
 def test_what_is_told_is_what_touches():
