@@ -16,6 +16,7 @@ import mmap
 import os
 import shutil
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -35,6 +36,8 @@ _ZEROS = bytes(1 << 20)
 
 _folder: ContextVar[Path | None] = ContextVar("folder of long arrays", default=None)
 _maps: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()
+_using = threading.Lock()
+"""Of `_maps`: programs may convert in several threads."""
 
 
 @contextlib.contextmanager
@@ -89,7 +92,9 @@ def give_back_pages() -> None:
     Only where the system can be told so: elsewhere it takes such pages when memory is short.
     """
     if hasattr(mmap.mmap, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
-        for one in list(_maps):
+        with _using:
+            maps = list(_maps)
+        for one in maps:
             one.madvise(mmap.MADV_DONTNEED)
 
 
@@ -102,7 +107,8 @@ def _mapped(folder: Path, size: int) -> mmap.mmap:
     with tempfile.TemporaryFile(dir=folder, prefix=".staf-") as file:
         _take_room(file, folder, size)
         mapped = mmap.mmap(file.fileno(), size)
-    _maps.add(mapped)
+    with _using:
+        _maps.add(mapped)
     return mapped
 
 
