@@ -12,6 +12,7 @@ from ..scene.armature import refuse_edit_mode
 from .joints import ROOT
 from .map_file import BoneMap
 from .shape import RetargetError, RigShape
+from .tails import believed_tails
 
 _EVEN = 1e-3
 _LIKE_A_PERSON_M = (0.2, 10.0)
@@ -23,14 +24,11 @@ def read_shape(rig: bpy.types.Object) -> RigShape:
     bones = list(rig.data.bones)
     places = {bone.name: place for place, bone in enumerate(bones)}
     matrices = np.array([bone.matrix_local for bone in bones], np.float64).reshape(-1, 4, 4)
+    heads = matrices[:, :3, 3]
     tails = np.array([bone.tail_local for bone in bones], np.float64).reshape(-1, 3)
-    return RigShape(
-        tuple(places),
-        tuple(places[bone.parent.name] if bone.parent else -1 for bone in bones),
-        matrices[:, :3, 3],
-        tails,
-        matrices[:, :3, :3],
-    )
+    parents = tuple(places[bone.parent.name] if bone.parent else -1 for bone in bones)
+    ends = believed_tails(parents, heads, tails)
+    return RigShape(tuple(places), parents, heads, ends, matrices[:, :3, :3])
 
 
 def check_rig(context: bpy.types.Context, rig: bpy.types.Object | None) -> bpy.types.Object:

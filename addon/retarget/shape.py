@@ -24,7 +24,7 @@ class RigShape:
     heads: np.ndarray
     """(N, 3)"""
     tails: np.ndarray
-    """(N, 3)"""
+    """(N, 3) where bones end, as far as that can be believed (`believed_tails`)."""
     axes: np.ndarray
     """(N, 3, 3) the bones' axes as columns."""
 

@@ -3,6 +3,7 @@
 Positions are metres, z up, facing -y, before `Rig.axes` and `Rig.unit` make them the program's own.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,6 +57,28 @@ def bones_of(rig: Rig) -> list[Bone]:
         points = (rig.unit * rig.axes @ point for point in (head, tail))
         bones.append((names.get(joint, joint), above, *points))
     return bones
+
+
+def _aimed(way: np.ndarray) -> Callable[[list[Bone]], list[Bone]]:
+    """Bones that all point one way, as long as the first."""
+
+    def aim(bones: list[Bone]) -> list[Bone]:
+        length = np.linalg.norm(bones[0][3] - bones[0][2])
+        return [(name, above, head, head + length * way) for name, above, head, _ in bones]
+
+    return aim
+
+
+def _far(bones: list[Bone]) -> list[Bone]:
+    return [(name, above, head, head + 100 * (tail - head)) for name, above, head, tail in bones]
+
+
+IMPORTED_TAILS = {
+    "up": _aimed(np.array([0.0, 0.0, 1.0])),
+    "aside": _aimed(np.array([0.8, 0.0, -0.6])),
+    "far": _far,
+}
+"""What importers make of joints without bones: the axes of a VRM, of Unreal's, another unit."""
 
 
 def shape_of(bones: list[Bone]) -> RigShape:

@@ -9,7 +9,7 @@ from mathutils import Matrix, Vector
 from addon.retarget.joints import LIMBS
 from addon.retarget.performance import Performance
 from addon.retarget.rotations import angles_deg
-from tests.addon.retarget_rigs import FACING_X, RIGS, Y_UP, Bone, bones_of
+from tests.addon.retarget_rigs import FACING_X, IMPORTED_TAILS, RIGS, Y_UP, Bone, bones_of
 
 TO_MOTION = {"unreal": FACING_X.T}
 """From the world into the motion's frame, of rigs that do not face -y."""
@@ -32,10 +32,11 @@ def make_rig(bones: list[Bone], name: str = "Hero") -> bpy.types.Object:
     return rig
 
 
-def known_rig(kind: str) -> bpy.types.Object:
-    """A rig of `RIGS`, as an importer leaves it: standing, metres."""
+def known_rig(kind: str, tails: str = "") -> bpy.types.Object:
+    """A rig of `RIGS`, as an importer leaves it: standing, metres, tails of `IMPORTED_TAILS`."""
     made = RIGS[kind]
-    rig = make_rig(bones_of(made))
+    bones = bones_of(made)
+    rig = make_rig(IMPORTED_TAILS[tails](bones) if tails else bones)
     turn = Y_UP.T if made.axes is Y_UP else np.eye(3)
     scale = Matrix.Diagonal((1 / made.unit,) * 3)
     rig.matrix_world = (Matrix(turn.tolist()) @ scale).to_4x4()

@@ -1,5 +1,6 @@
 """Motion onto other people's rigs: limbs as in the motion, feet on their places."""
 
+import dataclasses
 import time
 
 import bpy
@@ -13,8 +14,10 @@ from addon.retarget.rig import read_shape
 from addon.scene.body_file import open_body_path, read_body
 from addon.scene.keyframes import curves
 from addon.scene.motion_file import read_motion
+from staf_backend.motion import save_motion
 from tests.addon.known_motions import write
-from tests.addon.retarget_motions import write_steps
+from tests.addon.retarget_motions import striding_motion, write_steps
+from tests.addon.retarget_rigs import IMPORTED_TAILS
 from tests.addon.retarget_scene import (
     TO_MOTION,
     generate_rigify,
@@ -42,6 +45,27 @@ def rigify(tmp_path_factory):
     path = tmp_path_factory.mktemp("rigify") / "rigify.blend"
     generate_rigify(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def rolling(tmp_path_factory):
+    """Feet that roll while something of them stands: how far heels and toes reach matters."""
+    stride = striding_motion()
+    spans = [span for span in stride.contacts if span.part != "right_toe"]
+    end_s = max(span.end_s for span in spans)
+    spans = [dataclasses.replace(span, end_s=end_s) for span in spans]
+    path = tmp_path_factory.mktemp("motions") / "rolling.npz"
+    save_motion(path, dataclasses.replace(stride, contacts=tuple(spans)))
+    return path
+
+
+def played_by(rig, path):
+    """(T, N, 3) joints of legs and arms of a rig that plays a motion file."""
+    bpy.context.view_layer.objects.active = rig
+    assert bpy.ops.staf.retarget(filepath=str(path)) == {"FINISHED"}
+    found = guess_map(read_shape(rig), rig.name).bones
+    frames = range(1, len(performance_of(path).times_s) + 1, 4)
+    return world_heads(rig, [found[joint] for joint in (*LEGS, *ARMS)], frames)
 
 
 def performance_of(path):
@@ -85,6 +109,26 @@ def test_limbs_and_feet_on_rigs_of_other_programs(steps, kind):
     far_m = performance.root_m[-1] - performance.root_m[0]
     np.testing.assert_allclose(np.sign(travelled[1]), np.sign(far_m[1]))
     assert 0.7 < travelled[1] / far_m[1] < 1.3
+
+
+@pytest.mark.parametrize("tails", IMPORTED_TAILS)
+@pytest.mark.parametrize("kind", ["mixamo", "vrm", "unreal"])
+def test_rigs_whose_tails_say_nothing(rolling, kind, tails):
+    known = played_by(known_rig(kind), rolling)
+    imported = played_by(known_rig(kind, tails), rolling)
+    np.testing.assert_allclose(imported, known, atol=0.03)
+
+
+@pytest.mark.parametrize("kind", ["mixamo", "vrm"])
+def test_rigs_that_went_through_gltf(rolling, kind, tmp_path):
+    """The armature's scale stays in the file, and bones come back a hundred times too long."""
+    rig = known_rig(kind)
+    bpy.ops.export_scene.gltf(filepath=str(tmp_path / "rig.glb"))
+    known = played_by(rig, rolling)
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bpy.ops.import_scene.gltf(filepath=str(tmp_path / "rig.glb"))
+    imported = played_by(next(o for o in bpy.data.objects if o.type == "ARMATURE"), rolling)
+    np.testing.assert_allclose(imported, known, atol=0.01)
 
 
 def test_a_generated_rigify_rig(steps, rigify):
