@@ -127,7 +127,7 @@ def import_clip(context: bpy.types.Context, clip: MotionClip, options: ImportOpt
     target = _target(context, clip, options, video)
     body = _body(clip, options) if options.mesh and target is None else None
     with all_or_nothing(context):
-        with gathered(context, clip, identity) as collection:
+        with gathered(context, clip, identity, target) as collection:
             clip, body = _sized(clip, body, options, collection)
             movie = footage.load_movie(video) if video and options.background else None
             rate, notes = _match_rate(context.scene, clip, movie, options, identity)
@@ -145,7 +145,7 @@ def import_clip(context: bpy.types.Context, clip: MotionClip, options: ImportOpt
         focus(context, made.rig, [made.rig])
     if controls_of(made.rig) is not None:
         made.notes.append(f"the controls of {made.rig.name} show their own motion until removed.")
-    made.notes += filter(None, [hide_startup_cube(context.scene)])
+    made.notes += filter(None, [hide_startup_cube(context.scene, context.view_layer)])
     return made
 
 

@@ -20,31 +20,48 @@ _CUBE_M = 2.0
 
 @contextlib.contextmanager
 def gathered(
-    context: bpy.types.Context, clip: MotionClip, identity: str
+    context: bpy.types.Context,
+    clip: MotionClip,
+    identity: str,
+    target: bpy.types.Object | None = None,
 ) -> Iterator[bpy.types.Collection]:
-    """What is linked inside goes into the clip's collection, which is made where it is missing."""
+    """What is linked inside goes into the clip's collection, which is made where it is missing.
+
+    Collections of the clip and of the character that gets another take are in the view layer from
+    then on: what was asked for is seen.
+    """
     layer = context.view_layer
     before = layer.active_layer_collection
     mine = _collection(context, clip, identity)
-    place = _layer_of(layer.layer_collection, mine)
-    try:
-        if place is not None:
-            layer.active_layer_collection = place
-        yield mine
-    finally:
-        layer.active_layer_collection = before
+    wanted = [mine]
+    if target is not None and target not in set(layer.objects):
+        own = (one for one in target.users_collection if _way_to(layer.layer_collection, one))
+        wanted += [next(own)]
+    with contextlib.ExitStack() as taken_back:
+        for collection in wanted:
+            _take_in(taken_back, layer, collection)
+        try:
+            way = _way_to(layer.layer_collection, mine)
+            if way:
+                layer.active_layer_collection = way[-1]
+            yield mine
+        finally:
+            layer.active_layer_collection = before
+        taken_back.pop_all()
 
 
-def hide_startup_cube(scene: bpy.types.Scene) -> str:
+def hide_startup_cube(scene: bpy.types.Scene, layer: bpy.types.ViewLayer) -> str:
     """Hide the cube of Blender's startup file where nobody touched it; it is inside the scene.
 
     Returns:
         what the user should know, or nothing.
     """
     cube = scene.objects.get("Cube")
-    if cube is None or cube.library is not None or not _untouched(cube) or cube.hide_get():
+    if cube is None or cube.library is not None or not _untouched(cube):
         return ""
-    cube.hide_set(True)
+    if cube not in set(layer.objects) or cube.hide_get(view_layer=layer):
+        return ""
+    cube.hide_set(True, view_layer=layer)
     cube.hide_render = True
     return "the startup cube is hidden."
 
@@ -72,13 +89,24 @@ def _collection(
     return collection
 
 
-def _layer_of(
+def _take_in(
+    taken_back: contextlib.ExitStack, layer: bpy.types.ViewLayer, collection: bpy.types.Collection
+) -> None:
+    """Tick a collection, and those that it lies in, where the view layer leaves them out."""
+    for one in _way_to(layer.layer_collection, collection):
+        if one.exclude:
+            one.exclude = False
+            taken_back.callback(setattr, one, "exclude", True)
+
+
+def _way_to(
     layer: bpy.types.LayerCollection, collection: bpy.types.Collection
-) -> bpy.types.LayerCollection | None:
+) -> list[bpy.types.LayerCollection]:
+    """From the top to a collection, which is last; empty where it is not in the view layer's."""
     if layer.collection == collection:
-        return layer
-    found = (_layer_of(child, collection) for child in layer.children)
-    return next((one for one in found if one is not None), None)
+        return [layer]
+    ways = (_way_to(child, collection) for child in layer.children)
+    return next(([layer, *way] for way in ways if way), [])
 
 
 def _untouched(cube: bpy.types.Object) -> bool:

@@ -73,8 +73,8 @@ def staged(
 
 
 def meshes_of(context: bpy.types.Context, rig: bpy.types.Object) -> list[bpy.types.Object]:
-    """The meshes that an armature moves."""
-    meshes = [item for item in context.view_layer.objects if item.type == "MESH"]
+    """The meshes of the scene that an armature moves, in the view layer or not, as characters."""
+    meshes = [item for item in context.scene.objects if item.type == "MESH"]
     return [
         mesh
         for mesh in meshes

@@ -278,3 +278,11 @@ def test_a_placed_character_is_the_same_in_three_js_and_the_validator_is_content
     order = [person["bones"].index(name) for name in joints]
     np.testing.assert_allclose(np.array(person["joints"][0])[order], heads, atol=1e-3)
     assert nearest(np.array(person["vertices"][0]), skin) < 1e-3
+
+
+def test_a_character_whose_collection_is_unticked_keeps_its_body(tmp_path):
+    bring_in(write(tmp_path / "walk.npz", 5))
+    bpy.context.view_layer.layer_collection.children["walk"].exclude = True
+    data = send_out(tmp_path / "walk.glb").read_bytes()
+    gltf = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+    assert [mesh["name"] for mesh in gltf["meshes"]] == ["walk body"]

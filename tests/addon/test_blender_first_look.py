@@ -10,6 +10,7 @@ from addon.on_character import take_of
 from addon.quality import places_of, words_of
 from addon.scene import character
 from addon.scene.keyframes import curves
+from addon.scene.takes import takes_of
 from tests.addon.blender_scene import make_clip, vertices_m
 from tests.addon.known_motions import write
 from tests.addon.test_blender_footage import bar_of_render, show_plane_only
@@ -71,6 +72,49 @@ def test_a_failure_leaves_no_collection_and_shows_the_cube(startup, tmp_path, mo
     assert len(bpy.data.collections) == count
     assert bpy.context.view_layer.active_layer_collection.name == "Collection"
     assert not startup.objects["Cube"].hide_get()
+
+
+def leave_out(name) -> None:
+    """Untick a collection in the outliner."""
+    bpy.context.view_layer.layer_collection.children[name].exclude = True
+
+
+def test_a_startup_scene_that_was_unticked_takes_a_character(startup, tmp_path):
+    leave_out("Collection")
+    rig = bring_in(write(tmp_path / "walk.npz", 10))
+    assert rig.name == "walk"
+    assert not startup.objects["Cube"].hide_render
+
+
+def test_a_clip_that_was_unticked_is_seen_when_it_is_solved_again(tmp_path):
+    rig = bring_in(write(tmp_path / "a.npz", 10, name="walk-1"))
+    leave_out("walk")
+    assert bring_in(write(tmp_path / "a.npz", 10, name="walk-1")) == rig
+    assert len(takes_of(rig)) == 2
+    leave_out("walk")
+    other = bring_in(write(tmp_path / "b.npz", 10, name="walk-2", person=2))
+    assert other.users_collection[0].name == "walk"
+    assert rig.visible_get()
+
+
+def test_a_character_in_an_unticked_collection_of_ones_own_gets_its_take(startup, tmp_path):
+    rig = bring_in(write(tmp_path / "walk.npz", 10))
+    shelf, board = bpy.data.collections.new("shelf"), bpy.data.collections.new("board")
+    startup.collection.children.link(shelf)
+    shelf.children.link(board)
+    board.objects.link(rig)
+    bpy.data.collections["walk"].objects.unlink(rig)
+    leave_out("shelf")
+    assert bring_in(write(tmp_path / "walk.npz", 10)) == rig
+
+
+def test_a_failure_leaves_an_unticked_clip_so(tmp_path, monkeypatch):
+    bring_in(write(tmp_path / "walk.npz", 10))
+    leave_out("walk")
+    monkeypatch.setattr(character, "new_take", lambda *_: 1 / 0)
+    with pytest.raises(RuntimeError):
+        bring_in(write(tmp_path / "walk.npz", 10))
+    assert bpy.context.view_layer.layer_collection.children["walk"].exclude
 
 
 def test_a_phones_varying_rate_makes_a_usual_one(startup, tmp_path):
