@@ -94,6 +94,7 @@ def put_onto(
         options = replace(options, travel="pelvis")
         notes.append(f"{pelvis} does not follow {root}, so the travel is on {pelvis}.")
     with all_or_nothing(context), _playing(rig):
+        keyframes.keep_played(rig)
         made = [_write(rig, shape, bone_map, take, carried, options) for take in takes]
         _show(rig, bone_map, made, turning, options)
     context.view_layer.update()

@@ -46,6 +46,16 @@ def new_action(name: str) -> bpy.types.Action:
     return action
 
 
+def keep_played(item: bpy.types.Object) -> None:
+    """What an object plays stays in the file when it plays something else.
+
+    Appending and duplicating leave actions that would be gone with the file's next saving.
+    """
+    action = item.animation_data.action if item.animation_data else None
+    if action is not None and action.library is None:
+        action.use_fake_user = True
+
+
 def assign(item: bpy.types.Object, action: bpy.types.Action | None) -> None:
     """Make an action the one that an object plays, through its first slot where it has one."""
     data = item.animation_data or item.animation_data_create()

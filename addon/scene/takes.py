@@ -57,6 +57,7 @@ def new_take(
     identity = rig.get(ID_KEY)
     if identity is None:
         identity = rig[ID_KEY] = uuid.uuid4().hex
+    keyframes.keep_played(rig)
     same = [one for one in takes_of(rig) if one.get(CLIP_KEY) == clip.name and one.library is None]
     same.sort(key=_number_of)
     number = _number_of(same[-1]) + 1 if same else 1
@@ -166,6 +167,7 @@ def take_playing(rig: bpy.types.Object) -> bpy.types.Action | None:
 
 def edited_take(rig: bpy.types.Object) -> bpy.types.Action:
     """A new take, without keys, of the clip that a character plays, beside the one it plays."""
+    keyframes.keep_played(rig)
     playing = take_playing(rig)
     clip = str(playing.get(CLIP_KEY, playing.name)) if playing else rig.name
     same = [one for one in takes_of(rig) if one.get(CLIP_KEY) == clip]

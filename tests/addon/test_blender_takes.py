@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from addon.scene.keyframes import curves
+from addon.scene.transaction import focus
 from staf_backend.geometry import Camera, CameraPath, from_axis_angle, to_quaternions
 from tests.addon.blender_scene import make_clip
 from tests.addon.known_motions import write
@@ -45,6 +46,49 @@ def test_importing_again_adds_a_take_beside_the_edited_one(tmp_path):
     assert rig.animation_data.action == fresh, "the newest take is replaced"
     assert value(fresh) != 7.0
     assert value(edited) == 7.0
+
+
+def appended(tmp_path) -> bpy.types.Object:
+    """The character of a saved file, brought into a new one as File > Append does."""
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "walk.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "walk.blend")) as (_, wanted):
+        wanted.collections = ["walk"]
+    bpy.context.scene.collection.children.link(bpy.data.collections["walk"])
+    rig = next(item for item in bpy.data.objects if item.type == "ARMATURE")
+    focus(bpy.context, rig, [rig])
+    return rig
+
+
+def saved_actions(path) -> list[str]:
+    """Names of the actions in the scene's file when it was saved and opened again."""
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    return sorted(one.name for one in bpy.data.actions)
+
+
+def controls_and_back() -> None:
+    bpy.ops.staf.add_controls()
+    bpy.ops.staf.bake_controls()
+
+
+@pytest.mark.parametrize("how", ["import", "bake", "retarget"])
+def test_an_appended_character_keeps_the_take_that_it_came_with(tmp_path, how):
+    path = write(tmp_path / "walk.npz", 30)
+    bring_in(path)
+    rig = appended(tmp_path)
+    edit(rig.animation_data.action)
+    if how == "import":
+        bring_in(path)
+    elif how == "bake":
+        controls_and_back()
+    else:
+        bpy.ops.staf.retarget(filepath=str(path))
+    assert rig.animation_data.action.name != "walk"
+    kept = saved_actions(tmp_path / "shot.blend")
+    assert "walk" in kept
+    assert len(kept) == 2
+    assert value(bpy.data.actions["walk"]) == 7.0
 
 
 def test_a_new_take_of_a_part_rests_the_older_one(tmp_path):
