@@ -50,8 +50,9 @@ class EditContacts(OnCharacter, bpy.types.Operator):
                 continue
             line = take.staf_contact_list.add()
             line.part = span.part
-            ends = (start + second * rate for second in (span.start_s, span.end_s))
-            line.start, line.end = (round(max(-LAST_FRAME, min(end, LAST_FRAME))) for end in ends)
+            line.start, line.end = (
+                _frame(second, start, rate) for second in (span.start_s, span.end_s)
+            )
         return [f"{len(take.staf_contact_list)} contacts listed"]
 
 
@@ -129,14 +130,40 @@ def listed_people(scene: bpy.types.Scene, source: str) -> dict[int, list[Span]]:
             continue
         if not isinstance(number, int):  # somebody edited it
             continue
-        start, rate = clock_of(take)
-        people[number] = [
-            Span(one.part, max(0.0, (one.start - start) / rate), (one.end - start) / rate)
-            for one in take.staf_contact_list
-        ]
+        people[number] = _spans(take)
     if not people:
         raise UserError(f"no contacts of {source} are listed.", "Press List Contacts first.")
     return people
+
+
+def _spans(take: bpy.types.Action) -> list[Span]:
+    """The listed contacts in seconds of the clip.
+
+    An end that was not moved is where the take has it, between two frames of the scene where the
+    clip has another rate; one that was moved past the first or last pose by less than a frame of
+    the scene is at that pose.
+    """
+    start, rate = clock_of(take)
+    known = [(one.part, second) for one in contacts_of(take) for second in (one.start_s, one.end_s)]
+    unmoved = {(part, _frame(second, start, rate)): second for part, second in known}
+    first_s, last_s = ((frame - start) / rate for frame in take.frame_range)
+
+    def second_of(part: str, frame: int) -> float:
+        if (part, frame) in unmoved:
+            return unmoved[part, frame]
+        second = max(0.0, (frame - start) / rate)
+        inside = min(max(second, first_s), last_s)
+        return inside if abs(inside - second) * rate < 1 else second
+
+    lines = take.staf_contact_list
+    return [
+        Span(one.part, *(second_of(one.part, end) for end in (one.start, one.end))) for one in lines
+    ]
+
+
+def _frame(second: float, start: float, rate: float) -> int:
+    """The frame of the scene that is nearest to a second of the clip."""
+    return round(max(-LAST_FRAME, min(start + second * rate, LAST_FRAME)))
 
 
 class ContactList(bpy.types.UIList):

@@ -241,9 +241,22 @@ def tracks_file(settings: StafSettings) -> Path | None:
     return path if fits else None
 
 
-def person_argument(settings: StafSettings) -> str:
-    """What `--person` says."""
-    people = scanned_people(settings)
+def refuse_other_seconds(settings: StafSettings) -> None:
+    """People of a list are known by numbers and corrections, which hold for its seconds alone.
+
+    Raises:
+        UserError: the list is of the panel's video, and of other seconds than the panel's.
+    """
+    scanned_video = settings.scanned.rsplit(" ", 2)[0]
+    listed = settings.person == "LIST" and scanned_video == settings.video
+    if listed and settings.scanned != scan_key(settings):
+        advice = "Press Find People, or choose Everybody."
+        raise UserError("the list of people is of other seconds of the video.", advice)
+
+
+def person_argument(settings: StafSettings, video: Path | None) -> str:
+    """What `--person` says for a video; who is listed of the panel's is nobody in another."""
+    people = scanned_people(settings) if video == absolute(settings.video) else []
     if settings.person == "LIST" and people:
         return ",".join(str(one.person) for one in people if one.use) or "none"
     return "largest" if settings.person == "LARGEST" else "all"
@@ -263,7 +276,7 @@ def solve_request(settings: StafSettings, video: Path | None = None) -> SolveReq
         video=chosen,
         start_s=settings.start_s,
         end_s=settings.end_s,
-        person=person_argument(settings),
+        person=person_argument(settings, chosen),
         estimator=settings.estimator,
         preset=settings.preset,
         precision=settings.precision,

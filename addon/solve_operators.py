@@ -9,7 +9,13 @@ from bpy.props import StringProperty
 
 from .file_choice import VIDEO_FILTER, ReadsFiles
 from .reporting import Reporting, last_log, remember_log
-from .settings import absolute, backend_python, import_options, solve_request
+from .settings import (
+    absolute,
+    backend_python,
+    import_options,
+    refuse_other_seconds,
+    solve_request,
+)
 from .solving.solve import SOLVER, Work, wait_for
 from .user_error import UserError
 
@@ -21,10 +27,12 @@ def work_of(context: bpy.types.Context, video: Path | None) -> Work:
     """The scene's settings, as work on a video.
 
     Raises:
-        UserError: something is missing.
+        UserError: something is missing, or the list of people is of other seconds.
     """
     settings = context.scene.staf
     request = solve_request(settings, video)
+    if request.video == absolute(settings.video):
+        refuse_other_seconds(settings)
     options = import_options(settings, request.video, None)
     return Work(request, options, backend_python())
 

@@ -4,13 +4,17 @@ import json
 import shutil
 
 import bpy
+import numpy as np
 import pytest
 
+from addon.contact_operators import listed_people
 from addon.scene.takes import CONTACTS_KEY
 from addon.solving.contacts import PARTS, Span, write_contacts
 from addon.user_error import UserError
 from staf_backend.motion import PARTS as THEIR_PARTS
+from staf_backend.motion import ContactSpan
 from tests.addon.blender_scene import REPOSITORY
+from tests.addon.known_motions import write
 
 pytestmark = pytest.mark.usefixtures("clean", "backend")
 FOOTAGE = REPOSITORY / "examples" / "footage" / "balance_cam02.mp4"
@@ -49,9 +53,33 @@ def test_listed_corrected_and_solved_again(tmp_path):
     assert span["end_s"] == pytest.approx(25 / rate, abs=0.51 / rate)
 
 
-def test_another_video_in_the_panel_is_refused(tmp_path):
-    from tests.addon.known_motions import write
+@pytest.mark.parametrize(("rate", "first"), [("24", 1), ("25", 101), ("CLIP", 1)])
+def test_a_list_that_is_left_alone_says_what_the_take_says_at_any_rate(tmp_path, rate, first):
+    """Of the last pose, too, which may lie between two frames of the scene."""
+    told = [
+        ContactSpan("left_heel", 0.0, 7 / 30, 0.9),
+        ContactSpan("left_heel", 11 / 30, 87 / 30, 0.9),
+        ContactSpan("seat", 19 / 30, 22 / 30, 0.9),
+    ]
+    path = write(tmp_path / "walk.npz", 88, contacts=tuple(told))
+    bpy.ops.staf.import_motion(filepath=str(path), scene_fps=rate, start_frame=first)
+    take = bpy.context.object.animation_data.action
+    assert bpy.ops.staf.edit_contacts() == {"FINISHED"}
+    (spans,) = listed_people(bpy.context.scene, "walk.mp4").values()
+    expected = [(one.part, one.start_s, one.end_s) for one in told]
+    assert [(one.part, one.start_s, one.end_s) for one in spans] == [
+        (part, pytest.approx(start), pytest.approx(end)) for part, start, end in expected
+    ]
+    line = take.staf_contact_list[2]
+    line.end = int(np.ceil(take.frame_range[1]))
+    (spans,) = listed_people(bpy.context.scene, "walk.mp4").values()
+    assert spans[2].end_s == pytest.approx(87 / 30, abs=1e-5), "the last pose, not beyond"
+    line.end += 50
+    (spans,) = listed_people(bpy.context.scene, "walk.mp4").values()
+    assert spans[2].end_s > 4, "what is far beyond is for the backend to refuse"
 
+
+def test_another_video_in_the_panel_is_refused(tmp_path):
     bpy.ops.staf.import_motion(filepath=str(write(tmp_path / "walk.npz", 9)))
     bpy.ops.staf.add_contact(part="seat")
     bpy.context.scene.staf.video = str(FOOTAGE)

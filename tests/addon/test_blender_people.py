@@ -7,7 +7,8 @@ import bpy
 import pytest
 
 from addon.people_operators import listed_file
-from addon.settings import person_argument, solve_request
+from addon.settings import solve_request
+from addon.solve_operators import work_of
 from tests.addon.blender_scene import REPOSITORY
 
 pytestmark = pytest.mark.usefixtures("clean", "backend")
@@ -56,10 +57,17 @@ def test_the_list_has_people_with_pictures_and_is_corrected_and_solved_by(tmp_pa
 def test_the_list_is_of_its_video_and_its_seconds_only(tmp_path):
     settings = find_people(tmp_path)
     settings.people[0].use = False
-    assert person_argument(settings) == "2"
+    other = Path(shutil.copy(FOOTAGE, tmp_path / "other.mp4"))
+    assert solve_request(settings).person == "2"
+    assert solve_request(settings, other).person == "all"
+    assert solve_request(settings, other).tracks is None
     settings.end_s = 0.8
-    assert person_argument(settings) == "all"
-    assert solve_request(settings).tracks is None
+    with pytest.raises(RuntimeError, match=r"of other seconds.*Find People, or choose Everybody"):
+        bpy.ops.staf.solve()
+    assert work_of(bpy.context, other).request.person == "all"
+    settings.person = "ALL"
+    assert work_of(bpy.context, None).request.tracks is None
+    settings.person = "LIST"
     with pytest.raises(RuntimeError, match=r"nobody is listed.*Find People"):
         bpy.ops.staf.edit_people(do="drop", person=1)
     settings.end_s = 0.6
