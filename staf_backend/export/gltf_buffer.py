@@ -1,17 +1,17 @@
 """glTF's binary part: arrays become accessors of one buffer, which waits beside the file."""
 
 import contextlib
+import io
 import shutil
 import struct
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-_IN_MEMORY_BYTES = 1 << 20
-"""Of a buffer that needs no file.  Chosen: a body and ten seconds."""
+from staf_backend.files import file_without_name
+
 _COMPONENTS = {"float32": 5126, "uint8": 5121, "uint16": 5123, "uint32": 5125}
 _TYPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 VERTICES, INDICES = 34962, 34963
@@ -20,8 +20,14 @@ VERTICES, INDICES = 34962, 34963
 
 @contextlib.contextmanager
 def collected(document: Any, folder: Path) -> Iterator["Buffer"]:
-    """A buffer that waits in a file without a name in a folder: a clip may be long."""
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=str(folder), prefix=".staf-") as parts:
+    """A buffer that waits in a file without a name in a folder: a clip may be long.
+
+    In memory where the folder takes no such file.
+    """
+    parts: IO[bytes] = io.BytesIO()
+    with contextlib.suppress(OSError):
+        parts = file_without_name(folder)
+    with parts:
         yield Buffer(document, parts)
 
 

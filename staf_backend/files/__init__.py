@@ -18,6 +18,7 @@ from staf_backend.files.read_arrays import ArchiveError, PickledError, read_arra
 from staf_backend.files.regular import open_file, real_path
 from staf_backend.files.scratch import (
     STRETCH,
+    file_without_name,
     give_back_pages,
     long_array,
     long_copy,
@@ -39,6 +40,7 @@ __all__ = [
     "content_digest",
     "describe_arrays",
     "describe_file",
+    "file_without_name",
     "give_back_pages",
     "is_pickle",
     "keep_before",

@@ -33,6 +33,7 @@ LEFT_BYTES = 256 << 20
 STRETCH = 1000
 """Frames worked on at once.  Chosen: a few MB, however long the clip is."""
 _ZEROS = bytes(1 << 20)
+_PREFIX = ".staf-"
 
 _folder: ContextVar[Path | None] = ContextVar("folder of long arrays", default=None)
 _maps: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()
@@ -98,13 +99,36 @@ def give_back_pages() -> None:
             one.madvise(mmap.MADV_DONTNEED)
 
 
+def file_without_name(folder: Path) -> IO[bytes]:
+    """A new file that no folder lists, to write and read; it goes when it is closed.
+
+    Raises:
+        OSError: the folder takes none, or lets no open file go, as some shared folders of virtual
+            machines do; nothing is left in it.
+    """
+    if os.name != "posix":
+        return tempfile.TemporaryFile(dir=folder, prefix=_PREFIX)
+    with contextlib.suppress(OSError, AttributeError):  # not every system or disk has such files
+        return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b")
+    number, name = tempfile.mkstemp(dir=folder, prefix=_PREFIX)
+    path = Path(name)
+    try:
+        path.unlink()
+    except OSError:
+        os.close(number)
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+    return os.fdopen(number, "w+b")
+
+
 def _mapped(folder: Path, size: int) -> mmap.mmap:
     """A new file's bytes.
 
     Raises:
         OSError: the disk has no room for it, or the folder takes none.
     """
-    with tempfile.TemporaryFile(dir=folder, prefix=".staf-") as file:
+    with file_without_name(folder) as file:
         _take_room(file, folder, size)
         mapped = mmap.mmap(file.fileno(), size)
     with _using:

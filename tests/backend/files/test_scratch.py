@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pygltflib import GLTF2
 
+from staf_backend.export.gltf_buffer import collected
 from staf_backend.files import (
     STRETCH,
     give_back_pages,
@@ -122,6 +124,46 @@ def test_room_for_results_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(shutil, "disk_usage", lambda _folder, there=free_there: there)
         with scratch_in(tmp_path):
             assert on_disk(long_array((FRAMES,))) is expected
+
+
+def keep_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As shared folders of virtual machines: none without a name, and no open one is removed."""
+    system = (os.open, os.close, os.unlink)
+    names: dict[int, str] = {}
+
+    def open_it(path, flags, *words, **more):
+        if flags & getattr(os, "O_TMPFILE", 0) == getattr(os, "O_TMPFILE", -1):
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        number = system[0](path, flags, *words, **more)
+        names[number] = str(path)
+        return number
+
+    def close(number):
+        names.pop(number, None)
+        system[1](number)
+
+    def unlink(path, *words, **more):
+        if str(path) in names.values():
+            raise OSError(errno.ETXTBSY, os.strerror(errno.ETXTBSY))
+        system[2](path, *words, **more)
+
+    for name, ours in (("open", open_it), ("close", close), ("unlink", unlink)):
+        monkeypatch.setattr(os, name, ours)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere the system removes what is closed")
+def test_a_folder_that_lets_no_open_file_go_keeps_none_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    keep_open_files(monkeypatch)
+    with scratch_in(tmp_path):
+        array = long_array((FRAMES,))
+    with collected(GLTF2(), tmp_path) as buffer:
+        buffer.add(np.zeros(2 * FRAMES, np.float32))
+        buffer.write(tmp_path / "clip.glb")
+    assert not on_disk(array)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.glb"]
+    assert (tmp_path / "clip.glb").stat().st_size > 8 * FRAMES
 
 
 def test_where_there_is_no_folder_an_array_is_in_memory(tmp_path: Path):
