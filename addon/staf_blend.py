@@ -74,8 +74,10 @@ def open_rig(path: str, name: str, bone_map: str) -> None:
 
 def put_on_rig(order: dict) -> None:
     """An action of each motion on the active rig, saved; what it links stays where it is."""
-    files = [{"name": motion["file"]} for motion in order["motions"]]  # absolute: no folder counts
-    bpy.ops.staf.retarget(directory="", files=files, bone_map=order["rig"]["bone_map"])
+    paths = [Path(motion["file"]) for motion in order["motions"]]
+    files = [{"name": path.name} for path in paths]  # of a folder whose name need be no text
+    folder = str(paths[0].parent)
+    bpy.ops.staf.retarget(directory=folder, files=files, bone_map=order["rig"]["bone_map"])
     bpy.ops.file.make_paths_absolute()
     _save(order["worn"])
 

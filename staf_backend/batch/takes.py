@@ -30,7 +30,7 @@ from staf_backend.batch.recipe import Recipe
 from staf_backend.body import Body, known_bodies, load_body
 from staf_backend.export.gltf import write_glb
 from staf_backend.files import OutputError, make_folder, sha256, shown
-from staf_backend.motion import Motion, MotionError, load_motion, part_names
+from staf_backend.motion import Motion, MotionError, load_motion, part_names, plain_name
 
 _log = logging.getLogger(__name__)
 _FAULT = "This is a fault of the program; please report it with what -v tells."
@@ -213,9 +213,15 @@ def _in_one_body(paths: Sequence[Path]) -> tuple[list[Motion], Body]:
 
 
 def _names(files: Sequence[PurePosixPath]) -> list[str]:
-    """A name for each take: its file's, with its folders where another has the same."""
+    """A plain name for each take: its file's, with its folders where another has the same.
+
+    Where files are called alike but for letters that a plain name lacks, with a number.
+    """
     uses = Counter(file.name for file in files)
-    return [file.name if uses[file.name] == 1 else "-".join(file.parts) for file in files]
+    chosen = [file.name if uses[file.name] == 1 else "-".join(file.parts) for file in files]
+    plain = [plain_name(name) for name in chosen]
+    places = [plain[:at].count(name) for at, name in enumerate(plain)]
+    return [f"{n}.{place + 1}" if place else n for n, place in zip(plain, places, strict=True)]
 
 
 def in_one_shape(motions: Sequence[Motion], body: Body) -> list[Motion]:

@@ -30,9 +30,15 @@ def part_names(
 
 
 def plain_name(name: str) -> str:
-    """A file's name as a motion may have it: Linux takes line breaks and terminals' orders in one,
-    each of which becomes "_" here, and what is beyond 255 bytes is cut off."""
-    plain = "".join("_" if letter < " " else letter for letter in name)
+    """A file's name as a motion may have it: Linux takes line breaks, terminals' orders and bytes
+    that are no letters in one, each of which becomes "_" here; what is beyond 255 bytes is cut off.
+    """
+    plain = "".join("_" if letter < " " or _no_letter(letter) else letter for letter in name)
     while len(plain.encode("utf-8", "surrogatepass")) > LONGEST_NAME_BYTES:
         plain = plain[:-1]
     return plain
+
+
+def _no_letter(letter: str) -> bool:
+    """Whether it stands for a byte of a name that is not in UTF-8, which Blender cannot call."""
+    return "\ud800" <= letter <= "\udfff"

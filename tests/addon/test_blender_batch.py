@@ -91,6 +91,25 @@ def test_takes_of_a_character_on_a_rig(tmp_path):
     assert bpy.context.scene.objects["Hero"].animation_data.action is not None
 
 
+@pytest.mark.usefixtures("clean")
+def test_names_that_blender_cannot_say_become_ones_that_it_can(tmp_path):
+    """A line break, and a byte that is no letter in UTF-8, as of a disk from long ago."""
+    known_rig("mixamo")
+    rig_file = tmp_path / "hero.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(rig_file))
+    folder = footage(tmp_path, "a\nb.mp4", "caf\udce9.mp4")
+    code, report = batch(tmp_path, folder, "--onto", rig_file, "--one-glb-per-person")
+    assert code == 0, report
+    (character,) = report["characters"]
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / character["files"][1]))
+    assert {"a_b", "caf_"} <= {action.name for action in bpy.data.actions}
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / "caf\udce9.blend"))
+    (rig,) = (item for item in bpy.data.objects if item.type == "ARMATURE")
+    assert rig.name == "caf_"
+    (movie,) = bpy.data.movieclips
+    assert movie.frame_duration > 1
+
+
 def test_ctrl_c_lets_the_clip_at_work_end(tmp_path):
     folder = footage(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     command, environment = command_of(tmp_path, folder, "--no-blend")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pygltflib import GLTF2
 
 from staf_backend.batch import inside, takes
 from staf_backend.batch.attempt import Attempts
@@ -228,6 +229,20 @@ def test_one_characters_fault_is_not_the_others(out, monkeypatch):
     bad, good = merged(out)
     assert (bad["status"], good["status"]) == ("failed", "done")
     assert "fault of the program" in bad["message"]
+
+
+def test_takes_of_names_that_are_alike_when_plain_are_two_animations(out):
+    """The line break of one becomes the underscore that another has."""
+    names = ("a\nb", "a_b")
+    for name in names:
+        save_motion(out / f"{name}.npz", with_all())
+    write_people(out, PeopleList({"x": [Take(name, 1) for name in names]}, []))
+    tell(out, *(DONE | {"place": n, "files": {f"{n}.npz": "0"}} for n in names))
+    with opened(out) as journal:
+        (told,) = takes.merge_takes(journal, [], RECIPE, force=True)
+    assert told["status"] == "done", told
+    animations = GLTF2().load(str(out / "people" / "x.glb")).animations
+    assert [one.name for one in animations] == ["a_b", "a_b.2"]
 
 
 @needs_links

@@ -52,12 +52,15 @@ def test_odd_names_survive(tmp_path: Path):
     assert load_motion(tmp_path / "m.npz").name == motion.name
 
 
-@pytest.mark.parametrize("name", ["a\nb\x1b[2J.mp4", "\x07", "ü" * 200, "caf\udce9" * 99, "plain"])
+@pytest.mark.parametrize(
+    "name", ["a\nb\x1b[2J.mp4", "\x07", "ü" * 200, "caf\udce9", "\udce9" * 99, "plain"]
+)
 def test_a_files_odd_name_becomes_one_that_is_read(name: str, tmp_path: Path):
     plain = plain_name(name)
     assert (plain == name) == (name == "plain")
     save_motion(tmp_path / "m.npz", sample_motion(name=plain, source=plain))
     assert load_motion(tmp_path / "m.npz").name == plain
+    assert plain.encode("utf-8")
 
 
 @pytest.mark.parametrize(
