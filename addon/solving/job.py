@@ -56,7 +56,7 @@ class SolveRequest:
             raise UserError(f"the video {self.video} does not exist.", "Choose it again.")
         if self.end_s and self.end_s <= self.start_s:
             raise UserError(
-                f"the clip ends at {self.end_s} s, before it starts.", "Check the times."
+                f"the clip ends at {self.end_s:g} s, before it starts.", "Check the times."
             )
         if not (math.isfinite(self.start_s) and self.start_s >= 0):
             raise UserError(f"the clip cannot start at {self.start_s} s.")

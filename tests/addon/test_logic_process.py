@@ -209,7 +209,7 @@ def test_request_becomes_words(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"start_s": 3.0, "end_s": 2.0}, "before it starts"),
+        ({"start_s": 3.0, "end_s": 0.6000000238418579}, r"at 0\.6 s, before it starts"),
         ({"start_s": -1.0}, "cannot start"),
         ({"person": "none"}, "names no person"),
         ({"person": "1;rm"}, "names no person"),

@@ -1,10 +1,10 @@
-"""Encoders by name: the paper's ResNet-50, and open ones that bring trained weights along.
+"""Encoders by name: the paper's ResNet-50, and open ones that are trained already.
 
     resnet50           2048  the paper's; starts from nothing unless weights are given
-    blazepose-lite      192  trunk of the pose network (Apache-2.0); see `blazepose_plans`
-    blazepose-full      288
+    blazepose-full      288  trunk of the pose network (Apache-2.0); see `blazepose_plans`
     blazepose-heavy     288
-    efficientnet-lite0 1280  ImageNet weights (Apache-2.0); see `efficientnet_lite`
+    blazepose-lite      192  the same; its file does not come with this software
+    efficientnet-lite0 1280  ImageNet weights (Apache-2.0), a package's; see `efficientnet_lite`
     ...-white                any of the three kinds above with white maps; see `whitening`
     blazepose-heavy-fields 213  maps painted of landmarks and lifted rotations; see
                              `staf_backend.staf.encoders.fields`, `lifting.train_frames`
@@ -94,7 +94,7 @@ def _landmark_trunk(name: str) -> PlannedEncoder:
     if file not in asset_names():
         raise EncoderError(
             f"{file}, which {name} is made of, is not part of this installation.",
-            "Give the file, from the package @mediapipe/pose and converted to ONNX, as weights.",
+            "Give the file, from @mediapipe/pose and converted to ONNX, with --encoder-weights.",
         )
     return _planned(*read_trunk(asset_path(file), name))
 
