@@ -5,7 +5,8 @@
             \\_ stands on its tip            toes lie flat, their point stays in its place
 
 No landmark shows how far toes bend; but toes that touch the ground lie on it, so the foot's own
-pitch tells.
+pitch tells.  They bend no farther than the leg follows: one that is straight as it pushes off
+stands on the foot's tip.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ import numpy as np
 from staf_backend.files import long_copy
 from staf_backend.geometry import from_axis_angle
 from staf_backend.world.contacts import Contacts
-from staf_backend.world.legs import Leg, legs_of, reach
+from staf_backend.world.legs import SOFT_M, Leg, legs_of, reach
 from staf_backend.world.movement import Movement
 from staf_backend.world.spans import faded
 
@@ -26,6 +27,8 @@ _LEVEL_RAD = np.radians(6)
 _FADE_S = 0.1
 """In which toes straighten once they have left the ground.  Chosen: a quarter of a swing."""
 _NAMES = ("left_foot", "right_foot")
+_TRIES, _ENOUGH = 5, 0.999
+"""How often a bend is made less until the leg reaches, and the share that is enough.  Chosen."""
 
 
 def bent(movement: Movement, contacts: Contacts) -> Movement:
@@ -62,13 +65,28 @@ def _bend(movement: Movement, leg: Leg, side: int, bend: np.ndarray) -> None:
     joint, rest = body.skeleton.index(_NAMES[side]), body.rest_joints_m(movement.betas)
     for part in movement.parts():
         stayed, rotations = part.posed.points_m[:, point], part.rotations
-        turn = from_axis_angle(bend[done : done + len(part)] * [-1.0, 0.0, 0.0])
-        rotations[:, joint] = turn @ rotations[:, joint]
-        away = stayed - part.points_m(point)[:, 0]
-        (foot,), (ankle_m,) = (values.swapaxes(0, 1) for values in part.joints(leg.ankle))
-        goal = ankle_m + away, foot
-        reach(rotations, rest, part.root_m, body.skeleton, leg, *goal, out=rotations)
+        straight, own = rotations[:, joint].copy(), bend[done : done + len(part)]
+        turned, joints = part.joints(*leg)
+        ankle_m, foot, away = joints[:, 2], turned[:, 2], np.zeros_like(stayed)
+        for _ in range(_TRIES):
+            rotations[:, joint] = from_axis_angle(own * [-1.0, 0.0, 0.0]) @ straight
+            away = stayed - part.points_m(point)[:, 0]
+            share = _within_reach(joints, away)
+            if share.min() > _ENOUGH:
+                break
+            own = own * share[:, None]
+        reach(rotations, rest, part.root_m, body.skeleton, leg, ankle_m + away, foot, out=rotations)
         done += len(part)
+
+
+def _within_reach(joints_m: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """(T,) the largest share of a way (T, 3) that the ankle of a leg (T, 3, 3) can go."""
+    hip, knee, ankle = joints_m.swapaxes(0, 1)
+    way, bones = ankle - hip, ((knee - hip), (ankle - knee))
+    straight = sum(np.linalg.norm(bone, axis=-1) for bone in bones) - SOFT_M
+    spare = np.maximum(straight**2 - (way**2).sum(-1), 0)
+    farther, far = (way * away).sum(-1), np.maximum((away**2).sum(-1), 1e-12)
+    return ((np.sqrt(farther**2 + far * spare) - farther) / far).clip(0, 1)
 
 
 def _pitch_rad(movement: Movement, leg: Leg) -> np.ndarray:

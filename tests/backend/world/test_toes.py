@@ -18,15 +18,16 @@ TOE, FOOT = PARTS.index("left_toe"), SMPL.index("left_foot")
 RISE_DEG = 40.0
 
 
-def pushing_off(heading_deg: float = 0.0) -> Movement:
+def pushing_off(heading_deg: float = 0.0, knee_rad: float = 1.2) -> Movement:
     """A left heel that leaves the ground and comes back, its toe's point on the ground."""
     times = np.arange(FRAMES) / 30
     rise = np.radians(RISE_DEG) * np.sin(np.pi * np.linspace(0, 1, FRAMES)) ** 2
     rotations = np.tile(np.eye(3), (FRAMES, 24, 1, 1))
     left = legs_of(BODY.skeleton)[0]
     turn = lambda angle: from_axis_angle(np.outer(angle, [1.0, 0, 0]))
-    rotations[:, left.hip], rotations[:, left.knee] = turn(-0.6 + 0 * rise), turn(1.2 + 0 * rise)
-    rotations[:, left.ankle] = turn(rise - 0.6)
+    for joint, angle in ((left.hip, -knee_rad / 2), (left.knee, knee_rad)):
+        rotations[:, joint] = turn(angle + 0 * rise)
+    rotations[:, left.ankle] = turn(rise - knee_rad / 2)
     rotations[:, 0] = from_axis_angle(np.radians([0.0, heading_deg, 0.0]))
     made = movement(times, rotations, np.zeros((FRAMES, 3)))
     away = made.posed.points_m[:, TOE] - made.posed.points_m[:1, TOE]
@@ -56,6 +57,18 @@ def test_toes_lie_flat_while_the_heel_is_up(heading_deg: float):
     assert ball[STAND].min() < -0.02, "the ball of the foot comes down"
     right = SMPL.index("right_foot")
     np.testing.assert_array_equal(after.rotations[:, right], before.rotations[:, right])
+
+
+@pytest.mark.parametrize("knee_rad", [0.1, 0.2, 0.3, 0.5])
+def test_toes_bend_no_farther_than_a_straight_leg_follows(knee_rad: float):
+    before = pushing_off(knee_rad=knee_rad)
+    after = bent(before, touching(TOE))
+    moved = np.linalg.norm(after.posed.points_m - before.posed.points_m, axis=-1)
+    assert moved[STAND, TOE].max() < 1e-3, "the toe's point stays"
+    assert bend_deg(after).min() > -1e-3
+    assert np.abs(np.diff(bend_deg(after)[STAND])).max() < 8
+    if knee_rad < 0.25:
+        assert bend_deg(after)[STAND].max() < RISE_DEG - 10, "so the toes stay straighter"
 
 
 def test_toes_straighten_smoothly_once_they_are_in_the_air():
