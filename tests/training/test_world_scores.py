@@ -101,6 +101,21 @@ def test_each_fault_shows_in_its_own_number(walk: tuple[Movement, WorldTruth]):
     assert world_scores(motion_of(movement, ~truth.contact), truth)["contact_f1"] == 0
 
 
+def test_feet_that_slide_out_of_the_picture_are_told_apart(walk: tuple[Movement, WorldTruth]):
+    movement, truth = walk
+    narrow = dataclasses.replace(truth, focal_px=900.0, size_px=np.array([400.0, 1000.0]))
+    seen = narrow.feet_seen().any(axis=1)
+    assert 0.2 < seen.mean() < 0.8, "from the left edge to the right one"
+    assert truth.feet_seen().all(), "all are where no picture is told"
+    away = np.cumsum(np.where(seen, 0, 0.01))[:, None] * [1.0, 0, 0]  # 1 cm a frame, unseen
+    off = dataclasses.replace(movement, root_m=movement.root_m + away)
+    found = world_scores(motion_of(off, truth.contact & narrow.feet_seen()), narrow)
+    assert found["slide_mm"] > 1.5
+    assert found["slide_seen_mm"] < 0.5
+    assert found["contact_f1"] < 0.9
+    assert found["contact_seen_f1"] == 1
+
+
 def save_truth(path: Path, truth: WorldTruth) -> None:
     np.savez(path, **{f.name: getattr(truth, f.name) for f in dataclasses.fields(truth)})
 

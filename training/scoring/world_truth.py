@@ -3,11 +3,12 @@
 A truth file is an .npz of arrays: `joints_m` (T, 24, 3) and `feet_m` (T, 4, 3; left heel, left toe,
 right heel, right toe) in a world that is y up, `contact` (T, 4) bool, `low_m` (T,) the lowest point
 of both soles, `view` (T, 3, 3) from the world to camera axes (x right, y down, z away), `place_m`
-(T, 3) of the camera, `rate_hz`.
+(T, 3) of the camera, `rate_hz`; and, if it says which feet are in the picture, `focal_px` and
+`size_px` (2,) of the picture, width first.
 """
 
 import dataclasses
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ _SOLE_M = 0.02
 """Height of the rest pose's skin over its lowest point that belongs to a sole.  Chosen."""
 _LEAST_STANDING = 6
 """Frames of standing from which a floor's spread means something.  Chosen."""
+_OF_A_CLIP = ("rate_hz", "focal_px", "size_px")
+"""What a truth has once."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,14 @@ class WorldTruth:
     view: np.ndarray
     place_m: np.ndarray
     rate_hz: float
+    focal_px: float = 1.0
+    size_px: np.ndarray = field(default_factory=lambda: np.full(2, np.inf))
 
     def __post_init__(self) -> None:
         frames = len(self.joints_m)
         shapes = {
             **{"joints_m": (frames, 24, 3), "feet_m": (frames, 4, 3), "contact": (frames, 4)},
-            **{"low_m": (frames,), "view": (frames, 3, 3), "place_m": (frames, 3)},
+            **{"low_m": (frames,), "view": (frames, 3, 3), "place_m": (frames, 3), "size_px": (2,)},
         }
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
@@ -63,13 +68,21 @@ class WorldTruth:
 
     def rows(self, frames: np.ndarray) -> "WorldTruth":
         """Of some frames of the clip."""
-        names = [field.name for field in fields(self) if field.name != "rate_hz"]
+        names = [one.name for one in fields(self) if one.name not in _OF_A_CLIP]
         return dataclasses.replace(self, **{name: getattr(self, name)[frames] for name in names})
 
     def seen_m(self) -> np.ndarray:
         """(T, 24, 3) joints in each frame's camera axes."""
-        away = self.joints_m - self.place_m[:, None]
-        return away @ self.view.swapaxes(1, 2)
+        return self._before_camera(self.joints_m)
+
+    def feet_seen(self) -> np.ndarray:
+        """(T, 4) bool, which heels and toes are in the picture."""
+        x, y, z = np.moveaxis(self._before_camera(self.feet_m), -1, 0)
+        width, height = self.size_px / (2 * self.focal_px)
+        return (z > 0) & (np.abs(x) < width * z) & (np.abs(y) < height * z)
+
+    def _before_camera(self, points_m: np.ndarray) -> np.ndarray:
+        return (points_m - self.place_m[:, None]) @ self.view.swapaxes(1, 2)
 
 
 def read_truth(path: Path) -> WorldTruth:
@@ -78,8 +91,9 @@ def read_truth(path: Path) -> WorldTruth:
         EvaluationError: not such a file.
     """
     try:
-        arrays = read_arrays(path, {field.name: "fiub" for field in fields(WorldTruth)})
-        return WorldTruth(**{**arrays, "rate_hz": float(arrays["rate_hz"])})
+        arrays = read_arrays(path, {one.name: "fiub" for one in fields(WorldTruth)})
+        scalars = {name: float(arrays[name]) for name in _OF_A_CLIP[:2] if name in arrays}
+        return WorldTruth(**{**arrays, **scalars})
     except (OSError, KeyError, ValueError, TypeError) as error:
         advice = "training/scoring/world_truth.py says what belongs in it."
         message = f"{path} holds no truth of a scene: {shown(str(error))}"
@@ -141,18 +155,20 @@ def _of_path(motion: Motion, joints: np.ndarray, true: WorldTruth) -> dict[str, 
 
 def _of_feet(motion: Motion, movement: Movement, true: WorldTruth) -> dict[str, float]:
     feet, found = movement.posed.points_m[:, : len(FEET)], _found(motion)
-    low = lowest_m(movement)
+    low, seen = lowest_m(movement), true.feet_seen()
     standing = true.contact.any(1)
     if standing.sum() < _LEAST_STANDING:
         standing = np.ones(len(low), bool)
     return {
         "slide_mm": metrics.sliding_mm(feet, true.contact, true.feet_m),
+        "slide_seen_mm": metrics.sliding_mm(feet, true.contact & seen, true.feet_m),
         "slide_true_mm": metrics.sliding_mm(true.feet_m, true.contact, true.feet_m),
         "slide_found_mm": metrics.sliding_mm(feet, found),
         "floor_spread_mm": metrics.spread_mm(low[standing]),
         "floor_spread_true_mm": metrics.spread_mm(true.low_m[standing]),
         "penetration_mm": metrics.penetration_mm(low),
         "contact_f1": metrics.f1(found, true.contact),
+        "contact_seen_f1": metrics.f1(found & seen, true.contact & seen),
     }
 
 
