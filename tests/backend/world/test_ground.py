@@ -239,6 +239,14 @@ def test_far_below_the_camera_heights_may_differ_as_depths_do():
     assert levels_of([hold(-0.9 + one) for one in off]) == ()
 
 
+def test_who_seems_farther_for_a_stance_stands_on_the_same_floor():
+    """Seven hundredths farther, so as much of the camera's height lower; a stair is another level."""
+    (floors,) = shared_floors([[hold(-1.4 + 0.01 * k) for k in range(-3, 4)] + [hold(-1.5)]])
+    assert floors.own_m == pytest.approx((-1.4,), abs=0.011)
+    assert floors.level_at(-1.5) == 0
+    assert floors.level_at(-1.26) is None
+
+
 def test_heel_and_toe_of_one_foot_stand_on_one_level():
     heel, toe = hold(0.0), dataclasses.replace(hold(-0.1), point=1)
     other, later = dataclasses.replace(toe, point=3), dataclasses.replace(toe, first=10, last=20)
