@@ -13,6 +13,7 @@ than 40 degrees off the lifter's) are not asked.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from staf_backend.world.contacts import find_contacts
 from staf_backend.world.movement import FEET, Poses
 
 UP = np.array([0.0, 1.0, 0.0])
+Footholds = Literal["asked", "believed", "left"]
+"""How far places where feet stood say which way is up, see `find_up`."""
 _LEVEL_BELOW_DEG, _LEVEL_BELOW_DOWN_DEG = 8.0, 3.5
 """A camera that is tilted by less is taken for level unless the clues plainly speak against it:
 most people hold a camera level.  The second where it looks down, as cameras do that are not level.
@@ -108,12 +111,16 @@ def up_of_tilt(pitch_deg: float, roll_deg: float) -> np.ndarray:
     return TO_Y_UP @ [-np.sin(roll) * across, -np.cos(roll) * across, -np.sin(pitch)]
 
 
-def find_up(people: Sequence[tuple[Poses, LiftedUp | None]], even: bool = True) -> Gravity | None:
+def find_up(
+    people: Sequence[tuple[Poses, LiftedUp | None]], footholds: Footholds = "asked"
+) -> Gravity | None:
     """One way up for all people of a clip.
 
     Args:
         people: each movement in the camera's axes (y up), and the lifter's up where there is one.
-        even: whether places where feet stood are asked for a plane; else bodies alone are asked.
+        footholds: whether places where feet stood are asked for a plane, and count less where
+            bodies speak against it; "believed" counts in full the way in which they lie farthest
+            apart; "left" asks bodies alone.
 
     Returns:
         None where nobody tells anything of it.
@@ -124,7 +131,7 @@ def find_up(people: Sequence[tuple[Poses, LiftedUp | None]], even: bool = True) 
         clues, standing = _Clues(), 0.0
         for movement, lifted in people:
             own = _Clues()
-            standing += _ask(own, movement, lifted, up, even)
+            standing += _ask(own, movement, lifted, up, footholds)
             clues.take(own, 1 / np.sqrt(len(people)))
         if not clues.rows:
             return None
@@ -174,7 +181,11 @@ class _Clues:
 
 
 def _ask(
-    clues: _Clues, movement: Poses, lifted: LiftedUp | None, up: np.ndarray, even: bool
+    clues: _Clues,
+    movement: Poses,
+    lifted: LiftedUp | None,
+    up: np.ndarray,
+    footholds: Footholds,
 ) -> float:
     """Add what one person says; returns the seconds that feet carried."""
     if lifted is not None:
@@ -193,8 +204,9 @@ def _ask(
     if _angle(balance, near) >= _LARGEST_RAD:
         return 0.0
     clues.direction(balance, _BALANCE_RAD)
-    if even:
-        _ask_footholds(clues, movement, [found.spans(part) for part in range(len(FEET))], up)
+    if footholds != "left":
+        runs = [found.spans(part) for part in range(len(FEET))]
+        _ask_footholds(clues, movement, runs, up, footholds == "believed")
     return seconds
 
 
@@ -216,7 +228,11 @@ def _balance(movement: Poses, weights: np.ndarray) -> np.ndarray:
 
 
 def _ask_footholds(
-    clues: _Clues, movement: Poses, found: list[list[tuple[int, int]]], up: np.ndarray
+    clues: _Clues,
+    movement: Poses,
+    found: list[list[tuple[int, int]]],
+    up: np.ndarray,
+    believed: bool,
 ) -> None:
     """Places where feet stood lie in a plane: the ways between them are at right angles to up."""
     feet = movement.posed.points_m
@@ -226,11 +242,12 @@ def _ask_footholds(
     away = _about_their_level(np.array([np.median(feet[a:b, f], 0) for a, b, f in runs]), up)
     squares, ways = np.linalg.eigh(away.T @ away)
     body_up, doubt_rad, _ = clues.solve()
-    for square, way in zip(squares[1:], ways.T[1:], strict=True):
+    for square, way, longest in zip(squares[1:], ways.T[1:], (False, True), strict=True):
         deviation = np.hypot(_PLANE_M / np.sqrt(max(square, 1e-9)), _SLOPE_RAD)
         if deviation < _WEAKEST and abs(way @ up) < _FLAT:
             off = (way @ body_up) / (_UNEVEN * np.hypot(deviation, doubt_rad))
-            clues.across(way, deviation * (1 + off**2))
+            sure = believed and longest
+            clues.across(way, deviation if sure else deviation * (1 + off**2))
 
 
 def _about_their_level(places: np.ndarray, up: np.ndarray) -> np.ndarray:

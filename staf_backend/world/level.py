@@ -11,7 +11,7 @@ from staf_backend.estimators import Estimate, Evidence
 from staf_backend.fit import Fitter
 from staf_backend.geometry import TO_Y_UP
 from staf_backend.world import view
-from staf_backend.world.gravity import Gravity, LiftedUp, find_up, up_of_tilt
+from staf_backend.world.gravity import Footholds, Gravity, LiftedUp, find_up, up_of_tilt
 from staf_backend.world.movement import Movement, movement_of, posed_movement
 from staf_backend.world.posed import PosedMovement
 from staf_backend.world.seen import feet_seen
@@ -119,7 +119,11 @@ class Level:
 
 
 def found_level(
-    people: list[Person], fitter: Fitter, world: WorldSettings, even: bool, slight: bool
+    people: list[Person],
+    fitter: Fitter,
+    world: WorldSettings,
+    footholds: Footholds,
+    slight: bool,
 ) -> Level:
     """Find up, and bring all people into the level view.
 
@@ -127,7 +131,7 @@ def found_level(
         people: in camera axes, and in level ones afterwards.
         fitter: of their body.
         world: what the user chose.
-        even: whether footholds may say which way is up.
+        footholds: how far they may say which way is up.
         slight: whether a slight tilt counts.
     """
     if world.level == "off":
@@ -141,14 +145,14 @@ def found_level(
         turn = view.level_turn(floor_up)
         _see_again(people, turn, fitter)
         return Level(turn, Gravity(floor_up, _FLOOR_DOUBT_DEG, 0.0, 0.0))
-    first = _up(people, fitter.body, even)
+    first = _up(people, fitter.body, footholds)
     if first is None or first.standing_s == 0:
         return Level(np.eye(3), None, (NO_UP,))
     if first.is_level and not slight:
         return Level(np.eye(3), dataclasses.replace(first, up=np.array([0.0, 1.0, 0.0])))
     turn = view.level_turn(first.up)
     _see_again(people, turn, fitter)
-    second = _up(people, fitter.body, even)
+    second = _up(people, fitter.body, footholds)
     if second is None or second.standing_s == 0:
         return Level(turn, first)
     rest = view.level_turn(second.up)
@@ -166,8 +170,8 @@ def _floor_up(people: list[Person]) -> np.ndarray | None:
     return None if first is None or not alike else TO_Y_UP @ first
 
 
-def _up(people: list[Person], body: "Body", even: bool) -> Gravity | None:
-    return find_up([(person.posed(body), person.lifted_up()) for person in people], even)
+def _up(people: list[Person], body: "Body", footholds: Footholds) -> Gravity | None:
+    return find_up([(person.posed(body), person.lifted_up()) for person in people], footholds)
 
 
 def _see_again(people: list[Person], turn: np.ndarray, fitter: Fitter) -> None:

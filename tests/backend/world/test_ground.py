@@ -127,10 +127,13 @@ def test_footholds_of_uneven_ground_do_not_tilt_the_camera():
     step = np.arange(len(movement)) // round(STEP_S * RATE_HZ)
     rise = np.outer(0.1 * step, [0.0, 1.0, 0.0])
     climbing = dataclasses.replace(movement, root_m=movement.root_m + rise)
-    asked, left = (find_up([(climbing, LiftedUp(UP, 0.1))], even=even) for even in (True, False))
+    known = [(climbing, LiftedUp(UP, 0.1))]
+    asked, left, believed = (find_up(known, which) for which in ("asked", "left", "believed"))
     assert asked is not None
     assert left is not None
+    assert believed is not None
     assert left.tilt_deg < 0.5 * asked.tilt_deg
+    assert believed.tilt_deg > asked.tilt_deg + 0.1
 
 
 def test_two_people_have_one_up():
@@ -240,7 +243,7 @@ def test_far_below_the_camera_heights_may_differ_as_depths_do():
 
 
 def test_who_seems_farther_for_a_stance_stands_on_the_same_floor():
-    """Seven hundredths farther, so as much of the camera's height lower; a stair is another level."""
+    """Seven hundredths farther, so as much of the camera's height lower; a stair is no floor."""
     (floors,) = shared_floors([[hold(-1.4 + 0.01 * k) for k in range(-3, 4)] + [hold(-1.5)]])
     assert floors.own_m == pytest.approx((-1.4,), abs=0.011)
     assert floors.level_at(-1.5) == 0

@@ -163,6 +163,29 @@ def test_a_slight_tilt_counts_where_feet_else_find_no_floor(pitch_deg: float):
     assert np.ptp(ankles.min(1)) < 0.03
 
 
+@pytest.mark.parametrize("lean_deg", [8.0, 10.0])
+def test_footholds_say_which_way_is_up_where_bodies_lean(lean_deg: float):
+    """Six metres away from a camera that looks down, leaning back all the way."""
+    movement, _ = walker(steps=10, ways=(0.0, -1.0))
+    rotations = movement.rotations.copy()
+    rotations[:, 0] = from_axis_angle(np.radians([lean_deg, 0, 0])) @ rotations[:, 0]
+    leaning = dataclasses.replace(movement, rotations=rotations)
+    (motion,) = grounded(estimate(leaning.turned(TILT)))
+    assert "words" not in motion.card
+    assert motion.quality["camera_pitch_deg"] == pytest.approx(20, abs=2)
+
+
+@pytest.mark.parametrize("ways", [(0.0, -1.0), (0.0, 1.0), (1.0, 0.0)])
+@pytest.mark.parametrize("rise_m", [0.25, 0.3])
+def test_who_climbs_is_not_taken_for_one_before_a_tilted_camera(
+    ways: tuple[float, float], rise_m: float
+):
+    seen = estimate(on_uneven_ground(rise_m * np.arange(8), ways))
+    (motion,) = grounded(seen)
+    assert motion.card["words"] == [NO_FLOOR]
+    assert motion.quality["camera_pitch_deg"] == pytest.approx(0, abs=0.1)
+
+
 def test_a_run_is_raised_onto_the_floor_that_its_steps_tell():
     """Two and a half times as quick as a walk, and off the ground between its steps."""
     movement, _ = walker(steps=8)
@@ -181,10 +204,14 @@ def test_a_run_is_raised_onto_the_floor_that_its_steps_tell():
     assert motion.root_m == pytest.approx(raw.root_m - [0, FLOOR_M, 0], abs=0.01)
 
 
-def on_uneven_ground() -> Movement:
+UNEVEN_M = np.array([0.0, 0.12, -0.1, 0.2, 0.05, -0.15, 0.15, -0.04])
+
+
+def on_uneven_ground(
+    heights: np.ndarray = UNEVEN_M, ways: tuple[float, float] = (1.0, 0.0)
+) -> Movement:
     """A walk whose every step is higher or lower than the one before it."""
-    movement, _ = walker(steps=8)
-    heights = np.array([0.0, 0.12, -0.1, 0.2, 0.05, -0.15, 0.15, -0.04])
+    movement, _ = walker(steps=8, ways=ways)
     step = np.arange(len(movement)) // round(STEP_S * RATE_HZ)
     rise = np.outer(heights[step], [0.0, 1.0, 0.0])
     return dataclasses.replace(movement, root_m=movement.root_m + rise)
