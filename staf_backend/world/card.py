@@ -244,7 +244,7 @@ def _slides(motion: Motion, speed: np.ndarray) -> tuple[list[str], list[Bad]]:
     longest = max(runs, key=lambda run: (len(run), fastest[run].max()))
     begin, end = motion.times_s[longest[0]], motion.times_s[longest[-1] + 1]
     mean = fastest[longest].mean()
-    sentence = f"Feet slide {mean:.0f} cm/s between {begin:.1f} and {end:.1f} s."
+    sentence = f"Feet slide {mean:.0f} cm/s {_when(float(begin), float(end))}."
     tops = [int(run[fastest[run].argmax()]) for run in runs]
     tops = sorted(tops, key=lambda row: -fastest[row])[:_WORST]
     what = "foot slides, cm/s"
@@ -267,9 +267,9 @@ def _of_outlines(
     runs = np.split(off, np.flatnonzero(np.diff(off) > 1) + 1)
     longest = max(runs, key=lambda run: (len(run), -overlap[run].min()))
     begin, end = motion.times_s[rows[longest[[0, -1]]]]
-    when = f"at {begin:.1f} s" if len(longest) == 1 else f"between {begin:.1f} and {end:.1f} s"
     share = 100 * overlap[longest].mean()
-    words = [f"The body covers only {share:.0f} % of what is seen of the person {when}."]
+    seen = "of what is seen of the person"
+    words = [f"The body covers only {share:.0f} % {seen} {_when(begin, end)}."]
     lowest = sorted((int(run[overlap[run].argmin()]) for run in runs), key=lambda n: overlap[n])
     what = "body beside the person, overlap"
     return (
@@ -277,6 +277,12 @@ def _of_outlines(
         words,
         [_bad(motion, int(rows[n]), what, float(overlap[n])) for n in lowest[:_WORST]],
     )
+
+
+def _when(begin_s: float, end_s: float) -> str:
+    """A stretch of time, in tenths of a second."""
+    begin, end = f"{begin_s:.1f}", f"{end_s:.1f}"
+    return f"at {begin} s" if begin == end else f"between {begin} and {end} s"
 
 
 def _bad(motion: Motion, row: int, what: str, value: float) -> Bad:
@@ -291,10 +297,10 @@ def _of_seeing(motion: Motion, numbers: dict[str, float]) -> list[str]:
         runs = np.split(unseen, np.flatnonzero(np.diff(unseen) > 1) + 1)
         longest = max(runs, key=len)
         begin, end = motion.times_s[longest[0]], motion.times_s[longest[-1]]
-        words.append(
-            f"{len(unseen)} of {len(motion.observed)} frames are filled in, "
-            f"most of them between {begin:.1f} and {end:.1f} s."
-        )
+        verb = "is" if len(unseen) == 1 else "are"
+        which = "the longest stretch of them " if len(runs) > 1 else ""
+        told = f"{len(unseen)} of {len(motion.observed)} frames {verb} filled in"
+        words.append(f"{told}, {which}{_when(float(begin), float(end))}.")
     kinds = {
         "moving": "The camera travels: the person's path may be wrong.",
         "unsure": "Whether the camera moved is not clear.",

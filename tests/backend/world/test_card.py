@@ -49,6 +49,29 @@ def test_a_slide_is_told_with_its_time_and_speed():
     assert motion.frames[9] <= worst.frame <= motion.frames[24]
 
 
+def test_a_slide_within_a_tenth_of_a_second_is_told_with_one_time():
+    slide = np.cumsum(np.where(np.arange(40) == 15, 0.04 / 30, 0))
+    card = quality_card(standing(slide), BODY)
+    assert "Feet slide 4 cm/s at 3.0 s." in card.words
+
+
+@pytest.mark.parametrize(
+    ("unseen", "words"),
+    [
+        ([15], "1 of 40 frames is filled in, at 3.0 s."),
+        ([3, 4, 5, 6, 7, 8], "6 of 40 frames are filled in, between 2.6 and 2.8 s."),
+        (
+            [2, 3, 10, 11, 12, 13, 14, 15, 20, 21, 30, 31, 35, 36, 38],
+            "15 of 40 frames are filled in, the longest stretch of them between 2.8 and 3.0 s.",
+        ),
+    ],
+)
+def test_frames_that_nobody_saw_are_told_once(unseen, words):
+    observed = ~np.isin(np.arange(40), unseen)
+    card = quality_card(dataclasses.replace(standing(np.zeros(40)), observed=observed), BODY)
+    assert words in card.words
+
+
 def test_a_foot_below_the_floor_is_told():
     level = quality_card(standing(np.zeros(40)), BODY).numbers["penetration_mm"]
     card = quality_card(standing(np.zeros(40), sink_m=0.05), BODY)
