@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 
 from ..scene import keyframes
-from ..scene.armature import ArmatureError, bone_by_joint, controls_of
+from ..scene.armature import ArmatureError, bone_by_joint, controls_of, root_bone
 from ..scene.bone_names import ROOT_BONE
 from ..scene.takes import edited_take, take_playing
 from ..scene.transaction import all_or_nothing, focus
@@ -80,7 +80,7 @@ def bake_shown(
         frames: (T,) whole frames; None: those of what it plays.
     """
     frames = frames_of_rig(rig) if frames is None else frames
-    names = [ROOT_BONE, *bone_by_joint(rig).values()]
+    names = [root_bone(rig) or ROOT_BONE, *bone_by_joint(rig).values()]
     keys = keys_of_bones(_rest(rig, names), sampled(context, rig, names, frames))
     action = edited_take(rig)
     clear(rig)

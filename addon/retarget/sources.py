@@ -11,10 +11,9 @@ import bpy
 import numpy as np
 
 from ..scene import keyframes
-from ..scene.armature import bone_by_joint, rest_frames
+from ..scene.armature import bone_by_joint, rest_frames, root_bone
 from ..scene.axes import matrix_of
 from ..scene.body_file import read_body
-from ..scene.bone_names import ROOT_BONE
 from ..scene.bones import lowest_joint_lift_m, unseen_fingers
 from ..scene.character import body_path
 from ..scene.motion_file import MotionClip
@@ -73,19 +72,19 @@ def of_action(rig: bpy.types.Object, action: bpy.types.Action | None, rate: floa
     Raises:
         RetargetError: it is no character of this add-on, or has no keys.
     """
-    bones = bone_by_joint(rig)
-    if not bones or ROOT_BONE not in rig.data.bones:
+    bones, root = bone_by_joint(rig), root_bone(rig)
+    if not bones or root is None:
         message = f"{rig.name} is no character of this add-on."
         raise RetargetError(message, "Choose one as the source, or a motion file.")
     action = action or (rig.animation_data.action if rig.animation_data else None)
     if action is None:
         raise RetargetError(f"{rig.name} has no action.", "Choose one that holds its motion.")
     curves = {(c.data_path, c.array_index): c for c in _curves(rig, action)}
-    names = [ROOT_BONE, *bones.values()]
+    names = [root, *bones.values()]
     frames = _frames([c for (path, _), c in curves.items() if _bone_of(path) in names])
     if not len(frames):
         raise RetargetError(f"the action {action.name} has no keys of {rig.name}.")
-    performance = _performance(rig, action.name, bones, curves, frames, rate)
+    performance = _performance(rig, action.name, bones, names, curves, frames, rate)
     stands = _stands(action, frames, rate)
     return Take(
         replace(performance, stands=stands),
@@ -99,11 +98,11 @@ def _performance(
     rig: bpy.types.Object,
     name: str,
     bones: dict[str, str],
+    names: list[str],
     curves: dict[tuple[str, int], bpy.types.FCurve],
     frames: np.ndarray,
     rate: float,
 ) -> Performance:
-    names = [ROOT_BONE, *bones.values()]
     heads, axes = rest_frames(rig, names)
     local = np.stack([_rotations(rig, bone, curves, frames) for bone in names], 1)
     turned = axes @ local @ axes.swapaxes(-1, -2)

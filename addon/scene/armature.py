@@ -84,6 +84,16 @@ def bone_by_joint(rig: bpy.types.Object) -> dict[str, str]:
     return {bone[JOINT_KEY]: bone.name for bone in bones if JOINT_KEY in bone.keys()}  # noqa: SIM118
 
 
+def root_bone(rig: bpy.types.Object) -> str | None:
+    """Name of a character's bone on the ground: "root", or what somebody called it; None: gone."""
+    bones = rig.data.bones
+    pelvis = bones.get(bone_by_joint(rig).get("Pelvis", ""))
+    parent = pelvis.parent if pelvis is not None else None
+    if ROOT_BONE in bones or parent is None or JOINT_KEY in parent.keys():  # noqa: SIM118
+        return ROOT_BONE if ROOT_BONE in bones else None
+    return parent.name
+
+
 def controls_of(rig: bpy.types.Object) -> bpy.types.Object | None:
     """The control rig that a character has."""
     return next((child for child in rig.children if CONTROLS_KEY in child), None)

@@ -19,11 +19,12 @@ from .armature import (
     make_armature,
     refuse_edit_mode,
     rest_frames,
+    root_bone,
 )
 from .axes import to_blender
 from .body import make_body
 from .body_file import LOOKS, OPEN_BODIES, BodyFileError, BodyShape, open_body_path, read_body
-from .bone_names import ROOT_BONE, bone_names
+from .bone_names import bone_names
 from .bones import has_fingers, keys_of, layout, lowest_joint_lift_m, unseen_fingers
 from .film_camera import add_camera
 from .first_look import CONTENT_KEY, gathered, hide_startup_cube
@@ -167,6 +168,7 @@ def _target(
             if rig.get(WHO_KEY) == wanted
             and rig.library is None
             and set(clip.joint_names) <= set(bone_by_joint(rig))
+            and root_bone(rig) is not None
         ]
         return same[0] if same else None
     rig = context.view_layer.objects.active
@@ -176,6 +178,7 @@ def _target(
         advice = "Make a library override of it first (Object > Library Override)."
         raise ArmatureError(f"{rig.name} is linked from another file.", advice)
     missing = sorted(set(clip.joint_names) - set(bone_by_joint(rig)))
+    missing += ["a root bone"] if root_bone(rig) is None else []
     if missing:
         words = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
         raise ArmatureError(f"{rig.name} is no character of this add-on: it lacks {words}.")
@@ -273,13 +276,15 @@ def _animate(
         rig, mesh, notes = _new_character(context, clip, options, body)
     else:
         rig = target
+    root = root_bone(rig)
+    assert root is not None  # of those that `_target` gives
     names = [bone_by_joint(rig)[joint] for joint in clip.joint_names]
-    heads, axes = rest_frames(rig, [ROOT_BONE, *names])
+    heads, axes = rest_frames(rig, [root, *names])
     notes += _proportions(clip, rig, heads[1:])
     keys = keys_of(clip, heads[1:], axes[1:], axes[0], options.root_motion)
     frames = frames_of(clip.times_s, clock.start_frame, clock.rate)
     channels = [
-        keyframes.bone_channel(ROOT_BONE, "location", keys.root_m),
+        keyframes.bone_channel(root, "location", keys.root_m),
         keyframes.bone_channel(names[0], "location", keys.pelvis_m),
     ]
     unseen = unseen_fingers(clip)
@@ -288,7 +293,7 @@ def _animate(
         values = keys.rotations_wxyz[:, place]
         filled = unseen.get(joint)
         channels.append(keyframes.bone_channel(name, "rotation_quaternion", values, filled))
-    rig.pose.bones[ROOT_BONE].location = rig.pose.bones[names[0]].location = (0.0, 0.0, 0.0)
+    rig.pose.bones[root].location = rig.pose.bones[names[0]].location = (0.0, 0.0, 0.0)
     action = new_take(rig, clip, clock, options.replace)
     action[TRAVEL_KEY] = options.root_motion
     keyframes.write(rig, action, frames, channels, ~clip.observed)

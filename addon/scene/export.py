@@ -7,6 +7,7 @@ An exporter writes what the scene shows; `staging` arranges the scene for the ti
 from __future__ import annotations
 
 import contextlib
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,12 +54,26 @@ def export_clips(
             _write(context, path.suffix.lower(), temporary, shown)
         _replace(temporary, path)
     except RuntimeError as error:
-        reason = str(error).strip().split("\n")[-1]
-        raise ExportError(f"{path.name} cannot be written: {reason}") from None
+        raise _of_exporter(path, str(error)) from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
     return sorted({take.name for _, takes in plans for take in takes})
+
+
+def _of_exporter(path: Path, told: str) -> ExportError:
+    """What Blender's exporter says of its failure: its own words, where they came through whole.
+
+    Those of a fault of its are a traceback that Blender may have cut, and the place of the call.
+    """
+    lines = [line for line in told.splitlines() if not line.startswith("Location:")]
+    named = [line for line in lines if re.match(r"\w+(Error|Exception): ", line)]
+    if "Traceback" in told and (not named or lines[-1].endswith("... truncated")):
+        reason, advice = "Blender's exporter failed.", "Show Log has its words."
+    else:
+        reason, advice = (named or lines or [""])[-1].removeprefix("Error: "), ""
+    message = f"{path.name} cannot be written: {reason}"
+    return ExportError(message, advice, log=told)
 
 
 def _takes(rig: bpy.types.Object, options: ExportOptions) -> list[bpy.types.Action]:

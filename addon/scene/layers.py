@@ -11,9 +11,8 @@ import bpy
 import numpy as np
 
 from . import keyframes
-from .armature import ArmatureError, bone_by_joint, controls_of, rest_frames
+from .armature import ArmatureError, bone_by_joint, controls_of, rest_frames, root_bone
 from .axes import continuous
-from .bone_names import ROOT_BONE
 from .bones import Keys, keys_of, unseen_fingers
 from .motion_file import MotionClip
 from .size import resized
@@ -119,6 +118,8 @@ def _check(rig: bpy.types.Object, raw: MotionClip) -> bpy.types.Action:
     clock_of(take)
     if not set(raw.joint_names) <= set(bone_by_joint(rig)):
         raise ArmatureError(f"{rig.name} lacks joints of {raw.name}.")
+    if root_bone(rig) is None:
+        raise ArmatureError(f"{rig.name} lacks a root bone.")
     return take
 
 
@@ -139,13 +140,15 @@ def _write(
 ) -> None:
     """The keys, on the take's side of each quaternion, so that the two can be mixed."""
     names = [bone_by_joint(rig)[joint] for joint in clip.joint_names]
-    heads, axes = rest_frames(rig, [ROOT_BONE, *names])
+    root = root_bone(rig)
+    assert root is not None  # of those that `_check` lets through
+    heads, axes = rest_frames(rig, [root, *names])
     travel = str(take.get(TRAVEL_KEY, "root"))
     keys: Keys = keys_of(clip, heads[1:], axes[1:], axes[0], travel)
     start, rate = clock_of(take)
     frames = frames_of(clip.times_s, start, rate)
     channels = [
-        keyframes.bone_channel(ROOT_BONE, "location", keys.root_m),
+        keyframes.bone_channel(root, "location", keys.root_m),
         keyframes.bone_channel(names[0], "location", keys.pelvis_m),
     ]
     curves = {(c.data_path, c.array_index): c for c in keyframes.curves(take)}

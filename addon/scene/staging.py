@@ -17,8 +17,7 @@ import bpy
 import numpy as np
 
 from . import keyframes
-from .armature import link, rest_frames
-from .bone_names import ROOT_BONE
+from .armature import bone_by_joint, link, rest_frames, root_bone
 from .transaction import focus
 
 TRAVELS = ("KEEP", "ROOT", "IN_PLACE")
@@ -133,14 +132,13 @@ def _travelling(
     stack: contextlib.ExitStack, rig: bpy.types.Object, take: bpy.types.Action, travel: str
 ) -> bpy.types.Action:
     """The take, or a twin of it whose way over the ground is on the root bone or dropped."""
-    pelvis = _pelvis(rig)
-    if travel == "KEEP" or pelvis is None:
+    names = _root_and_pelvis(rig)
+    if travel == "KEEP" or not names:
         return take
     twin = take.copy()
     stack.callback(bpy.data.actions.remove, twin)
     _swap_names(stack, take, twin)
     keyframes.assign(rig, twin)
-    names = [ROOT_BONE, pelvis]
     for name in names:  # a channel that is dropped must not leave the pose of this moment behind
         rig.pose.bones[name].location = (0.0, 0.0, 0.0)
     _, axes = rest_frames(rig, names)
@@ -159,9 +157,11 @@ def _travelling(
     return twin
 
 
-def _pelvis(rig: bpy.types.Object) -> str | None:
-    root = rig.data.bones.get(ROOT_BONE)
-    return root.children[0].name if root and len(root.children) else None
+def _root_and_pelvis(rig: bpy.types.Object) -> list[str]:
+    root = rig.data.bones.get(root_bone(rig) or "")
+    if root is None or not len(root.children):
+        return []
+    return [root.name, bone_by_joint(rig).get("Pelvis") or root.children[0].name]
 
 
 def _location_curves(take: bpy.types.Action, rig: bpy.types.Object, bone: str) -> dict[int, Any]:

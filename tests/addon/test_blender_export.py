@@ -1,12 +1,14 @@
 """Clips for other programs, read back by programs that are not ours."""
 
 import json
+import re
 
 import bpy
 import numpy as np
 import pytest
 from mathutils import Matrix
 
+from addon.scene import export
 from addon.scene.transaction import focus
 from staf_backend.motion import joints_m
 from tests.addon.blender_scene import fingerprint, heads_m, node, node_modules, vertices_m
@@ -286,3 +288,30 @@ def test_a_character_whose_collection_is_unticked_keeps_its_body(tmp_path):
     data = send_out(tmp_path / "walk.glb").read_bytes()
     gltf = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
     assert [mesh["name"] for mesh in gltf["meshes"]] == ["walk body"]
+
+
+TRACEBACK = (
+    'Error: Python: Traceback (most recent call last):\n  File "a.py", line 1, in b\n    c()\n'
+)
+PLACE = "Location: /usr/share/blender/scripts/modules/bpy/ops.py:109\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ("Error: the disk is full\n", "walk.glb cannot be written: the disk is full"),
+        (f"Error: the disk is full\n{PLACE}", "walk.glb cannot be written: the disk is full"),
+        (f"{TRACEBACK}OSError: no space\n{PLACE}", "walk.glb cannot be written: OSError: no space"),
+        (f"{TRACEBACK}    ~~~^^ ... truncated{PLACE}", "Blender's exporter failed. Show Log"),
+        (f"{TRACEBACK}  File ... truncated\n{PLACE}", "Blender's exporter failed. Show Log"),
+    ],
+)
+def test_a_fault_of_blenders_exporter_is_told_in_its_words(tmp_path, monkeypatch, told, words):
+    def fail(*_):
+        raise RuntimeError(told)
+
+    bring_in(write(tmp_path / "walk.npz", 5))
+    monkeypatch.setattr(export, "_write", fail)
+    with pytest.raises(RuntimeError, match=re.escape(words)) as caught:
+        bpy.ops.staf.export_clips(filepath=str(tmp_path / "walk.glb"))
+    assert "Traceback" not in str(caught.value)

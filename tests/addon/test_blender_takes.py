@@ -91,6 +91,39 @@ def test_an_appended_character_keeps_the_take_that_it_came_with(tmp_path, how):
     assert value(bpy.data.actions["walk"]) == 7.0
 
 
+def way_m(rig) -> list[float]:
+    """Where the hips go from the first frame to the last."""
+    ends = []
+    for frame in (1, 30):
+        bpy.context.scene.frame_set(frame)
+        (hips,) = (one for one in rig.pose.bones if one.bone.get("staf_joint") == "Pelvis")
+        ends.append(hips.head.copy())
+    return list(ends[1] - ends[0])
+
+
+def test_bones_may_be_renamed_the_one_on_the_ground_too(tmp_path):
+    path = write(tmp_path / "walk.npz", 30)
+    rig = bring_in(path)
+    walked = way_m(rig)
+    for bone in rig.data.bones:
+        bone.name = f"hero {bone.name}"
+    assert bring_in(path) == rig
+    assert way_m(rig) == pytest.approx(walked, abs=1e-5)
+    paths = {curve.data_path for curve in curves(rig.animation_data.action)}
+    assert 'pose.bones["hero root"].location' in paths
+
+
+def test_a_character_that_lost_its_bone_on_the_ground_is_another(tmp_path):
+    path = write(tmp_path / "walk.npz", 30)
+    rig = bring_in(path)
+    bpy.ops.object.mode_set(mode="EDIT")
+    rig.data.edit_bones.remove(rig.data.edit_bones["root"])
+    bpy.ops.object.mode_set(mode="OBJECT")
+    with pytest.raises(RuntimeError, match="it lacks a root bone"):
+        bring_in(path, onto="ACTIVE")
+    assert bring_in(path) != rig
+
+
 def test_a_new_take_of_a_part_rests_the_older_one(tmp_path):
     rig = bring_in(write(tmp_path / "walk.npz", 30))
     times = np.arange(30) / 30 + 3.0
