@@ -54,6 +54,7 @@ from training.options import (
     weighed,
 )
 from training.run import (
+    LAST,
     WATCHED,
     ImageStageConfig,
     KeptCrops,
@@ -344,7 +345,7 @@ def _run(config: ImageStageConfig, options: argparse.Namespace, machine: Machine
     if not options.dry_run and _is_to_be_fitted(objective.encoder, options):
         batches = math.ceil(whitening.PICTURES / config.loop.batch)
         whitening.fit(objective.encoder, (mix.batch(step).images for step in range(batches)))
-    if config.linear_start and not options.dry_run and not options.begin and not options.resume:
+    if config.linear_start and not options.dry_run and not _is_begun(options, machine):
         samples = min(linear_start.SAMPLES, images)
         batches = range(math.ceil(samples / config.loop.batch))
         linear_start.fit(objective.network, objective.encoder, (mix.batch(n) for n in batches))
@@ -372,6 +373,13 @@ def _run(config: ImageStageConfig, options: argparse.Namespace, machine: Machine
         minutes=options.minutes,
         workers=0 if is_simulated(config.data[0]) else options.workers,  # they lie in memory
     )
+
+
+def _is_begun(options: argparse.Namespace, machine: Machine) -> bool:
+    """Whether the network begins with what a run has learnt; one that was killed before it saved
+    has learnt nothing."""
+    saved = (options.out / LAST).exists()
+    return bool(options.begin) or machine.agree(options.resume and saved)
 
 
 def _is_random(options: argparse.Namespace) -> bool:

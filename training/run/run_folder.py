@@ -166,8 +166,10 @@ def report(folder: Path, entry: Mapping[str, Any]) -> None:
 
 
 def reports(folder: Path) -> list[dict[str, Any]]:
-    """The reports of a run so far."""
+    """The reports of a run so far; none before its first."""
     path = folder / LOG_FILE
+    if not path.exists():
+        return []
     return [json.loads(line) for line in _lines(path)]
 
 

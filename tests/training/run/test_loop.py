@@ -97,6 +97,13 @@ def test_the_best_state_is_that_of_the_best_score(whole):
     assert again.validate()["score"] == scores[step]
 
 
+def test_epochs_may_be_shorter_than_from_report_to_report(tmp_path):
+    """Of a small set, without validation."""
+    rare = replace(LOOP, report_every=50, schedule="constant")
+    assert train(small_run(tmp_path, loop=rare, validate=None)).finished
+    assert [entry["step"] for entry in run_folder.reports(tmp_path)] == [20]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "number"), [("killed", 1), ("killed", 13), ("save", 1), ("save", 2), ("save", 5)]

@@ -290,3 +290,19 @@ def test_errors_of_the_command_lines_are_one_line(tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
     assert "none is not the folder of a run" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("sources")
+@pytest.mark.parametrize(("saved", "fitted"), [(False, 1), (True, 0)])
+def test_a_run_that_was_killed_before_it_saved_starts_linear_again(
+    tmp_path, monkeypatch, saved, fitted
+):
+    """What was fitted before the first step was in the killed process alone."""
+    calls = []
+    monkeypatch.setattr(stage_image.linear_start, "fit", lambda *given: calls.append(given))
+    monkeypatch.setattr(stage_image, "train_images", lambda *_, **__: None)
+    if saved:
+        (tmp_path / run_folder.LAST).touch()
+    words = "--data a --encoder blazepose-full --channels 16 --dropout 0 --no-dense --linear-start"
+    stage_image.main([*words.split(), "--resume", "--out", str(tmp_path), *SHORT])
+    assert len(calls) == fitted
