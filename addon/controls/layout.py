@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from ..scene.armature import ArmatureError, bone_by_joint, rest_frames
+from ..scene.armature import ArmatureError, bone_by_joint, rest_frames, root_bone
 from ..scene.axes import FRONT, TO_BLENDER, UP
 from ..scene.bone_names import ROOT_BONE
 from ..scene.bones import ROOT_LENGTH_M, layout
@@ -59,7 +59,10 @@ def plan_of(rig: bpy.types.Object) -> Plan:
     joints = bone_by_joint(rig)
     needed = {joint for limb in LIMBS for joint in limb.joints}
     missing = sorted(needed - set(joints))
-    if ROOT_BONE not in rig.data.bones or missing:
+    root = root_bone(rig)
+    if root not in (ROOT_BONE, None) and not missing:
+        raise ArmatureError(f"{rig.name}'s root bone is called {root}.", "Call it root first.")
+    if root is None or missing:
         lacks = ", ".join(missing[:3]) or "a root bone"
         raise ArmatureError(f"{rig.name} is no character of this add-on: it lacks {lacks}.")
     taken = {limb.control for limb in LIMBS} | {limb.pole for limb in LIMBS} | {MASTER}

@@ -111,6 +111,8 @@ def test_bones_may_be_renamed_the_one_on_the_ground_too(tmp_path):
     assert way_m(rig) == pytest.approx(walked, abs=1e-5)
     paths = {curve.data_path for curve in curves(rig.animation_data.action)}
     assert 'pose.bones["hero root"].location' in paths
+    with pytest.raises(RuntimeError, match="root bone is called hero root"):
+        bpy.ops.staf.add_controls()
 
 
 def test_a_character_that_lost_its_bone_on_the_ground_is_another(tmp_path):
