@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from staf_backend.batch.entry import STATE_FOLDER
 from staf_backend.batch.journal import Journal
 from staf_backend.batch.report_html import page
 from staf_backend.batch.store import Store
-from staf_backend.files import replace_atomically, shown
+from staf_backend.files import replace_atomically, shown, shown_message
 
 SCHEMA = 1
 """Version of report.json; it grows when a word changes its meaning or goes."""
@@ -111,9 +112,14 @@ def summary(report: dict[str, Any]) -> str:
         if one["status"] == "failed"
     ]
     lines += [
-        f"failed: {shown(one['place'])}: {shown(one['message'])}"
+        f"failed: {shown_place(one['place'])}: {shown_message(one['message'])}"
         for one in failures[:_MOST_FAILURES]
     ]
     if len(failures) > _MOST_FAILURES:
         lines.append(f"... and {len(failures) - _MOST_FAILURES} more: see report.html")
     return "\n".join(lines)
+
+
+def shown_place(place: str) -> str:
+    """A clip's place on a terminal; bytes that are no letters as hexadecimal digits."""
+    return shown(os.fsencode(place).decode(errors="backslashreplace"))

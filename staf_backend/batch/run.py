@@ -7,7 +7,6 @@ by whatever, is taken up by the same command.
 """
 
 import contextlib
-import os
 import signal
 import threading
 import time
@@ -28,7 +27,7 @@ from staf_backend.batch.schedule import Slot as AnySlot
 from staf_backend.batch.slot import Slot
 from staf_backend.batch.store import Store
 from staf_backend.batch.takes import merge_takes
-from staf_backend.files import shown
+from staf_backend.files import shown_message
 from staf_backend.reporting import Reporter
 from staf_backend.runtime import usable_cores
 
@@ -181,9 +180,9 @@ class _Progress:
             self.entries[clip.place] = (entry, before)
             done = len(self.entries)
             if entry["event"] == "failed":
-                told = f"failed: {shown(entry['message'])}"
+                told = f"failed: {shown_message(entry['message'])}"
             else:
                 told = f"done, {len(entry['people'])} people, {entry['seconds']:.1f} s"
             told = f"before: {told}" if before else told
-            name = shown(os.fsencode(clip.place).decode(errors="backslashreplace"))
+            name = report.shown_place(clip.place)
             self._reporter.item(done, self._total, f"{name}: {told}")

@@ -12,7 +12,7 @@ from staf_backend.files.checksum import content_digest, sha256
 from staf_backend.files.edited_json import EditedJson
 from staf_backend.files.identify import describe_arrays, describe_file, is_pickle
 from staf_backend.files.json_place import Place
-from staf_backend.files.limits import Budget, TooLargeError, shown
+from staf_backend.files.limits import Budget, TooLargeError, shown, shown_message
 from staf_backend.files.npz import write_arrays
 from staf_backend.files.read_arrays import ArchiveError, PickledError, read_arrays
 from staf_backend.files.regular import open_file, real_path
@@ -58,6 +58,7 @@ __all__ = [
     "scratch_in",
     "sha256",
     "shown",
+    "shown_message",
     "stretches",
     "write_arrays",
 ]

@@ -49,6 +49,8 @@ THUMBNAIL_BYTES = 200_000
 """Of a clip's small picture in a report.  Chosen: forty times the usual one."""
 _LONGEST_WORDS = 80
 """Characters of a file's own words in a message.  Chosen: one line of a terminal."""
+_LONGEST_MESSAGE = 240
+"""Characters of a whole message.  Chosen: three lines of a terminal, which paths fill."""
 
 
 class TooLargeError(ValueError):
@@ -78,6 +80,14 @@ class Budget:
         self._left -= count_bytes
         if self._left < 0:
             raise TooLargeError
+
+
+def shown_message(text: str) -> str:
+    """A message that a worker or a journal gave, as `shown`; a long one loses its middle, for a
+    reason stands at the end, after paths."""
+    half = _LONGEST_MESSAGE // 2
+    whole = len(text) <= _LONGEST_MESSAGE
+    return shown(text if whole else f"{text[:half]}...{text[-half:]}", 2 * half + 3)
 
 
 def shown(text: str, most: int = _LONGEST_WORDS) -> str:

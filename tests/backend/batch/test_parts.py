@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from staf_backend import StafError
-from staf_backend.batch import report_html, worker
+from staf_backend.batch import report, report_html, worker
 from staf_backend.batch.clips import PATTERNS, find_clips
 from staf_backend.batch.convert import convert
 from staf_backend.batch.journal import Journal
@@ -178,6 +178,19 @@ def test_an_error_of_the_driver_ends_the_batch(tmp_path):
 
     with pytest.raises(OutputError):
         Schedule(clips, [CountingSlot()], attempt).run()
+
+
+def test_the_last_lines_say_why_after_any_path():
+    """And name clips as the lines before them do."""
+    place, path = "day/caf\udce9", "/mnt/" + "projects/" * 12 + "clip.glb"
+    totals = dict.fromkeys(("clips", "done", "failed", "waiting", "before", "people"), 1)
+    totals |= {"seconds": 1.0, "workers": 1, "stages_s": {}}
+    one = {"place": place, "status": "failed", "message": f"cannot write {path}: the disk is full."}
+    two = one | {"message": "x" * 100_000 + "\x1b[2J the end."}
+    lines = report.summary({"totals": totals, "clips": [one, two], "characters": []}).splitlines()
+    assert lines[-2] == f"failed: day/caf\\xe9: cannot write {path}: the disk is full."
+    assert len(lines[-1]) < 300
+    assert lines[-1].endswith(r"\x1b[2J the end.")
 
 
 def test_names_of_files_are_text_in_the_page():
