@@ -22,11 +22,12 @@ to twenty drawn scenes of people the lifter never saw, each left out in turn (is
 _LEAST_SPEED_M_S = 0.05
 _HEIGHTS_M = (-0.1, 0.3)
 """Heights are cut to these, as in what the logistic was fitted to."""
-_SURE, _LIKELY, _COMING = 0.35, 0.3, 0.05
-"""A span is sure somewhere, likely throughout, and begins while it only may be: feet come to rest
-late in an estimate, where they walk along the view most of all.  Chosen on 32 drawn scenes: higher
-ones slide more (3.1 mm a contact frame in the median where all are a half, 0.5 so), lower ones find
-contacts that are not there (F1 0.84 at 0.3, 0.2 and 0.02, 0.86 so)."""
+_SURE, _LIKELY, _COMING, _LEAVING = 0.35, 0.3, 0.05, 0.2
+"""A span is sure somewhere, likely throughout, and begins and ends while it only may be: feet come
+to rest late in an estimate and leave early, where they walk along the view most of all.  Chosen on
+drawn scenes: higher ones slide more (3.1 mm a contact frame in the median where the first three are
+a half, 0.5 so; in the picture 0.4 where the last is 0.3, 0.2 so), lower ones find contacts that are
+not there (F1 0.84 at 0.3, 0.2 and 0.02, 0.86 so); the last below 0.2 tears feet off the ground."""
 _HIGHEST_M = {"hand": 0.25, "knee": 0.2, "seat": 0.6}
 """Above the ground under the feet, up to which a part touches something.
 Chosen: a chair is 0.45 m high; what is still and higher hangs in the air."""
@@ -180,17 +181,20 @@ def _logistic(across: np.ndarray, height_m: np.ndarray) -> np.ndarray:
 
 
 def _hysteresis(probability: np.ndarray, rate_hz: float, eager: bool) -> np.ndarray:
-    """(T, 9) bool: spans that are likely throughout and sure somewhere, from where they come."""
+    """(T, 9) bool: spans that are likely throughout and sure somewhere, from where they come to
+    where they have left."""
     share = _EAGER if eager else 1.0
     least, bridge = max(2, round(_SHORTEST_S * rate_hz)), round(_GAP_S * rate_hz)
     touching = np.zeros(probability.shape, bool)
     for part in range(probability.shape[1]):
         own, ended = probability[:, part], 0
-        for first, last in spans(own > share * _LIKELY, bridge=bridge):
+        likely = spans(own > share * _LIKELY, bridge=bridge)
+        ends = [*(first for first, _ in likely[1:]), len(own)]
+        for (first, last), next_ in zip(likely, ends, strict=False):
             begin = first - _coming(own[ended:first], share * _COMING)
+            ended = last + _leaving(own[last:next_], share * _LEAVING)
             if own[first:last].max() > share * _SURE:
-                touching[begin:last, part] = last - begin >= least
-            ended = last
+                touching[begin:ended, part] = ended - begin >= least
     return touching
 
 
@@ -201,3 +205,10 @@ def _coming(before: np.ndarray, least: float) -> int:
         return 0
     away = np.flatnonzero((before <= least) | (before == before.min()))
     return len(before) - 1 - int(away[-1])
+
+
+def _leaving(after: np.ndarray, least: float) -> int:
+    """Frames at the beginning of (N,), a part's probabilities after it likely touched, in which it
+    leaves: ever less likely, and more than `least`."""
+    stays = (after > least) & (np.diff(after, prepend=np.inf) <= 0)
+    return len(after) if stays.all() else int(stays.argmin())

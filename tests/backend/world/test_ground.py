@@ -66,6 +66,17 @@ def test_a_foot_that_comes_to_rest_late_stands_from_where_it_comes(frames: int):
     assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.84
 
 
+def test_feet_come_and_leave_while_they_only_may_stand(monkeypatch: pytest.MonkeyPatch):
+    """From where a foot comes to rest to where it has left, and no more of what lies between."""
+    likely = [0.0, 0.02, 0.1, 0.2, 0.5, 0.9, 0.8, 0.29, 0.25, 0.21, 0.1, 0.02, 0.18, 0.02, 0.2, 0.6]
+    told = np.repeat(np.array([*likely, 0.7, 0.6, 0.22, 0.25, 0.0, 0.0])[:, None], 4, axis=1)
+    movement, _ = walker()
+    some = part(movement, slice(0, len(told)))
+    monkeypatch.setattr("staf_backend.world.contacts.feet_standing", lambda _: told)
+    found = find_contacts(some)
+    assert [found.spans(point) for point in range(4)] == [[(2, 10), (14, 19)]] * 4
+
+
 def test_hands_knees_and_the_seat_of_a_walker_touch_nothing():
     movement, _ = walker()
     assert not find_contacts(movement).touching[:, 4:].any()
