@@ -54,7 +54,7 @@ _PAD = 0.15
 
 _UNSURE = {
     "dark": "The background shows too little to tell whether the camera moves",
-    "broken": "The camera moves too fast to be followed",
+    "broken": "The camera moves too fast, or before too little background, to be followed",
     "wide": "The camera goes so far round that its way cannot be told",
     "doubt": "What moves in the background does not tell how the camera moves",
 }
