@@ -134,6 +134,10 @@ class StafSettings(bpy.types.PropertyGroup):
         max=2000,
     )
     body: EnumProperty(name="Body", items=[PREFERRED, *OPEN_BODY_ITEMS, OWN])
+    fingers: BoolProperty(
+        name="Fingers",
+        description="Solve reads fingers, too, where hands are near and clear; takes longer",
+    )
     own_body: StringProperty(name="Own Body", description="Name of a body file you added")
     mesh: BoolProperty(name="Mesh", description="Skinned mesh; off: skeleton only", default=True)
     shape_keys: BoolProperty(
@@ -284,6 +288,7 @@ def solve_request(settings: StafSettings, video: Path | None = None) -> SolveReq
         lens=settings.lens,
         focal_px=focal_px_of(settings, chosen),
         body=body_of(settings),
+        fingers=settings.fingers,
         device=preferences.device if preferences else "auto",
         threads=preferences.threads if preferences else 0,
     )

@@ -99,7 +99,7 @@ class DetailsPanel(InSidebar, bpy.types.Panel):
         layout, settings = self.layout, context.scene.staf
         layout.use_property_split = True
         layout.use_property_decorate = False
-        for name in ("mesh", "look", "root_motion", "bone_names", "axes"):
+        for name in ("fingers", "mesh", "look", "root_motion", "bone_names", "axes"):
             layout.prop(settings, name)
         column = layout.column(heading="Bring In")
         for name in ("camera", "background", "plane", "sound", "match_scene", "shape_keys", "nla"):

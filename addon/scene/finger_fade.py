@@ -30,7 +30,7 @@ def add_fade(rig: bpy.types.Object) -> None:
     """
     take, fingers = take_playing(rig), finger_bones(rig)
     if not fingers:
-        raise ArmatureError(f"{rig.name} has no fingers.", "Solve with Hands on.")
+        raise ArmatureError(f"{rig.name} has no fingers.", "Solve with Fingers (Details) on.")
     if take is None:
         raise ArmatureError(f"{rig.name} plays no action.", "Give it a take first.")
     if FADE_KEY in rig:

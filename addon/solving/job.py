@@ -46,6 +46,8 @@ class SolveRequest:
     focal_px: float = 0.0
     """0: as `lens` says."""
     precision: str = "auto"
+    fingers: bool = False
+    """Read them, where hands are near and clear."""
     tracks: Path | None = None
     """Who is where, as the animator corrected it."""
     contacts: Path | None = None
@@ -79,6 +81,7 @@ class SolveRequest:
             words += ["--lens", self.lens]
         if self.precision != "auto":
             words += ["--precision", self.precision]
+        words += ["--hands", "auto"] if self.fingers else []
         for option, path in (("--tracks", self.tracks), ("--contacts", self.contacts)):
             words += [option, str(path)] if path is not None else []
         return Command(python, (*words, "--body", self.body, *self._common()))

@@ -25,6 +25,15 @@ def settle() -> None:
     settings.video, settings.preset, settings.end_s = str(CLIP), "fast", 0.4
 
 
+def test_fingers_are_read_where_that_is_asked_for():
+    settle()
+    settings = bpy.context.scene.staf
+    settings.person, settings.fingers = "LARGEST", True
+    assert bpy.ops.staf.solve() == {"FINISHED"}
+    assert "Fingers" in bpy.context.object.data.collections
+    assert bpy.ops.staf.add_fade() == {"FINISHED"}
+
+
 def processes_of(group: int) -> list[str]:
     """Command lines of the living processes of a group."""
     found = []

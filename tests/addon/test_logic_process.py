@@ -199,6 +199,9 @@ def test_request_becomes_words(tmp_path):
     assert f"--precision bf16 --tracks {tmp_path / 't'} --contacts {tmp_path / 'c'}" in words
     assert "--precision" not in SolveRequest(video).convert("py", tmp_path).arguments
     assert "--start" not in SolveRequest(video).convert("py", tmp_path).arguments
+    assert "--hands" not in SolveRequest(video).convert("py", tmp_path).arguments
+    with_fingers = SolveRequest(video, fingers=True).convert("py", tmp_path)
+    assert "--hands auto" in " ".join(with_fingers.arguments)
     known = SolveRequest(video, lens="phone", focal_px=800.5).convert("py", tmp_path)
     assert known.arguments[-6:-4] == ("--focal-px", "800.5"), "what is measured goes first"
     assert "--lens phone" in " ".join(
