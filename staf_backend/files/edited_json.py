@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from staf_backend import StafError
-from staf_backend.files.json_lines import line_of, repeated_key
+from staf_backend.files.json_lines import line_of, line_of_no_number, repeated_key
 from staf_backend.files.json_place import Place, WrongAtError
 from staf_backend.files.limits import shown
 from staf_backend.files.regular import open_file
@@ -76,7 +76,9 @@ class EditedJson:
             message = f"{path}, line {error.lineno}: this is no JSON: {error.msg}."
             raise self.error(message, self.advice) from error
         except ValueError as error:
-            raise self.error(f"{path} is no strict JSON: {error}.", self.advice) from error
+            line = line_of_no_number(text)
+            where = "" if line is None else f", line {line}"
+            raise self.error(f"{path}{where}: no strict JSON: {error}.", self.advice) from error
         twice = repeated_key(text)
         if twice:
             message = f'{path}, line {twice[1]}: "{shown(twice[0])}" stands twice in one object.'

@@ -10,6 +10,8 @@ import re
 _MEMBER = re.compile(r'"(?:[^"\\]++|\\.)*+"(?=\s*+(:)?)|[{}]')
 """A string, marked where it is a key, or where an object begins or ends.  Possessive: else a long
 string takes sixty times its length in memory."""
+_NO_NUMBER = re.compile(r'"(?:[^"\\]++|\\.)*+"|(NaN|-?Infinity|(?<![\d.])\d{31,}(?![\d.eE]))')
+"""A string, or, marked, what stands for a number and is none that strict JSON takes."""
 _SPACE = re.compile(r"\s*+")
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 """Passes over values."""
@@ -31,6 +33,13 @@ def line_of(text: str, path: Path) -> int:
             break
         place = inside
     return text.count("\n", 0, place) + 1
+
+
+def line_of_no_number(text: str) -> int | None:
+    """The line of the first NaN, Infinity or endless whole number; None: there is none."""
+    found = (one for one in _NO_NUMBER.finditer(text) if one[1])
+    first = next(found, None)
+    return None if first is None else text.count("\n", 0, first.start()) + 1
 
 
 def repeated_key(text: str) -> tuple[str, int] | None:

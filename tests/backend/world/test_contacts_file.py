@@ -91,7 +91,12 @@ def test_the_spans_of_a_person_with_two_parts_stand_together(tmp_path: Path):
         (('"start_s": 1.000', '"start_s": 2.5'), 6, '"end_s" must not lie before "start_s", 2.5'),
         (('"start_s": 1.000', '"start_s": "soon"'), 6, "must be a number of seconds, not 'soon'"),
         (('"start_s": 1.000', '"start_s": true'), 6, "must be a number of seconds"),
-        (('"start_s": 1.000', '"start_s": NaN'), None, "NaN is no number"),
+        (('"start_s": 1.000', '"start_s": NaN'), 6, "NaN is no number"),
+        (
+            ('"start_s": 1.000', f'"start_s": 0.{"1" * 40}, "end": -Infinity'),
+            6,
+            "-Infinity is no number",
+        ),
         (('"start_s": 1.000', '"start_s": 1e999'), 6, "must be a number of seconds"),
         (('"start_s": 1.000', '"start": 1.000'), 6, '"start" is unknown here'),
         (('"start_s": 1.000', f'"{"y" * 5000}": 1'), 6, 'yyy..." is unknown here'),
