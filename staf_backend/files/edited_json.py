@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from staf_backend import StafError
 from staf_backend.files.json_lines import line_of, line_of_no_number, repeated_key
 from staf_backend.files.json_place import Place, WrongAtError
-from staf_backend.files.limits import shown
+from staf_backend.files.limits import TooLargeError, shown
 from staf_backend.files.regular import open_file
 from staf_backend.files.strict_json import check_values, read_json_text
 
@@ -75,6 +75,8 @@ class EditedJson:
         except json.JSONDecodeError as error:
             message = f"{path}, line {error.lineno}: this is no JSON: {error.msg}."
             raise self.error(message, self.advice) from error
+        except TooLargeError as error:
+            raise self.error(f"{path}: no strict JSON: {error}.", self.advice) from error
         except ValueError as error:
             line = line_of_no_number(text)
             where = "" if line is None else f", line {line}"
