@@ -237,6 +237,8 @@ def _motion(
         return _told(raw, level, [*words, WORSE])
     del own  # of a long clip large, and no more needed
     if world.feet != "never":
+        # a stance that was far from every level may be near one now, and is held there
+        ungrounded = layers.with_contacts(ungrounded, contacts, reached, grounded, rise_m)
         grounded = held(grounded, contacts, reached, world.feet == "ground-only")
         grounded = bent(grounded, contacts)
     motion = layers.grounded_motion(ungrounded, grounded, rise_m, world.grounding)

@@ -8,16 +8,25 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from staf_backend.body import SmplParams
-from staf_backend.estimators import Estimate, EstimatorSettings, SettingsError, Shot
+from staf_backend.body import SmplParams, markers
+from staf_backend.estimators import Estimate, EstimatorSettings, Evidence, SettingsError, Shot
 from staf_backend.estimators.to_motion import to_motion
-from staf_backend.geometry import SMPL, TO_Y_UP, Camera, from_axis_angle
+from staf_backend.geometry import (
+    SMPL,
+    TO_Y_UP,
+    Camera,
+    forward_kinematics,
+    from_axis_angle,
+    from_quaternions,
+    to_quaternions,
+)
+from staf_backend.landmarks import Lifted, Lifter
 from staf_backend.motion import PARTS, Motion, joints_m
 from staf_backend.people import Track
 from staf_backend.world import WorldSettings, stand
 from staf_backend.world.gravity import up_of_tilt
 from staf_backend.world.grounding import HELD, NO_FEET, NO_FLOOR, ONLY_STEPS
-from staf_backend.world.movement import Movement
+from staf_backend.world.movement import FEET, Movement
 from tests.support.walker import BODY, FLOOR_M, RATE_HZ, STEP_S, walker
 
 TILT = from_axis_angle(np.radians([20.0, 0, 0]))
@@ -85,6 +94,40 @@ def test_the_raw_layer_is_what_the_camera_saw():
     plain = to_motion(seen, shot(), BODY)
     of_camera = raw.camera.to_camera_axes(joints_m(raw))
     np.testing.assert_allclose(of_camera, plain.camera.to_camera_axes(joints_m(plain)), atol=1e-5)
+
+
+def with_evidence(movement: Movement, seen: Estimate) -> Estimate:
+    """An estimate whose landmarks and lifted pose are those of a movement."""
+    posed = movement.rotations, BODY.rest_joints_m(movement.betas), movement.root_m, BODY.skeleton
+    turned, joints = forward_kinematics(*posed)
+    shared = markers.markers_of(BODY)
+    points = shared.blend(shared.influences_m(turned, joints, movement.betas)) @ TO_Y_UP
+    frames, up = len(movement), np.array([0.0, -1.0, 0.0])
+    rotations = to_quaternions(TO_Y_UP @ turned).astype(np.float32)
+    sure = np.full((frames, 24), 0.1), np.zeros(10), up, 0.1, np.zeros((frames, 4))
+    rays = points[..., :2] / points[..., 2:]
+    lifted, seen_by = Lifted(rotations, *sure), np.ones(rays.shape[:2])
+    lifter: Lifter = None  # type: ignore[assignment]  # nothing is lifted again
+    evidence = Evidence(rays, points - points[:, :1], seen_by, lifted, lifter, None)
+    return dataclasses.replace(seen, evidence=evidence)
+
+
+def test_contacts_say_the_ground_on_which_feet_stand_at_last():
+    """The first stance was estimated 16 cm too low, on no level, and stands on the floor now."""
+    movement, _ = walker()
+    sunk = dataclasses.replace(movement, root_m=movement.root_m.copy())
+    sunk.root_m[: round(STEP_S * RATE_HZ), 1] -= 0.16
+    (motion,) = grounded(with_evidence(movement, estimate(sunk)), level="off")
+    turns = from_quaternions(motion.rotations_wxyz.astype(float))
+    known = BODY, np.zeros_like(motion.root_m), np.ones((len(turns), 2), bool)
+    posed = Movement(motion.times_s, turns, motion.root_m, motion.betas, *known)
+    first = [span for span in motion.contacts if span.start_s < STEP_S / 2]
+    assert first
+    for span in motion.contacts:
+        point = FEET.index(span.part)
+        keys = (motion.times_s >= span.start_s - 1e-6) & (motion.times_s <= span.end_s + 1e-6)
+        heights = posed.points_m(point)[keys, 0, 1] - posed.rest_heights_m[point]
+        np.testing.assert_allclose(heights, span.floor_m, atol=0.005)
 
 
 def test_half_of_the_grounding_is_half_way():
