@@ -4,15 +4,20 @@
 T keys, J joints.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..scene.axes import TO_BLENDER, UP, matrix_of, to_blender
 from ..scene.motion_file import MotionClip
-from .joints import canonical
+from .joints import PARENTS, canonical
 from .shape import RetargetError
 
+_RISES_M, _SLIDES_M = 0.05, 0.2
+"""How far an ankle over its heel, or a ball over its toes, goes up and along at most while they
+stand.  Measured on twelve solved motions: 25 mm and, turning on the toes, 155; of stands that are
+not kept 82 and 172 or more."""
 _NEEDED = ("Pelvis", "L_Hip", "R_Hip", "L_Knee", "R_Knee", "L_Ankle", "R_Ankle")
 
 
@@ -86,15 +91,42 @@ def of_clip(clip: MotionClip, lift_m: float) -> Performance:
         for span in clip.contacts
         if span.part.endswith(("_heel", "_toe"))
     ]
-    return Performance(
+    performance = Performance(
         clip.name,
         tuple(canonical(name) for name in clip.joint_names),
         to_blender(clip.rest_joints_m) + UP * lift_m,
         TO_BLENDER @ turns @ TO_BLENDER.T,
         to_blender(clip.root_m),
         clip.times_s,
-        tuple(stand for stand in stands if stand.first <= stand.last),
+        (),
     )
+    return with_stands(performance, [stand for stand in stands if stand.first <= stand.last])
+
+
+def with_stands(performance: Performance, stands: Sequence[Stand]) -> Performance:
+    """The performance with those stands that it keeps itself.
+
+    A foot of somebody who was put on no floor may slide or rise while it is said to stand; to hold
+    it would pull the legs off.
+    """
+    kept = []
+    for stand in stands:
+        side, part = stand.part[0].upper(), "Foot" if stand.part.endswith("toe") else "Ankle"
+        joint = f"{side}_{part}" if f"{side}_{part}" in performance.joints else f"{side}_Ankle"
+        far_m = np.ptp(_way_m(performance, joint)[stand.first : stand.last + 1], axis=0)
+        if far_m[2] < _RISES_M and far_m[:2].max() < _SLIDES_M:
+            kept.append(stand)
+    return replace(performance, stands=tuple(kept))
+
+
+def _way_m(performance: Performance, joint: str) -> np.ndarray:
+    """(T, 3) where a joint is."""
+    if joint == "Pelvis":
+        return performance.root_m
+    above = PARENTS[joint]
+    place, carrier = performance.place(joint), performance.place(above)
+    bone_m = performance.rest_m[place] - performance.rest_m[carrier]
+    return _way_m(performance, above) + performance.turns[:, carrier] @ bone_m
 
 
 def keys_within(times: np.ndarray, start: float, end: float) -> tuple[int, int]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
@@ -21,7 +21,7 @@ from ..scene.takes import CLOCK_KEY, SOURCE_KEY, clock_of, contacts_of
 from ..scene.timing import frames_of
 from ..user_error import UserError
 from .joints import canonical
-from .performance import Performance, Stand, keys_within, of_clip, turns_of
+from .performance import Performance, Stand, keys_within, of_clip, turns_of, with_stands
 from .rotations import about, from_eulers, unit
 from .shape import RetargetError
 
@@ -87,7 +87,7 @@ def of_action(rig: bpy.types.Object, action: bpy.types.Action | None, rate: floa
     performance = _performance(rig, action.name, bones, names, curves, frames, rate)
     stands = _stands(action, frames, rate)
     return Take(
-        replace(performance, stands=stands),
+        with_stands(performance, stands),
         frames,
         np.zeros(len(frames), bool),
         str(action.get(SOURCE_KEY, "")),

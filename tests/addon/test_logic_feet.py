@@ -12,7 +12,7 @@ from addon.retarget.fitting import fit_rig
 from addon.retarget.guess import guess_map
 from addon.retarget.hips import Off, settled
 from addon.retarget.legs import Leg
-from addon.retarget.performance import Stand, of_clip
+from addon.retarget.performance import Stand, of_clip, with_stands
 from addon.retarget.posing import heads_of, poses_of
 from addon.retarget.rotations import about, angles_deg
 from addon.retarget.soles import foot_of, part_of, points_of
@@ -89,6 +89,18 @@ def test_feet_stand_on_uneven_ground_with_heel_and_toe(steps, kind):
         points = points_of(fit, kept, foot)[part_of(stand)][stand.first : stand.last + 1]
         assert np.ptp(points, axis=0).max() < 1e-4 * fit.leg, stand
         assert abs(points[0, 2] - fit.ground - fit.scale * stand.floor_m) < 1e-4 * fit.leg, stand
+
+
+def test_stands_that_the_motion_does_not_keep_are_not_held(steps):
+    """One that slides or rises while it is said to stand would pull the legs off."""
+    assert with_stands(steps, steps.stands).stands == steps.stands
+    walking = Stand("left_heel", 0, len(steps.times_s) - 1, 0.0)
+    risen = dataclasses.replace(steps, root_m=steps.root_m.copy())
+    risen.root_m[:30] += [0.0, 0.0, 0.06]
+    first = [stand for stand in steps.stands if stand.first < 30 < stand.last]
+    assert first
+    assert with_stands(steps, [walking, *first]).stands == tuple(first)
+    assert with_stands(risen, first).stands == ()
 
 
 def test_hips_go_as_far_as_the_rig_s_own_legs_carry_them(steps):
