@@ -26,7 +26,7 @@ HEAVY = ("torch", "cv2", "onnxruntime", "av")
 
 WINGS = {  # lowest first; a wing imports only from lines below its own, so wings have no cycle
     "staf_backend": """
-        files  reporting  choices  interrupts
+        files  reporting  choices
         geometry
         assets
         runtime  devices
