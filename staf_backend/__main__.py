@@ -5,10 +5,11 @@ Ctrl-C ends the command as documented even while its modules are still being loa
 
 import contextlib
 import os
+import signal
 import sys
+from collections.abc import Iterator
 
 from staf_backend import StafError
-from staf_backend.interrupts import no_interrupt_lost
 
 
 def main() -> int:
@@ -23,7 +24,7 @@ def main() -> int:
 def _run() -> int:
     try:
         _open_streams()
-        with no_interrupt_lost():
+        with _no_interrupt_lost():
             from staf_backend.cli import main as run
 
         return _flushed(run())
@@ -35,6 +36,33 @@ def _run() -> int:
     except KeyboardInterrupt:
         _tell("interrupted; nothing was begun.")
         return 130
+
+
+@contextlib.contextmanager
+def _no_interrupt_lost() -> Iterator[None]:
+    """Ctrl-C ends the block at its end at the latest: compiled modules that are being loaded may
+    take the exception for one of their own and go on.
+
+    Raises:
+        KeyboardInterrupt: somebody pressed it.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # ignored, or somebody else's
+        return
+    pressed = False
+
+    def press(_number: int, _frame: object) -> None:
+        nonlocal pressed
+        pressed = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _tell(text: str) -> None:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from staf_backend import StafError, __version__
 from staf_backend.choices import BONE_SCHEMES, GENDERS, LOOKS, ROOT_MOTIONS
-from staf_backend.interrupts import no_interrupt_lost
 from staf_backend.options import (
     add_batch_options,
     add_blender,
@@ -265,9 +264,8 @@ def _add_body(commands: Any) -> None:
 
 def _settings(options: argparse.Namespace) -> "Settings":
     """The options that are settings, each under its setting's name."""
-    with no_interrupt_lost():
-        from staf_backend.pipeline import Settings
-        from staf_backend.world import WorldSettings
+    from staf_backend.pipeline import Settings
+    from staf_backend.world import WorldSettings
 
     world = WorldSettings(**_of(WorldSettings, options))
     return Settings(**_of(Settings, options), world=world)
@@ -280,10 +278,9 @@ def _of(kind: Any, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
-    with no_interrupt_lost():
-        from staf_backend.commands import convert
-        from staf_backend.export.deliver import Outputs, is_folder
-        from staf_backend.files import make_folder
+    from staf_backend.commands import convert
+    from staf_backend.export.deliver import Outputs, is_folder
+    from staf_backend.files import make_folder
 
     several = len(options.videos) > 1
     for word in ("tracks", "contacts"):
