@@ -72,11 +72,17 @@ def test_a_folder_becomes_characters_and_blender_files(tmp_path):
     assert (tmp_path / "out" / "day 1" / "clip.blend").stat().st_size > 100_000
 
 
+def saved_rig(folder):
+    """A file with a rig called Hero."""
+    known_rig("mixamo")
+    path = folder / "hero.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    return path
+
+
 @pytest.mark.usefixtures("clean")
 def test_takes_of_a_character_on_a_rig(tmp_path):
-    known_rig("mixamo")
-    rig_file = tmp_path / "hero.blend"
-    bpy.ops.wm.save_as_mainfile(filepath=str(rig_file))
+    rig_file = saved_rig(tmp_path)
     folder = footage(tmp_path, "one.mp4", "two.mp4")
     words = ("--no-blend", "--onto", rig_file, "--one-glb-per-person")
     code, report = batch(tmp_path, folder, *words)
@@ -94,9 +100,7 @@ def test_takes_of_a_character_on_a_rig(tmp_path):
 @pytest.mark.usefixtures("clean")
 def test_names_that_blender_cannot_say_become_ones_that_it_can(tmp_path):
     """A line break, and a byte that is no letter in UTF-8, as of a disk from long ago."""
-    known_rig("mixamo")
-    rig_file = tmp_path / "hero.blend"
-    bpy.ops.wm.save_as_mainfile(filepath=str(rig_file))
+    rig_file = saved_rig(tmp_path)
     folder = footage(tmp_path, "a\nb.mp4", "caf\udce9.mp4")
     code, report = batch(tmp_path, folder, "--onto", rig_file, "--one-glb-per-person")
     assert code == 0, report

@@ -101,6 +101,12 @@ def test_stands_that_the_motion_does_not_keep_are_not_held(steps):
     assert first
     assert with_stands(steps, [walking, *first]).stands == tuple(first)
     assert with_stands(risen, first).stands == ()
+    slid = dataclasses.replace(steps, root_m=steps.root_m.copy())
+    slid.root_m[:, 0] += 0.01 * np.arange(len(slid.root_m))
+    assert with_stands(slid, first).stands == ()
+    slid.root_m[:] = steps.root_m
+    slid.root_m[:30, 0] += 0.15
+    assert with_stands(slid, first).stands == tuple(first), "as far as a foot turns on its toes"
 
 
 def test_hips_go_as_far_as_the_rig_s_own_legs_carry_them(steps):
