@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = JsonLines(options.command, begun=True) if as_json else Terminal(options.quiet)
         return run_isolated(words, told.error)
     reporter = JsonLines(options.command) if as_json else Terminal(options.quiet)
-    end_asked = listen_for_ends()
+    end_asked = options.end_asked = listen_for_ends()
     try:
         return options.run(options, reporter)
     except StafError as error:
@@ -282,6 +282,9 @@ def _convert(options: argparse.Namespace, reporter: Reporter) -> int:
     from staf_backend.export.deliver import Outputs, is_folder
     from staf_backend.files import make_folder
 
+    end = options.end_asked()
+    if end is not None:  # a module that was being loaded took it for an error of its own
+        raise end
     several = len(options.videos) > 1
     for word in ("tracks", "contacts"):
         if several and getattr(options, word):

@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,38 @@ def test_ctrl_c_while_the_program_loads_is_one_line(late_s: float, place: Path):
     assert process.returncode == 130
     assert complaints.startswith("staf: interrupted")
     assert complaints.count("\n") == 1
+    assert list(place.iterdir()) == []
+
+
+_SWALLOWED = """
+import os, signal, sys, time
+from staf_backend.__main__ import main
+
+
+class Module:
+    \"\"\"As compiled ones do: what is raised while they are loaded goes nowhere.\"\"\"
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "staf_backend.commands":
+            try:
+                os.kill(os.getpid(), signal.{signal})
+                time.sleep(5)
+            except BaseException:
+                pass
+
+
+sys.meta_path.insert(0, Module())
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_end_that_a_module_swallows_is_an_end(name: str, code: int, place: Path):
+    words = ["convert", str(BALANCE), "-o", "a.glb", "--threads", "1", "--end", "0.2"]
+    program = [sys.executable, "-c", _SWALLOWED.format(signal=name), *words]
+    run = subprocess.run(program, cwd=place, capture_output=True, text=True, timeout=120)
+    assert run.returncode == code, run.stderr
+    assert run.stderr.count("\n") == 1
     assert list(place.iterdir()) == []
 
 
