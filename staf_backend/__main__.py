@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from staf_backend import StafError
 
@@ -24,6 +25,7 @@ def main() -> int:
 def _run() -> int:
     try:
         _open_streams()
+        _quiet_ends()
         with _no_interrupt_lost():
             from staf_backend.cli import main as run
 
@@ -63,6 +65,18 @@ def _no_interrupt_lost() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if pressed:
         raise KeyboardInterrupt
+
+
+def _quiet_ends() -> None:
+    """Python tells what is raised where nobody can catch it, as while a module is unlocked; of
+    signals, which are remembered and told in one line, it need not."""
+    told = sys.unraisablehook
+
+    def tell(fault: Any) -> None:
+        if issubclass(fault.exc_type, Exception):
+            told(fault)
+
+    sys.unraisablehook = tell
 
 
 def _tell(text: str) -> None:
