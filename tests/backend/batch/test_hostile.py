@@ -241,8 +241,9 @@ def test_takes_of_names_that_are_alike_when_plain_are_two_animations(out):
     with opened(out) as journal:
         (told,) = takes.merge_takes(journal, [], RECIPE, force=True)
     assert told["status"] == "done", told
-    animations = GLTF2().load(str(out / "people" / "x.glb")).animations
-    assert [one.name for one in animations] == ["a_b", "a_b.2"]
+    merged_glb = GLTF2().load(str(out / "people" / "x.glb"))
+    assert merged_glb is not None
+    assert [one.name for one in merged_glb.animations] == ["a_b", "a_b.2"]
 
 
 @needs_links
