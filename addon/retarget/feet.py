@@ -24,6 +24,9 @@ from .soles import Foot, active_keys, floor_of, foot_of, part_of, places_of, poi
 UNSEEN_DEG = 2.9
 """How far a limb is turned at most to keep a sole above the floor.  Chosen: below the 3 degrees
 that a limb may point elsewhere than the motion's."""
+_GIVES_M = 0.002
+"""How far a foot that stands gives way at most where a limb had to turn further for it.  Chosen:
+nobody sees it either."""
 
 
 def keep_feet(fit: Fit, poses: Poses, stands: tuple[Stand, ...], times_s: np.ndarray) -> Poses:
@@ -91,9 +94,27 @@ def _stand(fit: Fit, poses: Poses, foot: Foot, ankle: np.ndarray, times_s: np.nd
     limbs, active = foot.leg.limbs, _stands(foot, len(ankle))
     was = poses.turns[:, limbs]
     bend(fit, poses, foot.leg, ankle)
-    turned = vectors_of(poses.turns[:, limbs] @ was.swapaxes(-1, -2))
+    turned = _given(fit, poses, foot, was)
     turned = fade(turned.reshape(-1, 6), active, times_s)[0].reshape(-1, 2, 3)
     poses.turns[:, limbs] = turns_by(turned) @ was
+
+
+def _given(fit: Fit, poses: Poses, foot: Foot, was: np.ndarray) -> np.ndarray:
+    """What limbs (T, 2, 3) are turned by: as little as nobody sees where the foot hardly moves."""
+    limbs, ankle = foot.leg.limbs, heads_of(fit, poses, foot.leg.foot)
+    turned = vectors_of(poses.turns[:, limbs] @ was.swapaxes(-1, -2))
+    less = _unseen(turned) * turned - turned
+    turns = poses.turns.copy()
+    turns[:, limbs] = turns_by(turned + less) @ was
+    moved = np.linalg.norm(heads_of(fit, Poses(turns, poses.hips), foot.leg.foot) - ankle, axis=-1)
+    share = np.minimum(1, _GIVES_M * fit.scale / np.maximum(moved, 1e-9))
+    return turned + share[:, None, None] * less
+
+
+def _unseen(turned: np.ndarray) -> np.ndarray:
+    """(T, 2, 1) the share of turns (T, 2, 3) that nobody sees."""
+    angle = np.linalg.norm(turned, axis=-1, keepdims=True)
+    return np.minimum(1, np.radians(UNSEEN_DEG) / np.maximum(angle, 1e-9))
 
 
 def _swing(fit: Fit, poses: Poses, foot: Foot, floor: np.ndarray, was: np.ndarray) -> None:
@@ -108,9 +129,7 @@ def _swing(fit: Fit, poses: Poses, foot: Foot, floor: np.ndarray, was: np.ndarra
     bend(fit, poses, foot.leg, ankle + rise[:, None] * [0.0, 0.0, 1.0])
     raised, limbs = rise > 0, foot.leg.limbs
     turned = vectors_of(poses.turns[:, limbs] @ was.swapaxes(-1, -2))[raised]
-    angle = np.linalg.norm(turned, axis=-1, keepdims=True)
-    share = np.minimum(1, np.radians(UNSEEN_DEG) / np.maximum(angle, 1e-9))
-    poses.turns[np.ix_(raised, limbs)] = turns_by(share * turned) @ was[raised]
+    poses.turns[np.ix_(raised, limbs)] = turns_by(_unseen(turned) * turned) @ was[raised]
 
 
 def _floor(fit: Fit, foot: Foot, stands: tuple[Stand, ...], count: int) -> np.ndarray:

@@ -25,9 +25,9 @@ from .fitting import Fit
 from .legs import Leg, turning
 from .posing import Poses
 
-_ROUNDS, _DAMPING = 6, 0.15
-"""Of the weights.  Chosen together: they then come two thirds of their way.  Measured: nearer to
-its end hips accelerate more, and no limb turns a tenth of a degree less."""
+_ROUNDS, _DAMPING = 8, 0.15
+"""Of the weights.  Chosen together: they then come three quarters of their way.  Measured: nearer
+to its end hips accelerate more, and no limb turns a twentieth of a degree less."""
 _TURN_RAD = np.radians(2.0)
 """Turns above it weigh more and more.  Chosen: below the 3 degrees that a limb may be off."""
 _POWER = 10.0

@@ -188,6 +188,28 @@ def test_the_largest_turn_is_what_counts(steps):
     assert np.linalg.norm(off, axis=-1).max() < 0.038 * fit.leg
 
 
+@pytest.mark.parametrize(
+    ("kick_deg", "gives_mm", "limb_deg"), [(5.0, 0.0, 2.81), (5.5, 0.83, 2.901), (12.0, 2.0, 4.8)]
+)
+def test_a_foot_gives_way_by_two_millimetres_at_most_for_a_limb(
+    steps, kick_deg, gives_mm, limb_deg
+):
+    """A thigh of a foot that stands is off by that in one key."""
+    stand = max((s for s in steps.stands if s.part == "left_heel"), key=lambda s: s.last - s.first)
+    key, turns = (stand.first + stand.last) // 2, steps.turns.copy()
+    for joint in ("L_Hip", "L_Knee", "L_Ankle", "L_Foot"):
+        place = steps.place(joint)
+        turns[key, place] = about((1.0, 0.0, 0.0), np.radians([kick_deg]))[0] @ turns[key, place]
+    kicked = dataclasses.replace(steps, turns=turns)
+    fit, free = fitted("mixamo", kicked)
+    kept = keep_feet(fit, free, kicked.stands, kicked.times_s)
+    foot = foot_of(fit, "L", kicked.stands, len(kicked.times_s))
+    heel = points_of(fit, kept, foot)["heel"][stand.first : stand.last + 1]
+    moved_mm = 1e3 * np.linalg.norm(heel - np.median(heel, 0), axis=1).max() / fit.scale
+    assert moved_mm == pytest.approx(gives_mm, abs=0.05)
+    assert legs_deg(fit, kept, kicked)[:2, key].max() < limb_deg
+
+
 def hips_over(steps, shift_z, stands):
     """How far hips go (T,), in legs, over a left foot that is off by (T,) while it stands."""
     fit, free = fitted("unreal", steps)
