@@ -8,7 +8,7 @@ from .joints import REQUIRED, ROOT
 from .map_file import BoneMap, Switch
 from .schemes import SCHEMES, Scheme
 from .shape import RetargetError, RigShape
-from .structure import by_structure
+from .structure import by_structure, meeting
 
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _SIDES = {"l": "L", "left": "L", "r": "R", "right": "R"}
@@ -25,6 +25,8 @@ _PAIRED = {
     "Elbow": "forearm lowerarm lowarm armlower elbow forearmbend",
     "Wrist": "hand wrist",
 }
+_RATHER_ABOVE = {"Hip": "hip hipjoint", "Shoulder": "shoulder"}
+"""Words that mean the bone above it where there is another one."""
 _FINGERS = {
     "thumb": "Thumb",
     "index": "Index",
@@ -93,7 +95,7 @@ def by_words(shape: RigShape) -> BoneMap | None:
             found.setdefault(joint, []).append(name)
         if not side and word.rstrip("0123456789") in _SPINE:
             spine.append(name)
-    bones = _pick(found)
+    bones = _with_pelvis(shape, _pick(found))
     if not set(REQUIRED) <= set(bones):
         return None
     return BoneMap(_chest_up(bones | _spread(spine, bones)), label="names")
@@ -156,6 +158,7 @@ def _pick(found: dict[str, list[str]]) -> dict[str, str]:
     taken: set[str] = set()
     for joint in sorted(found, key=lambda joint: len(found[joint])):
         free = [name for name in found[joint] if name not in taken]
+        free.sort(key=lambda name: _is_rather_above(joint[2:], name))
         if free:
             bones[joint] = free[0]
             taken.add(free[0])
@@ -163,6 +166,23 @@ def _pick(found: dict[str, list[str]]) -> dict[str, str]:
         if f"{side}_Shoulder" not in bones and f"{side}_Collar" in bones:
             bones[f"{side}_Shoulder"] = bones.pop(f"{side}_Collar")
     return bones
+
+
+def _is_rather_above(joint: str, name: str) -> bool:
+    word = _words(name)[1].rstrip("0123456789")
+    return word in _RATHER_ABOVE.get(joint, "").split()
+
+
+def _with_pelvis(shape: RigShape, bones: dict[str, str]) -> dict[str, str]:
+    """The same; what carries both thighs is the pelvis where none is called so."""
+    if "Pelvis" in bones or not {"L_Hip", "R_Hip"} <= set(bones):
+        return bones
+    thighs = (shape.places[bones[f"{side}_Hip"]] for side in "LR")
+    carrier = meeting(shape, *thighs)
+    if carrier is None:
+        return bones
+    name = shape.names[carrier]
+    return {joint: bone for joint, bone in bones.items() if bone != name} | {"Pelvis": name}
 
 
 def _spread(spine: list[str], bones: dict[str, str]) -> dict[str, str]:

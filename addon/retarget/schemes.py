@@ -2,8 +2,8 @@
 """What programs call the bones of their rigs.  `*` is the word of the side, `|` parts choices.
 
 Sources: Blender's Rigify (metarigs and rigs/); Mixamo's skeleton; VRM 1.0 and 0.x humanoid bones;
-VRoid Studio's export; Unreal's UE4 and UE5 mannequins; Auto-Rig Pro's control rig; smplx's
-joint_names.py; Meta's Momentum Human Rig.
+VRoid Studio's export; Unreal's UE4 and UE5 mannequins; Auto-Rig Pro's control rig; MakeHuman's
+default rig; smplx's joint_names.py; Meta's Momentum Human Rig.
 """
 
 from dataclasses import dataclass
@@ -140,6 +140,14 @@ SCHEMES = (
         "@_#*",
         _SAID.lower(),
         "01 02 03",
+    ),
+    Scheme(
+        "MakeHuman",
+        (".L", ".R"),
+        "- root spine05 spine03 spine01 neck01 head",
+        "upperleg01* lowerleg01* foot* toe1-1* clavicle* upperarm01* lowerarm01* wrist*",
+        "finger@-#*",
+        "1 2 3 4 5",
     ),
     _of_exports("unreal", "Unreal", "@_#*", _SAID.lower(), "01 02 03"),
     _of_exports("smplx", "SMPL-X", "*_@#", _SAID.lower()),

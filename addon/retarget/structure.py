@@ -18,6 +18,8 @@ touch each other have their middles 10 cm apart."""
 _HIPS, _SHORT = 0.3, 0.04
 """Of the height: how high a pelvis is at least, and the shortest bone of a leg.  Chosen: half of a
 person's."""
+_TOGETHER = 0.01
+"""Of the height: bones of both sides that begin so near to each other are no thighs.  Chosen."""
 
 
 def by_structure(shape: RigShape) -> dict[str, str]:
@@ -53,13 +55,13 @@ def _body(shape: RigShape, up: np.ndarray, left: np.ndarray) -> dict[str, int]:
     if tall <= 0 or not all(aside.values()):
         return {}
     low = {side: min(places, key=lambda p: heights[p]) for side, places in aside.items()}
-    pelvis = _meeting(shape, low["L"], low["R"])
+    pelvis = meeting(shape, low["L"], low["R"])
     ground = min(heights[list(low.values())])
     if pelvis is None or shape.heads[pelvis] @ up - ground < _HIPS * tall:
         return {}
     found = {"Pelvis": pelvis}
-    for side in sides:
-        leg = _long(shape, _path(shape, pelvis, low[side]), _SHORT * tall)
+    legs = [_long(shape, _path(shape, pelvis, low[side]), _SHORT * tall) for side in sides]
+    for side, leg in zip(sides, _apart(shape, legs, _TOGETHER * tall), strict=True):
         if len(leg) < 3:
             return {}
         joints = [f"{side}_{joint}" for joint in ("Hip", "Knee", "Ankle", "Foot")]
@@ -69,6 +71,16 @@ def _body(shape: RigShape, up: np.ndarray, left: np.ndarray) -> dict[str, int]:
         s: [p for p in places if not thighs & {p, *shape.above(p)}] for s, places in aside.items()
     }
     return found | _upper(shape, pelvis, free, out, heights)
+
+
+def _apart(shape: RigShape, legs: list[list[int]], least: float) -> list[list[int]]:
+    """Without the bones with which both begin in one place: halves of the pelvis."""
+    while all(legs):
+        first, second = (shape.heads[leg[0]] for leg in legs)
+        if np.linalg.norm(first - second) >= least:
+            break
+        legs = [leg[1:] for leg in legs]
+    return legs
 
 
 def _upper(
@@ -86,7 +98,7 @@ def _upper(
             far[side] = max(high, key=lambda p: abs(out[p]))
     if len(far) < 2:
         return {}
-    chest = _meeting(shape, far["L"], far["R"])
+    chest = meeting(shape, far["L"], far["R"])
     if chest is None or chest == pelvis:
         return {}
     found: dict[str, int] = {}
@@ -125,7 +137,7 @@ def _head(shape: RigShape, chest: int, taken: set[int], heights: np.ndarray) -> 
     return {"Neck": path[0], "Head": path[1]} if len(path) > 1 else {"Head": path[0]}
 
 
-def _meeting(shape: RigShape, one: int, other: int) -> int | None:
+def meeting(shape: RigShape, one: int, other: int) -> int | None:
     """The nearest bone that carries both."""
     above = shape.above(one)
     return next((place for place in shape.above(other) if place in above), None)

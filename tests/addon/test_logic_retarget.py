@@ -92,7 +92,7 @@ def test_the_smallest_turn_also_between_opposites():
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.label)
 def test_every_scheme_is_recognised_by_its_own_names(scheme):
-    shape = shape_of(bones_of(Rig(scheme.label)))
+    shape = shape_of(bones_of(Rig(scheme.label, root="Root" in scheme.names())))
     found = by_scheme(shape)
     assert found is not None
     names = scheme.names()
@@ -149,6 +149,51 @@ def test_structure_tells_where_names_do_not(kind):
     found = by_structure(shape)
     assert set(REQUIRED) <= set(found)
     assert {j: b for j, b in found.items() if places[named[j]] != b} == {}
+
+
+def with_halves(name):
+    """A rig of which each half of the pelvis, and each shoulder blade, is a bone of its own.
+
+    Both halves begin in the middle.  `name` gives bones their names.
+    """
+    bones = []
+    for bone, above, head, tail in bones_of(RIGS["vrm"]):
+        side = "left" if bone.startswith("left") else "right"
+        extra = {"UpperLeg": "Hip", "UpperArm": "Blade"}.get(bone.removeprefix(side))
+        if extra:
+            start = head * [0, 1, 1] if extra == "Hip" else head * [0.5, 1, 1]
+            bones.append((name(side + extra), name(above), start, head))
+            above = side + extra
+        bones.append((name(bone), name(above) if above else "", head, tail))
+    return shape_of(bones)
+
+
+MAKEHUMAN_LIKE = {"hips": "centre"} | {
+    f"{side}{ours}": f"{side}{theirs}"
+    for side in ("left", "right")
+    for ours, theirs in (("Shoulder", "Clavicle"), ("Blade", "Shoulder"))
+}
+
+
+@pytest.mark.parametrize(
+    ("find", "name"),
+    [
+        (by_words, lambda bone: MAKEHUMAN_LIKE.get(bone, bone)),
+        (by_structure, lambda bone: "".join(chr(ord(letter) + 1) for letter in bone)),
+    ],
+)
+def test_halves_of_a_pelvis_are_no_thighs_and_shoulder_blades_no_arms(find, name):
+    found = find(with_halves(name))
+    bones = getattr(found, "bones", found)
+    assert bones is not None
+    expected = {"Pelvis": "hips"} | {
+        f"{side[0].upper()}_{joint}": side + bone
+        for side in ("left", "right")
+        for joint, bone in (("Hip", "UpperLeg"), ("Shoulder", "UpperArm"), ("Knee", "LowerLeg"))
+    }
+    assert {joint: bones[joint] for joint in expected} == {
+        joint: name(bone) for joint, bone in expected.items()
+    }
 
 
 def test_a_chair_has_no_legs_to_walk_on():
