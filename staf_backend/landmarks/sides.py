@@ -11,9 +11,14 @@ Taken is the path through time that moves the landmarks least and needs the fewe
 network and, where a reading departs from it, by the detector (dynamic programming, Viterbi 1967).
 Where the network wavers between front and back for a whole clip, it counts that people mostly go
 where they look: who shrinks walks away and shows their back.
+
+Of somebody seen from the side the depths of shoulders and hips tell left from right, and are right;
+their places in the picture, hardly apart, may lie the wrong way round all the same.  So these are
+decided once more by the picture alone.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -41,6 +46,12 @@ _NETWORK_BODY, _NETWORK_LIMB = 0.02, 0.014
 """Of the network's swapping the whole body, and a limb against the trunk."""
 _DETECTOR_BODY, _DETECTOR_LIMB = 0.001, 0.016
 """Of the detector's."""
+_LIMB_SHARE = np.array([1.0, 1.5, 1.0])
+"""Weight of how far landmarks of each of `_LIMBS` move.  Chosen on 131 drawn scenes
+(training/LOG.md): from 1.5 to 3 do alike for legs, of which 1 leaves a quarter more wrong."""
+_CROSSED = 0.005
+"""Of the trunk's places in the picture, but not its depths, being the wrong way round.  Chosen on
+the same scenes: from 0.003 to 0.012 do alike."""
 _DEPTH_SHARE = 0.3
 """Weight of how far landmarks move in depth, by the network's metres.  Of somebody seen from the
 side both hips lie on one spot of the picture, and only the depth tells which is which.  Measured by
@@ -74,12 +85,16 @@ def consistent_sides(
         times_s: (T,) of the frames.
 
     Returns:
-        the landmarks, and (T, 3) whether arms, legs and trunk of a frame were swapped back.
+        the landmarks, and (T, 3) whether arms, legs and trunk of a frame were swapped back.  Where
+        shoulders and hips were so in the picture alone it is not told.
     """
     size = torso_px(landmarks.points_px)
     backwards = _backwards(landmarks, times_s, size)
     undone = _swapped(landmarks, keypoints_px, size, backwards)
-    return (_put_back(landmarks, undone) if undone.any() else landmarks), undone
+    if undone.any():
+        landmarks = _put_back(landmarks, undone)
+    crossed = _crossed(landmarks.points_px, size)
+    return (_uncrossed(landmarks, crossed) if crossed.any() else landmarks), undone
 
 
 def _put_back(landmarks: Landmarks, undone: np.ndarray) -> Landmarks:
@@ -94,6 +109,34 @@ def _put_back(landmarks: Landmarks, undone: np.ndarray) -> Landmarks:
         for out, array in zip((points, world_m, visibility), known, strict=True):
             out[rows] = array[rows][frames, order]
     return Landmarks(points, world_m, visibility, landmarks.person)
+
+
+def _crossed(points_px: np.ndarray, size: float) -> np.ndarray:
+    """(T,) where shoulders and hips of points (T, 33, 2), whose sides are decided, jump to each
+    other's places for some frames; `size` is the torso's in pixels."""
+    costs = np.tile([0, _CROSSED], (len(points_px), 1))
+    return _cheapest(costs, iter(_moves_in_picture(points_px, size))) == 1
+
+
+def _moves_in_picture(points_px: np.ndarray, size: float) -> np.ndarray:
+    """(T - 1, 2, 2) of the trunk, from one reading of its sides to either, a stretch at a time."""
+    moves, flat = [], np.empty((0, 2, len(_TRUNK), 2))
+    for rows in stretches(len(points_px)):
+        flat = _held(_both_ways(points_px[rows] / size, _TRUNK), flat[-1:])
+        moves.append(_moves(flat, np.zeros(flat.shape[:-1])))
+    return np.concatenate(moves)
+
+
+def _uncrossed(landmarks: Landmarks, crossed: np.ndarray) -> Landmarks:
+    """Landmarks whose trunk's places in the picture are exchanged where `crossed` (T,) and where
+    all of them are seen: an unseen one has no visibility, which stays."""
+    points = long_array(landmarks.points_px.shape, landmarks.points_px.dtype)
+    for rows in stretches(len(crossed)):
+        points[rows] = landmarks.points_px[rows]
+        seen = np.isfinite(points[rows][:, _TRUNK]).all((1, 2))
+        frames = np.flatnonzero(crossed[rows] & seen)[:, None] + rows.start
+        points[frames, _TRUNK] = landmarks.points_px[frames, MIRROR[_TRUNK]]
+    return replace(landmarks, points_px=points)
 
 
 def torso_px(points: np.ndarray) -> float:
@@ -169,7 +212,8 @@ def _swapped(
     limbs = [_of_limb(landmarks, limb, keypoints_px, size, torso_m) for limb in _LIMBS]
     moves, departs = zip(*limbs, strict=True)
     costs = _state_costs(np.stack(departs, 1), backwards)
-    path = _cheapest(costs, _move_costs(np.stack(moves, 1)))
+    shares = _LIMB_SHARE[:, None, None]
+    path = _cheapest(costs, _move_costs(shares * np.stack(moves, 1)))
     return _STATES[path] == 1
 
 
@@ -183,14 +227,16 @@ def _of_limb(
     for rows in stretches(len(landmarks.points_px)):
         points = landmarks.points_px[rows]
         depths = landmarks.world_m[rows, :, 2:] / torso_m
-        both, depth = (
-            np.stack([values[:, limb], values[:, MIRROR[limb]]], 1)
-            for values in (points / size, depths)
-        )
+        both, depth = (_both_ways(values, limb) for values in (points / size, depths))
         flat, deep = _held(both, flat[-1:]), _held(depth, deep[-1:])
         moves.append(_moves(flat, deep[..., 0]))
         departs.append(_departs(both, keypoints_px[rows], size, limb))
     return np.concatenate(moves), np.concatenate(departs)
+
+
+def _both_ways(values: np.ndarray, limb: np.ndarray) -> np.ndarray:
+    """(T, 2, K, D) of a limb's landmarks of values (T, 33, D): as read, and swapped."""
+    return np.stack([values[:, limb], values[:, MIRROR[limb]]], 1)
 
 
 def _moves(flat: np.ndarray, deep: np.ndarray) -> np.ndarray:

@@ -101,6 +101,20 @@ def test_arms_and_legs_are_decided_apart():
     assert not undone[:30, 1].any()
 
 
+@pytest.mark.parametrize(("column", "limb"), [(0, ARMS), (1, LEGS)], ids=["arms", "legs"])
+def test_of_legs_a_jump_counts_for_more_than_of_arms(column: int, limb: np.ndarray):
+    """Somebody stands, limbs a quarter of a torso apart, swapped for a third of a second; the
+    detector has no opinion.  So the legs of a drawn walker from the side (d_r), 18 frames."""
+    landmarks, keypoints = walking(noise_px=0)
+    landmarks.points_px[:] = landmarks.points_px[:1]
+    landmarks.world_m[:] = landmarks.world_m[:1]
+    landmarks.points_px[:, limb[0::2], 0] += 25
+    keypoints[..., 2] = 0
+    _, undone = decided(swapped(landmarks, slice(20, 30), limb), keypoints)
+    assert np.array_equal(np.flatnonzero(undone[:, 1]), np.arange(20, 30) if column else [])
+    assert not undone[:, [0, 2]].any()
+
+
 def test_who_is_taken_for_their_own_back_is_turned_round_whole():
     """A network that sees a front as a back swaps shoulders and hips with the limbs.
 
