@@ -47,7 +47,7 @@ _NETWORK_BODY, _NETWORK_LIMB = 0.02, 0.014
 _DETECTOR_BODY, _DETECTOR_LIMB = 0.001, 0.016
 """Of the detector's."""
 _LIMB_SHARE = np.array([1.0, 1.5, 1.0])
-"""Weight of how far landmarks of each of `_LIMBS` move.  Chosen on 131 drawn scenes
+"""Weight of how far landmarks of each of `_LIMBS` move.  Chosen on 133 drawn scenes
 (training/LOG.md): from 1.5 to 3 do alike for legs, of which 1 leaves a quarter more wrong."""
 _CROSSED = 0.005
 """Of the trunk's places in the picture, but not its depths, being the wrong way round.  Chosen on
