@@ -151,6 +151,31 @@ def test_a_shaken_camera_and_a_flash_are_no_cuts(balance):
         expected = offset
 
 
+@pytest.mark.parametrize("brighter", [0, 25])
+def test_a_camera_that_rests_does_not_move_at_all(balance, brighter):
+    """Noise of film, and a lamp, are no motion."""
+    rng, camera = np.random.default_rng(4), CameraMotion()
+    first = next(balance.frames(0, 1))
+    for number in range(4):
+        noisy = first + rng.normal(brighter * (number % 2), 4, first.shape)
+        picture = ReadyPicture(np.clip(noisy, 0, 255).astype(np.uint8))
+        step = camera.step(picture, np.zeros((0, 4)))
+        np.testing.assert_array_equal(step.similarity, np.eye(2, 3))
+        assert not step.cut
+
+
+@pytest.mark.parametrize("way_px", [(0.8, 0.0), (0.0, -1.2), (3.0, 2.0)])
+def test_a_camera_that_creeps_does_not_rest(balance, way_px):
+    """By an eighth of a pixel of the small picture, and more."""
+    first = next(balance.frames(0, 1))
+    way = np.array([[1, 0, way_px[0]], [0, 1, way_px[1]]])
+    then = cv2.warpAffine(first, way, first.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    camera = CameraMotion()
+    camera.step(ReadyPicture(first), np.zeros((0, 4)))
+    found = camera.step(ReadyPicture(then), np.zeros((0, 4))).similarity
+    np.testing.assert_allclose(move(found, np.array([540.0, 960.0])) - [540, 960], way_px, atol=0.4)
+
+
 def test_footage_without_people_is_nobody(tmp_path, detector):
     video = open_video(write_clip(tmp_path / "blocks.mp4"))
     with pytest.raises(NobodyError, match="Nobody was found"):
