@@ -142,6 +142,7 @@ def levels_of(holds: Sequence[Foothold], known_m: Sequence[float] = ()) -> tuple
     """
     heights, seconds = _stood_at(holds)
     free, levels = np.ones(len(holds), bool), list[float]()
+    held = np.zeros(len(holds), bool)
     while free.any():
         mass = np.where(free, _agreeing_s(heights, seconds * free), 0)
         best = int(mass.argmax())
@@ -151,10 +152,8 @@ def levels_of(holds: Sequence[Foothold], known_m: Sequence[float] = ()) -> tuple
             free &= ~chosen
             continue
         levels.append(_middle(heights[chosen], seconds[chosen]))
+        held |= chosen | _agree(heights, levels[-1])
         free &= np.abs(heights - levels[-1]) > _APART_M
-    held = np.zeros(len(holds), bool)
-    for level in levels:
-        held |= _agree(heights, level)
     if seconds[held].sum() >= _AGREED_SHARE * seconds.sum():
         return tuple(levels)
     return _between_feet(holds)
