@@ -132,6 +132,21 @@ def test_a_level_camera_stays_level():
     assert found.standing_s > 2
 
 
+def test_who_leans_now_this_way_and_now_that_tells_less_of_up():
+    """A walker who bows and rises all the time, as dancers do."""
+    movement, _ = walker(steps=8)
+    angles = 1.2 + 1.2 * np.sin(8 * movement.times_s)
+    spine, turns = movement.body.skeleton.index("spine1"), movement.rotations.copy()
+    turns[:, spine] = turns[:, spine] @ from_axis_angle(np.outer(angles, [1.0, 0.0, 0.0]))
+    bowing = dataclasses.replace(movement, rotations=turns)
+    lifted = LiftedUp(UP, np.radians(6))
+    steady, unsteady = (find_up([(one, lifted)], "left") for one in (movement, bowing))
+    assert steady is not None
+    assert unsteady is not None
+    assert angle_deg(unsteady.up, UP) < 1.0
+    assert unsteady.doubt_deg > steady.doubt_deg + 0.3
+
+
 def test_footholds_of_uneven_ground_do_not_tilt_the_camera():
     """Every step of a walk past the camera is higher than the one before it."""
     movement, _ = walker()
@@ -182,6 +197,12 @@ def test_a_jump_from_a_wall_has_two_levels_and_the_floor_is_the_lower():
 
 def test_stairs_are_no_floor():
     assert levels_of([hold(0.17 * k) for k in range(10)]) == ()
+
+
+def test_heights_that_agreed_still_do_about_their_middle():
+    """All are within 45 mm of the one between, and not of the lower ones, of which most are."""
+    holds = [hold(-1.0)] * 6 + [hold(-1.04)] + [hold(-1.08)] * 4
+    assert levels_of(holds) == (-1.0,)
 
 
 def test_people_of_uncertain_size_share_a_floor():
