@@ -133,6 +133,7 @@ class Module:
         time.sleep(5)
 
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none
 sys.meta_path.insert(0, Module())
 sys.exit(main())
 """
