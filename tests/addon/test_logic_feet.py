@@ -199,7 +199,9 @@ def test_a_foot_gives_way_by_two_millimetres_at_most_for_a_limb(
     key, turns = (stand.first + stand.last) // 2, steps.turns.copy()
     for joint in ("L_Hip", "L_Knee", "L_Ankle", "L_Foot"):
         place = steps.place(joint)
-        turns[key, place] = about((1.0, 0.0, 0.0), np.radians([kick_deg]))[0] @ turns[key, place]
+        turns[key, place] = (
+            about(np.array([1.0, 0.0, 0.0]), np.radians([kick_deg]))[0] @ turns[key, place]
+        )
     kicked = dataclasses.replace(steps, turns=turns)
     fit, free = fitted("mixamo", kicked)
     kept = keep_feet(fit, free, kicked.stands, kicked.times_s)

@@ -214,8 +214,10 @@ def build_cache(
                 f"{folder} is not empty and no feature cache, holds more, or is where you are."
             )
             raise CacheError(message, "Give another folder.")
-        partial = begin_half(folder)
+    partial = half_made(folder)
     try:
+        with _writing(folder):
+            begin_half(folder)
         index = _write(source, encoder.to(device), partial, folder, batch)
         with _writing(folder):
             text = json.dumps(index) + "\n"

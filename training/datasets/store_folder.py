@@ -93,8 +93,9 @@ def made_whole(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: the disk is full, the place is not writable, or a user's folder is in the way.
     """
-    new = begin_half(folder)
-    try:
+    new = half_made(folder)
+    try:  # what ends the program may come as soon as it is there
+        begin_half(folder)
         yield new
         finish_half(new, folder)
     finally:

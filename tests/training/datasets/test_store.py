@@ -14,6 +14,7 @@ from tests.support.make_training_sets import extents
 from tests.support.places import REPOSITORY
 from training.datasets import Annotations, SetError, open_set, write_set
 from training.datasets.store import ROW_FIELDS
+from training.datasets.store_folder import made_whole
 
 
 def labels(count: int = 12, seed: int = 0, people: int = 3, **changes) -> Annotations:
@@ -122,6 +123,19 @@ def test_opening_takes_no_memory(tmp_path: Path):
 def test_rubbish_is_refused_at_the_door(changes, message: str):
     with pytest.raises(ValueError, match=message):
         labels(**changes)
+
+
+def test_an_end_as_soon_as_the_folder_is_there_leaves_nothing(tmp_path: Path, monkeypatch):
+    touch = Path.touch
+
+    def ended(path: Path) -> None:
+        touch(path)
+        raise SystemExit(143)
+
+    monkeypatch.setattr(Path, "touch", ended)
+    with pytest.raises(SystemExit), made_whole(tmp_path / "set"):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_half_written_takes_a_place(tmp_path: Path):
