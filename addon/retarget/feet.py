@@ -22,8 +22,8 @@ from .rotations import turns_by, vectors_of
 from .soles import Foot, active_keys, floor_of, foot_of, part_of, places_of, points_of, sole_of
 
 UNSEEN_DEG = 2.9
-"""How far a limb is turned at most to keep a sole above the floor.  Chosen: below the 3 degrees
-that a limb may point elsewhere than the motion's."""
+"""How far a limb is turned at most to keep a sole above the floor, and before a foot that stands
+gives way.  Chosen: below the 3 degrees that a limb may point elsewhere than the motion's."""
 _GIVES_M = 0.002
 """How far a foot that stands gives way at most where a limb had to turn further for it.  Chosen:
 nobody sees it either."""
