@@ -54,7 +54,7 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         simulated
         data
         scoring
-        run
+        run  filming
         lifting  fingers  contacts  options
         appearance
         prepare  stage_image  stage_video  estimator_scores  world_scores  ship

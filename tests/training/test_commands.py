@@ -34,6 +34,7 @@ from training.appearance import draw as draw_people
 from training.appearance import train as train_appearance
 from training.contacts import lessons, simulate
 from training.contacts import train as train_contacts
+from training.filming import scenes
 from training.fingers import looks, train
 from training.lifting import recover, train_frames, train_windows
 from training.synthetic import studio
@@ -197,6 +198,7 @@ PARSERS = {
     "evaluate": evaluate.arguments,
     "synthetic.studio": studio.arguments,
     "estimator_scores": estimator_scores.arguments,
+    "filming.scenes": scenes.arguments,
     "world_scores": world_scores.arguments,
     "figures": figures.arguments,
     "appearance.draw": draw_people.arguments,

@@ -19,25 +19,17 @@ import numpy as np
 from staf_backend.assets import asset_path
 from staf_backend.body import SHAPE_COUNT, load_body, markers
 from staf_backend.fit import Fitter
-from staf_backend.geometry import (
-    TO_Y_UP,
-    forward_kinematics,
-    from_axis_angle,
-)
+from staf_backend.geometry import TO_Y_UP, forward_kinematics, from_axis_angle
 from staf_backend.landmarks import Lifter
 from staf_backend.landmarks.windows import GRID_HZ, WINDOW
-from staf_backend.motion import PARTS
 from staf_backend.runtime import open_network
-from staf_backend.world.contacts import Contacts
-from staf_backend.world.feet import held
-from staf_backend.world.floors import footholds, shared_floors
 from staf_backend.world.movement import FEET, Movement, movement_of
-from staf_backend.world.spans import spans
 from training.command import command_line
 from training.contacts.lessons import Lesson, lesson_of, write_lessons
 from training.moves import (
     BETA_WIDTHS,
     BODY,
+    CLIMBS,
     HELD_OUT,
     NONE,
     Clip,
@@ -45,23 +37,13 @@ from training.moves import (
     captured,
     figure_of,
     open_clips,
+    planted,
     split,
 )
 from training.simulated.landmark_noise import Noise, observe
 
 FRAMES = (60, 130)
 """Shortest and longest scene.  Chosen: as long as most clips of somebody who walks."""
-_SLOW_M_S, _NEAR_FLOOR_M, _FLOOR_QUANTILE = 0.35, 0.05, 0.15
-"""A captured foot that comes to rest: its speed, and its height above the quantile of the heights
-of its slow times.  Chosen, as the truth of drawn scenes has it: captured feet slide by 0.1 to 0.2
-m/s once they are another body's."""
-_RAISED_M = 0.12
-"""Between the floors of a foot's slow times and the other's, from which it is raised throughout
-and does not stand.  Chosen: captured toes may be 8 cm too high all the time, raised ones are
-higher."""
-_STILL_M_S, _SHORTEST_S, _GAP_S = 0.2, 0.1, 0.07
-"""A foot that stands once it is held: its speed, its shortest stance, the longest gap in one.
-Chosen, as the truth of drawn scenes has it."""
 _DISTANCE_M, _LOOKS_DOWN_DEG = (3.0, 9.0), 30.0
 """Nearest and farthest, and how far cameras look down at most; half of them are level.  Chosen."""
 _ALONG, _ALONG_RAD = 0.6, 0.3
@@ -71,8 +53,6 @@ _LENS_LOG = 0.15
 _NOISE = Noise(image=1.3, gaps=0.0, cropped=0.0, swapped=0.15)
 """Of windows that fade into each other, which evens out a quarter of the errors."""
 _HOP = WINDOW // 2
-_CLIMBS = "01"
-"""A subject that climbs on what is not captured: where feet stand there nobody knows."""
 _log = logging.getLogger(__name__)
 
 
@@ -98,20 +78,8 @@ class Simulator:
         """Somebody before a level camera at the origin, and (T, 4) bool which of `FEET` stand."""
         move = captured(self._clips, frames, GRID_HZ, NONE, rng)
         betas = rng.standard_normal(SHAPE_COUNT) * BETA_WIDTHS
-        size = _leg_m(self._body.rest_joints_m(betas)) / _leg_m(self._body.joint_template_m)
         turn, place_m = _before_camera(move.pelvis_m, rng)
-        rotations = move.local.astype(float)
-        rotations[:, 0] = turn @ rotations[:, 0]
-        root_m = (move.pelvis_m - move.pelvis_m.mean(0)) @ turn.T * size + place_m
-        none, seen = np.zeros_like(root_m), np.ones((frames, 2), bool)
-        times_s = np.arange(frames) / GRID_HZ
-        movement = Movement(times_s, rotations, root_m, betas, self._body, none, seen)
-        resting = _coming_to_rest(movement)
-        touching = np.zeros((frames, len(PARTS)), bool)
-        touching[:, : len(FEET)] = resting
-        known = Contacts(touching.astype(float), touching)
-        planted = held(movement, known, shared_floors([footholds(movement, known)])[0])
-        return planted, _still(planted, resting)
+        return planted(move, self._body, betas, GRID_HZ, turn, place_m)
 
     def _estimated(self, truth: Movement, rng: np.random.Generator) -> Movement:
         """What the lifter and the fit make of what a landmark network reports."""
@@ -169,35 +137,6 @@ def _scenes(truth: Movement, rows: np.ndarray) -> Scenes:
     )
 
 
-def _coming_to_rest(movement: Movement) -> np.ndarray:
-    """(T, 4) bool: which of `FEET` are slow, and near the floor of their own slow times, unless
-    that is far above the other foot's."""
-    points = movement.posed.points_m[:, : len(FEET)]
-    slow, low = _speeds(points) < _SLOW_M_S, points[..., 1]
-    floors = np.array(
-        [
-            np.quantile(heights[those] if those.any() else heights, _FLOOR_QUANTILE)
-            for heights, those in zip(low.T, slow.T, strict=True)
-        ]
-    )
-    lower = np.minimum(floors, floors[[2, 3, 0, 1]])
-    return slow & (low < floors + _NEAR_FLOOR_M) & (floors < lower + _RAISED_M)
-
-
-def _still(movement: Movement, resting: np.ndarray) -> np.ndarray:
-    """(T, 4) bool: which of the feet that rest and were held stand, for long enough."""
-    still = resting & (_speeds(movement.posed.points_m[:, : len(FEET)]) < _STILL_M_S)
-    stands, least, gap = np.zeros_like(still), _SHORTEST_S * GRID_HZ, _GAP_S * GRID_HZ
-    for point, column in enumerate(still.T):
-        for first, last in spans(column, round(least), round(gap)):
-            stands[first:last, point] = True
-    return stands
-
-
-def _speeds(points_m: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(np.gradient(points_m, axis=0), axis=-1) * GRID_HZ
-
-
 def _before_camera(path_m: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A turn (3, 3) about up, and where the middle of the path (T, 3) comes to lie."""
     way = path_m[-1] - path_m[0]
@@ -209,11 +148,6 @@ def _before_camera(path_m: np.ndarray, rng: np.random.Generator) -> tuple[np.nda
     far_m = rng.uniform(*_DISTANCE_M) + np.hypot(way[0], way[2]) / 2
     aside = rng.normal(0, 0.1)
     return turn, far_m * np.array([aside, -np.sin(down), -np.cos(down)])
-
-
-def _leg_m(joints_m: np.ndarray) -> float:
-    hip, knee, ankle = (joints_m[joint] for joint in (1, 4, 7))
-    return float(np.linalg.norm(knee - hip) + np.linalg.norm(ankle - knee))
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -230,7 +164,7 @@ def main() -> None:
     """Simulate scenes of people who are not held out, and write what they teach."""
     given = arguments().parse_args()
     clips, _ = split(open_clips(given.mocap, figure_of(BODY)), HELD_OUT)
-    simulator = Simulator([clip for clip in clips if clip.subject != _CLIMBS])
+    simulator = Simulator([clip for clip in clips if clip.subject != CLIMBS])
     seeds = range(given.seed, given.seed + given.scenes)
     write_lessons(given.out, [simulator.lesson(np.random.default_rng(seed)) for seed in seeds])
     _log.info("%d scenes", given.scenes)

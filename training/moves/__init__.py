@@ -2,6 +2,7 @@
 
 from training.moves.mocap import HELD_OUT, Clip, MocapError, Sampler, split
 from training.moves.movement import Movement, captured, sampled
+from training.moves.planting import CLIMBS, planted
 from training.moves.scenes import (
     BETA_WIDTHS,
     BODY,
@@ -18,6 +19,7 @@ from training.moves.variety import NONE, Variety, check_chances, vary
 __all__ = [
     "BETA_WIDTHS",
     "BODY",
+    "CLIMBS",
     "HELD_OUT",
     "NONE",
     "Cameras",
@@ -33,6 +35,7 @@ __all__ = [
     "figure_of",
     "open_clips",
     "place",
+    "planted",
     "sampled",
     "smooth_normals",
     "smooth_series",

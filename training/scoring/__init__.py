@@ -20,7 +20,7 @@ from training.scoring.protocols import (
 from training.scoring.recoverers import joined_params, make_recoverer
 from training.scoring.scored_points import ScoredPoints, check_body
 from training.scoring.scoring import CachedVideos, SetScores, SourceVideos, Videos, write_scores
-from training.scoring.world_truth import WorldTruth, lowest_m, read_truth, world_scores
+from training.scoring.world_truth import WorldTruth, lowest_m, read_truth, world_scores, write_truth
 
 __all__ = [
     "PROTOCOLS",
@@ -53,4 +53,5 @@ __all__ = [
     "truth_of",
     "world_scores",
     "write_scores",
+    "write_truth",
 ]

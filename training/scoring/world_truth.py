@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from staf_backend.body import load_body
-from staf_backend.files import read_arrays, shown
+from staf_backend.files import read_arrays, shown, write_arrays
 from staf_backend.geometry import TO_Y_UP, from_quaternions
 from staf_backend.motion import PARTS, Motion
 from staf_backend.world.movement import FEET, Movement
@@ -98,6 +98,15 @@ def read_truth(path: Path) -> WorldTruth:
         advice = "training/scoring/world_truth.py says what belongs in it."
         message = f"{path} holds no truth of a scene: {shown(str(error))}"
         raise EvaluationError(message, advice) from None
+
+
+def write_truth(path: Path, truth: WorldTruth) -> None:
+    """Write what `read_truth` reads.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_arrays(path, {one.name: getattr(truth, one.name) for one in fields(WorldTruth)})
 
 
 def world_scores(motion: Motion, truth: WorldTruth) -> dict[str, float]:

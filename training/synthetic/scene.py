@@ -93,20 +93,36 @@ def stand(
         rng: draws the betas.
         place_m: x and z that are added to the path.
     """
-    body = load_body(name)
-    drawn = rng.standard_normal(len(BETA_WIDTHS))
-    betas = np.clip(drawn, -_WIDEST_BETA, _WIDEST_BETA) * BETA_WIDTHS
-    rest = body.rest_joints_m(betas)
+    body, betas = load_body(name), drawn_shape(rng)
     path = movement.pelvis_m + np.array([place_m[0], 0, place_m[1]])
     subset = np.concatenate([body.reduced_vertices, LANDMARK_VERTICES])
     skin = body.vertices_m(movement.local, betas, path, subset)
     rise = np.array([0, -np.quantile(skin[..., 1].min(1), _SLIPS), 0])
-    path, skin = path + rise, skin + rise
-    turned, placed = skeleton.forward_kinematics(movement.local, rest, path)
+    return _person(body, betas, movement.local, path + rise, skin + rise)
+
+
+def drawn_shape(rng: np.random.Generator) -> np.ndarray:
+    """Betas (10,) of somebody."""
+    drawn = rng.standard_normal(len(BETA_WIDTHS))
+    return np.clip(drawn, -_WIDEST_BETA, _WIDEST_BETA) * BETA_WIDTHS
+
+
+def person_of(body: Body, betas: np.ndarray, rotations: np.ndarray, pelvis_m: np.ndarray) -> Person:
+    """A person posed already; arguments as in `Person`."""
+    subset = np.concatenate([body.reduced_vertices, LANDMARK_VERTICES])
+    skin = body.vertices_m(rotations, betas, pelvis_m, subset)
+    return _person(body, betas, rotations, pelvis_m, skin)
+
+
+def _person(
+    body: Body, betas: np.ndarray, local: np.ndarray, pelvis_m: np.ndarray, skin_m: np.ndarray
+) -> Person:
+    rest = body.rest_joints_m(betas)
+    turned, placed = skeleton.forward_kinematics(local, rest, pelvis_m)
     offsets = placed - (turned @ rest[..., None])[..., 0]
     bones = np.concatenate([turned, offsets[..., None]], -1)
-    joints = _joints_49(body, skin[:, -len(LANDMARK_VERTICES) :], placed)
-    return Person(body, betas, movement.local, bones, skin, joints, path)
+    joints = _joints_49(body, skin_m[:, -len(LANDMARK_VERTICES) :], placed)
+    return Person(body, betas, local, bones, skin_m, joints, pelvis_m)
 
 
 def _joints_49(body: Body, landmarks_m: np.ndarray, joints_m: np.ndarray) -> np.ndarray:
@@ -157,7 +173,7 @@ def look(person: Person, rate_hz: float, views: Views, rng: np.random.Generator)
         place, aim = place + sway[:, :3], aim + sway[:, 3:] * np.mean(far)
     place[:, 1] = np.maximum(place[:, 1], _LOWEST_M)
     roll = np.radians(rng.normal(0, views.roll_deg))
-    return Camera(_looking(place, aim, roll), place, focal)
+    return Camera(looking(place, aim, roll), place, focal)
 
 
 def _too_near(points_m: np.ndarray, place_m: np.ndarray, outward: np.ndarray) -> float:
@@ -166,7 +182,7 @@ def _too_near(points_m: np.ndarray, place_m: np.ndarray, outward: np.ndarray) ->
     return float(max(0.0, _NEAREST_M - depth.min()))
 
 
-def _looking(place_m: np.ndarray, aim_m: np.ndarray, roll: float) -> np.ndarray:
+def looking(place_m: np.ndarray, aim_m: np.ndarray, roll: float) -> np.ndarray:
     """Rotations (T, 3, 3), world to camera axes, that look from places to aims (T, 3)."""
     ahead = aim_m - place_m
     ahead = ahead / np.linalg.norm(ahead, axis=-1, keepdims=True)

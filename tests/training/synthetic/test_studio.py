@@ -197,7 +197,7 @@ def test_somebody_who_faces_the_camera_has_the_left_side_on_the_right_and_the_he
     local = np.tile(np.eye(3), (2, 24, 1, 1))
     person = scene.stand("open-neutral", Movement(local, np.zeros((2, 3))), rng)
     place = np.tile([0.0, 1.0, 4.0], (2, 1))
-    view = scene._looking(place, np.tile([0.0, 1.0, 0.0], (2, 1)), 0.0)
+    view = scene.looking(place, np.tile([0.0, 1.0, 0.0], (2, 1)), 0.0)
     camera = scene.Camera(view, place, 1.0)
     squares = scene.crop_squares(person, camera, 30.0, Views(truncated=0.0), rng)
     points = scene.truth(person, camera, squares, True).keypoints[0]

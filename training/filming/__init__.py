@@ -1,0 +1,1 @@
+"""Scenes whose truth is known exactly: captured motion that stands, filmed and drawn."""
