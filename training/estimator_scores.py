@@ -37,8 +37,7 @@ from training.scoring import (
     write_scores,
 )
 from training.scoring.estimator_sheet import ROWS, Row, row_of, write_sheet
-from training.synthetic.recording import Recording, plan, record
-from training.synthetic.studio import SyntheticSequences
+from training.synthetic import Recording, SyntheticSequences, plan, record
 
 log = logging.getLogger(__name__)
 PROTOCOL = PROTOCOLS["synthetic"]

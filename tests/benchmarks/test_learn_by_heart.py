@@ -14,8 +14,7 @@ from training.run import LoopConfig, run_folder
 def test_a_tiny_network_learns_64_synthetic_windows_by_heart(tmp_path: Path):
     """Below 10 mm MPJPE: the losses, the network and the labels mean the same."""
     pytest.importorskip("moderngl")
-    from training.synthetic.recipe import SyntheticRecipe
-    from training.synthetic.studio import SyntheticSequences
+    from training.synthetic import SyntheticRecipe, SyntheticSequences
 
     recipe = SyntheticRecipe(frames=(9, 9), bodies=(("open-neutral", 1.0),))
     given = made.base()

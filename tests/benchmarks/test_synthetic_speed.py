@@ -19,10 +19,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("moderngl")
 
+from training.synthetic import SyntheticImages, SyntheticRecipe, SyntheticSequences
 from training.synthetic.degrade import degrade
 from training.synthetic.draw import renderer
-from training.synthetic.recipe import SyntheticRecipe
-from training.synthetic.studio import SyntheticImages, SyntheticSequences
 
 RECIPE = SyntheticRecipe(mocap=os.environ.get("STAF_MOCAP", ""), frames=(60, 60))
 SHOTS, FRAMES = 6, 10

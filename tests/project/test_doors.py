@@ -12,7 +12,7 @@ from tests.project.test_layers import REPOSITORY, WINGS, imports, modules, parse
 _DOORS = {
     "staf_backend": """geometry files runtime devices video body motion people staf staf.encoders
         landmarks staf.streaming fit weights estimators world options""",
-    "training": "targets moves model datasets run scoring",
+    "training": "targets moves model datasets synthetic run scoring",
 }
 DOORS = {f"{package}.{name}" for package, names in _DOORS.items() for name in names.split()}
 """Wings that everybody uses: others take what these offer at the door, not out of a room."""

@@ -10,9 +10,7 @@ from staf_backend.landmarks import Landmarks
 from staf_backend.landmarks.names import NAMES
 from staf_backend.people import Track
 from training.joints import JOINTS_49
-from training.synthetic.recipe import Degradation, SyntheticRecipe
-from training.synthetic.recording import plan, record
-from training.synthetic.studio import SyntheticSequences
+from training.synthetic import Degradation, SyntheticRecipe, SyntheticSequences, plan, record
 
 PARTS = {"trunk": ("shoulder", "hip"), "arms": ("elbow", "wrist"), "legs": ("knee", "ankle")}
 _LEAST_APART = 0.25

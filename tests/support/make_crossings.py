@@ -10,12 +10,22 @@ import numpy as np
 
 from staf_backend.geometry import SMPL, rotations
 from training.moves import Movement
-from training.synthetic import degrade, looks, scene
+from training.synthetic import (
+    Camera,
+    Degradation,
+    Looks,
+    Person,
+    Studio,
+    SyntheticRecipe,
+    Take,
+    Views,
+    degrade,
+    looks,
+    picture_file,
+    scene,
+    write_png,
+)
 from training.synthetic.draw import Actor, Shot
-from training.synthetic.recipe import Degradation, Looks, SyntheticRecipe, Views
-from training.synthetic.recording import picture_file, write_png
-from training.synthetic.scene import Camera, Person
-from training.synthetic.studio import Studio, Take
 
 KINDS = ("cross", "meet", "pillar")
 RATE_HZ, FRAMES, SIZE_PX = 25.0, 50, 512

@@ -2,8 +2,7 @@
 
 import pytest
 
-from training.synthetic import draw
-from training.synthetic.recipe import Degradation, Looks, SyntheticError, SyntheticRecipe, Views
+from training.synthetic import Degradation, Looks, SyntheticError, SyntheticRecipe, Views, draw
 
 PLAIN = SyntheticRecipe(
     frames=(5, 9),

@@ -37,8 +37,7 @@ from training.contacts import train as train_contacts
 from training.filming import scenes
 from training.fingers import looks, train
 from training.lifting import recover, train_frames, train_windows
-from training.synthetic import studio
-from training.synthetic.recipe import SyntheticRecipe
+from training.synthetic import SyntheticRecipe, sheet
 
 README = REPOSITORY / "training" / "README.md"
 RECIPE = {"frames": [9, 12], "pixels": 224, "cell_m": 0.03, "degradation": {"motion_blur": 0}}
@@ -196,7 +195,7 @@ PARSERS = {
     "prepare": prepare.arguments,
     "stage_video": stage_video.arguments,
     "evaluate": evaluate.arguments,
-    "synthetic.studio": studio.arguments,
+    "synthetic.sheet": sheet.arguments,
     "estimator_scores": estimator_scores.arguments,
     "filming.scenes": scenes.arguments,
     "world_scores": world_scores.arguments,

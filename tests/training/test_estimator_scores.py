@@ -21,10 +21,16 @@ from training import estimator_scores as room
 from training.data.sources import DataError
 from training.joints import LSP_14
 from training.scoring import EvaluationError, Truth, match_person, nobody, truth_of
+from training.synthetic import (
+    SyntheticError,
+    SyntheticSequences,
+    Take,
+    picture_file,
+    plan,
+    write_png,
+)
 from training.synthetic.degrade import Flaws, degrade
-from training.synthetic.recipe import SyntheticError
-from training.synthetic.recording import picture_file, plan, whole, write_png
-from training.synthetic.studio import SyntheticSequences, Take
+from training.synthetic.recording import whole
 from training.targets import crop_turns
 
 NINE = replace(PLAIN, frames=(9, 9))

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.appearance.outlines import Skin
-from training.synthetic import meshes, textures
-from training.synthetic.textures import SIDE, Bank
+from training.synthetic import SIDE, Bank, meshes, textures
 
 _SKIN, _HAIR, _TOP, _BOTTOM, _SHOES, _SKIRT, _INNER, _BAG = range(8)
 """Layers of cloth."""

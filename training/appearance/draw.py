@@ -20,7 +20,7 @@ from training.appearance.pictures import Look, draw_clip, take
 from training.appearance.store import write_part
 from training.command import command_line
 from training.moves import BODY, HELD_OUT, Clip, figure_of, open_clips
-from training.synthetic.textures import Bank, photographs
+from training.synthetic import Bank, photographs
 
 CLIPS, PEOPLE, LOOKS = 36, 6, 8
 """Of a part."""

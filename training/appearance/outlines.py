@@ -15,9 +15,7 @@ from staf_backend.people.appearance import box_about, turn
 from staf_backend.people.keypoints import NAMES, indices
 from training.joints import JOINTS_49
 from training.moves import Clip, Movement, Variety, captured, sampled
-from training.synthetic import meshes
-from training.synthetic.meshes import SKIN, SkinnedMesh
-from training.synthetic.scene import Camera, Person, stand
+from training.synthetic import SKIN, Camera, Person, SkinnedMesh, meshes, stand
 
 WIDTH_PX, HEIGHT_PX = 96, 192
 """Of an outline: half as fine again as a crop, so that edges are smooth in it."""

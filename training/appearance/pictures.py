@@ -12,8 +12,7 @@ import numpy as np
 
 from staf_backend.people import appearance
 from training.appearance.outlines import HEIGHT_PX, NOTHING, WIDTH_PX
-from training.synthetic import textures
-from training.synthetic.textures import FAR_SIDE, Bank
+from training.synthetic import FAR_SIDE, Bank, textures
 
 _OTHERS, _THINGS, _SHADOWS, _HAZE = 0.2, 0.08, 0.25, 0.2
 """Chances that a look has somebody else, a thing in front, a shadow across, haze.  Chosen."""

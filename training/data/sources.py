@@ -16,8 +16,7 @@ from training.model import FIELDS
 from training.targets import ImageSource, SequenceSource
 
 if TYPE_CHECKING:
-    from training.synthetic.recipe import SyntheticRecipe
-    from training.synthetic.studio import SyntheticSequences
+    from training.synthetic import SyntheticRecipe, SyntheticSequences
 
 SYNTHETIC, SIMULATED = "synthetic", "simulated"
 IMAGES, SEQUENCES = 20_000, 500
@@ -51,7 +50,7 @@ def open_images(spec: str, *, recipe: Path | None = None) -> ImageSource:
         return SimulatedFrames(_recipe(recipe), *_count_and_seed(spec, FRAMES))
     if not is_synthetic(spec):
         return PreparedImages(open_set(Path(spec)), Augment())
-    from training.synthetic.studio import SyntheticImages
+    from training.synthetic import SyntheticImages
 
     count, seed = _count_and_seed(spec, IMAGES)
     return SyntheticImages(_recipe(recipe), count, seed)
@@ -79,7 +78,7 @@ def open_synthetic(spec: str, *, recipe: Path | None = None) -> "SyntheticSequen
             f"{spec!r} is not drawn, it has no exact truth.",
             "Write synthetic, synthetic:COUNT or synthetic:COUNT:SEED.",
         )
-    from training.synthetic.studio import SyntheticSequences
+    from training.synthetic import SyntheticSequences
 
     count, seed = _count_and_seed(spec, SEQUENCES)
     return SyntheticSequences(_recipe(recipe), count, seed)
@@ -112,7 +111,7 @@ def check_readable(specs: Sequence[str], encoder: torch.nn.Module) -> None:
 
 
 def _recipe(path: Path | None) -> "SyntheticRecipe":
-    from training.synthetic.recipe import SyntheticRecipe
+    from training.synthetic import SyntheticRecipe
 
     return SyntheticRecipe() if path is None else SyntheticRecipe.read(path)
 

@@ -31,9 +31,7 @@ from training.moves import (
     split,
 )
 from training.scoring import WorldTruth, lowest_m, write_truth
-from training.synthetic import scene
-from training.synthetic.clip import write_clip
-from training.synthetic.scene import Camera, Person
+from training.synthetic import Camera, Person, drawn_shape, looking, person_of, write_clip
 
 RATE_HZ, SIZE_PX, FRAMES = 30, (768, 432), (75, 135)
 """Frames a second, width and height, shortest and longest clip.  Chosen: people are 150 to 350
@@ -114,7 +112,7 @@ def film(clips: list[Clip], rng: np.random.Generator, kind: str | None = None) -
     """
     frames = int(rng.integers(FRAMES[0], FRAMES[1] + 1))
     movement, contact = _somebody(clips, frames, rng)
-    who = scene.person_of(movement.body, movement.betas, movement.rotations, movement.root_m)
+    who = person_of(movement.body, movement.betas, movement.rotations, movement.root_m)
     kind = kind or str(rng.choice(CAMERAS, p=_SHARES))
     camera = _camera(who, kind, rng)
     return Film(who, camera, _truth(movement, contact, camera), kind)
@@ -130,7 +128,7 @@ def _somebody(
     if rng.random() < _ALONG:
         heading = rng.choice([0.0, np.pi]) + rng.normal(0, _ALONG_RAD)
     turn = from_axis_angle(np.array([0.0, heading - np.arctan2(way[0], way[2]), 0.0]))
-    betas = scene.drawn_shape(rng)
+    betas = drawn_shape(rng)
     found, contact = planted(move, load_body(BODY), betas, RATE_HZ, turn, np.zeros(3))
     floor = np.quantile(lowest_m(found), _FLOOR_QUANTILE)
     found.root_m[:, 1] -= floor
@@ -178,7 +176,7 @@ def _at(
     turns = sway[:, :3] * _SWAY_RAD if kind == "hand" else np.zeros_like(path)
     if kind == "hand":
         place += sway[:, 3:] * _SWAY_M
-    view = scene.looking(place, aim, roll)
+    view = looking(place, aim, roll)
     return Camera(from_axis_angle(turns) @ view, place, focal)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from staf_backend.staf import CROP_PX, cut
 from training.joints import BONES, LSP
 from training.scoring.matching import Found, Truth
-from training.synthetic.recording import picture_file, write_png
+from training.synthetic import picture_file, write_png
 
 ROWS = 6
 _COLUMNS, _AROUND, _ZOOM = 4, 1.3, 2

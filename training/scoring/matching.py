@@ -20,8 +20,7 @@ from staf_backend.motion import Motion
 from staf_backend.staf.body import tables_from_body
 from training.scoring.protocols import Protocol
 from training.scoring.scored_points import BodyReader
-from training.synthetic.recording import Recording
-from training.synthetic.studio import Take
+from training.synthetic import Recording, Take
 from training.targets import crop_turns
 
 _NEAR = 0.25

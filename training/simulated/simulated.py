@@ -23,7 +23,7 @@ from staf_backend.staf.body import tables_from_body
 from training.joints import COUNT
 from training.moves import BODY, Cameras, Clip, Sampler, Scenes, Variety, figure_of, place, vary
 from training.simulated.landmark_noise import NEAREST_M, Noise, observe
-from training.synthetic.recipe import PARTS, SyntheticError, SyntheticRecipe, clips_of
+from training.synthetic import PARTS, SyntheticError, SyntheticRecipe, clips_of
 from training.targets import (
     CropSequence,
     PosedJoints,

@@ -1,11 +1,21 @@
-"""Contact sheets of any source of crops, with the targets drawn."""
+"""Contact sheets of any source of crops, with the targets drawn; of synthetic people by command.
 
+python -m training.synthetic.sheet --mocap FILE --out sheet.png
+"""
+
+import argparse
+import logging
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from training.command import command_line
 from training.joints import BONES, JOINTS_49, OPENPOSE
-from training.synthetic.recipe import SyntheticError
+from training.synthetic.draw import renderer
+from training.synthetic.recipe import PARTS, SyntheticError, SyntheticRecipe
+from training.synthetic.studio import SyntheticImages, SyntheticSequences
 from training.targets import ImageSource, SequenceSource, Targets
 
 Rows = list[list[tuple[np.ndarray, Targets]]]
@@ -72,3 +82,41 @@ def _marked(image: np.ndarray, targets: Targets) -> np.ndarray:
     for point in points[: len(OPENPOSE)]:
         cv2.circle(canvas, point, 2, _GREEN, -1)
     return canvas
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(prog="python -m training.synthetic.sheet", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--out", type=Path, required=True, help="picture to write, .png")
+    parser.add_argument("--mocap", default="", help="motion capture, .npz")
+    parser.add_argument("--photos", default="", help="folder of photographs for backdrops")
+    parser.add_argument("--recipe", type=Path, help="recipe, JSON")
+    parser.add_argument("--part", choices=PARTS, help="whose motion")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--videos", action="store_true", help="rows are videos, not single pictures"
+    )
+    parser.add_argument("--plain", action="store_true", help="without the targets")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command line."""
+    options = arguments().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    recipe = SyntheticRecipe.read(options.recipe) if options.recipe else SyntheticRecipe()
+    given = {"mocap": options.mocap, "photos": options.photos, "part": options.part}
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value})
+    if not options.out.absolute().parent.is_dir():
+        raise SyntheticError(f"{options.out} cannot be written: its folder does not exist.")
+    if options.videos:
+        rows = video_rows(SyntheticSequences(recipe, ROWS, options.seed))
+    else:
+        rows = image_rows(SyntheticImages(recipe, ROWS * COLUMNS, options.seed), options.seed)
+    write_sheet(rows, options.out, not options.plain)
+    print(f"{options.out}, drawn by {renderer(recipe.pixels).name}")
+
+
+if __name__ == "__main__":
+    sys.exit(command_line(main))

@@ -6,28 +6,20 @@
 The same recipe, seed and index give the same bytes on one machine (drivers differ in the last
 bits).  What a crop's targets mean is said in `targets.squares`: joints and the root's rotation
 belong to a camera that is turned straight at the crop.
-
-    python -m training.synthetic.studio --mocap FILE --sheet sheet.png
 """
 
-import argparse
-import logging
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
 from staf_backend.staf import CROP_PX
-from training.command import command_line
 from training.moves import Movement, movement
 from training.synthetic import degrade, looks, scene
 from training.synthetic.degrade import Flaws
 from training.synthetic.draw import Actor, Renderer, Shot, check_process, renderer
-from training.synthetic.recipe import PARTS, SyntheticError, SyntheticRecipe, clips_of
+from training.synthetic.recipe import PARTS, SyntheticRecipe, clips_of
 from training.synthetic.scene import Person
-from training.synthetic.sheet import COLUMNS, ROWS, image_rows, video_rows, write_sheet
 from training.synthetic.textures import Bank, photographs
 from training.targets import CropSequence, Targets
 
@@ -226,43 +218,3 @@ class SyntheticImages:
         check_process()
         take = self.take(index, rng)
         return self.studio.pictures(take, 0, 1)[0], take.targets.map(lambda field: field[0])
-
-
-def arguments() -> argparse.ArgumentParser:
-    """The command line's options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.synthetic.studio", description=__doc__
-    )
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--sheet", type=Path, required=True, help="picture to write, .png")
-    parser.add_argument("--mocap", default="", help="motion capture, .npz")
-    parser.add_argument("--photos", default="", help="folder of photographs for backdrops")
-    parser.add_argument("--recipe", type=Path, help="recipe, JSON")
-    parser.add_argument("--part", choices=PARTS, help="whose motion")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--videos", action="store_true", help="rows are videos, not single pictures"
-    )
-    parser.add_argument("--plain", action="store_true", help="without the targets")
-    return parser
-
-
-def main(argv: list[str] | None = None) -> None:
-    """The command line."""
-    options = arguments().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    recipe = SyntheticRecipe.read(options.recipe) if options.recipe else SyntheticRecipe()
-    given = {"mocap": options.mocap, "photos": options.photos, "part": options.part}
-    recipe = replace(recipe, **{name: value for name, value in given.items() if value})
-    if not options.sheet.absolute().parent.is_dir():
-        raise SyntheticError(f"{options.sheet} cannot be written: its folder does not exist.")
-    if options.videos:
-        rows = video_rows(SyntheticSequences(recipe, ROWS, options.seed))
-    else:
-        rows = image_rows(SyntheticImages(recipe, ROWS * COLUMNS, options.seed), options.seed)
-    write_sheet(rows, options.sheet, not options.plain)
-    print(f"{options.sheet}, drawn by {renderer(recipe.pixels).name}")
-
-
-if __name__ == "__main__":
-    sys.exit(command_line(main))

@@ -9,7 +9,7 @@ from training.appearance.clothes import changed, draw_outfit, paint
 from training.appearance.draw import draw_part, main
 from training.appearance.outlines import NOTHING, draw_outlines
 from training.appearance.pictures import Look, draw_clip, take
-from training.synthetic.textures import Bank
+from training.synthetic import Bank
 
 BANK = Bank(0, ())
 

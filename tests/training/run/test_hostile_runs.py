@@ -17,7 +17,7 @@ from training.moves.mocap import read_clips
 from training.run import LoopConfig, Progress, RunError, describe, networks, read_progress
 from training.run.checkpoints import FORMAT, load_checkpoint
 from training.run.run_folder import begin, cut_log
-from training.synthetic.recipe import SyntheticError, SyntheticRecipe
+from training.synthetic import SyntheticError, SyntheticRecipe
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
 GOOD = {"format": 1, "stage": "image", "config": {}, "starts": []}

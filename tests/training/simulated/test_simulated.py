@@ -26,7 +26,7 @@ from training.model import FIELDS, LossConfig, Losses, make_encoder
 from training.moves import Cameras, MocapError, Variety
 from training.run import RunError, linear_start, networks
 from training.simulated.simulated import Simulation, Simulator
-from training.synthetic.recipe import SyntheticError, SyntheticRecipe, clips_of
+from training.synthetic import SyntheticError, SyntheticRecipe, clips_of
 
 EXACT = Simulation(
     variety=Variety(0, 0, 0, 0, 0, 0, 0),

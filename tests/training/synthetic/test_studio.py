@@ -22,11 +22,21 @@ from tests.support.places import REPOSITORY
 from tests.support.plain_people import PLAIN, skip_without_drawing
 from training.joints import HIPS, JOINTS_49
 from training.moves import NONE, MocapError, Movement
-from training.synthetic import draw, scene, studio
+from training.synthetic import (
+    Degradation,
+    Looks,
+    SyntheticError,
+    SyntheticImages,
+    SyntheticRecipe,
+    SyntheticSequences,
+    Views,
+    draw,
+    scene,
+    sheet,
+    studio,
+)
 from training.synthetic.degrade import Flaws, degrade
 from training.synthetic.meshes import Things
-from training.synthetic.recipe import Degradation, Looks, SyntheticError, SyntheticRecipe, Views
-from training.synthetic.studio import SyntheticImages, SyntheticSequences
 from training.targets import BodyJoints, crop_turns
 
 LEFT, RIGHT = SMPL.indices("shoulder")
@@ -341,7 +351,7 @@ def test_a_fork_that_cannot_draw_says_so():
     whole(SyntheticSequences(PLAIN, 1, 0), 0)
     code = (
         "import os, sys; from staf_backend import StafError\n"
-        "from training.synthetic.studio import *\n"
+        "from training.synthetic import *\n"
         "source = SyntheticSequences(SyntheticRecipe(frames=(1, 1)), 1, 0); list(source.parts(0))\n"
         "child = os.fork()\n"
         "if child: sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
@@ -371,13 +381,13 @@ def test_a_sheet_is_written_with_targets(tmp_path):
     path = tmp_path / "sheet.png"
     recipe = tmp_path / "recipe.json"
     recipe.write_text(json.dumps({"frames": [2, 3], "pixels": 224}))
-    studio.main(["--sheet", str(path), "--recipe", str(recipe), "--videos"])
-    sheet = cv2.imread(str(path))
-    assert sheet is not None
-    assert sheet.shape == (6 * 224, 8 * 224, 3)
-    assert ((sheet == (80, 255, 80)).all(-1)).sum() > 1000
+    sheet.main(["--out", str(path), "--recipe", str(recipe), "--videos"])
+    drawn = cv2.imread(str(path))
+    assert drawn is not None
+    assert drawn.shape == (6 * 224, 8 * 224, 3)
+    assert ((drawn == (80, 255, 80)).all(-1)).sum() > 1000
     with pytest.raises(SyntheticError, match="cannot be written"):
-        studio.main(["--sheet", str(tmp_path / "no" / "a.png")])
+        sheet.main(["--out", str(tmp_path / "no" / "a.png")])
 
 
 def test_things_add_up():
