@@ -18,7 +18,7 @@ WINGS = {
     ),
     "training": (
         *("targets", "datasets", "moves", "synthetic", "simulated", "model", "data", "run"),
-        *("scoring", "lifting", "fingers", "contacts", "filming", "appearance", "drawing"),
+        *("scoring", "lifting", "fingers", "contacts", "filming", "sides", "appearance", "drawing"),
     ),
 }
 """What has a page of reference, in the order of the menu."""

@@ -9,8 +9,10 @@ hardly which way somebody looks.
 A frame has a hidden state of eight values: which of arms, legs and trunk the network swapped.
 Taken is the path through time that moves the landmarks least and needs the fewest swaps, by the
 network and, where a reading departs from it, by the detector (dynamic programming, Viterbi 1967).
-Where the network wavers between front and back for a whole clip, it counts that people mostly go
-where they look: who shrinks walks away and shows their back.
+How knees bend, feet point and people go tells sides, too, over a second or two: a small learned
+network says how likely each is (`sides_network`).  Where the landmark network wavers between front
+and back for a whole clip, it counts that people mostly go where they look: who shrinks walks away
+and shows their back.
 
 Of somebody seen from the side the depths of shoulders and hips tell left from right, and are right;
 their places in the picture, hardly apart, may lie the wrong way round all the same.  So these are
@@ -25,14 +27,15 @@ import numpy as np
 from staf_backend.files import long_array, stretches
 from staf_backend.landmarks.names import COCO, MIRROR, indices
 from staf_backend.landmarks.network import Landmarks
+from staf_backend.landmarks.sides_network import exchanged_logits
 
 _ARMS = indices("elbow", "wrist", "pinky", "index", "thumb")
 _LEGS = indices("knee", "ankle", "heel", "foot_index")
 _TRUNK = indices("shoulder", "hip")
-_LIMBS = (_ARMS, _LEGS, _TRUNK)
+LIMBS = (_ARMS, _LEGS, _TRUNK)
 """The trunk is last."""
 _STATES = np.array([[a, b, c] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
-"""(8, 3) which of `_LIMBS` are swapped."""
+"""(8, 3) which of `LIMBS` are swapped."""
 _TORSO_ENDS = (indices("shoulder"), indices("hip"))
 """Whose middles lie one torso length apart."""
 _SHORTEST_TORSO_M = 0.2
@@ -47,7 +50,7 @@ _NETWORK_BODY, _NETWORK_LIMB = 0.02, 0.014
 _DETECTOR_BODY, _DETECTOR_LIMB = 0.001, 0.016
 """Of the detector's."""
 _LIMB_SHARE = np.array([1.0, 1.5, 1.0])
-"""Weight of how far landmarks of each of `_LIMBS` move.  Chosen on 133 drawn scenes
+"""Weight of how far landmarks of each of `LIMBS` move.  Chosen on 133 drawn scenes
 (training/LOG.md): from 1.5 to 3 do alike for legs, of which 1 leaves a quarter more wrong."""
 _CROSSED = 0.005
 """Of the trunk's places in the picture, but not its depths, being the wrong way round.  Chosen on
@@ -59,6 +62,10 @@ swaps of 1 to 8 frames put into six drawn clips (training/LOG.md): of whole bodi
 0.03 on, of arms none from 0.1 on; at 1 nothing is worse."""
 _DETECTOR_SHARE = 0.5
 """Weight of how far landmarks are from the detector's key points."""
+_LEARNED, _PRIOR = 0.003, 2.0
+"""Of what the learned network says, a unit of its negative log-likelihood, and what is taken from
+its logits: it was taught by far more exchanges than happen.  Chosen on drawn scenes that were kept
+back from its lessons (training/LOG.md)."""
 _FACES_AWAY = 0.016
 """Of facing the camera while going away from it, and of the reverse.  Measured on drawn people
 (training/LOG.md): from 0.014 on wavering networks are put right, and below `_NETWORK_BODY` one that
@@ -90,7 +97,8 @@ def consistent_sides(
     """
     size = torso_px(landmarks.points_px)
     backwards = _backwards(landmarks, times_s, size)
-    undone = _swapped(landmarks, keypoints_px, size, backwards)
+    learned = _learned(landmarks, keypoints_px, times_s)
+    undone = _swapped(landmarks, keypoints_px, size, backwards, learned)
     if undone.any():
         landmarks = _put_back(landmarks, undone)
     crossed = _crossed(landmarks.points_px, size)
@@ -103,7 +111,7 @@ def _put_back(landmarks: Landmarks, undone: np.ndarray) -> Landmarks:
     points, world_m, visibility = (long_array(array.shape, array.dtype) for array in known)
     for rows in stretches(len(undone)):
         order = np.tile(np.arange(len(MIRROR)), (rows.stop - rows.start, 1))
-        for i, limb in enumerate(_LIMBS):
+        for i, limb in enumerate(LIMBS):
             order[np.ix_(undone[rows, i], limb)] = MIRROR[limb]
         frames = np.arange(len(order))[:, None]
         for out, array in zip((points, world_m, visibility), known, strict=True):
@@ -152,14 +160,14 @@ def torso_px(points: np.ndarray) -> float:
     return max(float(np.median(lengths)), 1.0) if len(lengths) else 1.0
 
 
-def _torso_m(world_m: np.ndarray) -> float:
+def torso_m(world_m: np.ndarray) -> float:
     """Median distance of shoulders and hips of world points (T, 33, 3): the unit of depth; infinite
     without a torso."""
     shoulders, hips = (world_m[:, pair] for pair in _TORSO_ENDS)
     lengths = np.linalg.norm(shoulders.mean(1) - hips.mean(1), axis=-1)
     lengths = lengths[np.isfinite(lengths)]
-    torso_m = float(np.median(lengths)) if len(lengths) else np.inf
-    return max(torso_m, _SHORTEST_TORSO_M)
+    length = float(np.median(lengths)) if len(lengths) else np.inf
+    return max(length, _SHORTEST_TORSO_M)
 
 
 def _backwards(landmarks: Landmarks, times_s: np.ndarray, size: float) -> np.ndarray:
@@ -169,7 +177,7 @@ def _backwards(landmarks: Landmarks, times_s: np.ndarray, size: float) -> np.nda
     return front * np.clip(_recedes(landmarks, times_s) / _GOES_PER_S, -1, 1)
 
 
-def _log_scales(landmarks: Landmarks) -> np.ndarray:
+def log_scales(landmarks: Landmarks) -> np.ndarray:
     """(T,) logarithms of pixels a metre, whatever the pose; NaN where too little is seen."""
     points, world_m = landmarks.points_px, landmarks.world_m
     parts = stretches(len(points))
@@ -191,7 +199,7 @@ def _log_scales_of(points: np.ndarray, world_m: np.ndarray) -> np.ndarray:
 
 def _recedes(landmarks: Landmarks, times_s: np.ndarray) -> np.ndarray:
     """(T,) loss of the logarithm of somebody's size a second, by lines fitted to a second each."""
-    scales = _log_scales(landmarks)
+    scales = log_scales(landmarks)
     seen = np.isfinite(scales)
     time, value = times_s - times_s[0], np.where(seen, scales, 0)
     first = np.searchsorted(time, time - _WATCHED_S)
@@ -204,21 +212,35 @@ def _recedes(landmarks: Landmarks, times_s: np.ndarray) -> np.ndarray:
     return -np.divide(count * tv - t * v, spread, out=np.zeros_like(t), where=known)
 
 
+def _learned(landmarks: Landmarks, keypoints_px: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """(T, 3, 2) costs of each of `LIMBS` as read and swapped, by what the learned network says."""
+    scales = log_scales(landmarks)
+    middle = np.nanmedian(scales) if np.isfinite(scales).any() else 0.0
+    torso = torso_px(landmarks.points_px), torso_m(landmarks.world_m)
+    found = exchanged_logits(landmarks, keypoints_px, times_s, scales - middle, torso)
+    signs = np.array([1.0, -1.0])
+    return _LEARNED * np.logaddexp(0, signs * (found - _PRIOR)[..., None])
+
+
 def _swapped(
-    landmarks: Landmarks, keypoints_px: np.ndarray, size: float, backwards: np.ndarray
+    landmarks: Landmarks,
+    keypoints_px: np.ndarray,
+    size: float,
+    backwards: np.ndarray,
+    learned: np.ndarray,
 ) -> np.ndarray:
     """(T, 3) which limbs' two sides are taken for each other."""
-    torso_m = _torso_m(landmarks.world_m)
-    limbs = [_of_limb(landmarks, limb, keypoints_px, size, torso_m) for limb in _LIMBS]
+    metres = torso_m(landmarks.world_m)
+    limbs = [_of_limb(landmarks, limb, keypoints_px, size, metres) for limb in LIMBS]
     moves, departs = zip(*limbs, strict=True)
-    costs = _state_costs(np.stack(departs, 1), backwards)
+    costs = _state_costs(np.stack(departs, 1), backwards, learned)
     shares = _LIMB_SHARE[:, None, None]
     path = _cheapest(costs, _move_costs(shares * np.stack(moves, 1)))
     return _STATES[path] == 1
 
 
 def _of_limb(
-    landmarks: Landmarks, limb: np.ndarray, keypoints_px: np.ndarray, size: float, torso_m: float
+    landmarks: Landmarks, limb: np.ndarray, keypoints_px: np.ndarray, size: float, metres: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """How far a limb moves (T - 1, 2, 2) from one reading of its sides to either, and `_departs`;
     a stretch at a time, each from where the one before ended."""
@@ -226,7 +248,7 @@ def _of_limb(
     flat, deep = np.empty((0, 2, len(limb), 2)), np.empty((0, 2, len(limb), 1))
     for rows in stretches(len(landmarks.points_px)):
         points = landmarks.points_px[rows]
-        depths = landmarks.world_m[rows, :, 2:] / torso_m
+        depths = landmarks.world_m[rows, :, 2:] / metres
         both, depth = (_both_ways(values, limb) for values in (points / size, depths))
         flat, deep = _held(both, flat[-1:]), _held(depth, deep[-1:])
         moves.append(_moves(flat, deep[..., 0]))
@@ -267,14 +289,15 @@ def _departs(
     return _DETECTOR_SHARE * np.nan_to_num(distance * seen[:, None, :, 2]).mean(-1)
 
 
-def _state_costs(departs: np.ndarray, backwards: np.ndarray) -> np.ndarray:
-    """(T, 8) of each state: the network's swaps, the detector's, and going backwards.
+def _state_costs(departs: np.ndarray, backwards: np.ndarray, learned: np.ndarray) -> np.ndarray:
+    """(T, 8) of each state: the network's swaps, the detector's, and what they would mean.
 
     Args:
         departs: (T, 3, 2) of `_departs`.
         backwards: (T,) of `_backwards`, as the network reads the trunk.
+        learned: (T, 3, 2) of `_learned`.
     """
-    limbs = np.arange(len(_LIMBS))
+    limbs = np.arange(len(LIMBS))
     costs = np.empty((len(departs), len(_STATES)))
     for number, state in enumerate(_STATES):
         seen = [
@@ -288,14 +311,15 @@ def _state_costs(departs: np.ndarray, backwards: np.ndarray) -> np.ndarray:
         apart = (state[:-1] != state[-1]).sum()
         own = _NETWORK_BODY * state[-1] + _NETWORK_LIMB * apart
         goes = _FACES_AWAY * np.maximum(0, -backwards if state[-1] else backwards)
-        costs[:, number] = own + goes + np.minimum(*seen)
+        likely = learned[:, limbs, state].sum(1)
+        costs[:, number] = own + goes + likely + np.minimum(*seen)
     return costs
 
 
 def _move_costs(moves: np.ndarray) -> Iterator[np.ndarray]:
     """(8, 8) from state to state, a frame after the other, of the limbs' moves (T - 1, 3, 2, 2)."""
     start, end = _STATES[:, None], _STATES[None]
-    limbs = np.arange(len(_LIMBS))
+    limbs = np.arange(len(LIMBS))
     for move in moves:
         yield move[limbs, start, end].sum(-1)
 

@@ -56,7 +56,7 @@ WINGS = {  # lowest first; a wing imports only from lines below its own, so wing
         scoring
         run  filming
         lifting  fingers  contacts  options
-        appearance
+        appearance  sides
         prepare  stage_image  stage_video  estimator_scores  world_scores  ship
         table_runs
         evaluate

@@ -37,6 +37,9 @@ from training.contacts import train as train_contacts
 from training.filming import scenes
 from training.fingers import looks, train
 from training.lifting import recover, train_frames, train_windows
+from training.sides import lessons as sides_lessons
+from training.sides import simulate as sides_simulate
+from training.sides import train as train_sides
 from training.synthetic import SyntheticRecipe, sheet
 
 README = REPOSITORY / "training" / "README.md"
@@ -207,6 +210,9 @@ PARSERS = {
     "contacts.train": train_contacts.arguments,
     "fingers.looks": looks.arguments,
     "fingers.train": train.arguments,
+    "sides.lessons": sides_lessons.arguments,
+    "sides.simulate": sides_simulate.arguments,
+    "sides.train": train_sides.arguments,
     "lifting.train_frames": train_frames.arguments,
     "lifting.train_windows": train_windows.arguments,
     "lifting.recover": recover.arguments,

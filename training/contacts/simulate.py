@@ -50,7 +50,7 @@ _ALONG, _ALONG_RAD = 0.6, 0.3
 """How often somebody goes along the view, and within what of it.  Chosen: it is the hardest."""
 _LENS_LOG = 0.15
 """Deviation of the logarithm of the lens that is assumed.  Measured: 0.8 to 1.3 of the true one."""
-_NOISE = Noise(image=1.3, gaps=0.0, cropped=0.0, swapped=0.15)
+NOISE = Noise(image=1.3, gaps=0.0, cropped=0.0, swapped=0.15)
 """Of windows that fade into each other, which evens out a quarter of the errors."""
 _HOP = WINDOW // 2
 _log = logging.getLogger(__name__)
@@ -89,7 +89,9 @@ class Simulator:
         return movement_of(fitted.params, truth.times_s, self._body, truth.feet_seen)
 
 
-def seen(truth: Movement, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def seen(
+    truth: Movement, rng: np.random.Generator, noise: Noise = NOISE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rays (T, 27, 2), world points (T, 27, 3) and visibility (T, 27) of somebody's landmarks.
 
     Errors are those of windows (`landmark_noise.observe`) that fade into each other.
@@ -97,7 +99,7 @@ def seen(truth: Movement, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
     count = len(truth)
     first = np.arange(0, max(count - WINDOW, 0) + _HOP, _HOP)
     rows = (first[:, None] + np.arange(WINDOW)).clip(max=count - 1)
-    windows = observe(_scenes(truth, rows), _NOISE, 0.0, rng)
+    windows = observe(_scenes(truth, rows), noise, 0.0, rng)
     weights = np.sin(np.pi * (np.arange(WINDOW) + 0.5) / WINDOW) ** 2
     fading = np.broadcast_to(weights, rows.shape)
     total = np.zeros(count)

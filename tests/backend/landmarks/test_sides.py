@@ -23,6 +23,12 @@ ARMS = np.array(
 )
 
 
+@pytest.fixture(autouse=True)
+def _stick_figures(monkeypatch: pytest.MonkeyPatch):
+    """Figures of sticks are no people: what was learned of people says nothing of them."""
+    monkeypatch.setattr(sides, "_LEARNED", 0.0)
+
+
 def walking(frames: int = 60, noise_px: float = 2.0) -> tuple[Landmarks, np.ndarray]:
     """Someone seen from the side whose legs and arms pass each other twice a second."""
     time_s = np.arange(frames) / 30

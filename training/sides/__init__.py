@@ -1,0 +1,1 @@
+"""What teaches which side of the body is which, and the trainer."""
