@@ -1,6 +1,6 @@
 """People in a picture: a box and 17 key points each (MoveNet MultiPose through ONNX Runtime).
 
-    image --resize, pad--> network --six heads at stride 4--> peaks --> boxes, key points
+    picture --resize, pad--> network --six heads at stride 4--> peaks --> boxes, key points
 
 The network sees the picture in the top left corner of a black one whose sides are multiples of 32.
 Coordinates are continuous: an image covers [0, W] x [0, H], the middle of its first pixel is
@@ -15,6 +15,7 @@ import numpy as np
 from staf_backend.people.decode import decode
 from staf_backend.people.detections import Detections, suppress_duplicates
 from staf_backend.runtime import run
+from staf_backend.video import Picture, ReadyPicture
 
 _MULTIPLE_PX = 32
 """The network's input has sides that are multiples of this (model card of MoveNet MultiPose)."""
@@ -44,30 +45,34 @@ class PersonDetector:
         """Every person in an upright (H, W, 3) uint8 RGB image."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"image must be (H, W, 3) uint8, not {image.shape} {image.dtype}")
-        blob, scale = letterbox(image, self.long_side_px)
+        return self.look(ReadyPicture(image))
+
+    def look(self, picture: Picture) -> Detections:
+        """Every person in a picture.
+
+        Raises:
+            VideoError: its colours cannot be read.
+        """
+        blob, scale = letterbox(picture, self.long_side_px)
         heads = {name: output[0] for name, output in run(self.session, image=blob).items()}
         found = decode(heads, _MIN_SCORE)
-        return suppress_duplicates(_to_image(found, scale, image.shape))
+        return suppress_duplicates(_to_image(found, scale, picture.shape))
 
 
-def letterbox(image: np.ndarray, long_side_px: int) -> tuple[np.ndarray, np.ndarray]:
+def letterbox(picture: Picture, long_side_px: int) -> tuple[np.ndarray, np.ndarray]:
     """What the network gets, and how to come back.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
+        picture: of (H, W, 3).
         long_side_px: of the resized picture, before padding.
 
     Returns:
         The network's input (1, 3, h, w) float32, 0..255, h and w multiples of 32; and the factor
         (2,) for x and y from its pixels to those of the image.
     """
-    import cv2
-
-    size = np.array(image.shape[1::-1])
+    size = np.array(picture.shape[1::-1])
     resized = np.maximum(1, np.round(size * (long_side_px / size.max()))).astype(int)
-    shrinks = long_side_px <= size.max()
-    kind = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    small = cv2.resize(image, resized.tolist(), interpolation=kind)
+    small = picture.sized(*resized.tolist())
     width, height = -(-resized // _MULTIPLE_PX) * _MULTIPLE_PX
     blob = np.zeros((1, 3, height, width), np.float32)
     blob[0, :, : resized[1], : resized[0]] = small.transpose(2, 0, 1)

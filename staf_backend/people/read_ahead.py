@@ -61,7 +61,7 @@ class ReadAhead:
     def look(self, picture: Coming) -> Job[Detections]:
         """The plain look at a picture, begun if it is not yet."""
         if picture.look is None:
-            picture.look = self._workers.job(partial(_look, self._detector, picture.picture))
+            picture.look = self._workers.job(partial(self._detector.look, picture.picture))
         return picture.look
 
     def expect(self, places: Iterable[int]) -> None:
@@ -105,7 +105,3 @@ def read_ahead(
 
 def _coming(_index: int, picture: Picture) -> Coming:
     return Coming(KeptPicture(picture), small_grey(picture))
-
-
-def _look(detector: PersonDetector, picture: Picture) -> Detections:
-    return detector.detect(picture.rgb())

@@ -69,7 +69,7 @@ class FrameSearch:
             somebody_known: whether a sure person is being followed.
             plain: what the detector finds there, where it has looked already.
         """
-        found = self._plain.detect(frame.image) if plain is None else plain
+        found = self._plain.look(frame.picture) if plain is None else plain
         if not _anybody_sure(found) or frame.time_s >= self._next_coarse_s:
             found = self._with_coarse(frame, found)
         has_detail = max(frame.picture.shape) > self._plain.long_side_px
@@ -77,14 +77,14 @@ class FrameSearch:
         if _anybody_sure(found) or somebody_known or not due:
             return found
         self._next_fine_s = frame.time_s + _FINE_EVERY_S
-        return merge(found, self._fine.detect(frame.image))
+        return merge(found, self._fine.look(frame.picture))
 
     def _with_coarse(self, frame: Frame, plain: Detections) -> Detections:
         """The plain look's finds, and whom only a coarse one finds."""
         long_side = max(frame.picture.shape)
-        both = merge_coarse(plain, self._coarse.detect(frame.image), long_side)
+        both = merge_coarse(plain, self._coarse.look(frame.picture), long_side)
         if not _anybody_sure(both):
-            both = merge_coarse(both, self._half.detect(frame.image), long_side)
+            both = merge_coarse(both, self._half.look(frame.picture), long_side)
         told_more = both is not plain
         self._next_coarse_s = frame.time_s + (0 if told_more else _COARSE_EVERY_S)
         return both

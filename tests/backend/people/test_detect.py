@@ -12,7 +12,7 @@ from staf_backend.people.detect import letterbox
 from staf_backend.people.detections import Detections, suppress_duplicates
 from staf_backend.people.keypoints import NAMES, keypoint_similarity
 from staf_backend.runtime import open_network
-from staf_backend.video import open_video
+from staf_backend.video import ReadyPicture, open_video
 from tests.support.places import FOOTAGE
 
 
@@ -83,7 +83,7 @@ def _assert_equal(found, slow):
 
 
 def test_decoding_follows_the_rules_on_a_real_picture(session, balance):
-    heads = _heads(session, letterbox(balance, 256)[0])
+    heads = _heads(session, letterbox(ReadyPicture(balance), 256)[0])
     _assert_equal(decode(heads, 0.1), _slow_decode(heads, 0.1, 0.1))
 
 
@@ -159,7 +159,7 @@ def test_what_is_no_picture_is_refused(session, image):
 
 def test_letterbox_keeps_the_picture_in_the_top_left_corner():
     image = np.full((90, 200, 3), 200, np.uint8)
-    blob, scale = letterbox(image, 100)
+    blob, scale = letterbox(ReadyPicture(image), 100)
     assert blob.shape == (1, 3, 64, 128)
     np.testing.assert_allclose(scale, 2)
     np.testing.assert_allclose(blob[0, :, :45, :100], 200)
