@@ -23,6 +23,9 @@ MIRROR = counterparts(NAMES)
 COCO = np.array([NAMES.index(name) for name in keypoints.NAMES])
 """(17,) the landmark that is the same point as each of the detector's key points."""
 
+COCO_MIRROR = counterparts(keypoints.NAMES)
+"""(17,) the key point on the other side of the body."""
+
 
 def indices(*parts: str) -> np.ndarray:
     """Where the named landmarks stand: "hip" is both hips, left first."""

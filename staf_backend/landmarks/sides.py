@@ -64,8 +64,8 @@ _DETECTOR_SHARE = 0.5
 """Weight of how far landmarks are from the detector's key points."""
 _LEARNED, _PRIOR = 0.003, 2.0
 """Of what the learned network says, a unit of its negative log-likelihood, and what is taken from
-its logits: it was taught by far more exchanges than happen.  Chosen on drawn scenes that were kept
-back from its lessons (training/LOG.md)."""
+its logits: it was taught by far more exchanges than happen.  Chosen (training/LOG.md): of drawn
+scenes kept back from its lessons, 0.002 to 0.004 do alike."""
 _FACES_AWAY = 0.016
 """Of facing the camera while going away from it, and of the reverse.  Measured on drawn people
 (training/LOG.md): from 0.014 on wavering networks are put right, and below `_NETWORK_BODY` one that
@@ -96,8 +96,9 @@ def consistent_sides(
         shoulders and hips were so in the picture alone it is not told.
     """
     size = torso_px(landmarks.points_px)
-    backwards = _backwards(landmarks, times_s, size)
-    learned = _learned(landmarks, keypoints_px, times_s)
+    scales = log_scales(landmarks)
+    backwards = _backwards(landmarks, times_s, size, scales)
+    learned = _learned(landmarks, keypoints_px, times_s, size, scales)
     undone = _swapped(landmarks, keypoints_px, size, backwards, learned)
     if undone.any():
         landmarks = _put_back(landmarks, undone)
@@ -170,11 +171,13 @@ def torso_m(world_m: np.ndarray) -> float:
     return max(length, _SHORTEST_TORSO_M)
 
 
-def _backwards(landmarks: Landmarks, times_s: np.ndarray, size: float) -> np.ndarray:
+def _backwards(
+    landmarks: Landmarks, times_s: np.ndarray, size: float, scales: np.ndarray
+) -> np.ndarray:
     """(T,) -1..1 how surely somebody goes where their back is, by the sides that are read."""
     left, right = (landmarks.points_px[:, _TRUNK[k::2], 0].mean(1) for k in (0, 1))
     front = np.clip(np.nan_to_num(left - right) / (_TURNED * size), -1, 1)
-    return front * np.clip(_recedes(landmarks, times_s) / _GOES_PER_S, -1, 1)
+    return front * np.clip(_recedes(scales, times_s) / _GOES_PER_S, -1, 1)
 
 
 def log_scales(landmarks: Landmarks) -> np.ndarray:
@@ -197,9 +200,8 @@ def _log_scales_of(points: np.ndarray, world_m: np.ndarray) -> np.ndarray:
     return np.where(enough, np.log(spreads[0] / spreads[1]) / 2, np.nan)
 
 
-def _recedes(landmarks: Landmarks, times_s: np.ndarray) -> np.ndarray:
+def _recedes(scales: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     """(T,) loss of the logarithm of somebody's size a second, by lines fitted to a second each."""
-    scales = log_scales(landmarks)
     seen = np.isfinite(scales)
     time, value = times_s - times_s[0], np.where(seen, scales, 0)
     first = np.searchsorted(time, time - _WATCHED_S)
@@ -212,12 +214,17 @@ def _recedes(landmarks: Landmarks, times_s: np.ndarray) -> np.ndarray:
     return -np.divide(count * tv - t * v, spread, out=np.zeros_like(t), where=known)
 
 
-def _learned(landmarks: Landmarks, keypoints_px: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+def _learned(
+    landmarks: Landmarks,
+    keypoints_px: np.ndarray,
+    times_s: np.ndarray,
+    size: float,
+    scales: np.ndarray,
+) -> np.ndarray:
     """(T, 3, 2) costs of each of `LIMBS` as read and swapped, by what the learned network says."""
-    scales = log_scales(landmarks)
-    middle = np.nanmedian(scales) if np.isfinite(scales).any() else 0.0
-    torso = torso_px(landmarks.points_px), torso_m(landmarks.world_m)
-    found = exchanged_logits(landmarks, keypoints_px, times_s, scales - middle, torso)
+    about = scales - (np.nanmedian(scales) if np.isfinite(scales).any() else 0.0)
+    torso = size, torso_m(landmarks.world_m)
+    found = exchanged_logits(landmarks, keypoints_px, times_s, about, torso)
     signs = np.array([1.0, -1.0])
     return _LEARNED * np.logaddexp(0, signs * (found - _PRIOR)[..., None])
 

@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 
 from staf_backend.assets import asset_path
-from staf_backend.landmarks.names import COCO, MIRROR, NAMES, indices
+from staf_backend.landmarks.names import COCO_MIRROR, MIRROR, NAMES, indices
 from staf_backend.landmarks.network import Landmarks
 
 SPACING = (1, 2, 4, 8, 16)
@@ -36,8 +36,6 @@ _BODY = np.concatenate(
 )
 """Landmarks that it sees."""
 _HIPS_AND_SHOULDERS = indices("shoulder", "hip")
-_OTHER_SIDE = np.array([COCO.tolist().index(MIRROR[k]) for k in COCO])
-"""(17,) the detector's key point on the other side."""
 _FEWEST_SURE, _UNUSUAL, _SPEED_SHARE = 0.1, 4.0, 1 / 3
 """Score of the detector's key points that count; number beyond which one is cut; of speeds in
 torso lengths a second.  Chosen."""
@@ -78,7 +76,7 @@ def mirrored(read: Read) -> Read:
         points[:, MIRROR],
         read.depth_m[:, MIRROR],
         read.visibility[:, MIRROR],
-        keypoints[:, _OTHER_SIDE],
+        keypoints[:, COCO_MIRROR],
         read.times_s,
         read.scale,
         read.torso_px,

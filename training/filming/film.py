@@ -6,7 +6,7 @@ World axes are y up, metres, the floor at y = 0; the camera looks toward -z, as 
 has it: who faces it faces +z.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +135,37 @@ def _somebody(
     return found, contact
 
 
+@dataclass(frozen=True)
+class _Setup:
+    """How a camera is set up: its kind, how far, focal length, radians that it looks down and
+    leans, the way that it rolls along, and a hand's sway (T, 6)."""
+
+    kind: str
+    far_m: float
+    focal: float
+    down: float
+    roll: float
+    rail_m: float
+    sway: np.ndarray
+
+    def camera(self, path: np.ndarray) -> Camera:
+        """Before the middle of somebody's path (T, 3)."""
+        middle = (path.min(0) + path.max(0)) / 2
+        back = np.array([0, np.sin(self.down), np.cos(self.down)])
+        place, aim = (np.tile(at, (len(path), 1)) for at in (middle + self.far_m * back, middle))
+        turns = np.zeros_like(path)
+        if self.kind == "rail":
+            for points in (place, aim):
+                points[:, 0] += self.rail_m * np.linspace(-0.5, 0.5, len(path))
+        if self.kind == "pan":
+            aim = smoothed(path, _PAN_S * RATE_HZ)
+        if self.kind == "hand":
+            place += self.sway[:, 3:] * _SWAY_M
+            turns = self.sway[:, :3] * _SWAY_RAD
+        view = from_axis_angle(turns) @ looking(place, aim, self.roll)
+        return Camera(view, place, self.focal)
+
+
 def _camera(who: Person, kind: str, rng: np.random.Generator) -> Camera:
     """A camera that goes back until it holds the person."""
     level = rng.random() < _LEVEL
@@ -143,41 +174,12 @@ def _camera(who: Person, kind: str, rng: np.random.Generator) -> Camera:
     focal = _FOCAL * float(np.exp(rng.normal(0, _FOCAL_LOG)))
     far_m, rail_m = rng.uniform(*_DISTANCE_M), rng.choice([-1, 1]) * rng.uniform(*_RAIL_M)
     sway = smooth_series(rng, len(who.pelvis_m), 6, _SWAY_S * RATE_HZ)
-    camera = _at(who, kind, far_m, focal, down, roll, rail_m, sway)
+    setup = _Setup(kind, far_m, focal, down, roll, rail_m, sway)
     for _ in range(_TRIES):
-        if _out(who, camera) <= _OUT:
+        if _out(who, setup.camera(who.pelvis_m)) <= _OUT:
             break
-        far_m *= _STEP_BACK
-        camera = _at(who, kind, far_m, focal, down, roll, rail_m, sway)
-    return camera
-
-
-def _at(
-    who: Person,
-    kind: str,
-    far_m: float,
-    focal: float,
-    down: float,
-    roll: float,
-    rail_m: float,
-    sway: np.ndarray,
-) -> Camera:
-    """A camera of a kind before the middle of the person's path."""
-    path = who.pelvis_m
-    low, high = path.min(0), path.max(0)
-    middle = (low + high) / 2
-    place = np.tile(middle + far_m * np.array([0, np.sin(down), np.cos(down)]), (len(path), 1))
-    aim = np.tile(middle, (len(path), 1))
-    if kind == "rail":
-        place[:, 0] += rail_m * np.linspace(-0.5, 0.5, len(path))
-        aim[:, 0] += rail_m * np.linspace(-0.5, 0.5, len(path))
-    if kind == "pan":
-        aim = smoothed(path, _PAN_S * RATE_HZ)
-    turns = sway[:, :3] * _SWAY_RAD if kind == "hand" else np.zeros_like(path)
-    if kind == "hand":
-        place += sway[:, 3:] * _SWAY_M
-    view = looking(place, aim, roll)
-    return Camera(from_axis_angle(turns) @ view, place, focal)
+        setup = replace(setup, far_m=setup.far_m * _STEP_BACK)
+    return setup.camera(who.pelvis_m)
 
 
 def _out(who: Person, camera: Camera) -> float:

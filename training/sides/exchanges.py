@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from staf_backend.landmarks.names import COCO, MIRROR, indices
+from staf_backend.landmarks.names import COCO_MIRROR, MIRROR, indices
 from staf_backend.landmarks.sides import LIMBS, log_scales, torso_m, torso_px
 from staf_backend.landmarks.sides_network import Read, mirrored
 from training.sides.lessons import Lesson
@@ -42,7 +42,6 @@ whole bodies, by whole clips."""
 _ROLL_RAD, _PLACE, _DEPTH, _SQUEEZE_LOG, _SIZE_LOG = 0.12, 0.02, 0.03, 0.1, 0.1
 """Deviations of turns of the picture, of places and depths in torso lengths, of the picture's
 aspect and of the torso's length.  Chosen."""
-_OTHER_SIDE = np.array([COCO.tolist().index(MIRROR[k]) for k in COCO])
 
 
 class Sample(NamedTuple):
@@ -207,9 +206,9 @@ def _detector(keypoints_px: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < _DETECTOR_SPAN:
         first = int(rng.integers(len(found)))
         rows = slice(first, first + int(rng.integers(1, _DETECTOR_LONGEST)))
-        found[rows] = found[rows][:, _OTHER_SIDE]
+        found[rows] = found[rows][:, COCO_MIRROR]
     if rng.random() < _DETECTOR_ALL:
-        found = found[:, _OTHER_SIDE]
+        found = found[:, COCO_MIRROR]
     if rng.random() < _DETECTOR_SILENT:
         found[..., 2] = 0
     return found
