@@ -18,12 +18,11 @@ import numpy as np
 from staf_backend.assets import asset_path
 from staf_backend.landmarks.names import COCO_MIRROR, MIRROR, NAMES, indices
 from staf_backend.landmarks.network import Landmarks
+from staf_backend.runtime.dilated import DilatedNetwork, dilated_of, margin
 
 SPACING = (1, 2, 4, 8, 16)
 """Frames between what a convolution reads, one after the other."""
-TAPS = 5
-"""Frames that each reads."""
-MARGIN = sum(spacing * (TAPS // 2) for spacing in SPACING)
+MARGIN = margin(SPACING)
 """Frames to both sides that the network sees."""
 RATE_HZ = 30.0
 """Frames a second that it was taught with; of faster clips it sees every second one, and so on."""
@@ -115,38 +114,6 @@ def _speed(middle: np.ndarray, read: Read) -> np.ndarray:
     return _SPEED_SHARE * way / np.maximum(time, 1e-3)[:, None] / read.torso_px
 
 
-@dataclass(frozen=True, eq=False)
-class SidesNetwork:
-    """The learned network.
-
-    Attributes:
-        mean, deviation: (F,) of the features.
-        weights: (F, C) and (C, C) into the network, (5, C, C) of each convolution, (C, 3) out.
-        biases: (C,) of each, (3,) of the last.
-    """
-
-    mean: np.ndarray
-    deviation: np.ndarray
-    weights: tuple[np.ndarray, ...]
-    biases: tuple[np.ndarray, ...]
-
-    def __call__(self, numbers: np.ndarray) -> np.ndarray:
-        """Logits (N, 3) that the sides of arms, legs and trunk are exchanged.
-
-        Args:
-            numbers: (N + 2 `MARGIN`, F) of `features`.
-        """
-        values = (numbers - self.mean) / self.deviation
-        values = (values @ self.weights[0] + self.biases[0]).clip(0)
-        values = values + (values @ self.weights[1] + self.biases[1]).clip(0)
-        for weight, bias, spacing in zip(self.weights[2:], self.biases[2:], SPACING):
-            kept = len(values) - spacing * (TAPS - 1)
-            taps = [values[k * spacing : k * spacing + kept] @ weight[k] for k in range(TAPS)]
-            middle = spacing * (TAPS // 2)
-            values = values[middle : middle + kept] + (sum(taps) + bias).clip(0)
-        return values @ self.weights[-1] + self.biases[-1]
-
-
 def exchanged_logits(
     landmarks: Landmarks,
     keypoints_px: np.ndarray,
@@ -195,7 +162,7 @@ def _rate_hz(times_s: np.ndarray) -> float:
 
 
 @cache
-def sides_network() -> SidesNetwork:
+def sides_network() -> DilatedNetwork:
     """The one that is shipped.
 
     Raises:
@@ -205,11 +172,7 @@ def sides_network() -> SidesNetwork:
         return sides_network_of(file)
 
 
-def sides_network_of(arrays: Mapping[str, np.ndarray]) -> SidesNetwork:
-    """From the arrays of its file: `mean`, `deviation`, and `weight0`, `bias0` and so on."""
-    numbers = {name: np.asarray(arrays[name], np.float32) for name in arrays}
-    layers = range(len(SPACING) + 3)
-    weights, biases = (
-        tuple(numbers[f"{name}{layer}"] for layer in layers) for name in ("weight", "bias")
-    )
-    return SidesNetwork(numbers["mean"], numbers["deviation"], weights, biases)
+def sides_network_of(arrays: Mapping[str, np.ndarray]) -> DilatedNetwork:
+    """From the arrays of its file, see `dilated_of`: logits (N, 3) that the sides of arms,
+    legs and trunk are exchanged, of `features` (N + 2 `MARGIN`, F)."""
+    return dilated_of(arrays, SPACING)

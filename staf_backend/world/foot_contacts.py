@@ -15,14 +15,13 @@ from functools import cache
 import numpy as np
 
 from staf_backend.assets import asset_path
+from staf_backend.runtime.dilated import DilatedNetwork, dilated_of, margin
 from staf_backend.world.foot_features import REACH, FootTracks, features, foot_tracks
 from staf_backend.world.movement import FEET, Poses
 
 SPACING = (1, 2, 4)
 """Frames between what a convolution reads, one after the other."""
-TAPS = 5
-"""Frames that each reads."""
-MARGIN = sum(spacing * (TAPS // 2) for spacing in SPACING)
+MARGIN = margin(SPACING)
 """Frames to both sides that the network sees."""
 UNUSUAL = 4.0
 """Deviations at which an unusual number is cut.  Chosen: what was never seen is not carried on."""
@@ -32,18 +31,9 @@ _BLOCK = 500
 
 @dataclass(frozen=True, eq=False)
 class FootNetwork:
-    """The learned network.
+    """The learned network, that of one foot."""
 
-    Attributes:
-        mean, deviation: (F,) of the features.
-        weights: (F, C) into the network, then (5, C, C) of each convolution, and (C, 2) out of it.
-        biases: (C,) of each, (2,) of the last.
-    """
-
-    mean: np.ndarray
-    deviation: np.ndarray
-    weights: tuple[np.ndarray, ...]
-    biases: tuple[np.ndarray, ...]
+    of_foot: DilatedNetwork
 
     def __call__(self, numbers: np.ndarray) -> np.ndarray:
         """Probabilities (N, 4) of `FEET`.
@@ -51,14 +41,7 @@ class FootNetwork:
         Args:
             numbers: (N + 2 `MARGIN`, 2, F) features, see `foot_features.features`.
         """
-        values = ((numbers - self.mean) / self.deviation).clip(-UNUSUAL, UNUSUAL).swapaxes(0, 1)
-        values = (values @ self.weights[0] + self.biases[0]).clip(0)
-        for weight, bias, spacing in zip(self.weights[1:], self.biases[1:], SPACING):
-            kept = values.shape[1] - spacing * (TAPS - 1)
-            taps = [values[:, k * spacing : k * spacing + kept] @ weight[k] for k in range(TAPS)]
-            middle = spacing * (TAPS // 2)
-            values = values[:, middle : middle + kept] + (sum(taps) + bias).clip(0)
-        score = values @ self.weights[-1] + self.biases[-1]
+        score = self.of_foot(numbers.swapaxes(0, 1), UNUSUAL)
         return (1 / (1 + np.exp(-score))).swapaxes(0, 1).reshape(-1, len(FEET))
 
 
@@ -98,10 +81,5 @@ def foot_network() -> FootNetwork:
 
 
 def foot_network_of(arrays: Mapping[str, np.ndarray]) -> FootNetwork:
-    """From the arrays of its file: `mean`, `deviation`, and `weight0`, `bias0` and so on."""
-    numbers = {name: np.asarray(arrays[name], np.float32) for name in arrays}
-    layers = range(len(SPACING) + 2)
-    weights, biases = (
-        tuple(numbers[f"{name}{layer}"] for layer in layers) for name in ("weight", "bias")
-    )
-    return FootNetwork(numbers["mean"], numbers["deviation"], weights, biases)
+    """From the arrays of its file, see `dilated_of`."""
+    return FootNetwork(dilated_of(arrays, SPACING))

@@ -19,10 +19,11 @@ import torch
 from torch import nn
 
 from staf_backend.files import write_arrays
-from staf_backend.world.foot_contacts import MARGIN, SPACING, TAPS, UNUSUAL, foot_network_of
+from staf_backend.world.foot_contacts import MARGIN, SPACING, UNUSUAL, foot_network_of
 from staf_backend.world.foot_features import FEATURES, features
 from training.command import command_line
 from training.contacts.lessons import Lesson, read_lessons
+from training.model import TrainedDilated, dilated_arrays
 from training.scoring.world_metrics import f1
 
 WIDTH, STEPS, BATCH, RATE = 48, 2000, 48, 3e-3
@@ -50,22 +51,9 @@ class Seen:
     odds: float
 
 
-class ContactNetwork(nn.Module):
-    """Features (B, F, N + 2 `MARGIN`) in their deviations -> logits (B, 2, N) of heel and toe."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.into = nn.Conv1d(FEATURES, WIDTH, 1)
-        self.layers = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, TAPS, dilation=k) for k in SPACING)
-        self.out_of = nn.Conv1d(WIDTH, 2, 1)
-        self.dropout = nn.Dropout1d(_DROPOUT)
-
-    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-        values = torch.relu(self.into(numbers))
-        for layer, spacing in zip(self.layers, SPACING, strict=True):
-            middle = spacing * (TAPS // 2)
-            values = values[..., middle:-middle] + torch.relu(layer(self.dropout(values)))
-        return self.out_of(values)
+def fresh() -> TrainedDilated:
+    """A network that has learned nothing: logits of heel and toe."""
+    return TrainedDilated(FEATURES, WIDTH, 2, SPACING, _DROPOUT)
 
 
 def seen(lessons: Sequence[Lesson], share: float, rng: np.random.Generator) -> list[Seen]:
@@ -89,13 +77,13 @@ def seen(lessons: Sequence[Lesson], share: float, rng: np.random.Generator) -> l
     return [Seen(one.numbers, one.contact, share * one.odds / total) for one in found]
 
 
-def learned(scenes: Sequence[Seen], steps: int) -> tuple[ContactNetwork, np.ndarray, np.ndarray]:
+def learned(scenes: Sequence[Seen], steps: int) -> tuple[TrainedDilated, np.ndarray, np.ndarray]:
     """A network taught by scenes, and the mean and deviation (F,) of their features."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     every = np.concatenate([scene.numbers.reshape(-1, FEATURES) for scene in scenes])
     mean, deviation = every.mean(0), every.std(0) + 1e-3
-    network = ContactNetwork()
+    network = fresh()
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     for _ in range(steps):
@@ -136,19 +124,6 @@ def _disturbed(numbers: torch.Tensor) -> torch.Tensor:
     return (numbers + steady + _JITTER * torch.randn_like(numbers)).clamp(-UNUSUAL, UNUSUAL)
 
 
-def arrays_of(
-    network: ContactNetwork, mean: np.ndarray, deviation: np.ndarray
-) -> dict[str, np.ndarray]:
-    """What `world.foot_contacts.foot_network_of` reads."""
-    layers = [network.into, *network.layers, network.out_of]
-    arrays = {"mean": mean.astype(np.float32), "deviation": deviation.astype(np.float32)}
-    for number, layer in enumerate(layers):
-        weight = layer.weight.detach().numpy().transpose(2, 1, 0)
-        arrays[f"weight{number}"] = (weight[0] if len(weight) == 1 else weight).astype(np.float16)
-        arrays[f"bias{number}"] = layer.bias.detach().numpy().astype(np.float32)
-    return arrays
-
-
 def arguments() -> argparse.ArgumentParser:
     """The options of this command."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -182,7 +157,7 @@ def main() -> None:
         held += lessons[::_KEPT_BACK]
         kept = [lesson for k, lesson in enumerate(lessons) if k % _KEPT_BACK]
         scenes += seen(kept, share, rng)
-    arrays = arrays_of(*learned(scenes, given.steps))
+    arrays = dilated_arrays(*learned(scenes, given.steps))
     _log.info("%s", _measured(arrays, held))
     write_arrays(given.out, arrays)
 

@@ -22,12 +22,12 @@ from staf_backend.files import write_arrays
 from staf_backend.landmarks.sides_network import (
     MARGIN,
     SPACING,
-    TAPS,
     Read,
     features,
     sides_network_of,
 )
 from training.command import command_line
+from training.model import TrainedDilated, dilated_arrays
 from training.sides.exchanges import JUDGED, disturbed, read_of, truth_of
 from training.sides.lessons import Lesson, read_lessons
 
@@ -57,23 +57,9 @@ class Taught:
     odds: float
 
 
-class Network(nn.Module):
-    """Features (B, F, N + 2 `MARGIN`) in their deviations -> logits (B, 3, N)."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.into, self.next = nn.Conv1d(count, WIDTH, 1), nn.Conv1d(WIDTH, WIDTH, 1)
-        self.layers = nn.ModuleList(nn.Conv1d(WIDTH, WIDTH, TAPS, dilation=k) for k in SPACING)
-        self.out_of = nn.Conv1d(WIDTH, len(JUDGED), 1)
-        self.dropout = nn.Dropout1d(_DROPOUT)
-
-    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-        values = torch.relu(self.into(numbers))
-        values = values + torch.relu(self.next(values))
-        for layer, spacing in zip(self.layers, SPACING, strict=True):
-            middle = spacing * (TAPS // 2)
-            values = values[..., middle:-middle] + torch.relu(layer(self.dropout(values)))
-        return self.out_of(values)
+def fresh(count: int) -> TrainedDilated:
+    """A network that has learned nothing, of so many features."""
+    return TrainedDilated(count, WIDTH, len(JUDGED), SPACING, _DROPOUT, dense=2)
 
 
 def taught(lessons: Sequence[Lesson], share: float) -> list[Taught]:
@@ -111,7 +97,7 @@ def learned(lessons: Sequence[Taught], steps: int, seed: int) -> dict[str, np.nd
     draw = lambda count: [window(lessons[k], rng) for k in rng.choice(len(odds), count, p=odds)]
     looks = np.concatenate([numbers for numbers, _, _ in draw(_FIRST_LOOKS)])
     mean, deviation = looks.mean(0), looks.std(0) + 0.05
-    network = Network(looks.shape[1])
+    network = fresh(looks.shape[1])
     optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps)
     network.train()
@@ -125,28 +111,17 @@ def learned(lessons: Sequence[Taught], steps: int, seed: int) -> dict[str, np.nd
         schedule.step()
         if step % 100 == 0:
             _log.info("step %d: loss %.4f", step, loss.item())
-    return arrays_of(network.eval(), mean, deviation)
+    return dilated_arrays(network.eval(), mean, deviation)
 
 
 def _step(
-    network: Network, numbers: np.ndarray, exchanged: np.ndarray, weight: np.ndarray
+    network: nn.Module, numbers: np.ndarray, exchanged: np.ndarray, weight: np.ndarray
 ) -> torch.Tensor:
     logits = network(torch.from_numpy(numbers.astype(np.float32)).transpose(1, 2)).transpose(1, 2)
     weights = torch.from_numpy(weight.astype(np.float32))
     target = torch.from_numpy(exchanged.astype(np.float32))
     each = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return (each * weights).sum() / weights.sum()
-
-
-def arrays_of(network: Network, mean: np.ndarray, deviation: np.ndarray) -> dict[str, np.ndarray]:
-    """What `landmarks.sides_network.sides_network_of` reads."""
-    layers = [network.into, network.next, *network.layers, network.out_of]
-    arrays = {"mean": mean.astype(np.float32), "deviation": deviation.astype(np.float32)}
-    for number, layer in enumerate(layers):
-        weight = layer.weight.detach().numpy().transpose(2, 1, 0)
-        arrays[f"weight{number}"] = (weight[0] if len(weight) == 1 else weight).astype(np.float16)
-        arrays[f"bias{number}"] = layer.bias.detach().numpy().astype(np.float32)
-    return arrays
 
 
 def measured(arrays: dict[str, np.ndarray], lessons: Sequence[Lesson]) -> str:

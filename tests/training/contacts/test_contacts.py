@@ -23,6 +23,7 @@ from tests.support.walker import RATE_HZ, walker
 from training.contacts import train
 from training.contacts.lessons import Lesson, join_lessons, lesson_of, read_lessons, write_lessons
 from training.contacts.simulate import Simulator, seen
+from training.model import dilated_arrays
 from training.moves import BODY, figure_of, open_clips
 from training.scoring import EvaluationError
 
@@ -140,7 +141,7 @@ def test_a_lesson_has_the_contacts_of_its_times():
 def test_a_few_scenes_are_learned_by_heart(lessons: list[Lesson]):
     scenes = train.seen(lessons, 1.0, np.random.default_rng(0))
     assert sum(scene.odds for scene in scenes) == pytest.approx(1)
-    network = foot_network_of(train.arrays_of(*train.learned(scenes, 120)))
+    network = foot_network_of(dilated_arrays(*train.learned(scenes, 120)))
     for lesson in lessons:
         numbers = features(lesson.tracks)
         rows = np.arange(-MARGIN, len(numbers) + MARGIN).clip(0, len(numbers) - 1)
@@ -151,13 +152,13 @@ def test_a_few_scenes_are_learned_by_heart(lessons: list[Lesson]):
 
 def test_the_network_is_the_same_without_torch(lessons: list[Lesson]):
     torch.manual_seed(1)
-    network, mean = train.ContactNetwork().eval(), np.full(FEATURES, 0.1)
+    network, mean = train.fresh().eval(), np.full(FEATURES, 0.1)
     deviation = np.linspace(0.5, 2, FEATURES)
     numbers = features(lessons[0].tracks)[:60]
     scaled = ((numbers - mean) / deviation).clip(-4, 4).transpose(1, 2, 0).astype(np.float32)
     with torch.no_grad():
         wanted = torch.sigmoid(network(torch.from_numpy(scaled))).numpy()
-    found = foot_network_of(train.arrays_of(network, mean, deviation))(numbers)
+    found = foot_network_of(dilated_arrays(network, mean, deviation))(numbers)
     np.testing.assert_allclose(found, wanted.transpose(2, 0, 1).reshape(-1, 4), atol=2e-3)
 
 

@@ -133,8 +133,8 @@ def test_what_is_learned_is_what_is_asked(lessons: list[Lesson]):
     numbers = features(taught[0].read)
     rows = np.arange(-MARGIN, 20 + MARGIN).clip(0, len(numbers) - 1)
     told = network(numbers[rows])
-    learned = train.Network(numbers.shape[1]).eval()
-    layers = [learned.into, learned.next, *learned.layers, learned.out_of]
+    learned = train.fresh(numbers.shape[1]).eval()
+    layers = [*learned.dense, *learned.layers, learned.out_of]
     for number, layer in enumerate(layers):
         weight = torch.from_numpy(arrays[f"weight{number}"].astype(np.float32))
         weight = weight[None] if weight.ndim == 2 else weight
