@@ -181,10 +181,12 @@ def _backwards(
 
 
 def log_scales(landmarks: Landmarks) -> np.ndarray:
-    """(T,) logarithms of pixels a metre, whatever the pose; NaN where too little is seen."""
+    """(T,) logarithms of pixels a metre about their median, whatever the pose; NaN where too little
+    is seen."""
     points, world_m = landmarks.points_px, landmarks.world_m
     parts = stretches(len(points))
-    return np.concatenate([_log_scales_of(points[rows], world_m[rows]) for rows in parts])
+    found = np.concatenate([_log_scales_of(points[rows], world_m[rows]) for rows in parts])
+    return found - np.nanmedian(found) if np.isfinite(found).any() else found
 
 
 def _log_scales_of(points: np.ndarray, world_m: np.ndarray) -> np.ndarray:
@@ -222,9 +224,8 @@ def _learned(
     scales: np.ndarray,
 ) -> np.ndarray:
     """(T, 3, 2) costs of each of `LIMBS` as read and swapped, by what the learned network says."""
-    about = scales - (np.nanmedian(scales) if np.isfinite(scales).any() else 0.0)
     torso = size, torso_m(landmarks.world_m)
-    found = exchanged_logits(landmarks, keypoints_px, times_s, about, torso)
+    found = exchanged_logits(landmarks, keypoints_px, times_s, scales, torso)
     signs = np.array([1.0, -1.0])
     return _LEARNED * np.logaddexp(0, signs * (found - _PRIOR)[..., None])
 

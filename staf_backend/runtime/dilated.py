@@ -1,6 +1,8 @@
 """Small learned networks over time, in numpy: convolutions whose frames lie ever farther apart.
 
-numbers in their deviations ─► dense layers ─► convolutions, each added to what it read ─► dense
+    numbers in their deviations ─► dense layers ─► convolutions, each added to what it read ─► dense
+
+`training/model/dilated.py` is what they are trained as.
 """
 
 from collections.abc import Mapping, Sequence

@@ -116,13 +116,17 @@ def seen(
     return middle + (rays - middle) * lens, world_m, visibility
 
 
+def posed_markers(truth: Movement) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Global rotations (T, 24, 3, 3), joints (T, 24, 3) and markers (T, 27, 3), y up."""
+    body, betas = truth.body, truth.betas
+    turned, joints_m = forward_kinematics(truth.rotations, body.rest_joints_m(betas), truth.root_m)
+    shared = markers.markers_of(body)
+    return turned, joints_m, shared.blend(shared.influences_m(turned, joints_m, betas))
+
+
 def _scenes(truth: Movement, rows: np.ndarray) -> Scenes:
     """Windows of a movement, whose frames are rows (N, W), in camera axes."""
-    body, betas = truth.body, truth.betas
-    rest_m = body.rest_joints_m(betas)
-    turned, joints_m = forward_kinematics(truth.rotations, rest_m, truth.root_m)
-    shared = markers.markers_of(body)
-    points_m = shared.blend(shared.influences_m(turned, joints_m, betas))
+    turned, joints_m, points_m = posed_markers(truth)
     pelvis_m = joints_m[:, :1]
     of_camera = lambda vectors: (vectors @ TO_Y_UP.T).astype(np.float32)[rows]
     count, frames = rows.shape
@@ -131,8 +135,8 @@ def _scenes(truth: Movement, rows: np.ndarray) -> Scenes:
         pelvis_m=of_camera(pelvis_m[:, 0]),
         joints_m=of_camera(joints_m - pelvis_m),
         markers_m=of_camera(points_m - pelvis_m),
-        bones_m=np.zeros((count, len(rest_m), 3)),
-        betas=np.tile(betas, (count, 1)),
+        bones_m=np.zeros((count, *joints_m.shape[1:])),
+        betas=np.tile(truth.betas, (count, 1)),
         up=np.tile([0.0, -1.0, 0.0], (count, 1)),
         contact=np.zeros((count, frames, len(FEET)), bool),
         contact_known=np.zeros(count, bool),

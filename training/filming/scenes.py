@@ -3,8 +3,8 @@
     python -m training.filming.scenes SCENES --mocap MOTION.npz MORE.npz --count 10 --seed 1
 
 writes SCENES/0001.mp4 and SCENES/0001.npz (`training/scoring/world_truth.py`) and so on; a number
-says all of a scene, and scenes that are there already stay.  People are of subjects that no
-network is taught with; `--teaching` draws the others.
+and the options say all of a scene, and scenes that are there already stay.  People are of subjects
+that no network is taught with; `--teaching` draws the others.
 """
 
 import argparse

@@ -63,16 +63,13 @@ class _Seen(NamedTuple):
 
 def read_of(lesson: Lesson) -> Read:
     """What the network sees of a lesson."""
-    landmarks = lesson.landmarks
-    scale = log_scales(landmarks)
-    middle = np.nanmedian(scale) if np.isfinite(scale).any() else 0.0
     return Read(
         lesson.points_px,
         lesson.world_m[..., 2],
         lesson.visibility,
         lesson.keypoints_px,
         lesson.times_s,
-        scale - middle,
+        log_scales(lesson.landmarks),
         torso_px(lesson.points_px),
         torso_m(lesson.world_m),
     )

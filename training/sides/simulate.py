@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from staf_backend.body import markers
-from staf_backend.geometry import TO_Y_UP, forward_kinematics
+from staf_backend.geometry import TO_Y_UP
 from staf_backend.landmarks.names import COCO, COUNT, NAMES
-from staf_backend.world.movement import Movement
 from training.command import command_line
-from training.contacts.simulate import Simulator, seen
+from training.contacts.simulate import Simulator, posed_markers, seen
 from training.moves import BODY, CLIMBS, HELD_OUT, figure_of, open_clips, smooth_series, split
 from training.sides.lessons import Lesson, write_lessons
 from training.simulated.landmark_noise import Noise
@@ -42,7 +41,7 @@ def lesson(simulator: Simulator, rng: np.random.Generator) -> Lesson:
     """One scene; its randomness comes from `rng`."""
     truth, _ = simulator.scene(int(rng.integers(_FRAMES[0], _FRAMES[1] + 1)), rng)
     rays, world_m, visibility = seen(truth, rng, _NOISE)
-    joints_m, markers_m = _before_camera(truth)
+    joints_m, markers_m = (points_m @ TO_Y_UP.T for points_m in posed_markers(truth)[1:])
     joints_px, markers_px = (_FOCAL_PX * m[..., :2] / m[..., 2:] for m in (joints_m, markers_m))
     return Lesson(
         _placed(rays * _FOCAL_PX, np.nan),
@@ -54,15 +53,6 @@ def lesson(simulator: Simulator, rng: np.random.Generator) -> Lesson:
         joints_px,
         joints_m,
     )
-
-
-def _before_camera(truth: Movement) -> tuple[np.ndarray, np.ndarray]:
-    """Joints (T, 24, 3) and markers (T, 27, 3) in camera axes."""
-    rest_m = truth.body.rest_joints_m(truth.betas)
-    turned, joints_m = forward_kinematics(truth.rotations, rest_m, truth.root_m)
-    shared = markers.markers_of(truth.body)
-    points_m = shared.blend(shared.influences_m(turned, joints_m, truth.betas))
-    return joints_m @ TO_Y_UP.T, points_m @ TO_Y_UP.T
 
 
 def _placed(values: np.ndarray, missing: float) -> np.ndarray:

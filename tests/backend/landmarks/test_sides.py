@@ -23,9 +23,10 @@ ARMS = np.array(
 )
 
 
-@pytest.fixture(autouse=True)
-def _stick_figures(monkeypatch: pytest.MonkeyPatch):
-    """Figures of sticks are no people: what was learned of people says nothing of them."""
+@pytest.fixture
+def moves_alone(monkeypatch: pytest.MonkeyPatch):
+    """Without what was learned of people, which says nothing of figures of sticks where it is more
+    than moves say."""
     monkeypatch.setattr(sides, "_LEARNED", 0.0)
 
 
@@ -83,6 +84,7 @@ def test_what_is_right_is_left_alone():
     assert not undone.any()
 
 
+@pytest.mark.usefixtures("moves_alone")
 @pytest.mark.parametrize(("column", "limb"), [(0, ARMS), (1, LEGS)], ids=["arms", "legs"])
 @pytest.mark.parametrize("frames", [slice(20, 21), slice(18, 30), slice(0, 10), slice(50, 60)])
 def test_a_swapped_limb_is_put_back(column: int, limb: np.ndarray, frames: slice):
@@ -97,6 +99,7 @@ def test_a_swapped_limb_is_put_back(column: int, limb: np.ndarray, frames: slice
         assert np.array_equal(getattr(found, name)[right], getattr(landmarks, name)[right])
 
 
+@pytest.mark.usefixtures("moves_alone")
 def test_arms_and_legs_are_decided_apart():
     landmarks, keypoints = walking()
     wrong = swapped(swapped(landmarks, slice(5, 12), ARMS), slice(35, 42), LEGS)
@@ -121,6 +124,7 @@ def test_of_legs_a_jump_counts_for_more_than_of_arms(column: int, limb: np.ndarr
     assert not undone[:, [0, 2]].any()
 
 
+@pytest.mark.usefixtures("moves_alone")
 def test_who_is_taken_for_their_own_back_is_turned_round_whole():
     """A network that sees a front as a back swaps shoulders and hips with the limbs.
 
@@ -192,6 +196,7 @@ def going_away(rate_per_s: float) -> tuple[Landmarks, np.ndarray]:
 TRUNK = np.array([i for i, n in enumerate(NAMES) if n.split("_")[-1] in ("shoulder", "hip")])
 
 
+@pytest.mark.usefixtures("moves_alone")
 @pytest.mark.parametrize(("rate_per_s", "right"), [(0.25, True), (-0.25, False)])
 def test_a_network_that_wavers_is_told_by_the_way_somebody_goes(rate_per_s: float, right: bool):
     """Wrong on every frame but each third: who goes away shows their back, who comes their front.
@@ -269,6 +274,7 @@ def test_sides_outlast_a_gap():
     assert not undone[:30].any()
 
 
+@pytest.mark.usefixtures("moves_alone")
 @pytest.mark.parametrize("frames", [1, 2])
 def test_tracks_of_a_frame_or_two(frames: int):
     landmarks, keypoints = walking(frames)
